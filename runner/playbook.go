@@ -1,0 +1,46 @@
+package runner
+
+import "time"
+
+// A Playbook is a list of steps, ready to be run.
+type Playbook struct {
+	Name  string // as in the file, for example "tls-origination"
+	Title string
+	Topic int    // 1 to 7, the topic of the egress tutorial; 0 for a playbook about something else
+	File  string // where it was read from; "built-in:NAME.yaml" for a built-in one
+
+	// Vars are the variables that hold before the first step.
+	Vars  map[string]string
+	Steps []Step
+}
+
+// StepInfo identifies a step to a reader.
+type StepInfo struct {
+	Index int // from 1
+	ID    string
+	Title string
+	Kind  string // the step's verb in YAML, such as "exec"
+	File  string
+	Line  int // from 1; the line at which the step begins
+}
+
+// A Step is one step of a playbook.
+type Step struct {
+	StepInfo
+
+	// Within is how long the expectations may take to hold.
+	Within time.Duration
+	// Holds is how many attempts in a row must hold; at least 1.
+	Holds int
+	// Timeout bounds the whole step, whatever its attempts do.
+	Timeout time.Duration
+
+	// Bind puts in the values that the variables have when the step begins.
+	// It is called once, before the first attempt. An error means that the
+	// step cannot be run, for example because a variable's value is no valid
+	// regular expression.
+	Bind func(lookup Lookup) (Action, []Expectation, error)
+}
+
+// Lookup returns the value of a variable, and whether it is set.
+type Lookup func(name string) (value string, set bool)

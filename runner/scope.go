@@ -1,0 +1,55 @@
+package runner
+
+import (
+	"context"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// A Scope is what the steps of one playbook share: the cluster, the variables
+// and what has to be put back.
+type Scope struct {
+	Cluster cluster.Interface
+
+	// Namespace is where objects and pods are that name no namespace.
+	Namespace string
+	// IstioNamespace is where istiod and its ConfigMap are, "istio-system" by
+	// default.
+	IstioNamespace string
+	// Revision is the name of istiod's revision; "" for the default one.
+	Revision string
+
+	vars map[string]string
+	undo []undo
+}
+
+type undo struct {
+	what string
+	do   func(context.Context) error
+}
+
+// NewScope returns a scope with a copy of vars as its variables.
+func NewScope(c cluster.Interface, vars map[string]string) *Scope {
+	s := &Scope{Cluster: c, vars: make(map[string]string, len(vars))}
+	for name, value := range vars {
+		s.vars[name] = value
+	}
+	return s
+}
+
+// Set gives a variable a value for the steps that follow.
+func (s *Scope) Set(name, value string) { s.vars[name] = value }
+
+// Lookup returns the value of a variable, and whether it is set.
+func (s *Scope) Lookup(name string) (string, bool) {
+	value, set := s.vars[name]
+	return value, set
+}
+
+// Undo registers how to put back what a step is about to change. Call it
+// before the change is tried: a change can half succeed. what completes the
+// sentence "put back: ...", for example "label istio-injection of namespace
+// default". do must be harmless when the change was never made.
+func (s *Scope) Undo(what string, do func(context.Context) error) {
+	s.undo = append(s.undo, undo{what, do})
+}
