@@ -55,11 +55,11 @@ type Interface interface {
 	// (yet).
 	Pod(ctx context.Context, q PodQuery) (*Pod, error)
 
-	// Exec runs a command in a container and returns its exit code, 128 + the
-	// signal for one that a signal ended. The exit code is one that the server
-	// sent: where none came the error is a [*LostError], whatever client-go
-	// says. Where the command could not be started the error says why.
-	Exec(ctx context.Context, r ExecRequest) (exitCode int, err error)
+	// Exec runs a command in a container and returns how it ended. The exit
+	// code is one that the server sent: where none came the error is a
+	// [*LostError], whatever client-go says. Where the command could not be
+	// started the error says why. When ctx ends first its cause is returned.
+	Exec(ctx context.Context, r ExecRequest) (ExecResult, error)
 
 	// Logs returns a container's log, oldest line first. Close it.
 	Logs(ctx context.Context, r LogRequest) (io.ReadCloser, error)
@@ -115,6 +115,18 @@ type ExecRequest struct {
 	Command                   []string
 	Stdin                     io.Reader // nil for none
 	Stdout, Stderr            io.Writer // nil discards
+}
+
+// An ExecResult says how a command ended.
+type ExecResult struct {
+	// ExitCode is 0 to 255; 128 + the signal for a command that a signal ended.
+	ExitCode int
+	// Trusted says that the exit code is certainly the command's own. It is
+	// not where only WebSocket was to be had: what translates it may make up a
+	// success when it loses the connection (kubernetes/kubernetes#137404).
+	// Such an exit code counts only with another witness, such as curl's own
+	// --write-out.
+	Trusted bool
 }
 
 // A LogRequest says which lines of a container's log are wanted.
