@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"time"
 
 	"github.com/egressplay/egressplay/cluster"
 )
@@ -18,6 +19,8 @@ type Scope struct {
 	IstioNamespace string
 	// Revision is the name of istiod's revision; "" for the default one.
 	Revision string
+	// Started is when the playbook began, by this machine's clock.
+	Started time.Time
 
 	vars map[string]string
 	undo []undo
