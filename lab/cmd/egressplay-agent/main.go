@@ -1,0 +1,34 @@
+// Command egressplay-agent is Istio's pilot-agent, unchanged: the program of the
+// images istio/proxyv2, in istio-init (as "istio-iptables") and in istio-proxy
+// (as "proxy sidecar" or "proxy router").
+//
+// It is a program of its own, not a part of egressplay-components, because each
+// pod runs it twice: alone it starts in a third of the time and holds a fraction
+// of the memory. And linked together with pilot-discovery it would print a
+// warning into the log of every container, for both register POD_NAMESPACE.
+package main
+
+import (
+	"os"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+	"istio.io/istio/pilot/cmd/pilot-agent/app"
+	istioagent "istio.io/istio/pkg/istio-agent"
+	"istio.io/istio/pkg/log"
+	"istio.io/istio/pkg/security"
+	"istio.io/istio/security/pkg/nodeagent/sds"
+)
+
+func main() {
+	log.EnableKlogWithCobra()
+	if err := app.NewRootCommand(newSDS).Execute(); err != nil {
+		log.Error(err)
+		os.Exit(1)
+	}
+}
+
+// newSDS is the server from which Envoy gets its certificates, as Istio's own
+// pilot/cmd/pilot-agent/main.go makes it.
+func newSDS(o *security.Options, c security.SecretManager, p *meshconfig.PrivateKeyProvider) istioagent.SDSService {
+	return sds.NewServer(o, c, p)
+}
