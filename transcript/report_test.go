@@ -1,0 +1,176 @@
+package transcript_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/transcript"
+)
+
+// planned is the playbook that the recorded runs run.
+func planned() *runner.Playbook {
+	p := &runner.Playbook{Name: origination.Name, Title: origination.Title, File: origination.File}
+	for _, info := range []runner.StepInfo{label, set, apply, request, headers} {
+		p.Steps = append(p.Steps, runner.Step{StepInfo: info})
+	}
+	return p
+}
+
+func report(events []runner.Event) *transcript.Report {
+	plan := []*runner.Playbook{planned()}
+	if len(events) > 0 && events[len(events)-1].Summary.Skipped > 0 {
+		plan = append(plan, &runner.Playbook{Name: "egress-gateway", File: "my/egress-gateway.yaml"})
+	}
+	r := transcript.NewReport(plan)
+	for _, e := range events {
+		r.Send(e)
+	}
+	return r
+}
+
+func TestReport(t *testing.T) {
+	for _, tt := range []struct {
+		file   string
+		events []runner.Event
+	}{
+		{"passed.json", passedRun},
+		{"failed.json", failedRun},
+		{"interrupted.json", interruptedRun},
+		{"left.json", leftRun},
+		{"kept.json", keptRun},
+		{"not-begun.json", nil},
+	} {
+		t.Run(tt.file, func(t *testing.T) { golden(t, tt.file, report(tt.events).Bytes()) })
+	}
+}
+
+// A program that is killed leaves what it has written last: every document must
+// be whole and must not claim more than has happened.
+func TestReportIsWholeAfterEveryEvent(t *testing.T) {
+	for name, events := range map[string][]runner.Event{"passed": passedRun, "failed": failedRun, "left": leftRun} {
+		for n := range events {
+			var doc struct {
+				Playbooks []struct {
+					Status runner.Status
+					Steps  []struct{ Status runner.Status }
+				}
+				Summary runner.Summary
+				Cleanup struct {
+					Status runner.Status
+					Left   []string
+				}
+			}
+			require.NoError(t, json.Unmarshal(report(events[:n]).Bytes(), &doc), "%s after %d events", name, n)
+			require.NotEmpty(t, doc.Playbooks)
+			assert.Len(t, doc.Playbooks[0].Steps, 5)
+			assert.NotNil(t, doc.Cleanup.Left)
+			begun, ended := false, false
+			for _, e := range events[:n] {
+				begun = begun || e.Kind == runner.PlaybookStarted
+				ended = ended || e.Kind == runner.PlaybookFinished
+			}
+			if !ended {
+				assert.Zero(t, doc.Summary.Passed+doc.Summary.Failed, "%s after %d events", name, n)
+			}
+			if begun && !ended {
+				assert.Equal(t, runner.Errored, doc.Playbooks[0].Status)
+				assert.NotEqual(t, runner.Passed, doc.Cleanup.Status)
+			}
+		}
+	}
+}
+
+func TestReportLeft(t *testing.T) {
+	r := transcript.NewReport(nil)
+	left := func() []string {
+		left, _ := r.Left()
+		return left
+	}
+	complete := func() bool {
+		_, complete := r.Left()
+		return complete
+	}
+	assert.Empty(t, left())
+	assert.True(t, complete(), "nothing has begun")
+
+	for _, e := range begin {
+		r.Send(e)
+	}
+	assert.False(t, complete(), "what the steps changed is not known before the clean-up")
+
+	r.Send(cleanup[0])
+	assert.Len(t, left(), 2)
+	assert.True(t, complete())
+	r.Send(cleanup[1])
+	assert.Equal(t, []string{"label istio-injection of namespace default"}, left())
+	r.Send(cleanup[2])
+	assert.Empty(t, left())
+}
+
+func TestReportFail(t *testing.T) {
+	r := transcript.NewReport([]*runner.Playbook{planned()})
+	r.Fail(errors.New("no cluster"))
+	golden(t, "not-run.json", r.Bytes())
+}
+
+func TestReportWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "report.json")
+	r := report(passedRun)
+	require.NoError(t, r.Write(path))
+	require.NoError(t, r.Write(path), "a file that is there is replaced")
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, string(r.Bytes()), string(got))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, entries, 1, "nothing else is left in the folder")
+}
+
+func TestReportWriteFollowsLinks(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("making a link needs a privilege there")
+	}
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "real.json"), filepath.Join(dir, "link.json")
+	require.NoError(t, os.WriteFile(file, []byte("old"), 0o644))
+	require.NoError(t, os.Symlink(file, link))
+	require.NoError(t, report(passedRun).Write(link))
+	info, err := os.Lstat(link)
+	require.NoError(t, err)
+	assert.NotZero(t, info.Mode()&os.ModeSymlink, "the link is still one")
+	got, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.True(t, json.Valid(got))
+}
+
+func TestReportWriteToADevice(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no /dev/null")
+	}
+	require.NoError(t, report(passedRun).Write("/dev/null"))
+	info, err := os.Stat("/dev/null")
+	require.NoError(t, err)
+	assert.False(t, info.Mode().IsRegular(), "/dev/null is still a device")
+}
+
+func TestReportWriteSaysWhereItCannot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "missing", "report.json")
+	err := report(nil).Write(path)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	assert.Equal(t, "write the report: open "+path+": no such file or directory", err.Error())
+}
+
+func BenchmarkReport(b *testing.B) {
+	for b.Loop() {
+		report(passedRun).Bytes()
+	}
+}

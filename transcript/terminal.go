@@ -1,0 +1,471 @@
+package transcript
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"github.com/egressplay/egressplay/runner"
+)
+
+// Options say how a [Terminal] writes.
+type Options struct {
+	// Color uses colours and weights.
+	Color bool
+	// Width returns the number of columns. Where it is nil or returns 0,
+	// nothing is wrapped or cut. It is asked each time, for a terminal's width
+	// changes.
+	Width func() int
+	// Verbose shows each step's whole command and output.
+	Verbose bool
+	// Interactive shows on the last line what is being waited for and for how
+	// long, and redraws it. Only for a terminal.
+	Interactive bool
+	// Now is the clock, time.Now where it is nil.
+	Now func() time.Time
+}
+
+const (
+	briefLines = 7   // of a passed step's output
+	fullLines  = 200 // of a failed step's command and output, each
+	wantLines  = 20  // of what was wanted and of what came, each
+)
+
+// A Terminal writes a run for a reader, as the tutorial would print it: passed
+// steps in a few lines, a failed one in full. It is a [runner.Sink]; its
+// methods may be called from several goroutines.
+type Terminal struct {
+	o Options
+	p palette
+
+	mu      sync.Mutex
+	w       io.Writer
+	err     error // the first error of writing; nothing is written after it
+	waiting wait
+	drawn   bool // the line that says what is waited for is on the screen
+	stop    func()
+
+	playbooks int
+	steps     map[runner.Status]int // how many steps ended so
+	failures  []*runner.StepError
+	playbook  runner.PlaybookInfo
+	command   string // of the step that runs
+	short     bool   // the last block was a single line
+	cleaning  bool   // a line about clean-up has been written
+}
+
+var _ runner.Sink = (*Terminal)(nil)
+
+// New returns a Terminal that writes to w. Close it.
+func New(w io.Writer, o Options) *Terminal {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Width == nil {
+		o.Width = func() int { return 0 }
+	}
+	t := &Terminal{o: o, p: newPalette(w, o.Color), w: w, steps: map[runner.Status]int{}, stop: func() {}}
+	if o.Interactive {
+		t.stop = t.animate()
+	}
+	return t
+}
+
+// Close erases what is being waited for, and returns the first error of
+// writing. Nothing is written afterwards.
+func (t *Terminal) Close() error {
+	t.stop()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = wait{}
+	t.write("")
+	err := t.err
+	if t.err == nil {
+		t.err = io.ErrClosedPipe
+	}
+	return err
+}
+
+// Note writes a line of the caller's among those of the run.
+func (t *Terminal) Note(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b block
+	b.add("", t.p.faint, fold(clean(text), t.o.Width())...)
+	t.write(b.String())
+}
+
+// Send implements [runner.Sink].
+func (t *Terminal) Send(e runner.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch e.Kind {
+	case runner.RunStarted:
+		t.write(t.header(e.Target))
+	case runner.PlaybookStarted:
+		t.playbooks++
+		t.playbook, t.short, t.cleaning = e.Playbook, false, false
+		t.write(t.title(e.Playbook))
+	case runner.StepStarted:
+		t.command = e.Command
+		t.wait(fmt.Sprintf("%d  %s", e.Step.Index, oneLine(e.Step.Title)))
+	case runner.Attempt:
+		t.waiting.note = fmt.Sprintf("try %d: %s", e.Attempts, oneLine(errorText(e.Err)))
+	case runner.StepFinished:
+		t.steps[e.Status]++
+		if e.Command == "" {
+			e.Command = t.command
+		}
+		t.command = ""
+		t.waiting = wait{}
+		b := t.stepBlock(e)
+		if short := b.lines() == 1; !short || !t.short {
+			t.write("\n" + b.String())
+			t.short = short
+		} else {
+			t.write(b.String())
+		}
+	case runner.CleanupStarted:
+		t.wait("putting back what was changed")
+	case runner.Undone:
+		t.write(t.undone(e))
+	case runner.PlaybookFinished:
+		t.waiting = wait{}
+		t.write(t.ending(e))
+	case runner.RunFinished:
+		t.waiting = wait{}
+		t.write(t.summary(e))
+	}
+}
+
+// write writes text in place of the line that says what is waited for, which
+// is drawn again below it with the next tick.
+func (t *Terminal) write(text string) {
+	if t.drawn {
+		text = eraseLine + text
+		t.drawn = false
+	}
+	if t.err == nil && text != "" {
+		_, t.err = io.WriteString(t.w, text)
+	}
+}
+
+// header says where the run takes place.
+func (t *Terminal) header(target runner.Target) string {
+	var b block
+	b.add("", t.p.strong, fold("Runs in "+oneLine(target.Describe), t.o.Width())...)
+	var versions []string
+	for _, name := range []string{"kubernetes", "istio", "envoy"} {
+		if v := target.Versions[name]; v != "" {
+			versions = append(versions, name+" "+oneLine(v))
+		}
+	}
+	if len(versions) > 0 {
+		b.add("", t.p.faint, fold(strings.Join(versions, ", "), t.o.Width())...)
+	}
+	return b.String()
+}
+
+// title introduces a playbook.
+func (t *Terminal) title(p runner.PlaybookInfo) string {
+	var b block
+	name := p.Title
+	if name == "" {
+		name = p.Name
+	}
+	b.add("", t.p.strong.Inherit(t.p.accent), fold(oneLine(name), t.o.Width())...)
+	from := "playbook " + oneLine(p.File)
+	if file, builtIn := strings.CutPrefix(p.File, "built-in:"); builtIn {
+		from = "built-in playbook " + oneLine(file)
+	}
+	b.add("", t.p.faint, fold(from+", "+count(p.Steps, "step", "steps"), t.o.Width())...)
+	return "\n" + b.String()
+}
+
+// stepBlock shows a step that has ended.
+func (t *Terminal) stepBlock(e runner.Event) *block {
+	var b block
+	digits := len(fmt.Sprint(max(t.playbook.Steps, e.Step.Index)))
+	lead := strings.Repeat(" ", digits+6) // what stands before the title
+	width := t.o.Width()
+	if width > 0 {
+		width = max(width-len(lead), 20)
+	}
+
+	mark, look := t.p.mark(e.Status)
+	titleLook := t.p.strong
+	after := took(e.Took)
+	if e.Attempts > 1 {
+		after += ", " + count(e.Attempts, "try", "tries")
+	}
+	if e.Status == runner.Skipped {
+		titleLook, after = t.p.faint, "skipped"
+		if reason := oneLine(errorText(e.Err)); reason != "" {
+			after += ": " + reason
+		}
+	}
+	title := fold(oneLine(e.Step.Title), width)
+	for i, l := range title {
+		if i == 0 {
+			b.text(fmt.Sprintf("  %s %s  %s", look.Render(mark), t.p.faint.Render(fmt.Sprintf("%*d", digits, e.Step.Index)), titleLook.Render(l)))
+		} else {
+			b.text(lead + titleLook.Render(l))
+		}
+	}
+	if last := title[len(title)-1]; width > 0 && lipgloss.Width(last)+2+lipgloss.Width(after) > width {
+		b.add(lead, t.p.faint, fold(after, width)...)
+	} else {
+		b.last("  " + t.p.faint.Render(after))
+	}
+	if e.Status == runner.Skipped {
+		return &b
+	}
+
+	full := t.o.Verbose || e.Status != runner.Passed
+	t.addCommand(&b, lead, e.Command, full, width)
+	if e.Status != runner.Passed {
+		t.addFailure(&b, lead, e, width)
+		return &b
+	}
+	output := linesOf(e.Output)
+	if full {
+		b.add(lead, lipgloss.Style{}, fill(output, width)...)
+		return &b
+	}
+	for _, l := range briefly(output, briefLines) {
+		if strings.HasPrefix(l, "…") {
+			b.add(lead, t.p.faint, l)
+		} else {
+			b.add(lead, lipgloss.Style{}, cut(l, width))
+		}
+	}
+	return &b
+}
+
+// addCommand shows what a person would have typed.
+func (t *Terminal) addCommand(b *block, lead, command string, full bool, width int) {
+	command = strings.TrimRight(clean(command), "\n ")
+	if command == "" {
+		return
+	}
+	first, _, more := strings.Cut(command, "\n")
+	if more && !full {
+		command = first + " …"
+	}
+	inner := width
+	if inner > 0 {
+		inner -= 2 // "$ "
+	}
+	lines := wrapCommand(command, inner)
+	if !t.o.Verbose {
+		lines = bounded(lines, fullLines)
+	}
+	for i, l := range fill(lines, inner) {
+		prompt := "  "
+		if i == 0 {
+			prompt = "$ "
+		} else if more && full {
+			prompt = "" // a here-document's end must stand at the line's start
+		}
+		b.add(lead, t.p.faint, prompt+l)
+	}
+}
+
+// addFailure shows all that is known about a step that did not pass.
+func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) {
+	place := e.Step
+	attempts, spent, hint := e.Attempts, e.Took, ""
+	err := e.Err
+	var mismatches runner.Mismatches
+	if failure, ok := errors.AsType[*runner.StepError](e.Err); ok {
+		place, err, mismatches, hint = failure.Step, failure.Err, failure.Mismatches, failure.Hint
+		if failure.Attempts > 0 {
+			attempts, spent = failure.Attempts, failure.Took
+		}
+		t.failures = append(t.failures, failure)
+	}
+
+	b.text("")
+	for _, m := range mismatches {
+		b.add(lead, t.p.bad, fold(clean(m.What), width)...)
+		t.addValue(b, lead+"  want  ", t.p.good, m.Want, width)
+		t.addValue(b, lead+"  got   ", t.p.bad, m.Got, width)
+	}
+	if len(mismatches) == 0 {
+		for _, l := range bounded(linesOf(errorText(err)), fullLines) {
+			b.add(lead, t.p.bad, fold(l, width)...)
+		}
+	}
+	b.text("")
+	tries := "tried once, in " + took(spent)
+	if attempts > 1 {
+		tries = fmt.Sprintf("%d tries in %s", attempts, took(spent))
+	}
+	b.add(lead, t.p.faint, fold(fmt.Sprintf("%s:%d, %s", oneLine(place.File), place.Line, tries), width)...)
+	if output := linesOf(e.Output); len(output) > 0 {
+		inner := width
+		if inner > 0 {
+			inner -= 2
+		}
+		said := "what it showed:"
+		if attempts > 1 {
+			said = "what the last one showed:"
+		}
+		b.add(lead, t.p.faint, said)
+		if !t.o.Verbose {
+			output = bounded(output, fullLines)
+		}
+		for _, l := range fill(output, inner) {
+			b.add(lead+t.p.faint.Render("│")+" ", lipgloss.Style{}, l)
+		}
+	}
+	if hint != "" {
+		b.text("")
+		b.add(lead, t.p.accent, fold("hint: "+clean(hint), width)...)
+	}
+}
+
+// addValue shows a value behind its name, each further line beneath the first.
+func (t *Terminal) addValue(b *block, lead string, look lipgloss.Style, value string, width int) {
+	if width > 0 {
+		width = max(width-8, 12) // "  want  "
+	}
+	lines := fill(bounded(strings.Split(clean(value), "\n"), wantLines), width)
+	for i, l := range lines {
+		if i == 1 {
+			lead = strings.Repeat(" ", len(lead))
+		}
+		b.add(t.p.faint.Render(lead), look, l)
+	}
+}
+
+// undone shows one thing that was put back, or was not.
+func (t *Terminal) undone(e runner.Event) string {
+	var b block
+	if !t.cleaning {
+		b.text("")
+		t.cleaning = true
+	}
+	what := oneLine(e.Undo)
+	if e.Err == nil {
+		b.add("  ", t.p.faint, cut("↺ put back: "+what, t.o.Width()-2))
+		return b.String()
+	}
+	b.add("  ", t.p.bad, fold("✗ not put back: "+what, t.o.Width()-2)...)
+	for _, l := range linesOf(errorText(e.Err)) {
+		b.add("    ", t.p.bad, fold(l, t.o.Width()-4)...)
+	}
+	return b.String()
+}
+
+// ending closes a playbook: why it did not run to its end, and what is left.
+func (t *Terminal) ending(e runner.Event) string {
+	var b block
+	width := t.o.Width() - 4
+	if _, shown := errors.AsType[*runner.StepError](e.Err); e.Err != nil && !shown {
+		mark, look := t.p.mark(e.Status)
+		b.text("")
+		lines := fold(fmt.Sprintf("%s: %s", e.Status, clean(errorText(e.Err))), width)
+		b.text("  " + look.Render(mark+" "+lines[0]))
+		b.add("    ", look, lines[1:]...)
+	}
+	if len(e.Left) > 0 {
+		b.text("")
+		b.add("  ", t.p.warn, "left in the cluster:")
+		for _, what := range e.Left {
+			b.add("    ", t.p.warn, fold(oneLine(what), width)...)
+		}
+	}
+	return b.String()
+}
+
+// summary is the last line, and where to look for each failure of a run of
+// several playbooks.
+func (t *Terminal) summary(e runner.Event) string {
+	var b block
+	b.text("")
+	if t.playbooks > 1 {
+		for _, f := range t.failures {
+			b.add("", t.p.bad, fold(fmt.Sprintf("%s:%d: %s", oneLine(f.Step.File), f.Step.Line, oneLine(f.Step.Title)), t.o.Width())...)
+		}
+	}
+	mark, look := t.p.mark(e.Status)
+	var parts []string
+	if t.playbooks > 1 {
+		parts = counts(map[runner.Status]int{
+			runner.Passed: e.Summary.Passed, runner.Failed: e.Summary.Failed,
+			runner.Skipped: e.Summary.Skipped, runner.Errored: e.Summary.Error,
+		}, "playbook", "playbooks")
+	} else {
+		parts = counts(t.steps, "step", "steps")
+	}
+	if len(parts) == 0 {
+		parts = []string{string(e.Status)}
+	}
+	b.add("", look.Bold(true), fold(mark+" "+strings.Join(parts, ", ")+" in "+took(e.Took), t.o.Width())...)
+	if len(e.Left) > 0 {
+		b.add("", t.p.warn, count(len(e.Left), "change", "changes")+" not put back, see above")
+	}
+	return b.String()
+}
+
+// counts renders how many ended in each way: "3 steps passed, 1 failed".
+func counts(by map[runner.Status]int, one, many string) []string {
+	var parts []string
+	for _, s := range []runner.Status{runner.Passed, runner.Failed, runner.Errored, runner.Skipped} {
+		n := by[s]
+		if n == 0 {
+			continue
+		}
+		what := fmt.Sprint(n)
+		if len(parts) == 0 {
+			what = count(n, one, many)
+		}
+		switch s {
+		case runner.Errored:
+			parts = append(parts, what+" could not be run")
+		default:
+			parts = append(parts, what+" "+string(s))
+		}
+	}
+	return parts
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// A block is lines that are written together.
+type block struct{ s []string }
+
+func (b *block) text(line string) { b.s = append(b.s, line) }
+
+// add adds lines of one look. What stands before them has none.
+func (b *block) add(lead string, look lipgloss.Style, lines ...string) {
+	for _, l := range lines {
+		if l != "" {
+			l = look.Render(l)
+		}
+		b.text(strings.TrimRight(lead+l, " "))
+	}
+}
+
+func (b *block) last(more string) { b.s[len(b.s)-1] += more }
+
+func (b *block) lines() int { return len(b.s) }
+
+func (b *block) String() string {
+	if len(b.s) == 0 {
+		return ""
+	}
+	return strings.Join(slices.Concat(b.s, []string{""}), "\n")
+}

@@ -1,0 +1,92 @@
+package transcript
+
+import (
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/lipgloss"
+)
+
+// eraseLine empties the line on which the cursor is, and returns to its start
+// (ECMA-48, "ERASE IN LINE").
+const eraseLine = "\r\x1b[2K"
+
+var frames = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"}
+
+// A wait is what the last line of an interactive terminal says.
+type wait struct {
+	text, note string
+	since      time.Time
+	frame      int
+}
+
+// Wait says on an interactive terminal what is being waited for, with the time
+// since the first call, until anything else is written or text is "".
+func (t *Terminal) Wait(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	since := t.waiting.since
+	t.wait(oneLine(text))
+	if !since.IsZero() {
+		t.waiting.since = since
+	}
+}
+
+func (t *Terminal) wait(text string) {
+	t.waiting = wait{text: text}
+	if text != "" {
+		t.waiting.since = t.o.Now()
+	}
+}
+
+// animate redraws the line until the function that it returns is called.
+func (t *Terminal) animate() (stop func()) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ticker.C:
+				t.draw()
+			case <-quit:
+				return
+			}
+		}
+	}()
+	return sync.OnceFunc(func() {
+		ticker.Stop()
+		close(quit)
+		<-done
+	})
+}
+
+func (t *Terminal) draw() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waiting.text == "" {
+		t.write("")
+		return
+	}
+	line := t.waiting.line(t.o.Now(), t.o.Width(), t.p)
+	t.waiting.frame++
+	t.write("")
+	t.write(line)
+	t.drawn = true
+}
+
+// line renders what is waited for. A long text gives way to the time, and the
+// note to both.
+func (w wait) line(now time.Time, width int, p palette) string {
+	frame := frames[w.frame%len(frames)]
+	elapsed := took(now.Sub(w.since).Truncate(100 * time.Millisecond))
+	// One column stays free: a line that fills the last one may wrap, and
+	// would then not be erased whole.
+	text := " " + cut(w.text, width-len("  . "+elapsed)-3)
+	tail := "  " + elapsed
+	if w.note != "" {
+		tail += "  " + w.note
+	}
+	tail = cut(tail, width-len("  .")-lipgloss.Width(text)-1)
+	return "  " + p.accent.Render(frame) + text + p.faint.Render(tail)
+}
