@@ -1,0 +1,94 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// internetLink is the node's end of the link to the internet.
+const internetLink = "internet"
+
+// NewInternet makes the namespace of the stand-in hosts, gives it their
+// addresses (IPv4, from any range but the lab's own), and makes it the node's
+// way to everything else. [SetUpNode] comes first. Who connects to an address
+// that no stand-in has is told that there is no route to it, at once as long
+// as that happens to him less than five times in a few seconds.
+//
+// The link goes away with the namespace, once it is closed and its listeners
+// and connections are.
+func NewInternet(ctx context.Context, addrs []netip.Addr) (*Namespace, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("make the internet: %w", context.Cause(ctx))
+	}
+	for _, addr := range addrs {
+		if !addr.Is4() {
+			return nil, fmt.Errorf("make the internet: %s is no IPv4 address", addr)
+		}
+	}
+	ns, err := create(func(ns *Namespace, node, inside *netlink.Handle) error {
+		veth := &netlink.Veth{
+			LinkAttrs:     netlink.LinkAttrs{Name: internetLink},
+			PeerName:      "eth0",
+			PeerNamespace: netlink.NsFd(ns.file.Fd()),
+		}
+		if err := node.LinkAdd(veth); err != nil {
+			return fmt.Errorf("make interface %s: %w", internetLink, err)
+		}
+		err := connectInternet(node, inside, addrs)
+		if err != nil {
+			// Deleted here, since the kernel takes its time to end a namespace.
+			err = errors.Join(err, deleteLink(node, internetLink))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the internet: %w", err)
+	}
+	return ns, nil
+}
+
+// connectInternet gives both ends of the link their addresses and routes.
+func connectInternet(node, inside *netlink.Handle, addrs []netip.Addr) error {
+	near, far := netip.MustParseAddr(nodeEnd), netip.MustParseAddr(internetEnd)
+	const bits = 30 // the two ends and no stand-in
+
+	if err := addAddress(inside, "eth0", netip.PrefixFrom(far, bits), netlink.SCOPE_UNIVERSE); err != nil {
+		return err
+	}
+	for _, addr := range addrs {
+		if err := addAddress(inside, "lo", host(addr), netlink.SCOPE_UNIVERSE); err != nil {
+			return err
+		}
+	}
+	if err := up(inside, "eth0"); err != nil {
+		return err
+	}
+	if err := setRoute(inside, route{dst: netip.MustParsePrefix(PodCIDR), dev: "eth0", via: near}); err != nil {
+		return err
+	}
+	if err := setRoute(inside, route{dst: everywhere, kind: unix.RTN_UNREACHABLE}); err != nil {
+		return err
+	}
+	// Only a router says that there is no route. It does so five times at
+	// once to each sender, then once a second, which is when the sender's
+	// kernel tries again; the second limit would halve that.
+	if err := setSysctl("net.ipv4.ip_forward", "1"); err != nil {
+		return err
+	}
+	if err := setSysctl("net.ipv4.icmp_ratelimit", "0"); err != nil {
+		return err
+	}
+
+	if err := addAddress(node, internetLink, netip.PrefixFrom(near, bits), netlink.SCOPE_UNIVERSE); err != nil {
+		return err
+	}
+	if err := up(node, internetLink); err != nil {
+		return err
+	}
+	return setRoute(node, route{dst: everywhere, dev: internetLink, via: far, src: nodeIP})
+}
