@@ -1,0 +1,182 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountAll gives this mount namespace what a lab must not share with the
+// machine. The folders to keep are reachable afterwards as before.
+func mountAll(keep []string) error {
+	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	kept, err := holdAll(keep) // before they are hidden
+	if err != nil {
+		return err
+	}
+	defer kept.close()
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if err := MountProc("/proc"); err != nil {
+		return err
+	}
+	if err := readOnlyTree("/sys"); err != nil {
+		return err
+	}
+	for _, m := range []struct {
+		kind, target string
+		flags        uintptr
+		data         string
+	}{
+		{"tmpfs", "/run", unix.MS_NODEV, "mode=755"}, // iptables locks /run/xtables.lock, network namespaces are named in /run/netns
+		{"tmpfs", "/dev/shm", unix.MS_NODEV, "mode=1777"},
+		{"devpts", "/dev/pts", unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+	} {
+		if err := mount(m.kind, m.target, m.kind, unix.MS_NOSUID|m.flags, m.data); err != nil {
+			return err
+		}
+	}
+	if err := mount("/dev/pts/ptmx", "/dev/ptmx", "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if err := kept.bindBack(); err != nil {
+		return err
+	}
+	return os.Chdir(dir) // the same folder by its name, which may be a new mount
+}
+
+// MountProc mounts a new proc file system on target, for the caller's pid
+// namespace. What in it acts on the machine as a whole is read-only, for in a
+// lab run by root it would: the sysctls except net, which belong to the network
+// namespace, and what container engines protect (see the field ReadonlyPaths
+// in github.com/moby/moby daemon/pkg/oci/defaults.go).
+func MountProc(target string) error {
+	if err := mount("proc", target, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return err
+	}
+	for _, name := range []string{"bus", "fs", "irq", "sys", "sysrq-trigger"} {
+		path := filepath.Join(target, name)
+		err := mount(path, path, "", unix.MS_BIND, "")
+		if errors.Is(err, os.ErrNotExist) { // left out of this kernel
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := remount(path, unix.MS_RDONLY, 0); err != nil {
+			return err
+		}
+	}
+	net := filepath.Join(target, "sys/net")
+	if err := mount(net, net, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	return remount(net, 0, unix.MS_RDONLY)
+}
+
+// readOnlyTree makes a mount and all beneath it read-only. It needs Linux 5.12.
+func readOnlyTree(path string) error {
+	err := unix.MountSetattr(unix.AT_FDCWD, path, unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	if errors.Is(err, unix.ENOSYS) {
+		err = errors.New("the kernel is too old, a lab needs Linux 5.12 or newer")
+	}
+	if err != nil {
+		return fmt.Errorf("make %s read-only: %w", path, err)
+	}
+	return nil
+}
+
+// held are folders that stay open, and thereby reachable, while others are
+// mounted over the way to them.
+type held []*os.File
+
+func holdAll(paths []string) (held, error) {
+	var h held
+	for _, path := range paths {
+		real, err := filepath.EvalSymlinks(path) // or the way back might lead through a hidden link
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("keep %s: %w", path, err), h.close())
+		}
+		f, err := os.OpenFile(real, unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return nil, errors.Join(err, h.close())
+		}
+		h = append(h, f)
+	}
+	return h, nil
+}
+
+// bindBack mounts each folder where it was. Programs may run from there, also
+// where the machine forbids it: Debian mounts /run noexec.
+func (h held) bindBack() error {
+	for _, f := range h {
+		if err := os.MkdirAll(f.Name(), 0o755); err != nil {
+			return err
+		}
+		source := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+		if err := mount(source, f.Name(), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return err
+		}
+		var fs unix.Statfs_t
+		if err := unix.Statfs(f.Name(), &fs); err != nil {
+			return &os.PathError{Op: "statfs", Path: f.Name(), Err: err}
+		}
+		if fs.Flags&unix.ST_NOEXEC == 0 {
+			continue
+		}
+		if err := remount(f.Name(), 0, unix.MS_NOEXEC); err != nil {
+			return fmt.Errorf("let programs run from the run folder, which the machine mounts noexec: %w", err)
+		}
+	}
+	return nil
+}
+
+func (h held) close() error {
+	var errs []error
+	for _, f := range h {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// remount changes the flags of one mount point, not of the file system, and
+// keeps the others: the kernel refuses to lose those of a mount that came from
+// a more privileged namespace.
+func remount(path string, set, clear uintptr) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND)
+	for st, ms := range mountFlags {
+		if fs.Flags&st != 0 {
+			flags |= ms
+		}
+	}
+	return mount("", path, "", flags&^clear|set, "")
+}
+
+// mountFlags has the mount(2) flag for each that statfs(2) shows.
+var mountFlags = map[int64]uintptr{
+	unix.ST_RDONLY:     unix.MS_RDONLY,
+	unix.ST_NOSUID:     unix.MS_NOSUID,
+	unix.ST_NODEV:      unix.MS_NODEV,
+	unix.ST_NOEXEC:     unix.MS_NOEXEC,
+	unix.ST_NOATIME:    unix.MS_NOATIME,
+	unix.ST_NODIRATIME: unix.MS_NODIRATIME,
+	unix.ST_RELATIME:   unix.MS_RELATIME,
+}
+
+func mount(source, target, kind string, flags uintptr, data string) error {
+	if err := unix.Mount(source, target, kind, flags, data); err != nil {
+		return &os.PathError{Op: "mount", Path: target, Err: err}
+	}
+	return nil
+}
