@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -29,19 +28,22 @@ type Interface interface {
 
 	// Apply creates the object or changes it to what is given, by server-side
 	// apply with the field manager "egressplay", taking over fields that
-	// another manager owns. The object's namespace must be set where its kind
-	// has namespaces; see Namespaced.
+	// another manager owns. A field that the object's kind does not have is an
+	// error. The object's namespace must be set where its kind has namespaces;
+	// see Resolve.
 	Apply(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 
 	// Replace makes the object exactly what is given, save what only the
-	// server sets; it creates it when there is none.
+	// server sets, its status and the finalizers that are there; it creates it
+	// when there is none. An object that is being deleted is waited for.
 	Replace(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 
 	// MergePatch changes an object by a JSON merge patch (RFC 7386).
 	MergePatch(ctx context.Context, ref Ref, patch []byte) (*unstructured.Unstructured, error)
 
-	// Delete deletes an object and what it owns, and returns when they are
-	// gone, or when ctx ends. An object that is not there is no error.
+	// Delete deletes an object and returns when it is gone, a workload's pods
+	// with it, or when ctx ends: then the error says what keeps it. An object
+	// that is not there is no error.
 	Delete(ctx context.Context, ref Ref) error
 
 	// Resolve completes a reference: Kind and APIVersion become those of the
@@ -80,6 +82,16 @@ func (r Ref) String() string {
 	return strings.ToLower(r.Kind) + "/" + r.Name
 }
 
+// Long returns the reference with the group of its API, as kubectl apply prints
+// it, such as "serviceentry.networking.istio.io/httpbin-ext".
+func (r Ref) Long() string {
+	group, _, grouped := strings.Cut(r.APIVersion, "/")
+	if !grouped {
+		return r.String()
+	}
+	return strings.ToLower(r.Kind) + "." + group + "/" + r.Name
+}
+
 // RefOf returns the reference of an object.
 func RefOf(obj *unstructured.Unstructured) Ref {
 	return Ref{APIVersion: obj.GetAPIVersion(), Kind: obj.GetKind(), Namespace: obj.GetNamespace(), Name: obj.GetName()}
@@ -113,7 +125,7 @@ type Pod struct {
 type ExecRequest struct {
 	Namespace, Pod, Container string
 	Command                   []string
-	Stdin                     io.Reader // nil for none
+	Stdin                     io.Reader // nil for none; an error of Read counts as its end
 	Stdout, Stderr            io.Writer // nil discards
 }
 
@@ -137,46 +149,3 @@ type LogRequest struct {
 	Since                     time.Time // zero for all; the server rounds down to a second
 	Tail                      int64     // the last lines only; 0 for all
 }
-
-// An UnreachableError says that the API server did not answer.
-type UnreachableError struct {
-	Server string // its URL
-	Err    error
-}
-
-func (e *UnreachableError) Error() string { return fmt.Sprintf("reach %s: %v", e.Server, e.Err) }
-func (e *UnreachableError) Unwrap() error { return e.Err }
-
-// A NoKindError says that the server has no such kind of object.
-type NoKindError struct {
-	Kind string // as asked for, with its API version where one was named
-}
-
-func (e *NoKindError) Error() string { return fmt.Sprintf("the cluster has no kind %s", e.Kind) }
-
-// A NotReadyError says that no pod is ready that a query means. Time may cure
-// it, unless Final.
-type NotReadyError struct {
-	Query  string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
-	Reason string // what was seen instead, with container states and their messages
-	// Final is set when waiting cannot help: the pod has no such container.
-	Final bool
-}
-
-func (e *NotReadyError) Error() string { return fmt.Sprintf("no ready pod for %s: %s", e.Query, e.Reason) }
-
-// A LostError says that a command's exit code never came, because a connection
-// was lost while it ran or before.
-type LostError struct {
-	// Started is false when it is certain that the command did not start.
-	Started bool
-	Err     error // nil when the stream simply ended
-}
-
-func (e *LostError) Error() string {
-	if e.Err == nil {
-		return "the connection was lost: no exit code came"
-	}
-	return fmt.Sprintf("the connection was lost: no exit code came: %v", e.Err)
-}
-func (e *LostError) Unwrap() error { return e.Err }

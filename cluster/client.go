@@ -1,0 +1,197 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// fieldManager is the name under which the API server notes what we set.
+const fieldManager = "egressplay"
+
+// Options say which cluster a [Client] is for.
+type Options struct {
+	// Kubeconfig is a file; "" means where kubectl looks, and then Context
+	// must be set.
+	Kubeconfig string
+	// Context is the name of a context; "" means the current one of the file
+	// that Kubeconfig names.
+	Context string
+	// UserAgent is what the client calls itself, "egressplay" when empty.
+	UserAgent string
+}
+
+// A Client is a real cluster. It may be used by several goroutines.
+type Client struct {
+	name      string // the context's
+	namespace string
+	config    *rest.Config
+
+	dynamic dynamic.Interface
+	rest    rest.Interface // for what the dynamic client cannot do; paths from the root
+	kinds   *kinds
+
+	upgrader      http.RoundTripper // HTTP/1.1 only, since a connection of HTTP/2 cannot be upgraded
+	webSocketOnly atomic.Bool       // SPDY was refused once
+}
+
+var _ Interface = (*Client)(nil)
+
+// New returns a client for the cluster that o names. It does not connect; see
+// [Client.Check]. The current context is never taken unless the caller names
+// its file. An error about a context lists those that there are.
+func New(o Options) (*Client, error) {
+	if o.Kubeconfig == "" && o.Context == "" {
+		return nil, errors.New("no cluster is named: give a context, a kubeconfig file, or both")
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	rules.WarnIfAllMissing = false
+	raw, err := rules.Load()
+	if err != nil {
+		return nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+
+	file := cmp.Or(o.Kubeconfig, strings.Join(rules.GetLoadingPrecedence(), ", "))
+	has := cmp.Or(strings.Join(slices.Sorted(maps.Keys(raw.Contexts)), ", "), "none")
+	name := cmp.Or(o.Context, raw.CurrentContext)
+	if name == "" {
+		return nil, fmt.Errorf("%s has no current context: name one; it has: %s", file, has)
+	}
+	if raw.Contexts[name] == nil {
+		return nil, fmt.Errorf("no context %q in %s; it has: %s", name, file, has)
+	}
+
+	loaded := clientcmd.NewNonInteractiveClientConfig(*raw, name, &clientcmd.ConfigOverrides{}, rules)
+	config, err := loaded.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("context %q in %s: %w", name, file, err)
+	}
+	namespace, _, err := loaded.Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("context %q in %s: %w", name, file, err)
+	}
+	config.UserAgent = cmp.Or(o.UserAgent, "egressplay")
+	return newClient(name, namespace, config)
+}
+
+func newClient(name, namespace string, config *rest.Config) (*Client, error) {
+	config.QPS = -1 // no limit: the server has its own
+	config.WarningHandlerWithContext = rest.NoWarnings{}
+
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	dyn, err := dynamic.NewForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	disco, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)
+	if err != nil {
+		return nil, err
+	}
+	upgrader, err := upgradeTransport(config)
+	if err != nil {
+		return nil, err
+	}
+	cached := memory.NewMemCacheClient(disco)
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(cached)
+	return &Client{
+		name:      name,
+		namespace: namespace,
+		config:    config,
+		dynamic:   dyn,
+		rest:      disco.RESTClient(),
+		kinds: &kinds{
+			mapper: restmapper.NewShortcutExpander(mapper, cached, nil),
+			reset:  mapper.Reset,
+		},
+		upgrader: upgrader,
+	}, nil
+}
+
+// upgradeTransport returns a transport for requests that are upgraded. The
+// credentials are read once, and a later connection resumes the TLS session of
+// an earlier one, which saves both sides the signatures of a handshake.
+func upgradeTransport(config *rest.Config) (http.RoundTripper, error) {
+	tlsConfig, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, err
+	}
+	if tlsConfig != nil {
+		tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+	}
+	t := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:     tlsConfig,
+		TLSHandshakeTimeout: 10 * time.Second,
+		IdleConnTimeout:     30 * time.Second,
+	}
+	if config.Proxy != nil {
+		t.Proxy = config.Proxy
+	}
+	if config.Dial != nil {
+		t.DialContext = config.Dial
+	}
+	return rest.HTTPWrappersForConfig(config, t)
+}
+
+// Server returns the URL of the API server.
+func (c *Client) Server() string { return c.config.Host }
+
+// Context returns the name of the kubeconfig's context.
+func (c *Client) Context() string { return c.name }
+
+// Namespace returns the namespace that the context names, "default" where it
+// names none.
+func (c *Client) Namespace() string { return c.namespace }
+
+// Check asks the server for its version, such as "v1.36.3". The error is an
+// [*UnreachableError] when it does not answer.
+func (c *Client) Check(ctx context.Context) (serverVersion string, err error) {
+	body, err := c.rest.Get().AbsPath("/version").Do(ctx).Raw()
+	if err != nil {
+		return "", c.explain(ctx, err)
+	}
+	info, err := decode[version.Info](body)
+	if err != nil {
+		return "", fmt.Errorf("%s does not answer as a Kubernetes API server: %w", c.Server(), err)
+	}
+	return info.GitVersion, nil
+}
+
+// LabName returns the name and version of the lab that serves the cluster, as
+// its ConfigMap egressplay-lab in namespace kube-public says. isLab is false
+// where there is none, or none that we may see.
+func (c *Client) LabName(ctx context.Context) (name, version string, isLab bool, err error) {
+	var cm corev1.ConfigMap
+	err = c.rest.Get().AbsPath("/api/v1/namespaces/kube-public/configmaps/egressplay-lab").Do(ctx).Into(&cm)
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+		return "", "", false, nil
+	}
+	if err != nil {
+		return "", "", false, c.explain(ctx, err)
+	}
+	return cm.Data["name"], cm.Data["version"], true, nil
+}

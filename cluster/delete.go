@@ -1,0 +1,152 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// ownsPods has the kinds whose deletion waits for their pods. It asks the
+// garbage collector for that, which costs a detour through a controller, and
+// for a kind that is new to the cluster up to half a minute; so other kinds do
+// without. Source: kubernetes.io, "Garbage Collection", foreground deletion.
+var ownsPods = map[schema.GroupKind]bool{
+	{Group: "", Kind: "ReplicationController"}: true,
+	{Group: "apps", Kind: "DaemonSet"}:         true,
+	{Group: "apps", Kind: "Deployment"}:        true,
+	{Group: "apps", Kind: "ReplicaSet"}:        true,
+	{Group: "apps", Kind: "StatefulSet"}:       true,
+	{Group: "batch", Kind: "CronJob"}:          true,
+	{Group: "batch", Kind: "Job"}:              true,
+}
+
+// Delete implements [Interface].
+func (c *Client) Delete(ctx context.Context, ref Ref) error {
+	t, err := c.target(ctx, ref)
+	if err != nil {
+		return err
+	}
+	policy := metav1.DeletePropagationBackground
+	if ownsPods[t.mapping.GroupVersionKind.GroupKind()] {
+		policy = metav1.DeletePropagationForeground
+	}
+	options, err := json.Marshal(metav1.DeleteOptions{
+		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
+		PropagationPolicy: &policy,
+	})
+	if err != nil {
+		return err
+	}
+	result := c.rest.Delete().AbsPath(t.path()...).SetHeader("Content-Type", "application/json").Body(options).Do(ctx)
+	if err := result.Error(); err != nil {
+		if err = c.explainKind(ctx, t, err); apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
+	}
+	body, err := result.Raw()
+	if err != nil {
+		return c.explain(ctx, err)
+	}
+	// The server answers with a Status when the object is gone, and with the
+	// object when something has to happen first.
+	obj := new(unstructured.Unstructured)
+	if err := json.Unmarshal(body, &obj.Object); err != nil {
+		return fmt.Errorf("delete %s: %w", ref, err)
+	}
+	if obj.GetKind() == "Status" || obj.GetUID() == "" {
+		return nil
+	}
+	return c.waitGone(ctx, t, obj)
+}
+
+// waitGone returns when obj is gone. An object of the same name with another
+// UID was created since.
+func (c *Client) waitGone(ctx context.Context, t *target, obj *unstructured.Unstructured) error {
+	uid := obj.GetUID()
+	for {
+		last, gone, err := c.watchGone(ctx, t, obj)
+		if gone {
+			return nil
+		}
+		obj = last
+		if ctx.Err() != nil {
+			return fmt.Errorf("delete %s: it is still there%s: %w", t.ref, keptBy(obj), context.Cause(ctx))
+		}
+		if err != nil {
+			return fmt.Errorf("wait until %s is gone: %w", t.ref, c.explain(ctx, err))
+		}
+		// The server ended the watch, as it does now and then.
+		now, err := t.api.Get(ctx, t.ref.Name, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			if ctx.Err() != nil {
+				continue
+			}
+			return fmt.Errorf("wait until %s is gone: %w", t.ref, c.explain(ctx, err))
+		case now.GetUID() != uid:
+			return nil
+		}
+		obj = now
+	}
+}
+
+// watchGone watches obj until it is gone or the watch ends, and returns how it
+// was seen last.
+func (c *Client) watchGone(ctx context.Context, t *target, obj *unstructured.Unstructured) (last *unstructured.Unstructured, gone bool, err error) {
+	w, err := t.api.Watch(ctx, metav1.ListOptions{
+		FieldSelector:   "metadata.name=" + t.ref.Name,
+		ResourceVersion: obj.GetResourceVersion(),
+	})
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+		return obj, false, nil
+	}
+	if err != nil {
+		return obj, false, err
+	}
+	defer w.Stop()
+	for event := range w.ResultChan() {
+		seen, ok := event.Object.(*unstructured.Unstructured)
+		if event.Type == watch.Error || !ok {
+			return obj, false, nil
+		}
+		if event.Type == watch.Deleted || seen.GetUID() != obj.GetUID() {
+			return seen, true, nil
+		}
+		obj = seen
+	}
+	return obj, false, nil
+}
+
+// keptBy says what an object that is being deleted waits for.
+func keptBy(obj *unstructured.Unstructured) string {
+	var why []string
+	if f := obj.GetFinalizers(); len(f) > 0 {
+		why = append(why, "finalizers "+strings.Join(f, ", "))
+	}
+	conditions, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
+	for _, c := range conditions {
+		// A namespace tells what is left in it: kubernetes/kubernetes
+		// pkg/controller/namespace/deletion/status_condition_utils.go.
+		condition, _ := c.(map[string]any)
+		kind, _ := condition["type"].(string)
+		message, _ := condition["message"].(string)
+		if obj.GetKind() == "Namespace" && condition["status"] == "True" && strings.HasPrefix(kind, "Namespace") {
+			why = append(why, cmp.Or(message, kind))
+		}
+	}
+	if len(why) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(why, "; ") + ")"
+}

@@ -1,0 +1,137 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+)
+
+// An UnreachableError says that the API server did not answer.
+type UnreachableError struct {
+	Server string // its URL
+	Err    error
+}
+
+func (e *UnreachableError) Error() string {
+	reason, _ := e.explain()
+	return fmt.Sprintf("reach %s: %s", e.Server, reason)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Hint says what to do next; "" when nothing useful can be said.
+func (e *UnreachableError) Hint() string {
+	_, hint := e.explain()
+	return hint
+}
+
+// explain tells apart the reasons that ask for different actions.
+func (e *UnreachableError) explain() (reason, hint string) {
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](e.Err)
+	if isInvalid && invalid.Reason == x509.Expired {
+		return "its certificate is out of date: " + invalid.Error(),
+			"check this machine's clock, then renew the cluster's certificates"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](e.Err); ok {
+		return "its certificate is signed by an unknown authority",
+			"the kubeconfig may be of an earlier cluster at the same address: get the cluster's current one"
+	}
+	if hostname, ok := errors.AsType[x509.HostnameError](e.Err); ok {
+		return hostname.Error(), "use an address that the certificate names, or set tls-server-name in the kubeconfig"
+	}
+	if alert, ok := errors.AsType[tls.AlertError](e.Err); ok {
+		return alert.Error(), "the server refused the kubeconfig's client certificate: get the cluster's current kubeconfig"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](e.Err); ok {
+		return "it does not speak TLS", "check the address and port of the cluster in the kubeconfig"
+	}
+	if dns, ok := errors.AsType[*net.DNSError](e.Err); ok {
+		return dns.Error(), "check the name of the cluster's server in the kubeconfig, and this machine's DNS"
+	}
+	if errors.Is(e.Err, syscall.ECONNREFUSED) {
+		return "connection refused", "nothing listens there: start the cluster, or name another one"
+	}
+	if netErr, ok := errors.AsType[net.Error](e.Err); ok && netErr.Timeout() {
+		return "no answer in time", "check that the cluster runs and that no firewall is in the way"
+	}
+	return innermost(e.Err).Error(), ""
+}
+
+// innermost returns what failed, without the method and URL that net/http puts
+// before it.
+func innermost(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// A NoKindError says that the server has no such kind of object.
+type NoKindError struct {
+	Kind string // as asked for, with its API version where one was named
+}
+
+func (e *NoKindError) Error() string { return fmt.Sprintf("the cluster has no kind %s", e.Kind) }
+
+// A NotReadyError says that no pod is ready that a query means. Time may cure
+// it, unless Final.
+type NotReadyError struct {
+	Query  string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
+	Reason string // what was seen instead, with container states and their messages
+	// Final is set when waiting cannot help: the pod has no such container.
+	Final bool
+}
+
+func (e *NotReadyError) Error() string {
+	return fmt.Sprintf("no ready pod for %s: %s", e.Query, e.Reason)
+}
+
+// A LostError says that a command's exit code never came, because a connection
+// was lost while it ran or before.
+type LostError struct {
+	// Started is false when it is certain that the command did not start.
+	Started bool
+	Err     error // nil when the stream simply ended
+}
+
+func (e *LostError) Error() string {
+	if e.Err == nil {
+		return "the connection was lost: no exit code came"
+	}
+	return fmt.Sprintf("the connection was lost: no exit code came: %v", e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// explain turns the error of a request into the one that [Interface] promises:
+// the API server's own, the cause of ctx when that has ended, or an
+// [*UnreachableError].
+func (c *Client) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+		if apierrors.IsUnauthorized(err) {
+			return fmt.Errorf("%s does not accept the credentials of %s: %w", c.Server(), c.name, err)
+		}
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return &UnreachableError{Server: c.Server(), Err: err}
+	}
+	return err
+}
+
+// isNoMatch reports whether discovery knows no such kind.
+func isNoMatch(err error) bool { return meta.IsNoMatchError(err) }

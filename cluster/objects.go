@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Get implements [Interface].
+func (c *Client) Get(ctx context.Context, ref Ref) (*unstructured.Unstructured, error) {
+	t, err := c.target(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	obj, err := t.api.Get(ctx, ref.Name, metav1.GetOptions{})
+	return obj, c.explainKind(ctx, t, err)
+}
+
+// List implements [Interface].
+func (c *Client) List(ctx context.Context, kind, namespace, selector string) ([]unstructured.Unstructured, error) {
+	m, err := c.find(ctx, "", kind)
+	if err != nil {
+		return nil, err
+	}
+	if m.Scope.Name() != meta.RESTScopeNameNamespace {
+		namespace = ""
+	}
+	list, err := c.dynamic.Resource(m.Resource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	slices.SortFunc(list.Items, func(a, b unstructured.Unstructured) int {
+		return cmp.Or(cmp.Compare(a.GetName(), b.GetName()), cmp.Compare(a.GetNamespace(), b.GetNamespace()))
+	})
+	return list.Items, nil
+}
+
+// Apply implements [Interface].
+func (c *Client) Apply(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	t, err := c.targetOf(ctx, obj)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(withoutServerFields(obj))
+	if err != nil {
+		return nil, err
+	}
+	force := true
+	got, err := t.api.Patch(ctx, obj.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{
+		FieldManager:    fieldManager,
+		FieldValidation: metav1.FieldValidationStrict,
+		Force:           &force,
+	})
+	return got, c.explainKind(ctx, t, err)
+}
+
+// Replace implements [Interface].
+func (c *Client) Replace(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	t, err := c.targetOf(ctx, obj)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		got, err := c.replaceOnce(ctx, t, obj)
+		// Somebody else changed, created or deleted it in between: look again.
+		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) || ctx.Err() != nil {
+			return got, c.explainKind(ctx, t, err)
+		}
+	}
+}
+
+func (c *Client) replaceOnce(ctx context.Context, t *target, given *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	obj := withoutServerFields(given)
+	now, err := t.api.Get(ctx, t.ref.Name, metav1.GetOptions{})
+	if err == nil && now.GetDeletionTimestamp() != nil {
+		err = c.waitGone(ctx, t, now)
+		now = nil
+	}
+	if now == nil || apierrors.IsNotFound(err) {
+		if err != nil && !apierrors.IsNotFound(err) {
+			return nil, err
+		}
+		return t.api.Create(ctx, obj, metav1.CreateOptions{FieldManager: fieldManager})
+	}
+	if err != nil {
+		return nil, err
+	}
+
+	obj.SetResourceVersion(now.GetResourceVersion())
+	for _, f := range now.GetFinalizers() {
+		if !slices.Contains(obj.GetFinalizers(), f) {
+			obj.SetFinalizers(append(obj.GetFinalizers(), f)) // it is its controller's to remove
+		}
+	}
+	if status, has := now.Object["status"]; has {
+		obj.Object["status"] = status
+	}
+	return t.api.Update(ctx, obj, metav1.UpdateOptions{FieldManager: fieldManager})
+}
+
+// MergePatch implements [Interface].
+func (c *Client) MergePatch(ctx context.Context, ref Ref, patch []byte) (*unstructured.Unstructured, error) {
+	t, err := c.target(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	got, err := t.api.Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	return got, c.explainKind(ctx, t, err)
+}
+
+// withoutServerFields returns a copy of obj that lacks what only the server
+// sets, so that an object that was read can be written again.
+func withoutServerFields(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	obj = obj.DeepCopy()
+	delete(obj.Object, "status")
+	if m, ok := obj.Object["metadata"].(map[string]any); ok {
+		for _, field := range []string{
+			"creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp",
+			"generation", "managedFields", "resourceVersion", "selfLink", "uid",
+		} {
+			delete(m, field)
+		}
+	}
+	return obj
+}
+
+// explainKind is explain for a request about one object. A kind whose
+// definition was deleted since it was looked up gives a [*NoKindError]: the
+// server then says "not found" without naming an object.
+func (c *Client) explainKind(ctx context.Context, t *target, err error) error {
+	if apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
+		c.kinds.reset()
+		return &NoKindError{Kind: t.ref.Kind + " in " + t.mapping.GroupVersionKind.GroupVersion().String()}
+	}
+	return c.explain(ctx, err)
+}
+
+// decode is json.Unmarshal into a new T.
+func decode[T any](body []byte) (T, error) {
+	var v T
+	err := json.Unmarshal(body, &v)
+	return v, err
+}

@@ -1,0 +1,74 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// execWebSocket runs a command over WebSocket, for where a proxy lets no SPDY
+// through. What translates it to SPDY behind the API server makes up a Status
+// when it loses its connection, so the exit code is not to be trusted.
+func (c *Client) execWebSocket(ctx context.Context, r ExecRequest) (ExecResult, error) {
+	executor, err := remotecommand.NewWebSocketExecutor(c.config, http.MethodGet, c.execURL(r).String())
+	if err != nil {
+		return ExecResult{}, err
+	}
+	stdout, stderr := newGate(r.Stdout), newGate(r.Stderr)
+	defer stdout.Close()
+	defer stderr.Close()
+
+	// What client-go has to say about a lost connection it says in its log.
+	quiet := logr.NewContext(ctx, logr.Discard())
+	err = executor.StreamWithContext(quiet, remotecommand.StreamOptions{Stdin: r.Stdin, Stdout: stdout, Stderr: stderr})
+	exit := exec.CodeExitError{}
+	switch {
+	case err == nil:
+		return ExecResult{}, nil
+	case errors.As(err, &exit):
+		return ExecResult{ExitCode: exit.Code}, nil
+	case ctx.Err() != nil:
+		return ExecResult{}, context.Cause(ctx)
+	case httpstream.IsUpgradeFailure(err):
+		return ExecResult{}, fmt.Errorf("exec: neither SPDY nor WebSocket gets through to %s: %w", c.Server(), err)
+	default:
+		return ExecResult{}, &LostError{Started: true, Err: err}
+	}
+}
+
+// A gate passes writes on until it is closed. client-go's goroutines may write
+// after StreamWithContext has returned.
+type gate struct {
+	mu sync.Mutex
+	w  io.Writer // nil when closed
+}
+
+func newGate(w io.Writer) *gate {
+	if w == nil {
+		w = io.Discard
+	}
+	return &gate{w: w}
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.w == nil {
+		return 0, io.ErrClosedPipe
+	}
+	return g.w.Write(p)
+}
+
+func (g *gate) Close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.w = nil
+}
