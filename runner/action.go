@@ -36,15 +36,23 @@ type Observation struct {
 	// ExitCode is the command's exit code as the server sent it, 128 + the
 	// signal for a command that a signal ended; nil when no command was run.
 	ExitCode *int
+	// CurlExitCode is the exit code that curl itself reported beside it, nil
+	// where it did not.
+	CurlExitCode *int
 	// Stdout and Stderr are what the command wrote, each at most 1 MiB of it.
 	Stdout, Stderr string
 	// Truncated says that there was more output than was kept.
 	Truncated bool
 
 	// Responses are the HTTP responses in the order in which they came: the
-	// heads that the command printed, or where it printed none, the last
-	// response as curl reported it.
+	// heads that curl printed, or where it printed none, the last response as
+	// curl reported it.
 	Responses []Response
+	// Redirects is how many redirects curl followed.
+	Redirects int
+	// HeadsShown says that curl was told to print the heads of its responses,
+	// so that Responses is complete.
+	HeadsShown bool
 	// Body is Stdout without the heads of Responses.
 	Body string
 

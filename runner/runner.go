@@ -50,7 +50,7 @@ var ErrInterrupted = errors.New("interrupted")
 
 const (
 	firstPause = 50 * time.Millisecond // between two attempts, growing by half each time
-	lastPause  = time.Second
+	lastPause  = time.Second / 2
 )
 
 // Run runs playbooks one after the other. It returns when what they changed

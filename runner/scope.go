@@ -27,8 +27,8 @@ type Scope struct {
 }
 
 type undo struct {
-	what string
-	do   func(context.Context) error
+	key, what string
+	do        func(context.Context) error
 }
 
 // NewScope returns a scope with a copy of vars as its variables.
@@ -50,9 +50,16 @@ func (s *Scope) Lookup(name string) (string, bool) {
 }
 
 // Undo registers how to put back what a step is about to change. Call it
-// before the change is tried: a change can half succeed. what completes the
-// sentence "put back: ...", for example "label istio-injection of namespace
-// default". do must be harmless when the change was never made.
-func (s *Scope) Undo(what string, do func(context.Context) error) {
-	s.undo = append(s.undo, undo{what, do})
+// before the change is tried: a change can half succeed. key names what is
+// changed; of several undos with one key only the first counts, for it knows
+// the state before the playbook. what is shown to the reader, such as
+// "serviceentry/httpbin-ext (deleted)". do must be harmless when the change was
+// never made.
+func (s *Scope) Undo(key, what string, do func(context.Context) error) {
+	for _, u := range s.undo {
+		if u.key == key {
+			return
+		}
+	}
+	s.undo = append(s.undo, undo{key, what, do})
 }
