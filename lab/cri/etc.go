@@ -1,0 +1,125 @@
+package cri
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// users are those of every container: Debian's, which the packages of images
+// count on (base-passwd, passwd.master), and those of the lab's own images.
+var users = []user{
+	{"root", 0, 0, "/root", "/bin/sh"},
+	{"daemon", 1, 1, "/usr/sbin", nologin},
+	{"bin", 2, 2, "/bin", nologin},
+	{"sys", 3, 3, "/dev", nologin},
+	{"mail", 8, 8, "/var/mail", nologin},
+	{"proxy", 13, 13, "/bin", nologin},
+	{"www-data", 33, 33, "/var/www", nologin},
+	{"curl_user", 100, 101, "/home/curl_user", "/bin/sh"},
+	{"istio-proxy", 1337, 1337, "/home/istio-proxy", "/bin/sh"},
+	{"nobody", 65534, 65534, "/nonexistent", nologin},
+}
+
+const nologin = "/usr/sbin/nologin"
+
+// otherGroups are the groups that are no user's own.
+var otherGroups = []struct {
+	name string
+	gid  int
+}{{"adm", 4}, {"tty", 5}, {"disk", 6}, {"utmp", 43}, {"shadow", 42}, {"staff", 50}, {"users", 100}}
+
+type user struct {
+	name        string
+	uid, gid    int
+	home, shell string
+}
+
+// userByID returns what a container knows of a user; one that it does not know
+// is in the group root and at home in /, as in other container runtimes.
+func userByID(uid int) user {
+	for _, u := range users {
+		if u.uid == uid {
+			return u
+		}
+	}
+	return user{home: "/"}
+}
+
+// caLinks are the names of the trust bundle that programs of other
+// distributions ask for.
+var caLinks = []string{
+	"/etc/ssl/cert.pem",
+	"/etc/pki/tls/cert.pem",
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+}
+
+const caBundle = "/etc/ssl/certs/ca-certificates.crt"
+
+// etc makes /etc. Of the machine it has only what belongs to the programs in
+// /usr.
+func (sp *spec) etc() error {
+	var passwd, group strings.Builder
+	for _, u := range users {
+		fmt.Fprintf(&passwd, "%s:x:%d:%d:%s:%s:%s\n", u.name, u.uid, u.gid, u.name, u.home, u.shell)
+		fmt.Fprintf(&group, "%s:x:%d:\n", u.name, u.gid)
+	}
+	for _, g := range otherGroups {
+		fmt.Fprintf(&group, "%s:x:%d:\n", g.name, g.gid)
+	}
+	for name, text := range map[string]string{
+		"passwd":        passwd.String(),
+		"group":         group.String(),
+		"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
+		"hostname":      sp.Hostname + "\n",
+		"hosts":         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+		"resolv.conf":   sp.Resolv,
+	} {
+		if err := os.WriteFile(filepath.Join(sp.Root, "etc", name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink("/proc/mounts", filepath.Join(sp.Root, "etc/mtab")); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	for _, path := range []string{
+		"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
+		"/etc/protocols", "/etc/services", "/etc/ssl/openssl.cnf",
+	} {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := sp.mount(mount{From: path, To: path, Readonly: true}); err != nil {
+			return err
+		}
+	}
+	return sp.certificates()
+}
+
+// certificates makes the folder of certificate authorities: the trust bundle
+// alone, under the names by which programs know it, or the machine's folder.
+func (sp *spec) certificates() error {
+	if sp.TrustBundle == "" {
+		if !isDir("/etc/ssl/certs") {
+			return nil
+		}
+		return sp.mount(mount{From: "/etc/ssl/certs", To: "/etc/ssl/certs", Readonly: true})
+	}
+	if err := sp.mount(mount{From: sp.TrustBundle, To: caBundle, Readonly: true}); err != nil {
+		return err
+	}
+	for _, link := range caLinks {
+		target, err := sp.parentOf(link)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(caBundle, target); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}

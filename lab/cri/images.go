@@ -1,0 +1,238 @@
+package cri
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// An Image is what a container's files and process are made from, besides the
+// machine's /usr, on which every image is based. There is no registry: the
+// images are the rows of a table, see [Images].
+type Image struct {
+	// Names are the last elements of the references that mean this image:
+	// "curl" is any .../curl, "curlimages/curl" is any .../curlimages/curl, with
+	// any tag or digest. The first one is the image's id.
+	Names []string
+
+	// Layers are folders that look like a root (usr, etc, var, ...) and lie over
+	// the machine's files, the first on top. None may be inside /usr, which the
+	// kernel refuses.
+	Layers []string
+
+	// Files are single files of the machine by their path in the container. They
+	// are mounted, not copied, and cannot be written.
+	Files map[string]string
+
+	Dirs  []Dir             // folders that must exist
+	Links map[string]string // symbolic links: path to target
+
+	Entrypoint []string // what a pod's command replaces
+	Cmd        []string // what a pod's args replace
+	Env        []string // NAME=VALUE, under the pod's own
+	WorkingDir string   // "" is /
+	StopSignal syscall.Signal
+	UID, GID   int64 // of the process, if the pod names none
+}
+
+// A Dir is a folder of an [Image].
+type Dir struct {
+	Path     string
+	Mode     fs.FileMode // permissions, with fs.ModeSticky if wanted
+	UID, GID int64
+}
+
+// ImagePaths is where the programs are that the images of [Images] are made of.
+type ImagePaths struct {
+	Components string // pilot-discovery and pilot-agent, by argv[0]
+	Envoy      string // the proxy
+	Bootstrap  string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
+	CoreDNS    string
+}
+
+// Images returns every image of the lab. It is the one table: to add an image is
+// to add a row.
+func Images(p ImagePaths) []Image {
+	return []Image{
+		{ // curl, sh and the machine's usual tools; user as in the image of that name
+			Names:      []string{"curl"},
+			Entrypoint: []string{"/bin/sh", "-ec", `case "$1" in -*) set -- curl "$@";; esac; exec "$@"`, "curl"},
+			Cmd:        []string{"curl"},
+			UID:        100, GID: 101,
+			Dirs: []Dir{{Path: "/home/curl_user", Mode: 0o755, UID: 100, GID: 101}},
+		},
+		{ // the same tools for root; curl-ssl is what the sample workload was before it was curl
+			Names: []string{"sleep", "governmentpaas/curl-ssl"},
+			Cmd:   []string{"sleep", "infinity"},
+		},
+		{ // istiod
+			Names:      []string{"pilot"},
+			Files:      map[string]string{"/usr/local/bin/pilot-discovery": p.Components},
+			Entrypoint: []string{"/usr/local/bin/pilot-discovery"},
+			UID:        1337, GID: 1337,
+		},
+		{ // sidecars, gateways and istio-init
+			Names: []string{"proxyv2"},
+			Files: map[string]string{
+				"/usr/local/bin/pilot-agent":                     p.Components,
+				"/usr/local/bin/envoy":                           p.Envoy,
+				"/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": p.Bootstrap,
+			},
+			Dirs:       []Dir{{Path: "/etc/istio/proxy", Mode: 0o775, UID: 1337, GID: 1337}},
+			Entrypoint: []string{"/usr/local/bin/pilot-agent"},
+		},
+		{
+			Names:      []string{"coredns"},
+			Files:      map[string]string{"/coredns": p.CoreDNS},
+			Entrypoint: []string{"/coredns"},
+		},
+	}
+}
+
+// id is how the runtime names the image. It is itself a reference to it.
+func (im *Image) id() string { return "lab/" + im.Names[0] }
+
+// matches tells whether a reference means the image.
+func (im *Image) matches(ref string) bool {
+	ref, _, _ = strings.Cut(ref, "@")
+	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
+		ref = ref[:i]
+	}
+	return slices.ContainsFunc(im.Names, func(name string) bool {
+		return ref == name || strings.HasSuffix(ref, "/"+name)
+	}) || ref == im.id()
+}
+
+// check tells what is wrong with the image, and otherwise how many bytes it has.
+func (im *Image) check() (size uint64, err error) {
+	if len(im.Names) == 0 {
+		return 0, fmt.Errorf("an image without a name: %+v", *im)
+	}
+	if im.UID < 0 || im.UID > maxID || im.GID < 0 || im.GID > maxID {
+		return 0, fmt.Errorf("image %s: user %d:%d: want ids up to %d", im.Names[0], im.UID, im.GID, maxID)
+	}
+	for _, file := range im.Files {
+		info, err := os.Stat(file)
+		if err != nil {
+			return 0, fmt.Errorf("image %s: %w", im.Names[0], err)
+		}
+		size += uint64(info.Size())
+	}
+	for _, layer := range im.Layers {
+		if strings.HasPrefix(filepath.Clean(layer)+"/", "/usr/") || strings.ContainsAny(layer, ":,\\") {
+			return 0, fmt.Errorf("image %s: layer %s: overlay takes no folder inside /usr and no ':', ',' or '\\' in its path", im.Names[0], layer)
+		}
+		err := filepath.WalkDir(layer, func(_ string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil {
+				size += uint64(info.Size())
+			}
+			return err
+		})
+		if err != nil {
+			return 0, fmt.Errorf("image %s: layer: %w", im.Names[0], err)
+		}
+	}
+	return size, nil
+}
+
+// image returns the image that a reference means.
+func (s *Server) image(ref string) (*Image, error) {
+	for i := range s.images {
+		if s.images[i].matches(ref) {
+			return &s.images[i], nil
+		}
+	}
+	var names []string
+	for _, im := range s.images {
+		names = append(names, im.Names...)
+	}
+	slices.Sort(names)
+	return nil, status.Errorf(codes.NotFound, "the lab has no image %q; it has: %s", ref, strings.Join(names, ", "))
+}
+
+// describe returns the image as the kubelet wants to see it. Images are pinned,
+// so the kubelet never tries to make room by removing one.
+func (s *Server) describe(im *Image) *runtimeapi.Image {
+	return &runtimeapi.Image{
+		Id:       im.id(),
+		RepoTags: im.Names,
+		Size:     s.imageSizes[im.id()],
+		Uid:      &runtimeapi.Int64Value{Value: im.UID},
+		Pinned:   true,
+	}
+}
+
+// ListImages implements the ImageService.
+func (s *Server) ListImages(_ context.Context, r *runtimeapi.ListImagesRequest) (*runtimeapi.ListImagesResponse, error) {
+	ref := r.GetFilter().GetImage().GetImage()
+	list := &runtimeapi.ListImagesResponse{}
+	for i := range s.images {
+		if im := &s.images[i]; ref == "" || im.matches(ref) {
+			list.Images = append(list.Images, s.describe(im))
+		}
+	}
+	return list, nil
+}
+
+// ImageStatus implements the ImageService. An image that is not there is no
+// error but an empty answer, after which the kubelet asks to pull it.
+func (s *Server) ImageStatus(_ context.Context, r *runtimeapi.ImageStatusRequest) (*runtimeapi.ImageStatusResponse, error) {
+	im, err := s.image(r.GetImage().GetImage())
+	if err != nil {
+		return &runtimeapi.ImageStatusResponse{}, nil
+	}
+	return &runtimeapi.ImageStatusResponse{Image: s.describe(im)}, nil
+}
+
+// PullImage implements the ImageService. There is nowhere to pull from: an image
+// that the lab has is there already, another one gives the status NotFound, which
+// a pod shows as ErrImagePull.
+func (s *Server) PullImage(_ context.Context, r *runtimeapi.PullImageRequest) (*runtimeapi.PullImageResponse, error) {
+	im, err := s.image(r.GetImage().GetImage())
+	if err != nil {
+		return nil, err
+	}
+	return &runtimeapi.PullImageResponse{ImageRef: im.id()}, nil
+}
+
+// RemoveImage implements the ImageService, by refusing.
+func (s *Server) RemoveImage(_ context.Context, r *runtimeapi.RemoveImageRequest) (*runtimeapi.RemoveImageResponse, error) {
+	im, err := s.image(r.GetImage().GetImage())
+	if err != nil {
+		return &runtimeapi.RemoveImageResponse{}, nil // gone already
+	}
+	return nil, unimplemented("remove the image %s: images are part of the lab", im.Names[0])
+}
+
+// ImageFsInfo implements the ImageService. What it tells of is the file system of
+// [Config].Root; what the kubelet's eviction asks for besides, it looks up itself.
+func (s *Server) ImageFsInfo(context.Context, *runtimeapi.ImageFsInfoRequest) (*runtimeapi.ImageFsInfoResponse, error) {
+	var used uint64
+	for _, size := range s.imageSizes {
+		used += size
+	}
+	usage := func(bytes uint64) []*runtimeapi.FilesystemUsage {
+		return []*runtimeapi.FilesystemUsage{{
+			Timestamp:  time.Now().UnixNano(),
+			FsId:       &runtimeapi.FilesystemIdentifier{Mountpoint: s.root},
+			UsedBytes:  &runtimeapi.UInt64Value{Value: bytes},
+			InodesUsed: &runtimeapi.UInt64Value{},
+		}}
+	}
+	// A container writes into memory, not into a file system of the machine.
+	return &runtimeapi.ImageFsInfoResponse{ImageFilesystems: usage(used), ContainerFilesystems: usage(0)}, nil
+}

@@ -1,0 +1,5 @@
+package cri
+
+import "strings"
+
+func lines(s string) []string { return strings.Split(strings.TrimSuffix(s, "\n"), "\n") }

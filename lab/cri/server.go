@@ -1,0 +1,286 @@
+// Package cri is a small container runtime for one lab: it serves the
+// Kubernetes Container Runtime Interface (k8s.io/cri-api, v1) on a Unix socket
+// and runs containers as processes in namespaces, over the machine's own /usr.
+//
+//	kubelet ── gRPC ──► Server ── locked thread ──► starter ── exec ──► program
+//	                       │      joins the pod's    builds the root,
+//	                       │      net, UTS and IPC   drops what a pod
+//	                       │      namespaces         may not have
+//	kubectl exec ─ SPDY ──►└───── locked thread ──► program (joins the container)
+//
+// A pod is a network namespace made by [Network] and a UTS and an IPC namespace
+// made here; a container adds a mount and a pid namespace, in which it is
+// process 1. There are no cgroups, so limits on CPU and memory are accepted and
+// not enforced; the seccomp profile RuntimeDefault is accepted and no filter is
+// applied. Everything else that the server cannot do it refuses with a gRPC
+// status that says what and why.
+//
+// The server works as root and as the root of a user namespace that maps the
+// ids 0 to 65535. It expects to run in the lab's own namespaces: what it makes
+// in the mount namespace is gone with them.
+package cri
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"k8s.io/cri-streaming/pkg/streaming"
+)
+
+// Network makes the network of a pod.
+type Network interface {
+	// Add makes the network namespace of a pod, ready for use: with its address
+	// and with the sysctls, all of which are net.*, applied in it. nsPath is the
+	// file that stands for the namespace.
+	Add(ctx context.Context, podID string, sysctls map[string]string) (ip netip.Addr, nsPath string, err error)
+
+	// Remove undoes Add. A pod that is not there is no error.
+	Remove(ctx context.Context, podID string) error
+}
+
+// Config says what a [Server] serves, and where.
+type Config struct {
+	Socket     string   // Unix socket on which CRI is served, at most 107 bytes; an old one is replaced
+	Root       string   // folder for what containers need while they run; made if absent
+	StreamAddr string   // where exec, attach and port-forward are served; "127.0.0.1:0" picks a port
+	Images     []Image  // every image there is; see [Images]
+	Starter    []string // the argv that calls [Start]; the program must be an absolute path
+	Network    Network  // makes and removes a pod's network
+
+	// TrustBundle is the file that is /etc/ssl/certs/ca-certificates.crt in each
+	// container. Empty leaves the machine's own certificates.
+	TrustBundle string
+
+	// Volumes is the kubelet's root folder. A mount from anywhere else is a
+	// hostPath volume and refused, because a pod could change the machine by it.
+	// Empty allows every mount.
+	Volumes string
+
+	// Log takes what happens outside of any request, such as a container's log
+	// that cannot be written. nil drops it.
+	Log *slog.Logger
+}
+
+// Server is the runtime. Use [New] to make one.
+type Server struct {
+	runtimeapi.UnimplementedRuntimeServiceServer
+	runtimeapi.UnimplementedImageServiceServer
+
+	root        string
+	images      []Image
+	imageSizes  map[string]uint64 // by the image's id
+	starter     []string
+	network     Network
+	trustBundle string
+	volumes     string
+	log         *slog.Logger
+
+	listener       net.Listener
+	streamListener net.Listener
+	streams        streaming.Server
+	events         events
+
+	mu         sync.Mutex // guards the maps and the changing fields of what is in them
+	sandboxes  map[string]*sandbox
+	containers map[string]*container
+}
+
+// New checks the configuration and listens, so that a client may connect as soon
+// as it returns; [Server.Serve] must follow.
+func New(c Config) (*Server, error) {
+	if len(c.Starter) == 0 || !filepath.IsAbs(c.Starter[0]) {
+		return nil, fmt.Errorf("container starter %q: want an absolute path", c.Starter)
+	}
+	if c.Network == nil {
+		return nil, errors.New("no network for pods is given")
+	}
+	s := &Server{
+		root: c.Root, images: c.Images, starter: c.Starter, network: c.Network,
+		trustBundle: c.TrustBundle, volumes: c.Volumes, log: c.Log,
+		imageSizes: map[string]uint64{},
+		sandboxes:  map[string]*sandbox{},
+		containers: map[string]*container{},
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	for i := range s.images {
+		size, err := s.images[i].check()
+		if err != nil {
+			return nil, err
+		}
+		s.imageSizes[s.images[i].id()] = size
+	}
+	if s.trustBundle != "" {
+		if _, err := os.Stat(s.trustBundle); err != nil {
+			return nil, fmt.Errorf("trust bundle of the containers: %w", err)
+		}
+	}
+	if err := os.MkdirAll(s.root, 0o711); err != nil {
+		return nil, fmt.Errorf("folder of the containers: %w", err)
+	}
+
+	if err := os.Remove(c.Socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove an old CRI socket: %w", err)
+	}
+	var err error
+	if s.listener, err = net.Listen("unix", c.Socket); err != nil {
+		return nil, fmt.Errorf("serve CRI: %w", err)
+	}
+	if s.streamListener, err = net.Listen("tcp", c.StreamAddr); err != nil {
+		s.listener.Close()
+		return nil, fmt.Errorf("serve exec, attach and port-forward: %w", err)
+	}
+	config := streaming.DefaultConfig
+	config.BaseURL = &url.URL{Scheme: "http", Host: s.streamListener.Addr().String()}
+	if s.streams, err = streaming.NewServer(config, streamer{s}); err != nil {
+		s.listener.Close()
+		s.streamListener.Close()
+		return nil, fmt.Errorf("serve exec, attach and port-forward: %w", err)
+	}
+	return s, nil
+}
+
+// Serve serves until ctx ends. Then it ends every request, kills every
+// container, removes the pods' networks and returns nil when all that is done.
+// A server serves once.
+func (s *Server) Serve(ctx context.Context) error {
+	if err := isolate(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+
+	// A handler of a stream lives as long as its request's context: it ends with
+	// ctx here, and with the client's connection in trackedListener.
+	streams := &http.Server{
+		Handler:     s.streams,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnContext: connContext,
+	}
+	server := grpc.NewServer(grpc.WaitForHandlers(true), grpc.MaxRecvMsgSize(maxMessage))
+	runtimeapi.RegisterRuntimeServiceServer(server, s)
+	runtimeapi.RegisterImageServiceServer(server, s)
+
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := server.Serve(s.listener); err != nil {
+			cancel(fmt.Errorf("serve CRI: %w", err))
+		}
+	})
+	serving.Go(func() {
+		if err := streams.Serve(trackedListener{s.streamListener}); !errors.Is(err, http.ErrServerClosed) {
+			cancel(fmt.Errorf("serve exec, attach and port-forward: %w", err))
+		}
+	})
+
+	<-ctx.Done()
+	var failed error
+	if cause := context.Cause(ctx); cause != ctx.Err() {
+		failed = cause
+	}
+	s.events.close()
+	server.Stop()
+	streams.Close()
+	serving.Wait()
+	return errors.Join(failed, s.shutDown(context.WithoutCancel(ctx)))
+}
+
+// shutDown ends every pod.
+func (s *Server) shutDown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, errors.New("containers did not end within 30s"))
+	defer cancel()
+	s.mu.Lock()
+	ids := make([]string, 0, len(s.sandboxes))
+	for id := range s.sandboxes {
+		ids = append(ids, id)
+	}
+	s.mu.Unlock()
+	errs := make([]error, len(ids))
+	var wg sync.WaitGroup
+	for i, id := range ids {
+		wg.Go(func() { errs[i] = s.removeSandbox(ctx, id) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// maxMessage is the greatest message in bytes that the kubelet's CRI client
+// sends and takes (k8s.io/cri-client pkg/utils.go, maxMsgSize).
+const maxMessage = 16 << 20
+
+// isolate sees to it that a child process gets no file of this process that it
+// was not given, and no signal that this process ignores.
+//
+// Ignored signals outlive exec. A lab started in the background by a shell
+// without job control ignores SIGINT, and so would every container's program:
+// Ctrl-C would do nothing. A signal that has a handler is at its default in a
+// child, so each ignored one gets a handler that does nothing.
+func isolate() error {
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("keep files from containers: %w", err)
+	}
+	return handleIgnoredSignals()
+}
+
+// Version implements the RuntimeService.
+func (s *Server) Version(context.Context, *runtimeapi.VersionRequest) (*runtimeapi.VersionResponse, error) {
+	return &runtimeapi.VersionResponse{
+		Version:           "0.1.0", // of the kubelet's runtime API, always this
+		RuntimeName:       "egressplay",
+		RuntimeVersion:    "1.0.0",
+		RuntimeApiVersion: "v1",
+	}, nil
+}
+
+// Status implements the RuntimeService. Both conditions hold as soon as it can
+// be asked: the network needs no set-up but a pod's own.
+func (s *Server) Status(context.Context, *runtimeapi.StatusRequest) (*runtimeapi.StatusResponse, error) {
+	return &runtimeapi.StatusResponse{
+		Status: &runtimeapi.RuntimeStatus{Conditions: []*runtimeapi.RuntimeCondition{
+			{Type: runtimeapi.RuntimeReady, Status: true},
+			{Type: runtimeapi.NetworkReady, Status: true},
+		}},
+		RuntimeHandlers: []*runtimeapi.RuntimeHandler{{
+			Features: &runtimeapi.RuntimeHandlerFeatures{RecursiveReadOnlyMounts: true},
+		}},
+		Features: &runtimeapi.RuntimeFeatures{SupplementalGroupsPolicy: true},
+	}, nil
+}
+
+// RuntimeConfig implements the RuntimeService. The driver is the one that asks
+// nothing of the machine: there are no cgroups.
+func (s *Server) RuntimeConfig(context.Context, *runtimeapi.RuntimeConfigRequest) (*runtimeapi.RuntimeConfigResponse, error) {
+	return &runtimeapi.RuntimeConfigResponse{
+		Linux: &runtimeapi.LinuxRuntimeConfiguration{CgroupDriver: runtimeapi.CgroupDriver_CGROUPFS},
+	}, nil
+}
+
+// UpdateRuntimeConfig implements the RuntimeService. What the kubelet tells by it
+// is the range of pod addresses, which is the business of [Network].
+func (s *Server) UpdateRuntimeConfig(context.Context, *runtimeapi.UpdateRuntimeConfigRequest) (*runtimeapi.UpdateRuntimeConfigResponse, error) {
+	return &runtimeapi.UpdateRuntimeConfigResponse{}, nil
+}
+
+// newID returns a name for a pod or a container that nothing else has.
+func newID() string {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails: crypto/rand
+	return hex.EncodeToString(b)
+}
