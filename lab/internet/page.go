@@ -1,0 +1,36 @@
+package internet
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// page answers every path with a small page that has the host's name as its
+// title.
+func page(name string) http.Handler {
+	body := fmt.Appendf(nil, `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>%[1]s</title></head>
+<body><p>This is the stand-in for %[1]s in a lab without an internet.</p></body>
+</html>
+`, name)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, r.Method+" is not allowed here.", http.StatusMethodNotAllowed)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		_, _ = w.Write(body) // a client that is gone wants no answer
+	})
+}
+
+// redirectToHTTPS answers every request with 301 to the same path and query
+// of the same host, by https.
+func redirectToHTTPS(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "https://"+name+r.URL.RequestURI())
+		w.WriteHeader(http.StatusMovedPermanently)
+	})
+}

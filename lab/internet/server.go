@@ -1,0 +1,280 @@
+package internet
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/egressplay/egressplay/lab/pki"
+)
+
+// Config is what [Serve] needs.
+type Config struct {
+	Hosts []Host
+	CA    *pki.CA // issues the hosts' certificates
+
+	// Listen makes a listener where the hosts are; network is "tcp" and addr
+	// the address of a host and its port.
+	Listen func(network, addr string) (net.Listener, error)
+
+	// Record gets each [Record] as one line of JSON in one write, before the
+	// client has its answer: who has the answer finds the line. Lines are in
+	// the order of the answers, their time is that of the arrival.
+	Record io.Writer
+}
+
+// Serve lets the hosts answer until ctx ends. Then all connections are
+// closed, nothing more is recorded, and it returns nil. It ends with an error
+// when it cannot listen or record: who looks at the record must be able to
+// rely on it.
+func Serve(ctx context.Context, config Config) error {
+	if err := run(ctx, config); err != nil {
+		return fmt.Errorf("serve the internet: %w", err)
+	}
+	return nil
+}
+
+func run(ctx context.Context, config Config) error {
+	recorder := newRecorder(config.Record)
+	defer recorder.close()
+	ports, err := open(config, recorder)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	ready := queue{conns: make(chan net.Conn), done: ctx.Done()}
+	server := &http.Server{
+		Handler:           http.HandlerFunc(serve),
+		ReadHeaderTimeout: silence,
+		// No IdleTimeout: a proxy keeps its connections, and must not meet
+		// one that is being closed.
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, conn)
+		},
+	}
+	group.Go(func() error {
+		if err := server.Serve(ready); ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	for _, port := range ports {
+		group.Go(func() error { return port.accept(ctx, group, ready) })
+	}
+	group.Go(func() error {
+		select {
+		case err := <-recorder.failed:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		errs := []error{server.Close()}
+		for _, port := range ports {
+			errs = append(errs, port.listener.Close())
+		}
+		return errors.Join(errs...)
+	})
+	return group.Wait()
+}
+
+// port is a port of a host.
+type port struct {
+	host     Host
+	handler  http.Handler
+	tls      *tls.Config // nil for plain HTTP
+	listener net.Listener
+	recorder *recorder
+}
+
+// open makes all the ports, or none.
+func open(config Config, recorder *recorder) (ports []*port, err error) {
+	if err := check(config.Hosts); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			for _, port := range ports {
+				err = errors.Join(err, port.listener.Close())
+			}
+			ports = nil
+		}
+	}()
+	listen := func(port *port, number uint16) error {
+		listener, err := config.Listen("tcp", netip.AddrPortFrom(port.host.Addr, number).String())
+		if err != nil {
+			return fmt.Errorf("host %s: %w", port.host.Names[0], err)
+		}
+		port.listener = listener
+		ports = append(ports, port)
+		return nil
+	}
+	for _, host := range config.Hosts {
+		if host.HTTP != nil {
+			if err := listen(&port{host: host, handler: host.HTTP, recorder: recorder}, 80); err != nil {
+				return ports, err
+			}
+		}
+		if host.HTTPS != nil {
+			pair, err := config.CA.Issue(pki.Request{CommonName: host.Names[0], DNSNames: host.Names})
+			if err != nil {
+				return ports, err
+			}
+			if err := listen(&port{host: host, handler: host.HTTPS, recorder: recorder, tls: tlsConfig(pair)}, 443); err != nil {
+				return ports, err
+			}
+		}
+	}
+	return ports, nil
+}
+
+// tlsConfig serves one certificate, whatever name the client asks for.
+func tlsConfig(pair *pki.Pair) *tls.Config {
+	return &tls.Config{
+		Certificates: []tls.Certificate{pair.TLS()},
+		NextProtos:   []string{"h2", "http/1.1"},
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			hello.Conn.(*connection).hello(hello)
+			return nil, nil // as it is
+		},
+	}
+}
+
+// accept takes connections, does their handshakes, and queues them for the
+// HTTP server.
+func (p *port) accept(ctx context.Context, group *errgroup.Group, ready queue) error {
+	for {
+		conn, err := p.listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				return conn.Close()
+			}
+			return nil
+		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+			// Clients wait in the kernel until others have gone.
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("host %s: %w", p.host.Names[0], err)
+		}
+		c := &connection{Conn: conn, port: p, time: time.Now()}
+		c.stop = context.AfterFunc(ctx, func() { c.Conn.Close() })
+		group.Go(func() error {
+			p.prepare(ctx, c, ready)
+			return nil
+		})
+	}
+}
+
+// prepare makes a connection ready for the HTTP server.
+func (p *port) prepare(ctx context.Context, c *connection, ready queue) {
+	conn := net.Conn(c)
+	if p.tls != nil {
+		var err error
+		if conn, err = c.secure(p.tls); err != nil {
+			c.end(err.Error())
+			_ = c.Close() // it has failed already
+			return
+		}
+	}
+	select {
+	case ready.conns <- conn:
+	case <-ctx.Done():
+		_ = conn.Close() // by now the other side may be gone
+	}
+}
+
+// queue is the listener of the HTTP server.
+type queue struct {
+	conns chan net.Conn
+	done  <-chan struct{}
+}
+
+func (q queue) Accept() (net.Conn, error) {
+	select {
+	case conn := <-q.conns:
+		return conn, nil
+	case <-q.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (q queue) Close() error   { return nil }
+func (q queue) Addr() net.Addr { return &net.TCPAddr{} }
+
+type connectionKey struct{}
+
+// connectionOf is the connection by which a request came.
+func connectionOf(r *http.Request) *connection {
+	conn := r.Context().Value(connectionKey{})
+	if secured, ok := conn.(*tls.Conn); ok {
+		conn = secured.NetConn()
+	}
+	return conn.(*connection)
+}
+
+// serve answers a request and records it.
+func serve(w http.ResponseWriter, r *http.Request) {
+	c := connectionOf(r)
+	record := c.request()
+	record.describe(r)
+	answer := &answer{ResponseWriter: w, tell: func(status int) {
+		record.Status = status
+		c.port.recorder.write(record)
+	}}
+	ended := false
+	defer func() {
+		if ended {
+			answer.status(http.StatusOK) // what the server says for a handler that said nothing
+		} else if !answer.told {
+			record.Error = "the host broke off"
+			answer.status(0)
+		}
+	}()
+	c.port.serve(answer, r)
+	ended = true
+}
+
+// serve answers a request that may not be meant for the port.
+func (p *port) serve(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case p.tls != nil && r.TLS == nil:
+		w.Header().Set("Connection", "close")
+		http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
+	case !p.host.serves(r.Host):
+		http.Error(w, fmt.Sprintf("This is %s, which does not serve %q.", p.host.Names[0], r.Host), http.StatusMisdirectedRequest)
+	default:
+		p.handler.ServeHTTP(w, r)
+	}
+}
+
+// serves reports whether a request with this Host header is for the host. A
+// request without one, as HTTP/1.0 has it, is.
+func (h Host) serves(authority string) bool {
+	if h.AnyName || authority == "" {
+		return true
+	}
+	name := authority
+	if host, _, err := net.SplitHostPort(authority); err == nil {
+		name = host
+	}
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	return slices.Contains(h.Names, name)
+}
