@@ -24,7 +24,7 @@ func mountAll(keep []string) error {
 	if err != nil {
 		return err
 	}
-	if err := MountProc("/proc"); err != nil {
+	if err := mountProc("/proc"); err != nil {
 		return err
 	}
 	if err := readOnlyTree("/sys"); err != nil {
@@ -52,12 +52,12 @@ func mountAll(keep []string) error {
 	return os.Chdir(dir) // the same folder by its name, which may be a new mount
 }
 
-// MountProc mounts a new proc file system on target, for the caller's pid
+// mountProc mounts a new proc file system on target, for the caller's pid
 // namespace. What in it acts on the machine as a whole is read-only, for in a
 // lab run by root it would: the sysctls except net, which belong to the network
 // namespace, and what container engines protect (see the field ReadonlyPaths
 // in github.com/moby/moby daemon/pkg/oci/defaults.go).
-func MountProc(target string) error {
+func mountProc(target string) error {
 	if err := mount("proc", target, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return err
 	}

@@ -82,6 +82,12 @@ var lives = map[string]func(out *os.File) int{
 
 func init() {
 	inside = func(what string) int {
+		if what == "probe" {
+			if err := Probe(); err != nil {
+				return complain(err)
+			}
+			return 0
+		}
 		if err := Enter(); err != nil {
 			return complain(err)
 		}
@@ -441,6 +447,21 @@ func processesIn(namespaces []string) []string {
 		}
 	}
 	return found
+}
+
+func TestThisMachineIsFitForALab(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for _, p := range Check(t.Context(), CheckConfig{
+		RunDir: "/tmp/egressplay/default", Sockets: []string{"state/cri.sock"}, Probe: []string{self, insideArgument, "probe"},
+	}) {
+		assert.False(t, p.Fatal, "%+v", p)
+	}
+}
+
+func TestCheckWhereNoSandboxCanBe(t *testing.T) {
+	_, err := tryOut(t.Context(), []string{"false"})
+	require.ErrorContains(t, err, "ended before")
 }
 
 func TestStartSaysWhatWentWrongInside(t *testing.T) {
