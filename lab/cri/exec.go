@@ -38,6 +38,7 @@ type execution struct {
 // execute runs a command in a container as the container's program runs: in the
 // same root and namespaces, with the same ids, capabilities and environment. No
 // helper program is between: a thread joins the container and forks from there.
+// Only the limit of open files is the lab's, which a fork cannot change.
 //
 // It returns the exit code when the command has ended and its output has been
 // handed on; children in the background that hold the output are waited for, as
@@ -103,7 +104,7 @@ type executed struct {
 func (e *execution) start(c *container, pidfd int) (*executed, error) {
 	p := &executed{}
 	var theirs files // given to the command
-	defer theirs.close()
+	defer func() { theirs.close() }()
 	stdio := make([]*os.File, 3) // nil: /dev/null
 	if !e.terminal {
 		for i, w := range []io.Writer{e.stdout, e.stderr} {
@@ -182,7 +183,6 @@ func (e *execution) start(c *container, pidfd int) (*executed, error) {
 			go io.Copy(p.terminal, e.stdin) // ends with the client or the terminal
 		}
 	}
-	limitOpenFiles(p.process.Pid)
 	return p, nil
 }
 
@@ -253,9 +253,7 @@ func (p *executed) wait() (int32, error) {
 // for output.
 func (p *executed) kill() {
 	unix.Kill(-p.process.Pid, unix.SIGKILL) // an error says that nothing is left
-	for _, f := range p.output {
-		f.Close()
-	}
+	p.output.close()
 }
 
 // drain copies a command's output to its end. When w takes no more, the command
@@ -281,16 +279,6 @@ func withTerm(env []string) []string {
 	return append(slices.Clone(env), "TERM=xterm")
 }
 
-// limitOpenFiles gives a command the limit that containers have. The command may
-// be gone already, or have read the limit before: a fork cannot set it.
-func limitOpenFiles(pid int) {
-	var limit unix.Rlimit
-	if unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit) == nil && limit.Cur > openFiles {
-		limit.Cur = openFiles
-		unix.Prlimit(pid, unix.RLIMIT_NOFILE, &limit, nil)
-	}
-}
-
 // ExecSync implements the RuntimeService. It keeps the first maxSyncOutput bytes
 // of each output.
 func (s *Server) ExecSync(ctx context.Context, r *runtimeapi.ExecSyncRequest) (*runtimeapi.ExecSyncResponse, error) {
@@ -305,18 +293,15 @@ func (s *Server) ExecSync(ctx context.Context, r *runtimeapi.ExecSyncRequest) (*
 		return nil, status.Errorf(codes.DeadlineExceeded, "command %q did not end within its timeout of %ds and was killed", r.Cmd, r.Timeout)
 	}
 	if err != nil {
-		return nil, execError(err)
+		return nil, status.Error(status.Code(err), execError(err).Error())
 	}
 	return &runtimeapi.ExecSyncResponse{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), ExitCode: code}, nil
 }
 
-// execError words an error for those who asked for an exec.
+// execError words an error for those who asked for an exec, without the wrapping
+// of a gRPC status.
 func execError(err error) error {
-	code := codes.Unknown
-	if st, ok := status.FromError(err); ok {
-		code, err = st.Code(), errors.New(st.Message())
-	}
-	return status.Errorf(code, "failed to exec in container: %v", err)
+	return fmt.Errorf("failed to exec in container: %s", status.Convert(err).Message())
 }
 
 // head keeps the beginning of what is written.

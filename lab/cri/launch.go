@@ -48,7 +48,7 @@ const (
 // container's program.
 func (s *Server) launch(ctx context.Context, c *container) (_ *launched, err error) {
 	var opened files
-	defer opened.close()
+	defer func() { opened.close() }()
 	l := &launched{pidfd: -1}
 	defer func() {
 		if err != nil {
@@ -163,7 +163,7 @@ func converse(conn *net.UnixConn, sp *spec) (replies []byte, terminal *os.File, 
 				return nil, nil, err
 			}
 		}
-		replies = append(replies, buf[:n]...)
+		replies = append(replies, buf[:max(n, 0)]...)
 		if errors.Is(err, io.EOF) || err == nil && n == 0 || errors.Is(err, unix.ECONNRESET) {
 			break // a starter that dies before it has read all resets the connection
 		}
@@ -209,11 +209,11 @@ type files []*os.File
 
 func (f *files) add(file *os.File) { *f = append(*f, file) }
 
-func (f *files) close() {
-	for _, file := range *f {
+// close may be called again.
+func (f files) close() {
+	for _, file := range f {
 		file.Close()
 	}
-	*f = nil
 }
 
 // socketPair returns two ends of a stream socket; both close on exec.

@@ -63,7 +63,13 @@ func enterNamespaces() int {
 	return 0
 }
 
-func setUpNamespaces() error {
+// ignoredAtStart are the signals that the test's process ignored when it began.
+var ignoredAtStart uint64
+
+func setUpNamespaces() (err error) {
+	if ignoredAtStart, err = ignoredSignals(); err != nil {
+		return err
+	}
 	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"); err != nil {
 		return err
 	}
@@ -122,7 +128,7 @@ func (n *fakeNetwork) Remove(_ context.Context, podID string) error {
 // A lab is a server that runs, and a client of it.
 type lab struct {
 	runtimeapi.RuntimeServiceClient
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	network *fakeNetwork
 	images  runtimeapi.ImageServiceClient
@@ -130,7 +136,7 @@ type lab struct {
 }
 
 // newLab starts a server with the images sleep and curl, which ends with the test.
-func newLab(t *testing.T, change ...func(*Config)) *lab {
+func newLab(t testing.TB, change ...func(*Config)) *lab {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "cri") // a short path: it is a socket's
 	require.NoError(t, err)
@@ -307,7 +313,7 @@ func (c *running) logged() string {
 
 // processes returns the commands of all processes in the test's pid namespace
 // but the test's own.
-func processes(t *testing.T) []string {
+func processes(t testing.TB) []string {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	require.NoError(t, err)
@@ -319,4 +325,3 @@ func processes(t *testing.T) []string {
 	}
 	return list
 }
-

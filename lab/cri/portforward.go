@@ -70,15 +70,14 @@ func (s *Server) readySandbox(id string) (*sandbox, error) {
 func (sb *sandbox) dial(ctx context.Context, port string) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var errs []error
-	for _, host := range []string{"127.0.0.1", "::1"} {
-		conn, err := dialIn(ctx, sb.net, net.JoinHostPort(host, port))
-		if err == nil {
-			return conn, nil
+	conn, err := dialIn(ctx, sb.net, net.JoinHostPort("127.0.0.1", port))
+	if err != nil {
+		var err6 error
+		if conn, err6 = dialIn(ctx, sb.net, net.JoinHostPort("::1", port)); err6 != nil {
+			return nil, fmt.Errorf("%w; %w", err, err6)
 		}
-		errs = append(errs, err)
 	}
-	return nil, errors.Join(errs...)
+	return conn, nil
 }
 
 // dialIn connects within a network namespace, "" being this one. A socket belongs

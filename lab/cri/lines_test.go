@@ -1,5 +1,0 @@
-package cri
-
-import "strings"
-
-func lines(s string) []string { return strings.Split(strings.TrimSuffix(s, "\n"), "\n") }
