@@ -1,0 +1,187 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// However a run ends, the cluster is as it was, the report is written, and the
+// exit code says why.
+
+func TestInterruptAtAnyStepLeavesNothing(t *testing.T) {
+	for _, c := range []struct {
+		after  string // the signal comes during the step behind this one
+		signal syscall.Signal
+		code   int
+	}{
+		{"Have a sidecar injected into each pod of the namespace", syscall.SIGINT, 130},
+		{"Deploy the sleep sample, from which requests are sent", syscall.SIGINT, 130},
+		{"Set SOURCE_POD to the name of the sample's pod", syscall.SIGTERM, 143},
+		{"Only registered services may be reached now", syscall.SIGINT, 130},
+		{"Redeploy the sample so that its sidecar handles the cluster's own addresses only", syscall.SIGINT, 130},
+	} {
+		t.Run(c.after, func(t *testing.T) {
+			before := lookAtWorld(t)
+			flag, read := reportFlag(t)
+			p := begin(t, "run", "accessing-external-services", flag)
+			p.await(c.after)
+			p.signal(c.signal)
+			e := p.wait()
+			e.exits(t, c.code)
+			assert.Contains(t, e.stdout, "put back:")
+			before.leavesNothing(t)
+
+			r := read()
+			assert.Equal(t, "error", r.only(t).Status)
+			assert.Equal(t, "passed", r.Cleanup.Status)
+			assert.Empty(t, r.Cleanup.Left)
+		})
+	}
+}
+
+// lasting is a playbook that changes something of each sort and then runs a
+// command that does not end by itself.
+func lasting(t *testing.T) *script {
+	return playbook(t,
+		"Label\nlabel: {object: namespace/default, set: {e2e: lasting}}",
+		"Apply\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: lasting}\n",
+		"Policy\npolicy: {set: REGISTRY_ONLY}",
+		"Last\nexec: {in: deploy/sleep, container: sleep, namespace: sample, command: sleep 300}",
+	)
+}
+
+func TestInterruptDuringACommand(t *testing.T) {
+	withSample(t)
+	before := lookAtWorld(t)
+	flag, read := reportFlag(t)
+	p := begin(t, "run", lasting(t).file(), flag)
+	p.await("Policy")
+	p.signal(syscall.SIGINT)
+	e := p.wait()
+	e.exits(t, 130)
+	assert.Contains(t, e.stdout, "interrupted")
+	before.leavesNothing(t)
+	assert.Equal(t, "error", read().only(t).Status)
+}
+
+func TestTimeoutOfAPlaybook(t *testing.T) {
+	withSample(t)
+	before := lookAtWorld(t)
+	flag, read := reportFlag(t)
+	e := egressplay(t, "run", lasting(t).file(), "--timeout", "3s", flag)
+	e.exits(t, 3)
+	assert.Contains(t, e.stdout, "the playbook did not end within 3s (--timeout)")
+	before.leavesNothing(t)
+	step := read().only(t).stopped(t, "error")
+	assert.Equal(t, "Last", step.Title)
+}
+
+func TestWhatWasThereBeforeIsThereAgain(t *testing.T) {
+	const name = "before"
+	create(t, "v1", "namespaces", "", `{kind: Namespace, metadata: {name: before, labels: {istio-injection: disabled}}}`)
+	// Another host, so that the playbook's own claims hold.
+	create(t, "networking.istio.io/v1", "serviceentries", name, `
+kind: ServiceEntry
+metadata: {name: httpbin-ext, labels: {owner: somebody}, annotations: {note: keep me}}
+spec:
+  hosts: [example.org]
+  exportTo: ["."]
+  ports: [{number: 8080, name: tcp, protocol: TCP}]
+  resolution: NONE
+  location: MESH_EXTERNAL
+`)
+	eventually(t, func() bool { // what istiod and the controllers put into a new namespace
+		list, err := resource("v1", "configmaps", name).List(t.Context(), metav1.ListOptions{})
+		return err == nil && len(list.Items) == 2
+	}, "the ConfigMaps with the root certificates")
+	before := lookAtWorld(t)
+	e := egressplay(t, "run", "accessing-external-services", "--namespace", name)
+	e.exits(t, 0)
+	// The playbook deletes the ServiceEntry, so it is another one now.
+	const entry = "serviceentries.networking.istio.io before/httpbin-ext "
+	before.leavesNothing(t, entry+".metadata.uid", entry+".metadata.creationTimestamp")
+}
+
+func TestPolicyOfBeforeIsPutBack(t *testing.T) {
+	registryOnly(t)
+	before := lookAtWorld(t)
+	e := egressplay(t, "run", playbook(t,
+		"There\npolicy: {expect: REGISTRY_ONLY}",
+		"Change\npolicy: {set: ALLOW_ANY}",
+		"Changed\npolicy: {expect: ALLOW_ANY}",
+	).file())
+	e.exits(t, 0)
+	before.leavesNothing(t)
+
+	// The tutorial begins with ALLOW_ANY, so it is not true here.
+	e = egressplay(t, "run", builtin(t, "accessing-external-services").
+		within("Envoy lets requests to unknown services pass through", "1s").file(), "--namespace", sample)
+	e.exits(t, 1)
+	before.leavesNothing(t)
+}
+
+// registryOnly changes the policy of the mesh for as long as the test runs, as
+// the tutorial does, by way of a playbook that keeps what it changes.
+func registryOnly(t *testing.T) {
+	t.Helper()
+	withSample(t)
+	set := func(mode string) {
+		e := egressplay(t, "run", playbook(t, "Set\npolicy: {set: "+mode+"}").file(), "--keep")
+		e.exits(t, 0)
+	}
+	set("REGISTRY_ONLY")
+	t.Cleanup(func() { set("ALLOW_ANY") })
+}
+
+func TestWhatCannotBePutBackIsListed(t *testing.T) {
+	kubeconfig := account(t, "no-delete", `
+- {apiGroups: [""], resources: [configmaps], verbs: [get, list, create, patch, update]}
+- {apiGroups: [""], resources: [namespaces], verbs: [get]}`)
+	file := playbook(t, "Apply\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: left-over}\n").file()
+	t.Cleanup(func() {
+		require.NoError(t, resource("v1", "configmaps", "default").Delete(context.Background(), "left-over", metav1.DeleteOptions{}))
+	})
+
+	flag, read := reportFlag(t)
+	e := egressplay(t, "run", file, "--kubeconfig", kubeconfig, flag)
+	e.exits(t, 4)
+	for _, text := range []string{"not put back: configmap/left-over", "cannot delete resource", "left in the cluster:", "1 change not put back"} {
+		assert.Contains(t, e.stdout, text)
+	}
+	r := read()
+	assert.Equal(t, "passed", r.only(t).Status)
+	assert.Equal(t, "failed", r.Cleanup.Status)
+	require.Len(t, r.Cleanup.Left, 1)
+	assert.Contains(t, r.Cleanup.Left[0], "configmap/left-over")
+}
+
+// Of several reasons the first one in the order 2, 1, 3, 4 is the exit code.
+func TestExitCodeOfSeveralPlaybooks(t *testing.T) {
+	withSample(t)
+	passes := playbook(t, "True\nset: {A: b}").file()
+	fails := playbook(t, "Untrue\npolicy: {expect: REGISTRY_ONLY}\nwithin: 1ms").file()
+	cannot := playbook(t, "No such pod\nexec: {in: nobody, command: 'true'}\nwithin: 1ms").file()
+	bad := playbook(t, "Bad\nexce: true").file()
+	for _, c := range []struct {
+		files []string
+		code  int
+	}{
+		{[]string{passes}, 0},
+		{[]string{passes, fails}, 1},
+		{[]string{cannot, passes}, 3},
+		{[]string{cannot, fails, passes}, 1},
+		{[]string{fails, bad}, 2},
+	} {
+		t.Run(fmt.Sprint(c.code), func(t *testing.T) {
+			egressplay(t, append([]string{"run"}, c.files...)...).exits(t, c.code)
+		})
+	}
+}
