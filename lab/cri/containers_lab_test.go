@@ -442,9 +442,10 @@ func TestImage(t *testing.T) {
 	layer := t.TempDir()
 	require.NoError(t, os.Chmod(layer, 0o755))
 	for path, text := range map[string]string{
-		"usr/sbin/serverd": "#!/bin/sh\necho served by $0 as $(id -u):$(id -g) with $NAME and $*; exec sleep infinity\n",
-		"usr/local/bin/x":  "#!/bin/sh\n",
-		"etc/serverd/conf": "a=b\n",
+		"usr/sbin/serverd":    "#!/bin/sh\necho served by $0 as $(id -u):$(id -g) with $NAME and $*; exec sleep infinity\n",
+		"usr/local/bin/x":     "#!/bin/sh\n",
+		"usr/share/serverd/x": "",
+		"etc/serverd/conf":    "a=b\n",
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(layer+"/"+path), 0o755))
 		require.NoError(t, os.WriteFile(layer+"/"+path, []byte(text), 0o755))
@@ -453,7 +454,7 @@ func TestImage(t *testing.T) {
 	l := newLab(t, func(c *Config) {
 		c.Images = append(c.Images, Image{
 			Names: []string{"serverd"}, Layers: []string{layer},
-			Files:      map[string]string{"/usr/local/bin/one": "/bin/true", "/opt/a/b": single, "/usr/bin/new": single},
+			Files:      map[string]string{"/usr/local/bin/one": "/bin/true", "/opt/a/b": single, "/usr/share/serverd/conf": single},
 			Dirs:       []Dir{{Path: "/var/log/serverd", Mode: 0o750, UID: 13, GID: 13}},
 			Links:      map[string]string{"/var/log/serverd/access.log": "/dev/stdout"},
 			Entrypoint: []string{"serverd"}, Cmd: []string{"-d"}, Env: []string{"NAME=image"}, UID: 13, GID: 13, WorkingDir: "/var/log/serverd",
@@ -465,7 +466,7 @@ func TestImage(t *testing.T) {
 	assert.Equal(t, "stdout F served by /usr/sbin/serverd as 13:13 with image and -d\n", c.logged())
 	assert.Equal(t, "a=b\n", c.output("cat /etc/serverd/conf"))
 	assert.Equal(t, "a=b\n", c.output("cat /opt/a/b"))
-	assert.Equal(t, "a=b\n", c.output("cat /usr/bin/new"), "a file may be put where only an overlay makes room")
+	assert.Equal(t, "a=b\n", c.output("cat /usr/share/serverd/conf"), "in a folder of the layer")
 	assert.Equal(t, "/var/log/serverd\n", c.output("pwd"))
 	assert.Equal(t, "750 proxy proxy\n", c.output("stat -c '%a %U %G' /var/log/serverd"))
 	assert.Equal(t, "one x\n", c.output("echo $(ls /usr/local/bin)"), "of /usr/local only what the image has")

@@ -31,7 +31,8 @@ type Image struct {
 	Layers []string
 
 	// Files are single files of the machine by their path in the container. They
-	// are mounted, not copied, and cannot be written.
+	// are mounted, not copied, and cannot be written. Below /usr there must be
+	// such a file, or a folder of a layer, to mount it on; not so in /usr/local.
 	Files map[string]string
 
 	Dirs  []Dir             // folders that must exist
@@ -54,7 +55,8 @@ type Dir struct {
 
 // ImagePaths is where the programs are that the images of [Images] are made of.
 type ImagePaths struct {
-	Components string // pilot-discovery and pilot-agent, by argv[0]
+	Components string // pilot-discovery, by argv[0]
+	Agent      string // pilot-agent
 	Envoy      string // the proxy
 	Bootstrap  string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
 	CoreDNS    string

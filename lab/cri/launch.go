@@ -171,8 +171,8 @@ func converse(conn *net.UnixConn, sp *spec) (replies []byte, terminal *os.File, 
 			return nil, terminal, fmt.Errorf("read from the container's starter: %w", err)
 		}
 	}
-	if err := <-sent; err != nil && len(replies) == 0 {
-		return nil, terminal, fmt.Errorf("%w: %w", errStarterDied, err)
+	if err := <-sent; err != nil && !errors.Is(err, unix.EPIPE) && !errors.Is(err, unix.ECONNRESET) {
+		return nil, terminal, fmt.Errorf("tell the container's starter what to do: %w", err)
 	}
 	return replies, terminal, nil
 }
