@@ -1,0 +1,84 @@
+package clustertest
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// A kind is one that the fake serves.
+type kind struct {
+	group      string
+	versions   []string // the preferred one first
+	kind       string
+	plural     string
+	short      []string
+	namespaced bool
+}
+
+func (k *kind) resource() schema.GroupResource {
+	return schema.GroupResource{Group: k.group, Resource: k.plural}
+}
+
+// defaultKinds are in the order in which a short name prefers them.
+func defaultKinds() []*kind {
+	var all []*kind
+	add := func(group, versions string, namespaced bool, names ...string) {
+		for _, name := range names {
+			words := strings.Fields(name) // Kind plural short...
+			all = append(all, &kind{group, strings.Fields(versions), words[0], words[1], words[2:], namespaced})
+		}
+	}
+	add("", "v1", true, "ConfigMap configmaps cm", "Endpoints endpoints ep", "Event events ev",
+		"PersistentVolumeClaim persistentvolumeclaims pvc", "Pod pods po", "ReplicationController replicationcontrollers rc",
+		"Secret secrets", "Service services svc", "ServiceAccount serviceaccounts sa")
+	add("", "v1", false, "Namespace namespaces ns", "Node nodes no", "PersistentVolume persistentvolumes pv")
+	add("apps", "v1", true, "DaemonSet daemonsets ds", "Deployment deployments deploy", "ReplicaSet replicasets rs", "StatefulSet statefulsets sts")
+	add("batch", "v1", true, "CronJob cronjobs cj", "Job jobs")
+	add("coordination.k8s.io", "v1", true, "Lease leases")
+	add("discovery.k8s.io", "v1", true, "EndpointSlice endpointslices")
+	add("networking.k8s.io", "v1", true, "Ingress ingresses ing", "NetworkPolicy networkpolicies netpol")
+	add("rbac.authorization.k8s.io", "v1", true, "Role roles", "RoleBinding rolebindings")
+	add("rbac.authorization.k8s.io", "v1", false, "ClusterRole clusterroles", "ClusterRoleBinding clusterrolebindings")
+	add("apiextensions.k8s.io", "v1", false, "CustomResourceDefinition customresourcedefinitions crd crds")
+	add("networking.istio.io", "v1 v1beta1 v1alpha3", true, "DestinationRule destinationrules dr", "Gateway gateways gw",
+		"ServiceEntry serviceentries se", "Sidecar sidecars", "VirtualService virtualservices vs",
+		"WorkloadEntry workloadentries we", "WorkloadGroup workloadgroups wg")
+	add("networking.istio.io", "v1alpha3", true, "EnvoyFilter envoyfilters")
+	add("security.istio.io", "v1 v1beta1", true, "AuthorizationPolicy authorizationpolicies ap",
+		"PeerAuthentication peerauthentications pa", "RequestAuthentication requestauthentications ra")
+	add("telemetry.istio.io", "v1 v1alpha1", true, "Telemetry telemetries telemetry")
+	return all
+}
+
+// find returns the kind that apiVersion and name mean, and its version; name
+// is as kubectl takes it where apiVersion is empty.
+func (f *Fake) find(apiVersion, name string) (*kind, string) {
+	group, version, anyGroup := "", "", true
+	if apiVersion != "" {
+		gv, err := schema.ParseGroupVersion(apiVersion)
+		if err != nil {
+			return nil, ""
+		}
+		group, version, anyGroup = gv.Group, gv.Version, false
+	} else if first, rest, dotted := strings.Cut(name, "."); dotted {
+		name, group, anyGroup = first, rest, false
+	}
+	lower := strings.ToLower(name)
+	for _, k := range f.kinds {
+		if !anyGroup && k.group != group {
+			continue
+		}
+		if lower != strings.ToLower(k.kind) && lower != k.plural && !slices.Contains(k.short, lower) {
+			continue
+		}
+		switch {
+		case version == "":
+			return k, k.versions[0]
+		case slices.Contains(k.versions, version):
+			return k, version
+		}
+	}
+	return nil, ""
+}

@@ -1,0 +1,426 @@
+package clustertest
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// deadline bounds each test of the suite. On a real cluster one of them waits
+// for a pod.
+const deadline = 2 * time.Minute
+
+// Run holds a cluster to the promises of [cluster.Interface]: those of
+// [RunObjects] and [RunPods].
+func Run(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
+	t.Run("objects", func(t *testing.T) { RunObjects(t, newCluster) })
+	t.Run("pods", func(t *testing.T) { RunPods(t, newCluster) })
+}
+
+// A scene is a cluster with a namespace for one test.
+type scene struct {
+	*testing.T
+	ctx context.Context
+	c   cluster.Interface
+	ns  string
+}
+
+func newScene(t *testing.T, c cluster.Interface) *scene {
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	t.Cleanup(cancel)
+	s := &scene{t, ctx, c, "clustertest-" + strings.ToLower(rand.Text()[:8])}
+	_, err := c.Apply(ctx, Object("v1", "Namespace", "", s.ns, nil))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		// Where nothing empties namespaces the deletion is only asked for.
+		if err := c.Delete(ctx, cluster.Ref{Kind: "ns", Name: s.ns}); !errors.Is(err, context.DeadlineExceeded) {
+			assert.NoError(t, err)
+		}
+	})
+	return s
+}
+
+func (s *scene) configMap(name string, data map[string]any) *unstructured.Unstructured {
+	return Object("v1", "ConfigMap", s.ns, name, map[string]any{"data": data})
+}
+
+func (s *scene) ref(name string) cluster.Ref {
+	return cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: s.ns, Name: name}
+}
+
+func (s *scene) get(name string) *unstructured.Unstructured {
+	obj, err := s.c.Get(s.ctx, s.ref(name))
+	require.NoError(s, err)
+	return obj
+}
+
+func (s *scene) apply(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	got, err := s.c.Apply(s.ctx, obj)
+	require.NoError(s, err)
+	return got
+}
+
+// RunObjects holds a cluster to the promises about objects. It needs nothing
+// but an API server.
+func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
+	run := func(name string, test func(s *scene)) {
+		t.Run(name, func(t *testing.T) { test(newScene(t, newCluster(t))) })
+	}
+
+	run("get of what is not there", func(s *scene) {
+		_, err := s.c.Get(s.ctx, s.ref("absent"))
+		require.Error(s, err)
+		assert.True(s, apierrors.IsNotFound(err), "%v", err)
+	})
+	run("an unknown kind", func(s *scene) {
+		for _, ref := range []cluster.Ref{
+			{Kind: "nosuchkind", Namespace: s.ns, Name: "x"},
+			{APIVersion: "v1", Kind: "NoSuchKind", Namespace: s.ns, Name: "x"},
+			{APIVersion: "no.such.group/v1", Kind: "ConfigMap", Namespace: s.ns, Name: "x"},
+		} {
+			_, err := s.c.Get(s.ctx, ref)
+			noKind, ok := errors.AsType[*cluster.NoKindError](err)
+			require.True(s, ok, "%v: %v", ref, err)
+			assert.Contains(s, noKind.Kind, ref.Kind)
+			assert.Contains(s, noKind.Kind, ref.APIVersion)
+		}
+		_, err := s.c.Apply(s.ctx, Object("no.such.group/v1", "Thing", s.ns, "x", nil))
+		assert.ErrorAs(s, err, new(*cluster.NoKindError))
+		_, err = s.c.List(s.ctx, "nosuchkind", s.ns, "")
+		assert.ErrorAs(s, err, new(*cluster.NoKindError))
+	})
+	run("no namespace is given", func(s *scene) {
+		_, err := s.c.Apply(s.ctx, Object("v1", "ConfigMap", "", "a", nil))
+		assert.ErrorContains(s, err, "namespace")
+	})
+	run("a namespace that is not there", func(s *scene) {
+		_, err := s.c.Apply(s.ctx, Object("v1", "ConfigMap", s.ns+"-not", "a", nil))
+		assert.True(s, apierrors.IsNotFound(err), "%v", err)
+	})
+	run("apply creates, changes, and takes back its own", func(s *scene) {
+		got := s.apply(s.configMap("a", map[string]any{"one": "1", "two": "2"}))
+		assert.NotEmpty(s, got.GetUID())
+		s.apply(s.configMap("a", map[string]any{"two": "22", "three": "3"}))
+		assert.Equal(s, map[string]any{"two": "22", "three": "3"}, s.get("a").Object["data"])
+	})
+	run("apply leaves alone what others set", func(s *scene) {
+		s.apply(s.configMap("a", map[string]any{"one": "1"}))
+		_, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"theirs":"x"},"metadata":{"labels":{"theirs":"y"}}}`))
+		require.NoError(s, err)
+		s.apply(s.configMap("a", map[string]any{"one": "11"}))
+		got := s.get("a")
+		assert.Equal(s, map[string]any{"one": "11", "theirs": "x"}, got.Object["data"])
+		assert.Equal(s, map[string]string{"theirs": "y"}, got.GetLabels())
+	})
+	run("apply wins over others", func(s *scene) {
+		_, err := s.c.Replace(s.ctx, s.configMap("a", map[string]any{"one": "theirs"}))
+		require.NoError(s, err)
+		s.apply(s.configMap("a", map[string]any{"one": "ours"}))
+		assert.Equal(s, map[string]any{"one": "ours"}, s.get("a").Object["data"])
+	})
+	run("apply takes an object as it was read", func(s *scene) {
+		s.apply(s.configMap("a", map[string]any{"one": "1"}))
+		read := s.get("a")
+		s.apply(s.configMap("a", map[string]any{"one": "2"}))
+		s.apply(read)
+		assert.Equal(s, map[string]any{"one": "1"}, s.get("a").Object["data"])
+	})
+	run("replace creates", func(s *scene) {
+		_, err := s.c.Replace(s.ctx, s.configMap("a", map[string]any{"one": "1"}))
+		require.NoError(s, err)
+		assert.Equal(s, map[string]any{"one": "1"}, s.get("a").Object["data"])
+	})
+	run("replace brings back what was read", func(s *scene) {
+		before := s.configMap("a", map[string]any{"one": "1"})
+		before.SetLabels(map[string]string{"l": "1"})
+		s.apply(before)
+		read := s.get("a")
+
+		changed := s.configMap("a", map[string]any{"two": "2"})
+		changed.SetLabels(map[string]string{"l": "2", "more": "x"})
+		changed.SetAnnotations(map[string]string{"note": "x"})
+		s.apply(changed)
+		_, err := s.c.Replace(s.ctx, read)
+		require.NoError(s, err)
+		now := s.get("a")
+		assert.Equal(s, read.Object["data"], now.Object["data"])
+		assert.Equal(s, read.GetLabels(), now.GetLabels())
+		assert.Empty(s, now.GetAnnotations())
+		assert.Equal(s, read.GetUID(), now.GetUID())
+		assert.Equal(s, "1", read.GetLabels()["l"], "what was given is not changed")
+
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a")))
+		_, err = s.c.Replace(s.ctx, read)
+		require.NoError(s, err)
+		assert.Equal(s, read.Object["data"], s.get("a").Object["data"])
+	})
+	run("merge patch", func(s *scene) {
+		s.apply(s.configMap("a", map[string]any{"one": "1", "two": "2"}))
+		got, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"one":null,"three":"3"}}`))
+		require.NoError(s, err)
+		assert.Equal(s, map[string]any{"two": "2", "three": "3"}, got.Object["data"])
+		_, err = s.c.MergePatch(s.ctx, s.ref("absent"), []byte(`{}`))
+		assert.True(s, apierrors.IsNotFound(err), "%v", err)
+	})
+	run("merge patch of an object that changed", func(s *scene) {
+		read := s.apply(s.configMap("a", map[string]any{"one": "1"}))
+		s.apply(s.configMap("a", map[string]any{"one": "2"}))
+		patch := `{"metadata":{"resourceVersion":"` + read.GetResourceVersion() + `"},"data":{"one":"3"}}`
+		_, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(patch))
+		assert.True(s, apierrors.IsConflict(err), "%v", err)
+		assert.Equal(s, map[string]any{"one": "2"}, s.get("a").Object["data"])
+	})
+	run("delete", func(s *scene) {
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a")), "what is not there")
+		s.apply(s.configMap("a", nil))
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a")))
+		_, err := s.c.Get(s.ctx, s.ref("a"))
+		assert.True(s, apierrors.IsNotFound(err), "%v", err)
+	})
+	run("list", func(s *scene) {
+		for _, name := range []string{"c", "a", "b"} {
+			obj := s.configMap(name, nil)
+			obj.SetLabels(map[string]string{"for": "list", "name": name})
+			s.apply(obj)
+		}
+		names := func(kind, selector string) (names []string) {
+			list, err := s.c.List(s.ctx, kind, s.ns, selector)
+			require.NoError(s, err)
+			for _, obj := range list {
+				assert.Equal(s, "ConfigMap", obj.GetKind())
+				names = append(names, obj.GetName())
+			}
+			return names
+		}
+		assert.Equal(s, []string{"a", "b", "c"}, names("configmaps", "for=list"))
+		assert.Equal(s, []string{"a", "c"}, names("cm", "name in (a,c)"))
+		assert.Empty(s, names("ConfigMap", "for=nothing"))
+	})
+	run("resolve", func(s *scene) {
+		for _, test := range []struct{ given, want cluster.Ref }{
+			{cluster.Ref{Kind: "deploy", Name: "x"}, cluster.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "fallback", Name: "x"}},
+			{cluster.Ref{Kind: "Deployment"}, cluster.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "fallback"}},
+			{cluster.Ref{Kind: "deployments.apps", Namespace: "own"}, cluster.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "own"}},
+			{cluster.Ref{APIVersion: "apps/v1", Kind: "Deployment"}, cluster.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "fallback"}},
+			{cluster.Ref{Kind: "svc"}, cluster.Ref{APIVersion: "v1", Kind: "Service", Namespace: "fallback"}},
+			{cluster.Ref{Kind: "po"}, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: "fallback"}},
+			{cluster.Ref{Kind: "ns", Namespace: "none"}, cluster.Ref{APIVersion: "v1", Kind: "Namespace"}},
+			{cluster.Ref{Kind: "namespace"}, cluster.Ref{APIVersion: "v1", Kind: "Namespace"}},
+		} {
+			got, err := s.c.Resolve(s.ctx, test.given, "fallback")
+			require.NoError(s, err, "%+v", test.given)
+			assert.Equal(s, test.want, got)
+		}
+	})
+	run("a context that has ended", func(s *scene) {
+		stopped := errors.New("stopped")
+		ctx, cancel := context.WithCancelCause(s.ctx)
+		cancel(stopped)
+		_, err := s.c.Get(ctx, s.ref("a"))
+		assert.ErrorIs(s, err, stopped)
+		_, err = s.c.Apply(ctx, s.configMap("a", nil))
+		assert.ErrorIs(s, err, stopped)
+		assert.ErrorIs(s, s.c.Delete(ctx, s.ref("a")), stopped)
+		_, err = s.c.Pod(ctx, cluster.PodQuery{Namespace: s.ns, Selector: "app=x"})
+		assert.ErrorIs(s, err, stopped)
+		_, err = s.c.Exec(ctx, cluster.ExecRequest{Namespace: s.ns, Pod: "x", Command: []string{"true"}})
+		assert.ErrorIs(s, err, stopped)
+	})
+}
+
+// RunPods holds a cluster to the promises about pods. It needs one that runs
+// them, and has the image curlimages/curl.
+func RunPods(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
+	s := newScene(t, newCluster(t))
+	s.apply(s.deployment("first"))
+	pod := s.waitForPod(cluster.PodQuery{Namespace: s.ns, Owner: "deploy/sample"})
+
+	t.Run("which pod is meant", func(t *testing.T) {
+		for _, q := range []cluster.PodQuery{
+			{Name: pod.Name}, {Selector: "app=sample"}, {Owner: "deployment/sample"}, {Owner: "deployments.apps/sample", Container: "sample"},
+		} {
+			q.Namespace = s.ns
+			got, err := s.c.Pod(s.ctx, q)
+			require.NoError(t, err, "%v", q)
+			assert.Equal(t, pod, got)
+		}
+		assert.Equal(t, "sample", pod.Container)
+		assert.Equal(t, []string{"sample"}, pod.Containers)
+		assert.NotEmpty(t, pod.IP)
+	})
+	t.Run("a pod that is not there", func(t *testing.T) {
+		for _, q := range []cluster.PodQuery{{Name: "absent"}, {Selector: "app=absent"}, {Owner: "deploy/absent"}} {
+			q.Namespace = s.ns
+			_, err := s.c.Pod(s.ctx, q)
+			notReady, ok := errors.AsType[*cluster.NotReadyError](err)
+			require.True(t, ok, "%v: %v", q, err)
+			assert.False(t, notReady.Final)
+			assert.Equal(t, q.String(), notReady.Query)
+		}
+	})
+	t.Run("a container that is not there", func(t *testing.T) {
+		_, err := s.c.Pod(s.ctx, cluster.PodQuery{Namespace: s.ns, Owner: "deploy/sample", Container: "other"})
+		notReady, ok := errors.AsType[*cluster.NotReadyError](err)
+		require.True(t, ok, "%v", err)
+		assert.True(t, notReady.Final)
+		assert.Contains(t, notReady.Reason, "it has: sample")
+
+		_, err = s.c.Exec(s.ctx, cluster.ExecRequest{Namespace: s.ns, Pod: pod.Name, Container: "other", Command: []string{"true"}})
+		notReady, ok = errors.AsType[*cluster.NotReadyError](err)
+		require.True(t, ok, "%v", err)
+		assert.True(t, notReady.Final)
+	})
+	t.Run("a query that is none", func(t *testing.T) {
+		for _, q := range []cluster.PodQuery{{}, {Name: "a", Selector: "b=c"}, {Owner: "sample"}} {
+			_, err := s.c.Pod(s.ctx, q)
+			assert.Error(t, err, "%+v", q)
+		}
+	})
+
+	exec := func(t *testing.T, stdin string, command ...string) (result cluster.ExecResult, stdout, stderr string) {
+		var out, errOut strings.Builder
+		r := cluster.ExecRequest{
+			Namespace: s.ns, Pod: pod.Name, Container: "sample", Command: command, Stdout: &out, Stderr: &errOut,
+		}
+		if stdin != "" {
+			r.Stdin = strings.NewReader(stdin)
+		}
+		result, err := s.c.Exec(s.ctx, r)
+		require.NoError(t, err)
+		assert.True(t, result.Trusted)
+		return result, out.String(), errOut.String()
+	}
+	t.Run("exit codes", func(t *testing.T) {
+		for command, want := range map[string]int{"exit 0": 0, "exit 35": 35, "exit 255": 255, "kill -TERM $$": 128 + 15, "kill -KILL $$": 128 + 9} {
+			result, _, _ := exec(t, "", "sh", "-c", command)
+			assert.Equal(t, want, result.ExitCode, command)
+		}
+	})
+	t.Run("output is kept apart and whole", func(t *testing.T) {
+		_, stdout, stderr := exec(t, "", "sh", "-c", "echo out; echo err >&2; echo out again")
+		assert.Equal(t, "out\nout again\n", stdout)
+		assert.Equal(t, "err\n", stderr)
+		_, stdout, _ = exec(t, "", "sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x")
+		assert.Len(t, stdout, 3000000)
+	})
+	t.Run("standard input", func(t *testing.T) {
+		_, stdout, _ := exec(t, strings.Repeat("0123456789", 100000), "sh", "-c", "wc -c")
+		assert.Equal(t, "1000000", strings.TrimSpace(stdout))
+	})
+	t.Run("no output is wanted", func(t *testing.T) {
+		result, err := s.c.Exec(s.ctx, cluster.ExecRequest{
+			Namespace: s.ns, Pod: pod.Name, Container: "sample", Command: []string{"sh", "-c", "echo x; exit 3"},
+		})
+		require.NoError(t, err)
+		assert.Equal(t, 3, result.ExitCode)
+	})
+	t.Run("a command that is not there", func(t *testing.T) {
+		_, err := s.c.Exec(s.ctx, cluster.ExecRequest{
+			Namespace: s.ns, Pod: pod.Name, Container: "sample", Command: []string{"no-such-command"},
+		})
+		require.Error(t, err)
+		assert.NotErrorAs(t, err, new(*cluster.LostError))
+	})
+	t.Run("a pod that is gone", func(t *testing.T) {
+		_, err := s.c.Exec(s.ctx, cluster.ExecRequest{Namespace: s.ns, Pod: "absent", Container: "sample", Command: []string{"true"}})
+		assert.True(t, apierrors.IsNotFound(err), "%v", err)
+		_, err = s.c.Logs(s.ctx, cluster.LogRequest{Namespace: s.ns, Pod: "absent", Container: "sample"})
+		assert.True(t, apierrors.IsNotFound(err), "%v", err)
+	})
+	t.Run("a context that ends while a command runs", func(t *testing.T) {
+		stopped := errors.New("stopped")
+		ctx, cancel := context.WithCancelCause(s.ctx)
+		r, w := io.Pipe()
+		go func() {
+			r.Read(make([]byte, 1)) // the command has started
+			cancel(stopped)
+			io.Copy(io.Discard, r)
+		}()
+		defer w.Close()
+		_, err := s.c.Exec(ctx, cluster.ExecRequest{
+			Namespace: s.ns, Pod: pod.Name, Container: "sample", Command: []string{"sh", "-c", "echo started; exec sleep 1000"}, Stdout: w,
+		})
+		assert.ErrorIs(t, err, stopped)
+	})
+	t.Run("logs", func(t *testing.T) {
+		read := func(r cluster.LogRequest) string {
+			r.Namespace, r.Pod, r.Container = s.ns, pod.Name, "sample"
+			log, err := s.c.Logs(s.ctx, r)
+			require.NoError(t, err)
+			defer log.Close()
+			text, err := io.ReadAll(log)
+			require.NoError(t, err)
+			return string(text)
+		}
+		assert.Equal(t, "hello first\nhello again\n", read(cluster.LogRequest{}))
+		assert.Equal(t, "hello again\n", read(cluster.LogRequest{Tail: 1}))
+	})
+	t.Run("a new template means a new pod", func(t *testing.T) {
+		s.apply(s.deployment("second"))
+		next := s.waitForPod(cluster.PodQuery{Namespace: s.ns, Owner: "deploy/sample"})
+		assert.NotEqual(t, pod.Name, next.Name)
+	})
+	t.Run("a Deployment goes with its pods", func(t *testing.T) {
+		require.NoError(t, s.c.Delete(s.ctx, cluster.Ref{Kind: "deploy", Namespace: s.ns, Name: "sample"}))
+		left, err := s.c.List(s.ctx, "pods", s.ns, "app=sample")
+		require.NoError(t, err)
+		assert.Empty(t, left)
+	})
+	t.Run("a namespace goes with what is in it", func(t *testing.T) {
+		s.apply(s.configMap("inside", nil))
+		require.NoError(t, s.c.Delete(s.ctx, cluster.Ref{Kind: "ns", Name: s.ns}))
+		_, err := s.c.Get(s.ctx, s.ref("inside"))
+		assert.True(t, apierrors.IsNotFound(err), "%v", err)
+	})
+}
+
+func (s *scene) deployment(version string) *unstructured.Unstructured {
+	podLabels := map[string]any{"app": "sample"}
+	return Object("apps/v1", "Deployment", s.ns, "sample", map[string]any{"spec": map[string]any{
+		"selector": map[string]any{"matchLabels": podLabels},
+		"template": map[string]any{
+			"metadata": map[string]any{"labels": podLabels, "annotations": map[string]any{"version": version}},
+			"spec": map[string]any{
+				"terminationGracePeriodSeconds": int64(0),
+				"containers": []any{map[string]any{
+					"name":    "sample",
+					"image":   "curlimages/curl",
+					"command": []any{"sh", "-c", "echo hello " + version + "; echo hello again; exec sleep infinity"},
+				}},
+			},
+		},
+	}})
+}
+
+// waitForPod returns the pod that a query means as soon as it is ready.
+func (s *scene) waitForPod(q cluster.PodQuery) *cluster.Pod {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		pod, err := s.c.Pod(s.ctx, q)
+		if err == nil {
+			return pod
+		}
+		if s.ctx.Err() == nil {
+			require.ErrorAs(s, err, new(*cluster.NotReadyError))
+		}
+		select {
+		case <-tick.C:
+		case <-s.ctx.Done():
+			require.NoError(s, err, "no pod in time")
+		}
+	}
+}
