@@ -378,8 +378,11 @@ func busy(out *os.File) int {
 			return complain(err)
 		}
 	}
+	forever := make(chan os.Signal, 1) // an empty select would be a deadlock to a program without cgo
+	signal.Notify(forever, unix.SIGUSR1)
 	io.WriteString(out, "busy\n")
-	select {}
+	<-forever
+	return 0
 }
 
 func TestNothingIsLeftAfterKill(t *testing.T) {

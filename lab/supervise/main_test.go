@@ -54,7 +54,7 @@ var children = map[string]func(args []string) int{
 	"deaf": func(args []string) int {
 		signal.Ignore(syscall.SIGTERM)
 		announce(args[0])
-		select {}
+		return forever()
 	},
 	// Has a child that does not hear SIGTERM and holds the log open; the file
 	// has its pid.
@@ -64,8 +64,17 @@ var children = map[string]func(args []string) int{
 		if err := cmd.Start(); err != nil {
 			return 1
 		}
-		select {}
+		return forever()
 	},
+}
+
+// forever waits for a signal that nobody sends. An empty select would be a
+// deadlock to a program without cgo.
+func forever() int {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGUSR1)
+	<-c
+	return 0
 }
 
 func announce(file string) {
