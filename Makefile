@@ -1,0 +1,109 @@
+# egressplay is three Go modules; all that is built goes to bin/.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+VERSION := $(VERSION)
+
+MODULES := . lab lab/coredns
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The two programs of the lab that link Kubernetes and Istio: minutes to compile
+# in another way, so they are left out where that would be needed.
+LINKED := /cmd/egressplay-(components|agent)$$
+
+# Everything is compiled in one way, so that go's cache serves build, vet and test.
+GO := env CGO_ENABLED=0 go
+FLAGS := -trimpath -buildvcs=false
+LAB_TEST := $(FLAGS) -count=1 -p 1 -timeout 30m -tags lab
+phase := @$(CURDIR)/scripts/phase
+
+# What the linked-in programs say of themselves.
+pinned = $(shell sed -n 's/^\t$(1) *= "\([^"]*\)".*/\1/p' lab/versions.go)
+KUBERNETES := $(call pinned,Kubernetes)
+ISTIO := $(call pinned,Istio)
+K8S := k8s.io/component-base/version
+LINKED_VERSIONS := -X $(K8S).gitVersion=$(KUBERNETES) -X $(K8S).gitMajor=1 -X $(K8S).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES))) \
+	-X istio.io/istio/pkg/version.buildVersion=$(ISTIO) -X istio.io/istio/pkg/version.buildStatus=Clean
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: setup build ## set up, build, and run the TLS-origination tutorial in a lab of its own
+	$(phase) "run the tutorial" bin/egressplay run tls-origination.yaml
+
+.PHONY: setup
+setup: ## install what this machine lacks (as root), and get Envoy
+	$(phase) "look for what is missing on this machine" scripts/setup
+
+.PHONY: setup-test
+setup-test:
+	$(phase) "look for what is missing on this machine" scripts/setup test
+
+.PHONY: build
+build: ## build all programs into bin/; the first time takes about 10 minutes
+	@[ -e bin/egressplay-components ] || echo "The first build compiles Kubernetes and Istio: about 10 minutes on 2 cores, 4 GB of memory, 12 GB of disk for Go's caches."
+	@mkdir -p bin
+	$(phase) "build egressplay" $(GO) build $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/egressplay ./cmd/egressplay
+	$(phase) "build egressplay-lab" $(GO) build -C lab $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/egressplay-lab ./cmd/egressplay-lab
+	$(phase) "build egressplay-coredns" $(GO) build -C lab/coredns $(FLAGS) -ldflags "-s -w" -o ../../bin/egressplay-coredns .
+	$(phase) "build egressplay-agent (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-agent ./cmd/egressplay-agent
+	$(phase) "build egressplay-components (Kubernetes, Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-components ./cmd/egressplay-components
+
+.PHONY: test
+test: setup-test build test-unit test-ordinary-user ## everything, the lab included; a missing lab fails
+	$(phase) "test with labs: lab" $(GO) test -C lab $(LAB_TEST) ./...
+	@echo "==> test with labs: egressplay"
+	@$(GO) test $(LAB_TEST) ./... # nothing is said after go's own results
+
+.PHONY: test-unit
+test-unit: ## no lab, no root, no network; with the race detector
+	$(phase) "unit tests: egressplay" go test -race ./...
+	@cd lab && packages=$$(go list ./... | grep -Ev '$(LINKED)') && ../scripts/phase "unit tests: lab" go test -race $$packages
+
+# Without root, test itself runs them as an ordinary user.
+.PHONY: test-ordinary-user
+test-ordinary-user: build ## as root: the tests with labs as an ordinary user, made for it
+ifeq ($(shell id -u),0)
+	@cd lab && packages=$$(go list -tags lab -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...) && \
+	../scripts/phase "test with labs as an ordinary user: lab" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user $$packages
+	$(phase) "test with labs as an ordinary user: egressplay" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user ./e2e
+endif
+
+.PHONY: bench
+bench: build ## what a step costs, in process and in a lab
+	$(GO) test $(FLAGS) -run '^$$' -bench . -benchmem -p 1 -timeout 60m -tags lab ./...
+
+FUZZTIME ?= 30s
+.PHONY: fuzz
+fuzz: ## try random input, FUZZTIME (30s) for each fuzz test
+	@for package in $$(go list ./...); do \
+		for fuzz in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			go test -run '^$$' -fuzz "^$$fuzz\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, go mod tidy and cross-builds, for every module
+	@files=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l) && [ -z "$$files" ] || { echo "run gofmt -w on:" $$files; exit 1; }
+	@for m in $(MODULES); do \
+		scripts/phase "vet $$m" $(GO) vet -C $$m $(FLAGS) ./...; \
+		scripts/phase "vet $$m, with labs" $(GO) vet -C $$m $(FLAGS) -tags lab ./...; \
+		scripts/phase "go.mod and go.sum of $$m" go mod tidy -C $$m -diff; \
+		( cd $$m && $(CURDIR)/scripts/phase "staticcheck $$m" $(GO) run $(STATICCHECK) -tags lab $$(go list -tags lab ./... | grep -Ev '$(LINKED)') ); \
+	done
+	@for os in linux darwin windows; do for arch in amd64 arm64; do \
+		GOOS=$$os GOARCH=$$arch scripts/phase "egressplay for $$os/$$arch" $(GO) build $(FLAGS) -o /dev/null ./cmd/egressplay; \
+	done; done
+	@for arch in amd64 arm64; do \
+		GOARCH=$$arch scripts/phase "egressplay-lab for linux/$$arch" $(GO) build -C lab $(FLAGS) -o /dev/null ./cmd/egressplay-lab; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built and downloaded; Go's own caches stay
+	rm -rf bin .cache
