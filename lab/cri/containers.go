@@ -499,6 +499,7 @@ func (c *container) status() *runtimeapi.ContainerStatus {
 		Annotations: c.config.Annotations,
 		Mounts:      c.config.Mounts,
 		LogPath:     c.logPath(),
+		StopSignal:  c.config.StopSignal,
 		User: &runtimeapi.ContainerUser{Linux: &runtimeapi.LinuxContainerUser{
 			Uid: int64(c.spec.UID), Gid: int64(c.spec.GID), SupplementalGroups: groups,
 		}},

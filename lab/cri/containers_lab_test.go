@@ -368,14 +368,17 @@ func TestHostNetwork(t *testing.T) {
 	l := newLab(t)
 	pod, config := l.pod(func(c *runtimeapi.PodSandboxConfig) {
 		c.Linux.SecurityContext.NamespaceOptions.Network = runtimeapi.NamespaceMode_NODE
+		c.Linux.SecurityContext.NamespaceOptions.Ipc = runtimeapi.NamespaceMode_NODE
 		c.PortMappings = []*runtimeapi.PortMapping{{ContainerPort: 80, HostPort: 80}}
 	})
 	c, err := l.createIn(pod, config, nil)
 	require.NoError(t, err)
 	require.NoError(t, c.start())
-	mine, err := os.Readlink("/proc/self/ns/net")
-	require.NoError(t, err)
-	assert.Equal(t, mine+"\n", c.output("readlink /proc/1/ns/net"))
+	for _, ns := range []string{"net", "ipc"} {
+		mine, err := os.Readlink("/proc/self/ns/" + ns)
+		require.NoError(t, err)
+		assert.Equal(t, mine+"\n", c.output("readlink /proc/1/ns/"+ns))
+	}
 }
 
 func TestRoot(t *testing.T) {
@@ -478,6 +481,25 @@ func TestImage(t *testing.T) {
 	require.Eventually(t, func() bool { return root.exec("test", "-e", "/etc/mine").ExitCode == 0 }, 10*time.Second, time.Millisecond)
 	assert.NoFileExists(t, layer+"/etc/mine", "the image itself is not written")
 	assert.NoFileExists(t, "/etc/mine")
+}
+
+func TestCurlImage(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	l := newLab(t, func(c *Config) { c.Images = Images(ImagePaths{self, self, self, self, self}) })
+	curl := func(c *runtimeapi.ContainerConfig) { c.Image.Image = "curlimages/curl" }
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--version"}, "stdout F curl "},
+		{[]string{"sh", "-c", "id"}, "stdout F uid=100(curl_user) gid=101(curl_user) groups=101(curl_user)\n"},
+		{nil, "stderr F curl: try 'curl --help'"},
+	} {
+		c := l.run(nil, curl, func(c *runtimeapi.ContainerConfig) { c.Args = tt.args })
+		c.wait()
+		assert.Contains(t, c.logged(), tt.want)
+	}
 }
 
 func TestEnvironmentAndWorkingDir(t *testing.T) {

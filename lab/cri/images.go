@@ -55,7 +55,7 @@ type Dir struct {
 
 // ImagePaths is where the programs are that the images of [Images] are made of.
 type ImagePaths struct {
-	Components string // pilot-discovery, by argv[0]
+	Components string // pilot-discovery, when called by that name
 	Agent      string // pilot-agent
 	Envoy      string // the proxy
 	Bootstrap  string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
@@ -86,7 +86,7 @@ func Images(p ImagePaths) []Image {
 		{ // sidecars, gateways and istio-init
 			Names: []string{"proxyv2"},
 			Files: map[string]string{
-				"/usr/local/bin/pilot-agent":                     p.Components,
+				"/usr/local/bin/pilot-agent":                     p.Agent,
 				"/usr/local/bin/envoy":                           p.Envoy,
 				"/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": p.Bootstrap,
 			},

@@ -16,8 +16,8 @@
 // status that says what and why.
 //
 // The server works as root and as the root of a user namespace that maps the
-// ids 0 to 65535. It expects to run in the lab's own namespaces: what it makes
-// in the mount namespace is gone with them.
+// ids 0 to 65535, on Linux 5.12 or newer. It expects to run in the lab's own
+// namespaces: what it makes in the mount namespace is gone with them.
 package cri
 
 import (
