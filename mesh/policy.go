@@ -1,0 +1,202 @@
+package mesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// The modes of the outbound traffic policy that the tutorials set.
+// Source: istio.io/api mesh/v1alpha1/config.proto, OutboundTrafficPolicy.Mode.
+const (
+	AllowAny     = "ALLOW_ANY"     // requests to unknown services pass through
+	RegistryOnly = "REGISTRY_ONLY" // requests to unknown services are blocked
+)
+
+// An OutboundPolicy is the outbound traffic policy of a mesh, as its
+// configuration states it.
+type OutboundPolicy struct {
+	// Mode is ALLOW_ANY where the configuration states none, for this is
+	// istiod's default.
+	Mode string
+	// Excerpt are the lines of the configuration that state it; "" where it
+	// states none.
+	Excerpt string
+
+	ref  cluster.Ref
+	text string // of the whole configuration
+	set  string // what SetOutboundPolicy made of it; "" before
+}
+
+// ConfigMapName returns the name of the ConfigMap from which a revision of
+// istiod reads the mesh's configuration; "" and "default" are the default one.
+// Source: istio/istio pilot/pkg/bootstrap/mesh.go.
+func ConfigMapName(revision string) string {
+	if revision == "" || revision == "default" {
+		return "istio"
+	}
+	return "istio-" + revision
+}
+
+// meshKey is the key of the ConfigMap that has the configuration.
+const meshKey = "mesh"
+
+// ReadOutboundPolicy reads the outbound traffic policy from the ConfigMap in
+// Istio's namespace.
+func ReadOutboundPolicy(ctx context.Context, c cluster.Interface, namespace, revision string) (*OutboundPolicy, error) {
+	p := &OutboundPolicy{ref: cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: namespace, Name: ConfigMapName(revision)}}
+	var err error
+	if p.text, err = configuration(ctx, c, p.ref); err != nil {
+		return nil, err
+	}
+	mode, policy, err := findMode(p.text)
+	if err != nil {
+		return nil, fmt.Errorf("%s in namespace %s: %w", p.ref, namespace, err)
+	}
+	p.Mode = AllowAny
+	if mode != nil {
+		p.Mode = mode.Value
+		lines := strings.Split(p.text, "\n")
+		p.Excerpt = strings.Join(lines[policy.Line-1:mode.Line], "\n") + "\n"
+	}
+	return p, nil
+}
+
+// Set makes mode the outbound traffic policy of the mesh that the policy was
+// read from. Nothing else in the configuration changes, by not a blank.
+func (p *OutboundPolicy) Set(ctx context.Context, c cluster.Interface, mode string) error {
+	text, err := withMode(p.text, mode)
+	if err != nil {
+		return fmt.Errorf("%s in namespace %s: %w", p.ref, p.ref.Namespace, err)
+	}
+	p.set = text
+	return patch(ctx, c, p.ref, text)
+}
+
+// Restore makes the configuration again what it was when the policy was read.
+// Where someone else has changed it since, only the policy is restored.
+func (p *OutboundPolicy) Restore(ctx context.Context, c cluster.Interface) error {
+	now, err := configuration(ctx, c, p.ref)
+	if err != nil {
+		return err
+	}
+	text := p.text
+	switch now {
+	case text:
+		return nil
+	case p.set:
+	default:
+		if text, err = withMode(now, p.Mode); err != nil {
+			return fmt.Errorf("%s in namespace %s: %w", p.ref, p.ref.Namespace, err)
+		}
+	}
+	return patch(ctx, c, p.ref, text)
+}
+
+func configuration(ctx context.Context, c cluster.Interface, ref cluster.Ref) (string, error) {
+	cm, err := c.Get(ctx, ref)
+	if apierrors.IsNotFound(err) {
+		return "", &NotInstalledError{Namespace: ref.Namespace, Missing: ref.String()}
+	}
+	if err != nil {
+		return "", err
+	}
+	text, _, err := unstructured.NestedString(cm.Object, "data", meshKey)
+	return text, err
+}
+
+func patch(ctx context.Context, c cluster.Interface, ref cluster.Ref, text string) error {
+	patch, err := json.Marshal(map[string]any{"data": map[string]any{meshKey: text}})
+	if err != nil {
+		return err
+	}
+	_, err = c.MergePatch(ctx, ref, patch)
+	return err
+}
+
+// findMode returns the nodes of the policy's mode and of the policy's key, nil
+// where the configuration has none.
+func findMode(text string) (mode, policy *yaml.Node, err error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		return nil, nil, fmt.Errorf("the mesh's configuration cannot be read: %w", err)
+	}
+	if len(doc.Content) == 0 {
+		return nil, nil, nil
+	}
+	key, value := lookup(doc.Content[0], "outboundTrafficPolicy")
+	if value == nil {
+		return nil, nil, nil
+	}
+	if _, mode = lookup(value, "mode"); mode == nil {
+		return nil, nil, nil
+	}
+	return mode, key, nil
+}
+
+func lookup(mapping *yaml.Node, key string) (k, v *yaml.Node) {
+	if mapping.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i], mapping.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
+// withMode returns the configuration with another mode.
+func withMode(text, mode string) (string, error) {
+	node, _, err := findMode(text)
+	if err != nil {
+		return "", err
+	}
+	var changed string
+	if node == nil {
+		changed = strings.TrimRight(text, "\n") + "\noutboundTrafficPolicy:\n  mode: " + mode + "\n"
+		changed = strings.TrimPrefix(changed, "\n")
+	} else {
+		lines := strings.SplitAfter(text, "\n")
+		line := lines[node.Line-1]
+		at := node.Column - 1
+		// The mode is a plain word, or one in quotation marks.
+		end := at + len(node.Value)
+		if node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+			end += 2
+		}
+		if end > len(line) {
+			return "", errors.New("the outbound traffic policy is written in a way that cannot be changed safely")
+		}
+		lines[node.Line-1] = line[:at] + mode + line[end:]
+		changed = strings.Join(lines, "")
+	}
+	// Whatever form the text had: it must now say what it is to say.
+	if now, _, err := findMode(changed); err != nil || now == nil || now.Value != mode {
+		return "", errors.New("the outbound traffic policy is written in a way that cannot be changed safely")
+	}
+	return changed, nil
+}
+
+// A NotInstalledError says that a part of Istio is not in the cluster.
+type NotInstalledError struct {
+	Namespace string
+	Missing   string
+}
+
+func (e *NotInstalledError) Error() string {
+	return fmt.Sprintf("Istio is not installed in namespace %s: there is no %s", e.Namespace, e.Missing)
+}
+
+// Hint says what to do.
+func (e *NotInstalledError) Hint() string {
+	return "install Istio, or name its namespace by --istio-namespace and its revision by --revision"
+}
