@@ -1,0 +1,17 @@
+package expect
+
+import "github.com/egressplay/egressplay/runner"
+
+// Kinds maps the key under expect in YAML to a new, empty expectation. Keep it
+// sorted.
+var Kinds = map[string]func() runner.Expectation{
+	"body":      func() runner.Expectation { return new(Body) },
+	"elapsed":   func() runner.Expectation { return new(Elapsed) },
+	"exitCode":  func() runner.Expectation { return new(ExitCode) },
+	"headers":   func() runner.Expectation { return new(Headers) },
+	"log":       func() runner.Expectation { return new(Log) },
+	"responses": func() runner.Expectation { return new(Responses) },
+	"status":    func() runner.Expectation { return new(Status) },
+	"stderr":    func() runner.Expectation { return new(Stderr) },
+	"stdout":    func() runner.Expectation { return new(Stdout) },
+}

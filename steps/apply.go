@@ -1,0 +1,181 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// Apply applies a manifest, as kubectl apply does. An object that was not
+// there is deleted at the end; one that was there becomes again as it was.
+type Apply struct {
+	Manifest Manifest `yaml:"manifest,scalar"`
+	// Files are paths of manifests, relative to the playbook's folder. They
+	// stay as they are, but for the variables in Vars.
+	Files     []string `yaml:"files"`
+	Vars      []string `yaml:"vars"`
+	Namespace string   `yaml:"namespace"`
+
+	texts []string // of Files
+}
+
+var (
+	_ runner.Action = (*Apply)(nil)
+	_ Defaulter     = (*Apply)(nil)
+	_ FileReader    = (*Apply)(nil)
+	_ Validator     = (*Apply)(nil)
+)
+
+// SetDefaults implements [Defaulter].
+func (a *Apply) SetDefaults(d Defaults) { a.Namespace = or(a.Namespace, d.Namespace) }
+
+// ReadFiles implements [FileReader].
+func (a *Apply) ReadFiles(read func(path string) ([]byte, error)) error {
+	var errs []error
+	for i, path := range a.Files {
+		text, err := read(path)
+		if err == nil {
+			m := Manifest{Text: string(text)}
+			_, err = m.Objects()
+		}
+		if err != nil {
+			errs = append(errs, &FieldError{Field: []string{"files", fmt.Sprint(i)}, Err: fmt.Errorf("%s: %w", path, err)})
+		}
+		a.texts = append(a.texts, string(text))
+	}
+	return errors.Join(errs...)
+}
+
+// Validate implements [Validator].
+func (a *Apply) Validate() error {
+	switch {
+	case a.Manifest.Text == "" && len(a.Files) == 0:
+		return &FieldError{Err: errors.New("nothing to apply"), Hint: "write the manifest behind `apply: |`, or files: [PATH]"}
+	case a.Manifest.Text != "" && len(a.Files) > 0:
+		return &FieldError{Field: []string{"files"}, Err: errors.New("a manifest is written here or read from files, not both")}
+	case len(a.Vars) > 0 && len(a.Files) == 0:
+		return &FieldError{Field: []string{"vars"}, Err: errors.New("vars goes with files")}
+	}
+	return nil
+}
+
+// Command implements [runner.Action].
+func (a *Apply) Command(s *runner.Scope) string {
+	namespace := or(a.Namespace, s.Namespace)
+	if len(a.Files) > 0 {
+		args := []string{"apply"}
+		for _, file := range a.Files {
+			args = append(args, "-f", file)
+		}
+		return kubectl(namespace, args...)
+	}
+	return kubectl(namespace, "apply", "-f", "-") + " <<EOF\n" + strings.TrimRight(a.Manifest.Text, "\n") + "\nEOF"
+}
+
+// Repeats implements [runner.Action].
+func (a *Apply) Repeats() bool { return false }
+
+// Try implements [runner.Action].
+func (a *Apply) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+	objects, err := a.objects(s)
+	if err != nil {
+		return nil, err
+	}
+	var text strings.Builder
+	for _, obj := range objects {
+		done, err := apply(ctx, s, obj, a.Namespace)
+		if err != nil {
+			return &runner.Observation{Text: text.String()}, err
+		}
+		fmt.Fprintln(&text, done)
+	}
+	return &runner.Observation{Text: text.String()}, nil
+}
+
+func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
+	if len(a.Files) == 0 {
+		return a.Manifest.Objects()
+	}
+	var all []*unstructured.Unstructured
+	for i, text := range a.texts {
+		m := Manifest{Text: text}
+		if len(a.Vars) > 0 {
+			expand := func(name string) (string, bool) {
+				for _, v := range a.Vars {
+					if v == name {
+						return s.Lookup(name)
+					}
+				}
+				return "${" + name + "}", true
+			}
+			if err := m.ExpandVars(expand); err != nil {
+				return nil, fmt.Errorf("%s: %w", a.Files[i], err)
+			}
+		}
+		objects, err := m.Objects()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", a.Files[i], err)
+		}
+		all = append(all, objects...)
+	}
+	return all, nil
+}
+
+// apply applies one object and returns the line that kubectl prints for it.
+func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured, namespace string) (string, error) {
+	ref, err := s.Cluster.Resolve(ctx, cluster.RefOf(obj), or(namespace, s.Namespace))
+	if err != nil {
+		return "", err
+	}
+	obj = obj.DeepCopy()
+	obj.SetNamespace(ref.Namespace)
+	before, err := s.Cluster.Get(ctx, ref)
+	verb := "configured"
+	switch {
+	case apierrors.IsNotFound(err):
+		verb = "created"
+		s.Undo(key(ref), ref.String()+" (deleted)", func(ctx context.Context) error { return s.Cluster.Delete(ctx, ref) })
+	case err != nil:
+		return "", err
+	default:
+		s.Undo(key(ref), ref.String()+" (as it was)", restore(s.Cluster, before))
+	}
+	after, err := s.Cluster.Apply(ctx, obj)
+	if err != nil {
+		return "", accepted(ref, err)
+	}
+	if before != nil && before.GetResourceVersion() == after.GetResourceVersion() {
+		verb = "unchanged"
+	}
+	return fmt.Sprintf("%s %s", ref.Long(), verb), nil
+}
+
+// key is what an object's undo is known by.
+func key(ref cluster.Ref) string { return ref.Namespace + "/" + ref.Long() }
+
+// restore returns an undo that makes an object again what it was.
+func restore(c cluster.Interface, before *unstructured.Unstructured) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := c.Replace(ctx, before)
+		return err
+	}
+}
+
+// accepted turns the refusal of an object by the API server into a mismatch:
+// a step that changes an object promises by itself that it is accepted.
+func accepted(ref cluster.Ref, err error) error {
+	switch {
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), strings.Contains(err.Error(), "denied the request"):
+		return &runner.Mismatch{What: ref.String(), Want: "accepted by the API server", Got: err.Error()}
+	case apierrors.IsServerTimeout(err), apierrors.IsTooManyRequests(err), strings.Contains(err.Error(), "failed calling webhook"):
+		return runner.Retryable(err)
+	}
+	return err
+}

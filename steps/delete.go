@@ -1,0 +1,92 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// Delete deletes objects, as kubectl delete does, and waits until they are
+// gone. At the end they are there again as they were, unless the playbook
+// itself had made them.
+type Delete struct {
+	// Objects are KIND/NAME each, such as serviceentry/httpbin-ext.
+	Objects   []string `yaml:"objects,list,scalar,required"`
+	Namespace string   `yaml:"namespace"`
+}
+
+var (
+	_ runner.Action = (*Delete)(nil)
+	_ Defaulter     = (*Delete)(nil)
+	_ Validator     = (*Delete)(nil)
+)
+
+// SetDefaults implements [Defaulter].
+func (d *Delete) SetDefaults(defaults Defaults) { d.Namespace = or(d.Namespace, defaults.Namespace) }
+
+// Validate implements [Validator].
+func (d *Delete) Validate() error {
+	var errs []error
+	if len(d.Objects) == 0 {
+		errs = append(errs, &FieldError{Err: errors.New("nothing to delete"), Hint: "write [KIND/NAME, ...]"})
+	}
+	for i, object := range d.Objects {
+		if err := checkObject(object); err != nil {
+			errs = append(errs, &FieldError{Field: []string{"objects", fmt.Sprint(i)}, Err: err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Command implements [runner.Action].
+func (d *Delete) Command(s *runner.Scope) string {
+	return kubectl(or(d.Namespace, s.Namespace), append([]string{"delete"}, d.Objects...)...)
+}
+
+// Repeats implements [runner.Action].
+func (d *Delete) Repeats() bool { return false }
+
+// Try implements [runner.Action].
+func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+	var text strings.Builder
+	for _, object := range d.Objects {
+		ref, err := resolve(ctx, s, object, d.Namespace)
+		if err != nil {
+			return &runner.Observation{Text: text.String()}, err
+		}
+		before, err := s.Cluster.Get(ctx, ref)
+		if apierrors.IsNotFound(err) {
+			err = &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none"}
+		}
+		if err != nil {
+			return &runner.Observation{Text: text.String()}, err
+		}
+		s.Undo(key(ref), ref.String()+" (as it was)", restore(s.Cluster, before))
+		if err := s.Cluster.Delete(ctx, ref); err != nil {
+			return &runner.Observation{Text: text.String()}, err
+		}
+		fmt.Fprintf(&text, "%s deleted\n", ref.Long())
+	}
+	return &runner.Observation{Text: text.String()}, nil
+}
+
+// checkObject says what is wrong with a text that is to be KIND/NAME.
+func checkObject(text string) error {
+	kind, name, ok := strings.Cut(text, "/")
+	if !ok || kind == "" || name == "" || strings.Contains(name, "/") {
+		return fmt.Errorf("%q names no object: want KIND/NAME, such as serviceentry/httpbin-ext", text)
+	}
+	return nil
+}
+
+// resolve returns the reference that KIND/NAME means to the cluster.
+func resolve(ctx context.Context, s *runner.Scope, object, namespace string) (cluster.Ref, error) {
+	kind, name, _ := strings.Cut(object, "/")
+	return s.Cluster.Resolve(ctx, cluster.Ref{Kind: kind, Name: name, Namespace: namespace}, s.Namespace)
+}

@@ -1,0 +1,82 @@
+package steps
+
+import (
+	"time"
+
+	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// A Kind says how a step kind is made and what may be expected of it.
+type Kind struct {
+	// New returns an empty step of the kind, a pointer to a struct.
+	New func() runner.Action
+	// Expects are the keys of [expect.Kinds] that the kind can be asked for.
+	Expects []string
+	// Implied are the expectations that hold unless the playbook states the
+	// same key otherwise.
+	Implied map[string]func() runner.Expectation
+	// Within is how long the expectations may take where neither the step nor
+	// the defaults say.
+	Within time.Duration
+}
+
+// Kinds maps the key of a step in YAML to its kind. Keep it sorted.
+var Kinds = map[string]Kind{
+	"apply":  {New: func() runner.Action { return new(Apply) }},
+	"delete": {New: func() runner.Action { return new(Delete) }},
+	"exec": {
+		New:     func() runner.Action { return new(Exec) },
+		Expects: []string{"body", "elapsed", "exitCode", "headers", "log", "responses", "status", "stderr", "stdout"},
+		Implied: map[string]func() runner.Expectation{"exitCode": expect.Success},
+	},
+	"label": {New: func() runner.Action { return new(Label) }},
+	"logs": {
+		New:     func() runner.Action { return new(Logs) },
+		Expects: []string{"stdout"},
+	},
+	"policy": {New: func() runner.Action { return new(Policy) }},
+	"set":    {New: func() runner.Action { return new(Set) }},
+	"wait":   {New: func() runner.Action { return new(Wait) }},
+}
+
+// Defaults are what a playbook's defaults give to steps that do not say.
+type Defaults struct {
+	In        string `yaml:"in"`
+	Container string `yaml:"container"`
+	Namespace string `yaml:"namespace"`
+}
+
+// A Defaulter is a step kind to which [Defaults] mean something. SetDefaults
+// is called after decoding and before Validate.
+type Defaulter interface {
+	SetDefaults(Defaults)
+}
+
+// A Definer is a step kind that gives variables their values.
+type Definer interface {
+	// Defines returns the names of the variables, sorted.
+	Defines() []string
+}
+
+// A MeshChanger is a step kind that can change what holds for the whole mesh.
+type MeshChanger interface {
+	ChangesMesh() bool
+}
+
+// FieldError is [runner.FieldError].
+type FieldError = runner.FieldError
+
+// A Validator is a step kind, an expectation, or a part of one, that can tell
+// without a cluster whether its fields make sense. Strings may still hold
+// ${NAME}; it is called again when they have been replaced.
+type Validator interface {
+	Validate() error
+}
+
+// A FileReader is a step kind that names files. ReadFiles is called once,
+// after decoding and before Validate; read takes a path as the playbook has
+// it, relative to the playbook's folder.
+type FileReader interface {
+	ReadFiles(read func(path string) ([]byte, error)) error
+}

@@ -1,0 +1,74 @@
+package steps
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// A Pod says which pod is meant, always one that is ready and not about to
+// end: YAML has a pod's name, a workload as deploy/NAME, or {selector: LABELS}.
+type Pod struct {
+	Name     string `yaml:"name,scalar"`
+	Selector string `yaml:"selector"`
+}
+
+// Validate implements [Validator].
+func (p Pod) Validate() error {
+	if p.Name != "" && p.Selector != "" {
+		return &FieldError{Field: []string{"selector"}, Err: errors.New("a pod is named or selected, not both")}
+	}
+	return nil
+}
+
+// IsZero says that no pod is named.
+func (p Pod) IsZero() bool { return p == Pod{} }
+
+func (p Pod) query(namespace, container string) cluster.PodQuery {
+	q := cluster.PodQuery{Namespace: namespace, Selector: p.Selector, Container: container}
+	if strings.Contains(p.Name, "/") {
+		q.Owner = p.Name
+	} else {
+		q.Name = strings.TrimPrefix(p.Name, "pod/")
+	}
+	return q
+}
+
+// args returns the pod as kubectl takes it.
+func (p Pod) args() []string {
+	if p.Selector != "" {
+		return []string{"-l", p.Selector}
+	}
+	return []string{p.Name}
+}
+
+// ready turns the error of a look for a pod into one that is tried again where
+// time may cure it.
+func ready(pod *cluster.Pod, err error) (*cluster.Pod, error) {
+	if nr, ok := errors.AsType[*cluster.NotReadyError](err); ok && !nr.Final {
+		return nil, runner.Retryable(err)
+	}
+	return pod, err
+}
+
+// kubectl returns a kubectl command line, with the namespace where it is not
+// the default one.
+func kubectl(namespace string, args ...string) string {
+	words := Words{"kubectl"}
+	if namespace != "" && namespace != "default" {
+		words = append(words, "-n", namespace)
+	}
+	return append(words, args...).String()
+}
+
+// or returns the first string that is not empty.
+func or(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}

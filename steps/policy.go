@@ -1,0 +1,83 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// Policy expects or sets the mesh's outbound traffic policy, which istiod
+// reads from the key mesh of its ConfigMap. At the end it is as it was.
+type Policy struct {
+	// Expect and Set are ALLOW_ANY or REGISTRY_ONLY; one of them is given.
+	Expect string `yaml:"expect"`
+	Set    string `yaml:"set"`
+}
+
+var (
+	_ runner.Action = (*Policy)(nil)
+	_ Validator     = (*Policy)(nil)
+	_ MeshChanger   = (*Policy)(nil)
+)
+
+// modes are the outbound traffic policies that have a step of the tutorial.
+var modes = []string{mesh.AllowAny, mesh.RegistryOnly}
+
+// ChangesMesh implements [MeshChanger].
+func (p *Policy) ChangesMesh() bool { return p.Set != "" }
+
+// Validate implements [Validator].
+func (p *Policy) Validate() error {
+	if (p.Expect == "") == (p.Set == "") {
+		return &FieldError{Err: errors.New("a policy step expects a mode or sets one"), Hint: "write expect: ALLOW_ANY, or set: REGISTRY_ONLY"}
+	}
+	field := "set"
+	if p.Expect != "" {
+		field = "expect"
+	}
+	if mode := p.Expect + p.Set; !slices.Contains(modes, mode) && !strings.Contains(mode, "${") {
+		return &FieldError{Field: []string{field}, Err: fmt.Errorf("%q is no outbound traffic policy: want %s", mode, strings.Join(modes, " or "))}
+	}
+	return nil
+}
+
+// Command implements [runner.Action].
+func (p *Policy) Command(s *runner.Scope) string {
+	get := kubectl(s.IstioNamespace, "get", "cm", mesh.ConfigMapName(s.Revision), "-o", "yaml")
+	if p.Expect != "" {
+		return get + " | grep -iA 3 outboundTrafficPolicy | head -2"
+	}
+	return get + " | sed 's/mode: .*/mode: " + p.Set + "/' | " + kubectl(s.IstioNamespace, "replace", "-f", "-")
+}
+
+// Repeats implements [runner.Action].
+func (p *Policy) Repeats() bool { return p.Set == "" }
+
+// Try implements [runner.Action].
+func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+	policy, err := mesh.ReadOutboundPolicy(ctx, s.Cluster, s.IstioNamespace, s.Revision)
+	if err != nil {
+		return nil, err
+	}
+	if p.Expect != "" {
+		o := &runner.Observation{Text: policy.Excerpt}
+		if policy.Mode != p.Expect {
+			return o, &runner.Mismatch{What: "outbound traffic policy", Want: p.Expect, Got: policy.Mode}
+		}
+		return o, nil
+	}
+	if policy.Mode != p.Set {
+		s.Undo("outbound traffic policy", "outbound traffic policy ("+policy.Mode+")", func(ctx context.Context) error {
+			return policy.Restore(ctx, s.Cluster)
+		})
+		if err := policy.Set(ctx, s.Cluster, p.Set); err != nil {
+			return nil, err
+		}
+	}
+	return &runner.Observation{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}, nil
+}

@@ -1,0 +1,422 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/cluster/clustertest"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// play runs steps as one playbook on a fake cluster and returns the events.
+func play(t *testing.T, c cluster.Interface, keep bool, actions ...runner.Action) []runner.Event {
+	t.Helper()
+	var events events
+	r := &runner.Runner{Cluster: c, Sink: &events, Namespace: "default", IstioNamespace: "istio-system", Keep: keep}
+	p := &runner.Playbook{Name: "p"}
+	for i, a := range actions {
+		p.Steps = append(p.Steps, runner.Step{
+			StepInfo: runner.StepInfo{Index: i + 1, Title: "step", File: "p.yaml", Line: 1}, Holds: 1,
+			Bind: func(runner.Lookup) (runner.Action, []runner.Expectation, error) { return a, nil, nil },
+		})
+	}
+	r.Run(t.Context(), []*runner.Playbook{p})
+	return events
+}
+
+type events []runner.Event
+
+func (es *events) Send(e runner.Event) { *es = append(*es, e) }
+
+// finished returns the events of the steps that were finished.
+func finished(es []runner.Event) (steps []runner.Event) {
+	for _, e := range es {
+		if e.Kind == runner.StepFinished {
+			steps = append(steps, e)
+		}
+	}
+	return steps
+}
+
+func scope(c cluster.Interface) *runner.Scope {
+	s := runner.NewScope(c, nil)
+	s.Namespace, s.IstioNamespace = "default", "istio-system"
+	return s
+}
+
+const entry = `apiVersion: networking.istio.io/v1alpha3
+kind: ServiceEntry
+metadata:
+  name: httpbin-ext
+spec:
+  hosts: [httpbin.org]
+`
+
+var entryRef = cluster.Ref{APIVersion: "networking.istio.io/v1alpha3", Kind: "ServiceEntry", Namespace: "default", Name: "httpbin-ext"}
+
+func TestApplyIsUndone(t *testing.T) {
+	c := clustertest.NewFake()
+	apply := &Apply{Manifest: Manifest{Text: entry}}
+
+	steps := finished(play(t, c, true, apply))
+	require.Equal(t, runner.Passed, steps[0].Status, "%v", steps[0].Err)
+	assert.Equal(t, "serviceentry.networking.istio.io/httpbin-ext created\n", steps[0].Output)
+	assert.Equal(t, "kubectl apply -f - <<EOF\n"+entry+"EOF", steps[0].Command)
+	_, err := c.Get(t.Context(), entryRef)
+	require.NoError(t, err, "kept")
+
+	c = clustertest.NewFake()
+	play(t, c, false, apply)
+	_, err = c.Get(t.Context(), entryRef)
+	assert.True(t, apierrors.IsNotFound(err), "%v", err)
+}
+
+func TestWhatWasThereIsAsItWas(t *testing.T) {
+	before := clustertest.Object("networking.istio.io/v1alpha3", "ServiceEntry", "default", "httpbin-ext",
+		map[string]any{"spec": map[string]any{"hosts": []any{"other.org"}, "resolution": "DNS"}})
+	before.SetLabels(map[string]string{"mine": "yes"})
+
+	for name, actions := range map[string][]runner.Action{
+		"applied":            {&Apply{Manifest: Manifest{Text: entry}}},
+		"applied twice":      {&Apply{Manifest: Manifest{Text: entry}}, &Apply{Manifest: Manifest{Text: entry}}},
+		"deleted":            {&Delete{Objects: []string{"serviceentry/httpbin-ext"}}},
+		"deleted, applied":   {&Delete{Objects: []string{"serviceentry/httpbin-ext"}}, &Apply{Manifest: Manifest{Text: entry}}},
+		"applied, deleted":   {&Apply{Manifest: Manifest{Text: entry}}, &Delete{Objects: []string{"serviceentry/httpbin-ext"}}},
+		"labelled":           {&Label{Object: "serviceentry/httpbin-ext", Set: map[string]string{"a": "b", "mine": "no"}}},
+		"its label removed":  {&Label{Object: "serviceentry/httpbin-ext", Remove: []string{"mine", "never"}}},
+		"labelled, deleted":  {&Label{Object: "serviceentry/httpbin-ext", Set: map[string]string{"a": "b"}}, &Delete{Objects: []string{"se/httpbin-ext"}}},
+		"changed, then fail": {&Apply{Manifest: Manifest{Text: entry}}, &Delete{Objects: []string{"serviceentry/none"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := clustertest.NewFake(before)
+			es := play(t, c, false, actions...)
+			for _, e := range es {
+				if e.Kind == runner.Undone {
+					assert.NoError(t, e.Err)
+				}
+			}
+			after, err := c.Get(t.Context(), entryRef)
+			require.NoError(t, err)
+			assert.Equal(t, before.Object["spec"], after.Object["spec"])
+			assert.Equal(t, before.GetLabels(), after.GetLabels())
+		})
+	}
+}
+
+func TestTheUndoIsRegisteredBeforeTheChange(t *testing.T) {
+	c := clustertest.NewFake()
+	lost := errors.New("connection reset")
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "apply" {
+			return lost // what the server did is not known
+		}
+		return nil
+	}
+	es := play(t, c, false, &Apply{Manifest: Manifest{Text: entry}})
+	assert.Equal(t, runner.Errored, finished(es)[0].Status)
+	var undone []string
+	for _, e := range es {
+		if e.Kind == runner.Undone {
+			undone = append(undone, e.Undo)
+		}
+	}
+	assert.Equal(t, []string{"serviceentry/httpbin-ext (deleted)"}, undone)
+}
+
+func TestAnObjectThatIsRefusedIsAFailure(t *testing.T) {
+	c := clustertest.NewFake()
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "apply" {
+			return apierrors.NewInvalid(schema.GroupKind{Kind: "ServiceEntry"}, "httpbin-ext", nil)
+		}
+		return nil
+	}
+	assert.Equal(t, runner.Failed, finished(play(t, c, false, &Apply{Manifest: Manifest{Text: entry}}))[0].Status)
+
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "apply" {
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "serviceentries"}, "httpbin-ext", nil)
+		}
+		return nil
+	}
+	assert.Equal(t, runner.Errored, finished(play(t, c, false, &Apply{Manifest: Manifest{Text: entry}}))[0].Status)
+}
+
+func TestDeleteOfNothingIsAFailure(t *testing.T) {
+	es := play(t, clustertest.NewFake(), false, &Delete{Objects: []string{"serviceentry/none"}})
+	e := finished(es)[0]
+	assert.Equal(t, runner.Failed, e.Status)
+	assert.ErrorContains(t, e.Err, "serviceentry/none: want there, to be deleted, got none")
+	assert.Equal(t, "kubectl delete serviceentry/none", e.Command)
+}
+
+func TestLabelsOfARevision(t *testing.T) {
+	c := clustertest.NewFake()
+	s := scope(c)
+	s.Revision = "canary"
+	l := &Label{Object: "namespace/default", Set: map[string]string{"istio-injection": "enabled"}}
+	assert.Equal(t, "kubectl label --overwrite namespace default istio-injection- istio.io/rev=canary", l.Command(s))
+	_, err := l.Try(t.Context(), s)
+	require.NoError(t, err)
+	ns, err := c.Get(t.Context(), cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: "default"})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"istio.io/rev": "canary"}, ns.GetLabels())
+}
+
+func TestSet(t *testing.T) {
+	c := clustertest.NewFake(
+		clustertest.ReadyPod("default", "sleep-1", map[string]string{"app": "sleep"}, "sleep"),
+		clustertest.ReadyPod("default", "two-1", map[string]string{"app": "two"}, "a"),
+		clustertest.ReadyPod("default", "two-2", map[string]string{"app": "two"}, "a"),
+	)
+	for _, v := range []struct {
+		value     Value
+		want, err string
+	}{
+		{Value{Value: "x y"}, "x y", ""},
+		{Value{Get: "pod", Selector: "app=sleep", JSONPath: "{.items..metadata.name}"}, "sleep-1", ""},
+		{Value{Get: "pod", Selector: "app=sleep", JSONPath: "{.items[0].metadata.name}"}, "sleep-1", ""},
+		{Value{Get: "pod", Selector: "app=sleep"}, "sleep-1", ""},
+		{Value{Get: "pod/sleep-1", JSONPath: "{.status.podIP}/32"}, "10.244.1.10/32", ""},
+		{Value{Get: "pod", Name: "sleep-1", JSONPath: ".status.podIP"}, "10.244.1.10", ""},
+		{Value{Get: "pod", Selector: "app=two"}, "", "gives 2 values, want one"},
+		{Value{Get: "pod", Selector: "app=none"}, "", "there is no pod with the labels app=none"},
+		{Value{Get: "pod/none"}, "", "not found"},
+		{Value{Get: "pod/sleep-1", JSONPath: "{.spec.nope}"}, "", "nope is not found"},
+		{Value{Get: "gadget/x"}, "", "the cluster has no kind gadget"},
+	} {
+		s := scope(c)
+		require.NoError(t, v.value.Validate())
+		_, err := (&Set{"V": v.value}).Try(t.Context(), s)
+		got, _ := s.Lookup("V")
+		if v.err != "" {
+			assert.ErrorContains(t, err, v.err)
+			assert.Empty(t, got)
+			continue
+		}
+		require.NoError(t, err, "%+v", v.value)
+		assert.Equal(t, v.want, got)
+	}
+	set := &Set{"SOURCE_POD": {Get: "pod", Selector: "app=sleep", JSONPath: "{.items..metadata.name}"}, "A": {Value: "b c"}}
+	assert.Equal(t, "export A='b c'\nexport SOURCE_POD=$(kubectl get pod -l app=sleep -o 'jsonpath={.items..metadata.name}')", set.Command(scope(c)))
+}
+
+// sleeper is a cluster with a ready pod in which a command ends as scripted.
+func sleeper(result func(r cluster.ExecRequest) (cluster.ExecResult, error)) *clustertest.Fake {
+	c := clustertest.NewFake(clustertest.ReadyPod("default", "sleep-1", map[string]string{"app": "sleep"}, "sleep", "istio-proxy"))
+	c.ExecFunc = func(_ context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) { return result(r) }
+	return c
+}
+
+func TestExec(t *testing.T) {
+	c := sleeper(func(r cluster.ExecRequest) (cluster.ExecResult, error) {
+		io.WriteString(r.Stdout, "out\n")
+		io.WriteString(r.Stderr, "err\n")
+		return cluster.ExecResult{ExitCode: 3, Trusted: true}, nil
+	})
+	e := &Exec{In: Pod{Name: "sleep-1"}, Container: "sleep", Argv: Words{"cat", "a b"}}
+	assert.Equal(t, "kubectl exec sleep-1 -c sleep -- cat 'a b'", e.Command(scope(c)))
+	o, err := e.Try(t.Context(), scope(c))
+	require.NoError(t, err)
+	assert.Equal(t, 3, *o.ExitCode)
+	assert.Equal(t, "out\n", o.Stdout)
+	assert.Equal(t, "err\n", o.Stderr)
+	assert.Equal(t, "out\nerr\ncommand terminated with exit code 3\n", o.Text)
+}
+
+func TestAnExecThatIsLostIsNoExitCode(t *testing.T) {
+	for _, lost := range []*cluster.LostError{{Started: true}, {Started: true, Err: io.ErrUnexpectedEOF}} {
+		c := sleeper(func(cluster.ExecRequest) (cluster.ExecResult, error) { return cluster.ExecResult{}, lost })
+		es := play(t, c, false, &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"true"}})
+		e := finished(es)[0]
+		assert.Equal(t, runner.Errored, e.Status)
+		assert.Equal(t, 1, e.Attempts, "it may have run: it is not run again")
+		assert.ErrorContains(t, e.Err, "the connection was lost")
+		assert.Nil(t, e.ExitCode)
+	}
+}
+
+func TestAnExecThatNeverStartedIsTriedAgain(t *testing.T) {
+	tries := 0
+	c := sleeper(func(cluster.ExecRequest) (cluster.ExecResult, error) {
+		if tries++; tries == 1 {
+			return cluster.ExecResult{}, &cluster.LostError{}
+		}
+		return cluster.ExecResult{Trusted: true}, nil
+	})
+	s := scope(c)
+	e := &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"true"}}
+	_, err := e.Try(t.Context(), s)
+	assert.Error(t, err)
+	_, err = e.Try(t.Context(), s)
+	assert.NoError(t, err)
+}
+
+func TestAnExitCodeNeedsAWitness(t *testing.T) {
+	untrusted := func(report string) *clustertest.Fake {
+		return sleeper(func(r cluster.ExecRequest) (cluster.ExecResult, error) {
+			if last := r.Command[len(r.Command)-1]; report != "" {
+				mark, _, _ := strings.Cut(strings.TrimPrefix(last, "%{stderr}"), "%{json}")
+				io.WriteString(r.Stderr, mark+report+mark)
+			}
+			return cluster.ExecResult{ExitCode: 0, Trusted: false}, nil
+		})
+	}
+	curl := &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"curl", "-s", "http://a"}}
+	try := func(c cluster.Interface, e *Exec) error { _, err := e.Try(t.Context(), scope(c)); return err }
+
+	assert.ErrorContains(t, try(untrusted(""), &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"true"}}), "cannot be trusted")
+	assert.ErrorContains(t, try(untrusted(""), curl), "cannot be trusted")
+	assert.ErrorContains(t, try(untrusted(`{"exitcode":35}`), curl), "two exit codes: curl itself says 35, the server 0")
+	assert.NoError(t, try(untrusted(`{"exitcode":0,"response_code":200}`), curl))
+}
+
+func TestOutputIsBounded(t *testing.T) {
+	c := sleeper(func(r cluster.ExecRequest) (cluster.ExecResult, error) {
+		for range 100 {
+			n, err := io.WriteString(r.Stdout, strings.Repeat("x", 1<<16))
+			assert.Equal(t, 1<<16, n)
+			assert.NoError(t, err)
+		}
+		return cluster.ExecResult{Trusted: true}, nil
+	})
+	o, err := (&Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"yes"}}).Try(t.Context(), scope(c))
+	require.NoError(t, err)
+	assert.Len(t, o.Stdout, maxOutput)
+	assert.True(t, o.Truncated)
+}
+
+func TestAPodWithoutTheContainerIsAnErrorAtOnce(t *testing.T) {
+	c := sleeper(nil)
+	es := play(t, c, false, &Exec{In: Pod{Name: "sleep-1"}, Container: "curl", Argv: Words{"true"}})
+	e := finished(es)[0]
+	assert.Equal(t, runner.Errored, e.Status)
+	assert.Equal(t, 1, e.Attempts)
+	assert.ErrorContains(t, e.Err, "sleep")
+}
+
+func TestWait(t *testing.T) {
+	deploy := func(status map[string]any) *clustertest.Fake {
+		d := clustertest.Object("apps/v1", "Deployment", "default", "sleep", map[string]any{
+			"spec": map[string]any{"replicas": int64(1)}, "status": status})
+		d.SetGeneration(2)
+		c := clustertest.NewFake()
+		c.Put(d)
+		return c
+	}
+	done := map[string]any{"observedGeneration": int64(2), "updatedReplicas": int64(1), "replicas": int64(1), "availableReplicas": int64(1),
+		"conditions": []any{map[string]any{"type": "Available", "status": "True"}}}
+	with := func(field string, value any) map[string]any {
+		status := map[string]any{}
+		for k, v := range done {
+			status[k] = v
+		}
+		status[field] = value
+		return status
+	}
+	for _, w := range []struct {
+		object, what string
+		status       map[string]any
+		got          string
+	}{
+		{"deploy/sleep", "rollout", done, ""},
+		{"deploy/sleep", "rollout", with("observedGeneration", int64(1)), "not yet seen by its controller"},
+		{"deploy/sleep", "rollout", with("updatedReplicas", int64(0)), "0 of 1 pods updated"},
+		{"deploy/sleep", "rollout", with("replicas", int64(2)), "1 old pods still there"},
+		{"deploy/sleep", "rollout", with("availableReplicas", int64(0)), "0 of 1 pods available"},
+		{"deploy/sleep", "condition=Available", done, ""},
+		{"deploy/sleep", "condition=available", done, ""},
+		{"deploy/sleep", "condition=Available=False", done, "True"},
+		{"deploy/sleep", "condition=Progressing", done, "no such condition yet"},
+		{"deploy/sleep", "condition=Available", with("observedGeneration", int64(1)), "not yet of the object as it is written now"},
+		{"deploy/sleep", "create", done, ""},
+		{"deploy/sleep", "delete", done, "still there"},
+		{"deploy/none", "delete", done, ""},
+		{"deploy/none", "create", done, "no such object"},
+		{"deploy/none", "rollout", done, "no such object"},
+		{"deploy/sleep", "jsonpath={.status.replicas}=1", done, ""},
+		{"deploy/sleep", "jsonpath='{.status.replicas}'=2", done, `"1"`},
+		{"namespace/default", "rollout", done, "a Namespace: rollout is for a Deployment"},
+	} {
+		t.Run(w.object+" "+w.what+" "+w.got, func(t *testing.T) {
+			step := &Wait{Object: w.object, For: w.what}
+			require.NoError(t, step.Validate())
+			_, err := step.Try(t.Context(), scope(deploy(w.status)))
+			if w.got == "" {
+				assert.NoError(t, err)
+				return
+			}
+			mismatch, ok := errors.AsType[*runner.Mismatch](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, w.got, mismatch.Got)
+		})
+	}
+	for _, what := range []string{"", "condition", "condition=", "ready", "jsonpath={.a}", "jsonpath={.a=b"} {
+		assert.Error(t, (&Wait{Object: "deploy/a", For: what}).Validate(), what)
+	}
+}
+
+func TestLogsAreThoseOfThePlaybook(t *testing.T) {
+	c := sleeper(nil)
+	var asked cluster.LogRequest
+	c.LogsFunc = func(_ context.Context, r cluster.LogRequest) (io.ReadCloser, error) {
+		asked = r
+		return io.NopCloser(strings.NewReader("a line\n")), nil
+	}
+	s := scope(c)
+	s.Started = s.Started.Add(1)
+	l := &Logs{In: Pod{Selector: "app=sleep"}, Container: "istio-proxy", Tail: 10}
+	assert.Equal(t, "kubectl logs -l app=sleep -c istio-proxy --tail=10", l.Command(s))
+	o, err := l.Try(t.Context(), s)
+	require.NoError(t, err)
+	assert.Equal(t, "a line\n", o.Stdout)
+	assert.Equal(t, cluster.LogRequest{Namespace: "default", Pod: "sleep-1", Container: "istio-proxy", Since: s.Started, Tail: 10}, asked)
+}
+
+const meshConfig = `# of the mesh
+accessLogFile: /dev/stdout
+outboundTrafficPolicy:
+  mode: ALLOW_ANY # says the tutorial
+rootNamespace: istio-system
+`
+
+func TestPolicyIsSetAndPutBack(t *testing.T) {
+	istio := clustertest.Object("v1", "ConfigMap", "istio-system", "istio", map[string]any{"data": map[string]any{"mesh": meshConfig, "other": "x"}})
+	c := clustertest.NewFake(istio)
+	es := play(t, c, false, &Policy{Expect: "ALLOW_ANY"}, &Policy{Set: "REGISTRY_ONLY"}, &Policy{Expect: "REGISTRY_ONLY"})
+	for _, e := range finished(es) {
+		assert.Equal(t, runner.Passed, e.Status, "%v", e.Err)
+	}
+	after, err := c.Get(t.Context(), cluster.RefOf(istio))
+	require.NoError(t, err)
+	assert.Equal(t, istio.Object["data"], after.Object["data"])
+
+	es = play(t, c, false, &Policy{Expect: "REGISTRY_ONLY"})
+	e := finished(es)[0]
+	assert.Equal(t, runner.Failed, e.Status)
+	assert.ErrorContains(t, e.Err, "outbound traffic policy: want REGISTRY_ONLY, got ALLOW_ANY")
+}
+
+func TestNonsenseIsFoundBeforeTheRun(t *testing.T) {
+	for _, v := range []Validator{
+		&Exec{Argv: Words{"true"}}, Pod{Name: "a", Selector: "b=c"},
+		&Apply{}, &Apply{Manifest: Manifest{Text: entry}, Files: []string{"a"}}, &Apply{Manifest: Manifest{Text: entry}, Vars: []string{"A"}},
+		&Delete{}, &Delete{Objects: []string{"serviceentry"}}, &Delete{Objects: []string{"a/b/c"}},
+		&Label{Object: "namespace/a"}, &Label{Object: "namespace", Set: map[string]string{"a": "b"}},
+		&Label{Object: "namespace/a", Set: map[string]string{"a": "b"}, Remove: []string{"a"}},
+		&Logs{}, &Logs{In: Pod{Name: "a"}, Tail: -1},
+		&Policy{}, &Policy{Expect: "ALLOW_ANY", Set: "ALLOW_ANY"}, &Policy{Set: "ALLOW_SOME"},
+		&Set{}, &Value{JSONPath: "{.a}"}, &Value{Get: "pod", Value: "x"}, &Value{Get: "pod/a", Selector: "b=c"}, &Value{Get: "pod/a", JSONPath: "{.a"},
+	} {
+		assert.Error(t, v.Validate(), "%T %+v", v, v)
+	}
+}

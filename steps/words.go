@@ -1,0 +1,132 @@
+package steps
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// Words is a command line split into its words as a POSIX shell would split
+// it. No shell runs it: what only a shell could do is an error, and the text
+// of a variable never becomes two words.
+type Words []string
+
+// UnmarshalText splits text.
+func (w *Words) UnmarshalText(text []byte) error {
+	words, err := splitWords(string(text))
+	*w = words
+	return err
+}
+
+// String returns a command line that a shell splits into the same words.
+func (w Words) String() string {
+	quoted := make([]string, len(w))
+	for i, word := range w {
+		quoted[i] = quote(word)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// plain are the words that mean themselves to a shell, and to a reader.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// quote returns word as one word for a shell.
+func quote(word string) string {
+	if plain.MatchString(word) {
+		return word
+	}
+	q, err := syntax.Quote(word, syntax.LangBash)
+	if err != nil { // a NUL byte, which no argument can hold
+		return fmt.Sprintf("%q", word)
+	}
+	return q
+}
+
+func splitWords(text string) ([]string, error) {
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
+	if err != nil {
+		if perr, ok := errors.AsType[syntax.ParseError](err); ok {
+			return nil, &FieldError{Line: int(perr.Pos.Line()), Err: errors.New(perr.Text)}
+		}
+		return nil, err
+	}
+	if len(file.Stmts) == 0 {
+		return nil, errors.New("the command is empty")
+	}
+	stmt := file.Stmts[0]
+	call, ok := stmt.Cmd.(*syntax.CallExpr)
+	if len(file.Stmts) > 1 || !ok || stmt.Negated || stmt.Background || len(stmt.Redirs) > 0 {
+		return nil, &FieldError{
+			Err:  errors.New("no shell runs the command, so it can have no pipe, redirection or second command"),
+			Hint: `to run a shell in the pod, write: sh -c '...'`,
+		}
+	}
+	if len(call.Assigns) > 0 {
+		return nil, &FieldError{
+			Err:  fmt.Errorf("no shell runs the command, so %s= sets no variable", call.Assigns[0].Name.Value),
+			Hint: "write: env NAME=VALUE COMMAND",
+		}
+	}
+	words := make([]string, len(call.Args))
+	for i, arg := range call.Args {
+		if words[i], err = wordText(text, arg.Parts, false); err != nil {
+			return nil, err
+		}
+	}
+	return words, nil
+}
+
+// wordText returns what the parts of a word stand for. A dollar sign stays as
+// it is: whether it begins a variable of the playbook is not the shell's rule.
+func wordText(text string, parts []syntax.WordPart, quoted bool) (string, error) {
+	var b strings.Builder
+	for _, part := range parts {
+		source := text[part.Pos().Offset():part.End().Offset()]
+		switch part := part.(type) {
+		case *syntax.Lit:
+			b.WriteString(unescape(part.Value, quoted))
+		case *syntax.SglQuoted:
+			b.WriteString(part.Value)
+		case *syntax.DblQuoted:
+			inner, err := wordText(text, part.Parts, true)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(inner)
+		case *syntax.ParamExp:
+			b.WriteString(source)
+		default:
+			return "", &FieldError{
+				Line: int(part.Pos().Line()),
+				Err:  fmt.Errorf("no shell runs the command, so %s means nothing", source),
+				Hint: `to run a shell in the pod, write: sh -c '...'`,
+			}
+		}
+	}
+	return b.String(), nil
+}
+
+// unescape removes the backslashes of a literal part of a word. An escaped
+// dollar sign before a brace becomes $$, which keeps it from beginning a
+// variable of the playbook.
+func unescape(s string, quoted bool) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) || quoted && !strings.ContainsRune("$`\"\\\n", rune(s[i+1])) {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		switch {
+		case s[i] == '\n':
+		case s[i] == '$' && i+1 < len(s) && s[i+1] == '{':
+			b.WriteString("$$")
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
