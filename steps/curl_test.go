@@ -217,4 +217,3 @@ func FuzzParseHeads(f *testing.F) {
 		assert.True(t, strings.HasSuffix(out, body))
 	})
 }
-
