@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -25,18 +26,15 @@ type wait struct {
 func (t *Terminal) Wait(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	since := t.waiting.since
-	t.wait(oneLine(text))
-	if !since.IsZero() {
-		t.waiting.since = since
+	if t.waiting.text == "" || text == "" {
+		t.wait(text)
 	}
+	t.waiting.text = oneLine(text)
 }
 
+// wait begins to wait for something else.
 func (t *Terminal) wait(text string) {
-	t.waiting = wait{text: text}
-	if text != "" {
-		t.waiting.since = t.o.Now()
-	}
+	t.waiting = wait{text: text, since: t.o.Now()}
 }
 
 // animate redraws the line until the function that it returns is called.
@@ -79,7 +77,10 @@ func (t *Terminal) draw() {
 // note to both.
 func (w wait) line(now time.Time, width int, p palette) string {
 	frame := frames[w.frame%len(frames)]
-	elapsed := took(now.Sub(w.since).Truncate(100 * time.Millisecond))
+	elapsed := fmt.Sprintf("%.1fs", now.Sub(w.since).Truncate(100*time.Millisecond).Seconds())
+	if d := now.Sub(w.since); d >= time.Minute {
+		elapsed = took(d)
+	}
 	// One column stays free: a line that fills the last one may wrap, and
 	// would then not be erased whole.
 	text := " " + cut(w.text, width-len("  . "+elapsed)-3)
