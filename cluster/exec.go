@@ -11,10 +11,9 @@ import (
 	"strconv"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/remotecommand"
 	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/streaming/pkg/httpstream/spdy"
@@ -127,14 +126,20 @@ func (c *Client) refused(ctx context.Context, r ExecRequest, resp *http.Response
 	}
 	status, err := decode[metav1.Status](body)
 	if err != nil || status.Kind != "Status" {
-		status = metav1.Status{Status: metav1.StatusFailure, Code: int32(resp.StatusCode), Message: strings.TrimSpace(string(body))}
-		if noSPDY(resp.StatusCode) {
+		if text := string(body); noSPDY(resp.StatusCode) && !strings.Contains(text, "negotiate protocol") {
 			return errNoSPDY
 		}
+		status = metav1.Status{Status: metav1.StatusFailure, Message: strings.TrimSpace(string(body))}
 	}
-	// From pkg/registry/core/pod/strategy.go, pkg/kubelet/kubelet_pods.go and
-	// staging/src/k8s.io/apimachinery/pkg/util/proxy/upgradeaware.go of
-	// kubernetes/kubernetes.
+	status.Code = int32(resp.StatusCode)
+	return c.cannotStart(ctx, r, status)
+}
+
+// cannotStart tells why the server does not run a command. Its messages are
+// from pkg/registry/core/pod/strategy.go, pkg/kubelet/kubelet_pods.go and
+// staging/src/k8s.io/apimachinery/pkg/util/proxy/upgradeaware.go of
+// kubernetes/kubernetes.
+func (c *Client) cannotStart(ctx context.Context, r ExecRequest, status metav1.Status) error {
 	switch message := status.Message; {
 	case strings.Contains(message, "Upgrade request required"):
 		return errNoSPDY
@@ -142,12 +147,11 @@ func (c *Client) refused(ctx context.Context, r ExecRequest, resp *http.Response
 		return &NotReadyError{Query: "pod " + r.Pod, Reason: message, Final: true}
 	case strings.Contains(message, "container not found"):
 		return &NotReadyError{Query: "pod " + r.Pod, Reason: fmt.Sprintf("container %s is not running", r.Container)}
+	case message == "":
+		status.Message = "exec: the server answers " + http.StatusText(int(status.Code))
 	}
-	if status.Message == "" {
-		status.Message = fmt.Sprintf("exec: the server answers %s", resp.Status)
-	}
-	err = c.explain(ctx, &apierrors.StatusError{ErrStatus: status})
-	if resp.StatusCode >= http.StatusInternalServerError {
+	err := c.explain(ctx, &apierrors.StatusError{ErrStatus: status})
+	if status.Code >= http.StatusInternalServerError {
 		return &LostError{Err: err} // the API server did not reach the node
 	}
 	return err

@@ -21,9 +21,9 @@ const (
 	// pingPeriod is how often something is sent on a quiet connection, for the
 	// sake of load balancers that cut those. It is client-go's.
 	pingPeriod = 5 * time.Second
-	// replyTimeout bounds how long a goroutine waits for the reply to a new
-	// stream. Nothing else waits for it.
-	replyTimeout = 30 * time.Second
+	// replyPeriod is how often it is looked whether the connection still lives
+	// that a stream's reply has to come on.
+	replyPeriod = time.Second
 )
 
 // stream runs the command over a connection that speaks SPDY, and returns the
@@ -53,7 +53,7 @@ func stream(ctx context.Context, conn io.ReadWriteCloser, r ExecRequest) (*metav
 			return nil, lostOr(ctx, err)
 		}
 		opened[kind] = s
-		go s.WaitTimeout(replyTimeout) // a refusal blocks the session until it is received; then the stream ends
+		go takeReply(session, s)
 	}
 
 	if r.Stdin != nil {
@@ -106,6 +106,22 @@ func copyOut(w io.Writer, s io.Reader) error {
 	_, err := io.Copy(w, s)
 	io.Copy(io.Discard, s)
 	return err
+}
+
+// takeReply receives the reply to a new stream. A refusal would block the whole
+// session until somebody does; the stream ends after it. spdystream does not
+// tell that no reply can come any more.
+func takeReply(session *spdystream.Connection, s *spdystream.Stream) {
+	for last := false; ; {
+		if err := s.WaitTimeout(replyPeriod); err != spdystream.ErrTimeout || last {
+			return
+		}
+		select {
+		case <-session.CloseChan():
+			last = true // what has come may still be worked on
+		default:
+		}
+	}
 }
 
 func keepAlive(session *spdystream.Connection) {

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
 	"k8s.io/streaming/pkg/httpstream"
@@ -38,10 +40,27 @@ func (c *Client) execWebSocket(ctx context.Context, r ExecRequest) (ExecResult, 
 	case ctx.Err() != nil:
 		return ExecResult{}, context.Cause(ctx)
 	case httpstream.IsUpgradeFailure(err):
+		if status := upgradeStatus(err); status != nil {
+			return ExecResult{}, c.cannotStart(ctx, r, *status)
+		}
 		return ExecResult{}, fmt.Errorf("exec: neither SPDY nor WebSocket gets through to %s: %w", c.Server(), err)
 	default:
 		return ExecResult{}, &LostError{Started: true, Err: err}
 	}
+}
+
+// upgradeStatus returns what the API server says about a refused upgrade, nil
+// when it was not the API server who refused.
+func upgradeStatus(err error) *metav1.Status {
+	failure, ok := errors.AsType[*httpstream.UpgradeFailureError](err)
+	if !ok {
+		return nil
+	}
+	status, ok := errors.AsType[*apierrors.StatusError](failure.Cause)
+	if !ok {
+		return nil
+	}
+	return &status.ErrStatus
 }
 
 // A gate passes writes on until it is closed. client-go's goroutines may write
