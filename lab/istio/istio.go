@@ -1,0 +1,26 @@
+// Package istio says what of Istio a lab has and how it is set. All of it is
+// Istio's own: the charts, which istiod's module embeds, are rendered by Istio's
+// own renderer, by the settings in operator.yaml. To change the mesh of a lab
+// for good, edit that file; it gives the reason of each setting.
+package istio
+
+import _ "embed"
+
+// Namespace is where istiod and the egress gateway live.
+const Namespace = "istio-system"
+
+// Injector is the name of the webhook configuration by which the API server has
+// istiod put sidecars into pods.
+const Injector = "istio-sidecar-injector"
+
+// Operator is the IstioOperator, in YAML, by which the charts are rendered.
+//
+//go:embed operator.yaml
+var Operator []byte
+
+// Bootstrap is the template of which pilot-agent makes Envoy's configuration: a
+// copy of tools/packaging/common/envoy_bootstrap.json of istio/istio, which is
+// /var/lib/istio/envoy/envoy_bootstrap_tmpl.json in the image proxyv2.
+//
+//go:embed envoy_bootstrap.json
+var Bootstrap []byte
