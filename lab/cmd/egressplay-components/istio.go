@@ -1,9 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 
 	"istio.io/istio/operator/pkg/render"
 	"istio.io/istio/operator/pkg/util/clog"
@@ -21,19 +21,23 @@ func pilotDiscovery() {
 }
 
 // istioManifest renders Istio's charts, which istio.io/istio/manifests embeds, by
-// the IstioOperator files named as arguments, and prints the objects as YAML
-// documents.
+// the IstioOperator files named as arguments ("-" is stdin), and prints the
+// objects as JSON, one a line.
 func istioManifest() {
-	// The only logger that goes to stderr alone: stdout is for the objects.
+	// stdout is for the objects alone.
 	logger := clog.NewConsoleLogger(os.Stderr, os.Stderr, nil)
 	sets, _, err := render.GenerateManifest(os.Args[1:], nil, false, nil, logger)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "render Istio's charts: %v\n", err)
 		os.Exit(1)
 	}
+	out := json.NewEncoder(os.Stdout)
 	for _, s := range sets {
 		for _, m := range s.Manifests {
-			fmt.Println("---\n" + strings.TrimSpace(m.Content))
+			if err := out.Encode(m.Object); err != nil {
+				fmt.Fprintf(os.Stderr, "print Istio's objects: %v\n", err)
+				os.Exit(1)
+			}
 		}
 	}
 }

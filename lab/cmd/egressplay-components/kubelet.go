@@ -67,7 +67,7 @@ func runKubelet(ctx context.Context, flags *options.KubeletFlags) error {
 	if err != nil {
 		return fmt.Errorf("set up the kubelet: %w", err)
 	}
-	deps.CAdvisorInterface = &cadvisor.Fake{NodeName: flags.HostnameOverride}
+	deps.CAdvisorInterface = machine{Fake: &cadvisor.Fake{}, node: flags.HostnameOverride}
 	deps.ContainerManager = cm.NewStubContainerManager()
 	deps.OOMAdjuster = oom.NewFakeOOMAdjuster()
 	return app.Run(genericapiserver.SetupSignalContext(), server, deps, utilfeature.DefaultFeatureGate)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's credential plugins
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
@@ -17,7 +18,12 @@ import (
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
-func etcd() { etcdmain.Main(os.Args) }
+func etcd() {
+	// etcd sets two segments of its log aside at once, 64 MB each, which a lab
+	// would take from memory where its run folder is a tmpfs.
+	wal.SegmentSizeBytes = 4 << 20
+	etcdmain.Main(os.Args)
+}
 
 func kubeAPIServer() { run(apiserver.NewAPIServerCommand()) }
 
