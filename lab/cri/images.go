@@ -172,7 +172,7 @@ func (s *Server) describe(im *Image) *runtimeapi.Image {
 	return &runtimeapi.Image{
 		Id:       im.id(),
 		RepoTags: im.Names,
-		Size:     s.imageSizes[im.id()],
+		Size:     max(1, s.imageSizes[im.id()]), // the kubelet takes 0 for not set
 		Uid:      &runtimeapi.Int64Value{Value: im.UID},
 		Pinned:   true,
 	}
