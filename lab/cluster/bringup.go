@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/lab/cri"
+	"github.com/egressplay/egressplay/lab/internet"
+	"github.com/egressplay/egressplay/lab/istio"
+	"github.com/egressplay/egressplay/lab/network"
+	"github.com/egressplay/egressplay/lab/supervise"
+)
+
+// bringUpTimeout is when a lab that is not ready gives up. A small machine that
+// reads its programs from a slow disk needs its time.
+const bringUpTimeout = 3 * time.Minute
+
+// What is shown of a bring-up besides the components.
+const (
+	charts    = "istio charts" // rendered
+	objects   = "objects"      // applied
+	injection = "injection"    // a pod that asks for a sidecar would get one
+)
+
+// bringUp starts everything, as the package's documentation draws it, and
+// returns once the lab is ready.
+func (l *lab) bringUp(ctx context.Context) error {
+	if err := l.prepare(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, bringUpTimeout, fmt.Errorf("the lab was not ready within %v", bringUpTimeout))
+	defer cancel()
+	p := &processes{programs: l.Programs, folder: l.Folder, keys: l.keys}
+	for _, process := range []supervise.Process{p.etcd(), p.apiServer()} {
+		if err := l.start(process); err != nil {
+			return err
+		}
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	rendered := make(chan []*unstructured.Unstructured, 1)
+	group.Go(func() error {
+		return l.step(charts, func() error {
+			list, err := render(ctx, l.Programs.Components, l.Folder.Log("istio-manifest"))
+			rendered <- list
+			return err
+		})
+	})
+	group.Go(func() error { return l.ready(ctx, Etcd) })
+	group.Go(func() error {
+		if err := l.ready(ctx, APIServer); err != nil {
+			return err
+		}
+		group.Go(func() error { return l.startNode(ctx, p) })
+		group.Go(func() error { return l.install(ctx, rendered) })
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	l.up.Store(true)
+	l.events.add(Event{Ready: true, Kubeconfig: l.Folder.Kubeconfig()})
+	return nil
+}
+
+// prepare makes what everything else needs: the network, the keys, the CRI
+// server, the internet. What it starts runs until ctx ends.
+func (l *lab) prepare(ctx context.Context) error {
+	if err := l.makeFolders(); err != nil {
+		return err
+	}
+	if err := network.SetUpNode(ctx); err != nil {
+		return err
+	}
+	var err error
+	l.keys, err = makeCredentials(l.Folder.state("pki"), l.Folder.Kubeconfig(), "https://"+l.API.Addr().String())
+	if err != nil {
+		return err
+	}
+	client, err := newAPI(l.keys)
+	if err != nil {
+		return err
+	}
+	l.api.Store(client)
+	l.keep(ctx, "relay", func() error {
+		return relay(ctx, l.API, net.JoinHostPort(network.NodeIP, apiPort))
+	})
+	return errors.Join(l.step(Internet, func() error { return l.connect(ctx) }), l.serveCRI(ctx))
+}
+
+// makeFolders makes the folders of the run folder, and hides one file. State is in memory and
+// mounted in the lab alone: it is gone with the lab however it ends, keys and
+// files of the pods' users included, which an ordinary user could not delete.
+func (l *lab) makeFolders() error {
+	for _, dir := range []string{l.Folder.Logs(), l.Folder.State()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mount("tmpfs", l.Folder.State(), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711"); err != nil {
+		return fmt.Errorf("mount %s: %w", l.Folder.State(), err)
+	}
+	// The kubelet looks there for processes that the kernel killed for want of
+	// memory, and does not start where it may not read: as root without the
+	// capability SYSLOG, which a lab has given up.
+	const kernelMessages = "/dev/kmsg"
+	if err := unix.Mount("/dev/null", kernelMessages, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("hide %s: %w", kernelMessages, err)
+	}
+	return nil
+}
+
+// connect makes the stand-in internet.
+func (l *lab) connect(ctx context.Context) error {
+	ns, err := network.NewInternet(ctx, internet.Addresses(l.hosts))
+	if err != nil {
+		return err
+	}
+	records, err := os.OpenFile(l.Folder.Records(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	l.keep(ctx, Internet, func() error {
+		return internet.Serve(ctx, internet.Config{Hosts: l.hosts, CA: l.keys.internet, Listen: ns.Listen, Record: records})
+	})
+	return nil
+}
+
+func (l *lab) serveCRI(ctx context.Context) error {
+	bootstrap := l.Folder.state("envoy_bootstrap.json")
+	if err := os.WriteFile(bootstrap, istio.Bootstrap, 0o644); err != nil {
+		return err
+	}
+	p := &processes{folder: l.Folder}
+	server, err := cri.New(cri.Config{
+		Socket:      p.criSocket(),
+		Root:        l.Folder.state("containers"),
+		StreamAddr:  "127.0.0.1:0",
+		Images:      l.Programs.images(bootstrap),
+		Starter:     l.Starter,
+		Network:     network.NewPods("/run/netns"),
+		TrustBundle: l.keys.path(trustBundleFile),
+		Volumes:     p.kubeletRoot(),
+		Log:         slog.Default(),
+	})
+	if err != nil {
+		return err
+	}
+	l.cri.Store(server)
+	l.keep(ctx, "CRI server", func() error { return server.Serve(ctx) })
+	return nil
+}
+
+// startNode starts what needs the API server, and waits for it.
+func (l *lab) startNode(ctx context.Context, p *processes) error {
+	kubelet, err := p.kubelet()
+	if err != nil {
+		return err
+	}
+	proxy, err := p.proxy()
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, process := range []supervise.Process{kubelet, p.controllerManager(), p.scheduler(), proxy} {
+		if err := l.start(process); err != nil {
+			return err
+		}
+		group.Go(func() error { return l.ready(ctx, process.Name) })
+	}
+	return group.Wait()
+}
+
+// install applies what the mesh and the lab consist of, and waits until it works.
+func (l *lab) install(ctx context.Context, rendered <-chan []*unstructured.Unstructured) error {
+	list, err := own(l.Name, l.Version, l.hosts)
+	if err != nil {
+		return err
+	}
+	list = append(list, <-rendered...)
+	api := l.api.Load()
+	if err := l.step(objects, func() error { return api.applyAll(ctx, list) }); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, w := range workloads {
+		group.Go(func() error {
+			return l.step(w.component, func() error { return api.awaitAvailable(ctx, w.namespace, w.component) })
+		})
+	}
+	group.Go(func() error {
+		return l.step(injection, func() error { return api.awaitInjection(ctx) })
+	})
+	return group.Wait()
+}
+
+// start starts a process and says so.
+func (l *lab) start(p supervise.Process) error {
+	l.events.add(Event{Component: p.Name, State: string(supervise.Starting)})
+	return l.supervisor.Start(p)
+}
+
+// ready waits for a process and says so.
+func (l *lab) ready(ctx context.Context, name string) error {
+	if err := l.supervisor.WaitReady(ctx, name); err != nil {
+		return err
+	}
+	l.events.add(Event{Component: name, State: string(supervise.Ready)})
+	return nil
+}
+
+// step says when something that is no process begins and is done.
+func (l *lab) step(name string, do func() error) error {
+	l.events.add(Event{Component: name, State: string(supervise.Starting)})
+	if err := do(); err != nil {
+		return err
+	}
+	l.events.add(Event{Component: name, State: string(supervise.Ready)})
+	return nil
+}

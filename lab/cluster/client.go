@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+)
+
+// Client asks a running lab from outside.
+type Client struct{ http http.Client }
+
+// Dial makes a client of the lab in a folder. It connects at each question, so
+// a lab that is not running is told by those.
+func Dial(f Folder) *Client {
+	return &Client{http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", f.Control())
+		},
+	}}}
+}
+
+// Status is the status of the lab.
+func (c *Client) Status(ctx context.Context) (s Status, err error) {
+	body, err := c.get(ctx, statusPath)
+	if err != nil {
+		return s, fmt.Errorf("ask the lab for its status: %w", err)
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&s); err != nil {
+		return s, fmt.Errorf("read the lab's status: %w", err)
+	}
+	return s, nil
+}
+
+// Follow hands every event of the bring-up to report, those that were before
+// included, until the lab is ready. Its error says why the lab did not come up,
+// or that it has ended.
+func (c *Client) Follow(ctx context.Context, report func(Event)) error {
+	body, err := c.get(ctx, eventsPath)
+	if err != nil {
+		return fmt.Errorf("follow the lab's start: %w", err)
+	}
+	defer body.Close()
+	for events := json.NewDecoder(body); ; {
+		var e Event
+		if err := events.Decode(&e); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("follow the lab's start: it has ended: %w", err)
+		}
+		report(e)
+		if e.Error != "" {
+			return errors.New(e.Error)
+		}
+		if e.Ready {
+			return nil
+		}
+	}
+}
+
+func (c *Client) get(ctx context.Context, path string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://lab"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, errors.New(response.Status)
+	}
+	return response.Body, nil
+}

@@ -1,0 +1,29 @@
+package cluster
+
+import "github.com/egressplay/egressplay/lab/network"
+
+// The parts of a lab, as they are called on the command line and in logs.
+const (
+	Internet          = "internet"
+	Etcd              = "etcd"
+	APIServer         = "kube-apiserver"
+	ControllerManager = "kube-controller-manager"
+	Scheduler         = "kube-scheduler"
+	Proxy             = "kube-proxy"
+	Kubelet           = "kubelet"
+	CoreDNS           = "coredns"
+	Istiod            = "istiod"
+	EgressGateway     = "istio-egressgateway"
+)
+
+// Components are all parts, in the order in which they are shown.
+var Components = []string{
+	Internet, Etcd, APIServer, ControllerManager, Scheduler, Proxy, Kubelet, CoreDNS, Istiod, EgressGateway,
+}
+
+const (
+	nodeName  = "lab"
+	etcdURL   = "http://127.0.0.1:2379"
+	apiServer = "https://" + network.NodeIP + ":" + apiPort
+	apiPort   = "6443"
+)

@@ -1,0 +1,13 @@
+// Package cluster brings a lab up and keeps it: it is what the lab's first
+// process does, from inside the lab's namespaces.
+//
+//	t ──►
+//	network, keys │ etcd ─────────┐
+//	              │ kube-apiserver ──► serves ┬ kube-controller-manager, kube-scheduler, kube-proxy
+//	              │ CRI server                ├ kubelet ──► node Ready
+//	              │ internet                  └ objects of Istio and CoreDNS ─┬► pods ──► a dry run is injected
+//	              │ Istio's charts rendered ────────────────────────────────┘
+//
+// Ready means that a pod which asks for a sidecar would get one and would be
+// served: [Run] asks the API server to create one, without creating it.
+package cluster

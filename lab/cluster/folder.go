@@ -1,0 +1,60 @@
+package cluster
+
+import "path/filepath"
+
+// Folder is the run folder of a lab, mode 0700, which the host and the lab
+// share:
+//
+//	lab.json     who runs it; written by the one who starts the lab
+//	kubeconfig   for the host, mode 0600; there once the lab is ready
+//	control      the socket on which the lab is asked and told; see Control
+//	lock         held by whoever starts or ends the lab
+//	alive        held by the lab as long as it lives
+//	logs/        COMPONENT.log of each component, and lab.log of the lab itself
+//	state/       what the components keep; gone with the lab
+//
+// Its path must be short: that of a Unix socket has 107 bytes at most.
+type Folder string
+
+// Info is the file that tells who runs the lab.
+func (f Folder) Info() string { return f.join("lab.json") }
+
+// Kubeconfig is the administrator's kubeconfig, for the host.
+func (f Folder) Kubeconfig() string { return f.join("kubeconfig") }
+
+// Control is the Unix socket of the running lab.
+func (f Folder) Control() string { return f.join("control") }
+
+// Lock is the file that is locked while the lab is started or ended.
+func (f Folder) Lock() string { return f.join("lock") }
+
+// Alive is the file that the lab keeps locked.
+func (f Folder) Alive() string { return f.join("alive") }
+
+// Logs is the folder of the components' logs.
+func (f Folder) Logs() string { return f.join("logs") }
+
+// Log is the log of a component.
+func (f Folder) Log(component string) string { return f.join("logs", component+".log") }
+
+// Records is the file to which the stand-in internet writes what reaches it.
+func (f Folder) Records() string { return f.Log(Internet) }
+
+// State is the folder of what is gone with the lab.
+func (f Folder) State() string { return f.join("state") }
+
+func (f Folder) join(elem ...string) string {
+	return filepath.Join(append([]string{string(f)}, elem...)...)
+}
+
+func (f Folder) state(elem ...string) string {
+	return filepath.Join(append([]string{f.State()}, elem...)...)
+}
+
+// Sockets are the Unix sockets beneath a run folder.
+var Sockets = []string{
+	"control",
+	"state/cri.sock",
+	"state/kubelet/pod-resources/kubelet.sock",
+	"state/kubelet/device-plugins/kubelet.sock",
+}

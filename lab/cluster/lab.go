@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/egressplay/egressplay/lab/cri"
+	"github.com/egressplay/egressplay/lab/internet"
+	"github.com/egressplay/egressplay/lab/supervise"
+)
+
+// Config says what lab to bring up.
+type Config struct {
+	Name     string
+	Version  string // of this program
+	Folder   Folder
+	Programs Programs
+	Starter  []string // argv of the program that becomes a container; see [cri.Start]
+
+	API     net.Listener // where the host reaches the API: on its loopback, inherited
+	Control net.Listener // on [Folder.Control], inherited
+}
+
+// lab is a lab in its first process.
+type lab struct {
+	Config
+	hosts      []internet.Host
+	events     *events
+	supervisor *supervise.Supervisor
+	end        context.CancelCauseFunc // ends the lab
+
+	// Set in the course of the bring-up.
+	keys *credentials
+	api  atomic.Pointer[api]
+	cri  atomic.Pointer[cri.Server]
+	up   atomic.Bool
+}
+
+// Run brings the lab up and keeps it until ctx ends; then it returns nil. It returns an error when the lab did not come up or what it
+// needs has failed. Its caller is the lab's first process and ends after it: it
+// is by that end, by the kernel, that all processes of the lab go.
+func Run(ctx context.Context, c Config) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	l := &lab{Config: c, hosts: internet.DefaultHosts(), events: newEvents(), end: end}
+	l.supervisor = supervise.New(func(_ string, err error) { end(err) })
+	control := l.newControl()
+	l.keep(ctx, "control", func() error { return control.Serve(c.Control) })
+
+	err := l.bringUp(ctx)
+	if err == nil {
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil { // which is why the bring-up failed, if it did
+		err = context.Cause(ctx)
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	if !l.up.Load() {
+		l.events.add(Event{Error: err.Error()})
+		l.leave(control)
+	}
+	return err
+}
+
+// leave lets those who wait for the lab hear why it did not come up.
+func (l *lab) leave(control *http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	_ = control.Shutdown(ctx) // who has not read by then will see the connection end
+}
+
+const leaveTime = time.Second
+
+// keep runs what must run as long as the lab: its end is the end of the lab.
+func (l *lab) keep(ctx context.Context, name string, serve func() error) {
+	go func() {
+		err := serve()
+		if ctx.Err() == nil {
+			l.end(fmt.Errorf("%s has ended: %w", name, errors.Join(err, os.ErrClosed)))
+		}
+	}()
+}

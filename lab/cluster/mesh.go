@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/egressplay/egressplay/lab/supervise"
+)
+
+var (
+	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	pods        = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+)
+
+// awaitAvailable waits until a Deployment has the condition Available.
+func (a *api) awaitAvailable(ctx context.Context, namespace, name string) error {
+	return a.await(ctx, deployments, namespace, name, available)
+}
+
+// available says nil of a Deployment that is available.
+func available(o *unstructured.Unstructured) error {
+	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
+	if err != nil {
+		return err
+	}
+	for _, c := range conditions {
+		c, ok := c.(map[string]any)
+		if !ok || c["type"] != "Available" {
+			continue
+		}
+		if c["status"] == "True" {
+			return nil
+		}
+		return fmt.Errorf("not available: %v", c["message"])
+	}
+	return errors.New("not available yet")
+}
+
+// workloadState asks for the state of a component that is a Deployment.
+func (l *lab) workloadState(ctx context.Context, w workload) supervise.State {
+	api := l.api.Load()
+	if api == nil {
+		return supervise.Starting
+	}
+	o, err := api.client.Resource(deployments).Namespace(w.namespace).Get(ctx, w.component, metav1.GetOptions{})
+	if err != nil || available(o) != nil {
+		return supervise.Starting
+	}
+	return supervise.Ready
+}
+
+// isPodOf tells whether a pod has a name that a Deployment gives.
+func isPodOf(deployment, pod string) bool { return strings.HasPrefix(pod, deployment+"-") }
+
+// awaitInjection waits until the API server would have istiod put a sidecar into
+// a pod: the webhook has istiod's certificate, its Service leads to istiod, and
+// the namespace has its ServiceAccount. It asks with a dry run, so that no pod
+// comes of it.
+func (a *api) awaitInjection(ctx context.Context) error {
+	pod := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1",
+		"kind":       "Pod",
+		"metadata": map[string]any{
+			"name":   "egressplay-lab-probe",
+			"labels": map[string]any{"sidecar.istio.io/inject": "true"},
+		},
+		"spec": map[string]any{
+			"containers": []any{map[string]any{"name": "probe", "image": "sleep"}},
+		},
+	}}
+	return retry(ctx, func(ctx context.Context) error {
+		got, err := a.client.Resource(pods).Namespace("default").Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			return fmt.Errorf("try to have a pod injected: %w", err)
+		}
+		containers, _, err := unstructured.NestedSlice(got.Object, "spec", "containers")
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(containers, isSidecar) {
+			return errors.New("try to have a pod injected: it got no sidecar")
+		}
+		return nil
+	})
+}
+
+func isSidecar(container any) bool {
+	c, ok := container.(map[string]any)
+	return ok && c["name"] == "istio-proxy"
+}

@@ -1,0 +1,131 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/egressplay/egressplay/lab/internet"
+	"github.com/egressplay/egressplay/lab/istio"
+)
+
+// LabConfigMap is the ConfigMap in the namespace kube-public by which a client
+// recognises the cluster of a lab; its data has name and version.
+const LabConfigMap = "egressplay-lab"
+
+//go:embed manifests/coredns.yaml
+var corednsManifest []byte
+
+//go:embed manifests/Corefile
+var corefile string
+
+// own are the objects that a lab has besides Istio's.
+func own(name, version string, hosts []internet.Host) ([]*unstructured.Unstructured, error) {
+	objects := []*unstructured.Unstructured{
+		object("v1", "Namespace", "", istio.Namespace, nil),
+		object("v1", "ConfigMap", "kube-public", LabConfigMap, map[string]any{"name": name, "version": version}),
+		object("v1", "ConfigMap", "kube-system", "coredns", map[string]any{
+			"Corefile": corefile,
+			"hosts":    internet.HostsFile(hosts),
+		}),
+	}
+	coredns, err := decode(bytes.NewReader(corednsManifest))
+	if err != nil {
+		return nil, fmt.Errorf("CoreDNS: %w", err)
+	}
+	return append(objects, coredns...), nil
+}
+
+func object(version, kind, namespace, name string, data map[string]any) *unstructured.Unstructured {
+	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": version, "kind": kind}}
+	o.SetName(name)
+	o.SetNamespace(namespace)
+	if data != nil {
+		o.Object["data"] = data
+	}
+	return o
+}
+
+// render has Istio's charts rendered, which takes half a second.
+func render(ctx context.Context, components, log string) ([]*unstructured.Unstructured, error) {
+	file, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var out bytes.Buffer
+	cmd := exec.CommandContext(ctx, components, "istio-manifest", "-")
+	cmd.Stdin = bytes.NewReader(istio.Operator)
+	cmd.Stdout = &out
+	cmd.Stderr = file
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("render Istio's charts: %w; see %s", err, log)
+	}
+	objects, err := decode(&out)
+	if err != nil {
+		return nil, fmt.Errorf("render Istio's charts: %w", err)
+	}
+	return objects, nil
+}
+
+// decode reads objects, as JSON or as YAML documents.
+func decode(r io.Reader) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(r, 4<<10)
+	for {
+		var content json.RawMessage
+		err := decoder.Decode(&content)
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		o := new(unstructured.Unstructured)
+		if err := o.UnmarshalJSON(content); err != nil {
+			return nil, err
+		}
+		objects = append(objects, o)
+	}
+}
+
+// applyAll applies objects, many at once: namespaces first, Deployments last,
+// so that no pod waits for what it mounts.
+func (a *api) applyAll(ctx context.Context, objects []*unstructured.Unstructured) error {
+	const atOnce = 8
+	for _, turn := range [][]*unstructured.Unstructured{
+		pick(objects, func(kind string) bool { return kind == "Namespace" }),
+		pick(objects, func(kind string) bool { return kind != "Namespace" && kind != "Deployment" }),
+		pick(objects, func(kind string) bool { return kind == "Deployment" }),
+	} {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(atOnce)
+		for _, o := range turn {
+			group.Go(func() error { return a.apply(ctx, o) })
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pick(objects []*unstructured.Unstructured, kind func(string) bool) []*unstructured.Unstructured {
+	var picked []*unstructured.Unstructured
+	for _, o := range objects {
+		if kind(o.GetKind()) {
+			picked = append(picked, o)
+		}
+	}
+	return picked
+}

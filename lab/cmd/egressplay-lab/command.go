@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// newCommand makes the command line. A verb's own error is a failure; what is
+// wrong with the command line itself is cobra's.
+func newCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "egressplay-lab",
+		Short:         "Run labs: Kubernetes with Istio on this machine, without containers or the internet",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return sameVersion(os.Getenv("EGRESSPLAY_VERSION"))
+		},
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().String("name", defaultName, "the lab's name, when there are several")
+	root.AddCommand(
+		newCheck(),
+		newDown(),
+		newKubeconfig(),
+		newKubectl(),
+		newLogs(),
+		newServe(),
+		newShell(),
+		newStatus(),
+		newUp(),
+		newVersion(),
+	)
+	return root
+}
+
+// on makes the RunE of a verb that is about one lab.
+func on(do func(c *cobra.Command, i *instance, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		name, err := c.Flags().GetString("name")
+		if err != nil {
+			return err
+		}
+		i, err := newInstance(name)
+		if err != nil {
+			return err // of the command line
+		}
+		return failed(do(c, i, args))
+	}
+}
+
+func failed(err error) error {
+	var exit exitError
+	if err == nil || errors.As(err, &exit) {
+		return err
+	}
+	return failure{err}
+}
+
+// sameVersion refuses to work for an egressplay of another version.
+func sameVersion(caller string) error {
+	if caller == "" || caller == version {
+		return nil
+	}
+	return failure{fmt.Errorf("egressplay is version %s and egressplay-lab is version %s: install both from the same release, or run `make build` in the checkout of egressplay", caller, version)}
+}
+
+// addOutput adds the flag -o to a verb that also prints for programs.
+func addOutput(c *cobra.Command) {
+	c.Flags().StringP("output", "o", "", "json, for programs")
+}
+
+// wantsJSON reads the flag -o.
+func wantsJSON(c *cobra.Command) (bool, error) {
+	switch output, err := c.Flags().GetString("output"); {
+	case err != nil:
+		return false, err
+	case output == "":
+		return false, nil
+	case output == "json":
+		return true, nil
+	default:
+		return false, fmt.Errorf("-o %s: want json", output)
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/lab/cluster"
+	"github.com/egressplay/egressplay/lab/internet"
+)
+
+func newLogs() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "logs [COMPONENT]",
+		Short: "Print a component's log, or the lab's own",
+		Long: "Print a component's log, or the lab's own.\n\nOf internet, print the requests that arrived there; with -o json one JSON object a line.\nThe components are " +
+			strings.Join(cluster.Components, ", ") + ".",
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: append([]string{labLog}, cluster.Components...),
+	}
+	addOutput(c)
+	c.Flags().BoolP("follow", "f", false, "go on with what is written until interrupted")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		raw, err := wantsJSON(c)
+		if err != nil {
+			return err
+		}
+		if raw && !slices.Equal(args, []string{cluster.Internet}) {
+			return errors.New("-o json is for the log of internet only")
+		}
+		follow, err := c.Flags().GetBool("follow")
+		if err != nil {
+			return err
+		}
+		return on(func(c *cobra.Command, i *instance, args []string) error {
+			return logs(c.Context(), i, append(args, labLog)[0], c.OutOrStdout(), raw, follow)
+		})(c, args)
+	}
+	return c
+}
+
+func logs(ctx context.Context, i *instance, component string, out io.Writer, raw, follow bool) error {
+	if namespace, ok := cluster.NamespaceOf(component); ok {
+		args := []string{"logs", "--namespace", namespace, "deployment/" + component}
+		if follow {
+			args = append(args, "--follow")
+		}
+		return kubectl(i, args)
+	}
+	f, err := os.Open(i.folder.Log(component))
+	if errors.Is(err, fs.ErrNotExist) {
+		_, err := i.mustRun()
+		return errors.Join(err, fmt.Errorf("there is no log of %s", component))
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var source io.Reader = f
+	if follow {
+		source = follower{ctx, f}
+	}
+	if component == cluster.Internet && !raw {
+		return printRecords(source, out)
+	}
+	_, err = io.Copy(out, source)
+	return err
+}
+
+// follower reads a file that grows, until ctx ends.
+type follower struct {
+	ctx  context.Context
+	file *os.File
+}
+
+// followPause lies between two looks at whether the file has grown.
+const followPause = 50 * time.Millisecond
+
+func (f follower) Read(p []byte) (int, error) {
+	for {
+		n, err := f.file.Read(p)
+		if n > 0 || !errors.Is(err, io.EOF) {
+			return n, err
+		}
+		select {
+		case <-time.After(followPause):
+		case <-f.ctx.Done():
+			return 0, io.EOF
+		}
+	}
+}
+
+// printRecords prints each record as a line for people.
+func printRecords(records io.Reader, out io.Writer) error {
+	const longest = 1 << 20 // bytes of a line
+	lines := bufio.NewScanner(records)
+	lines.Buffer(nil, longest)
+	for lines.Scan() {
+		var r internet.Record
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return fmt.Errorf("read a record: %w", err)
+		}
+		if _, err := fmt.Fprintln(out, sentence(r)); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+func sentence(r internet.Record) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s from %s", r.Time.Format("15:04:05.000"), r.Site, r.Remote)
+	if r.TLS {
+		fmt.Fprintf(&b, " TLS sni=%s", r.SNI)
+	}
+	if r.Method != "" {
+		fmt.Fprintf(&b, " %s http://%s%s %s %d", r.Method, r.Host, r.Path, r.Protocol, r.Status)
+	}
+	if r.Error != "" {
+		fmt.Fprintf(&b, ": %s", r.Error)
+	}
+	return b.String()
+}

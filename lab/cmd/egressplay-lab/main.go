@@ -1,0 +1,88 @@
+// Command egressplay-lab runs labs: whole Kubernetes clusters with Istio, each in
+// namespaces of its own, on this machine. `egressplay lab` is this program.
+//
+// It is also the first process of a lab and the program that becomes each
+// container; which of them it is, its first argument says.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/egressplay/egressplay/lab/cri"
+	"github.com/egressplay/egressplay/lab/sandbox"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// What this program is called with when it is not a person who calls it.
+const (
+	argStarter = "start-container" // it becomes a container
+	argProbe   = "probe-sandbox"   // it tries what a lab needs
+	argFirst   = "first-process"   // it is the lab
+)
+
+// Exit codes.
+const (
+	exitUsage  = 2
+	exitFailed = 3
+)
+
+func main() {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case argStarter: // first, and nothing before: see cri.Start
+			cri.Start()
+		case argProbe:
+			end(sandbox.Probe())
+		case argFirst:
+			end(firstProcess())
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	os.Exit(report(newCommand().ExecuteContext(ctx)))
+}
+
+// end ends a process that no person called.
+func end(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// report prints an error and returns the exit code that it means.
+func report(err error) int {
+	var exit exitError
+	var failed failure
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return int(exit)
+	case errors.As(err, &failed):
+		fmt.Fprintln(os.Stderr, "error:", failed.error)
+		return exitFailed
+	default: // cobra's own: it did not understand the command line
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return exitUsage
+	}
+}
+
+// failure is the error of a verb that could not do its work.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// exitError is an exit code about which all has been said.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/lab/cluster"
+)
+
+// status is what `status -o json` prints. Of a lab that is not running only the
+// name is there: pid is 0, ready false, and there is no component.
+type status struct {
+	Name       string                    `json:"name"`
+	Pid        int                       `json:"pid"` // of the first process, as the host counts
+	Ready      bool                      `json:"ready"`
+	Kubeconfig string                    `json:"kubeconfig"`
+	Components []cluster.ComponentStatus `json:"components"`
+}
+
+// statusTimeout bounds the questions that a lab asks its parts.
+const statusTimeout = 10 * time.Second
+
+func newStatus() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the lab's parts, their state and memory",
+		Args:  cobra.NoArgs,
+	}
+	addOutput(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		asJSON, err := wantsJSON(c)
+		if err != nil {
+			return err
+		}
+		return on(func(c *cobra.Command, i *instance, _ []string) error {
+			s, err := statusOf(c.Context(), i)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(s)
+			}
+			return s.print(c)
+		})(c, args)
+	}
+	return c
+}
+
+func statusOf(ctx context.Context, i *instance) (status, error) {
+	s := status{Name: i.name, Components: []cluster.ComponentStatus{}}
+	in, err := i.running()
+	if err != nil || in == nil {
+		return s, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	of, err := cluster.Dial(i.folder).Status(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Pid, s.Ready, s.Kubeconfig, s.Components = in.Pid, of.Ready, i.folder.Kubeconfig(), of.Components
+	return s, nil
+}
+
+func (s status) print(c *cobra.Command) error {
+	out := c.OutOrStdout()
+	if s.Pid == 0 {
+		fmt.Fprintf(out, "lab %s is not running\n", s.Name)
+		return nil
+	}
+	word := "ready"
+	if !s.Ready {
+		word = "not ready"
+	}
+	fmt.Fprintf(out, "lab %s is %s, process %d, kubeconfig %s\n\n", s.Name, word, s.Pid, s.Kubeconfig)
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(table, "COMPONENT\tSTATE\tMEMORY")
+	var sum uint64
+	for _, part := range s.Components {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", part.Name, part.State, mebibytes(part.RSSBytes))
+		sum += part.RSSBytes
+	}
+	fmt.Fprintf(table, "all\t\t%s\n", mebibytes(sum))
+	return table.Flush()
+}
+
+func mebibytes(n uint64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}

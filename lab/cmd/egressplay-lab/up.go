@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/lab/cluster"
+)
+
+func newUp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "up",
+		Short: "Start the lab, and return when a pod with a sidecar would be injected and served",
+		Args:  cobra.NoArgs,
+		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
+			return up(c.Context(), i, c.OutOrStdout())
+		}),
+	}
+}
+
+func up(ctx context.Context, i *instance, out io.Writer) error {
+	began := time.Now()
+	if err := checkMachine(ctx, i, out); err != nil {
+		return err
+	}
+	s, err := i.start(ctx)
+	if err != nil {
+		return err
+	}
+	if s == nil {
+		return await(ctx, i, out)
+	}
+	if err := cluster.Dial(i.folder).Follow(ctx, newProgress(out).show); err != nil {
+		return errors.Join(i.explain(err), s.kill())
+	}
+	if err := s.letGo(); err != nil {
+		return errors.Join(err, s.kill())
+	}
+	fmt.Fprintf(out, "lab %s is ready after %.1fs\n", i.name, time.Since(began).Seconds())
+	i.hint(out)
+	return nil
+}
+
+// await waits until a lab that someone else has started is ready.
+func await(ctx context.Context, i *instance, out io.Writer) error {
+	in, err := i.mustRun()
+	if err != nil {
+		return err
+	}
+	if err := i.refuseOther(in); err != nil {
+		return err
+	}
+	if err := cluster.Dial(i.folder).Follow(ctx, func(cluster.Event) {}); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "lab %s is running\n", i.name)
+	i.hint(out)
+	return nil
+}
+
+// refuseOther refuses a running lab of another version.
+func (i *instance) refuseOther(in *info) error {
+	if in.Version == version {
+		return nil
+	}
+	return fmt.Errorf("lab %s was started by version %s and this is version %s: take it down with `egressplay lab down%s`, then start it again", i.name, in.Version, version, i.flag())
+}
+
+// hint says what to do with the lab.
+func (i *instance) hint(out io.Writer) {
+	fmt.Fprintf(out, "  egressplay lab kubectl%s get pods -A\n", i.flag())
+	fmt.Fprintf(out, "  export KUBECONFIG=%s\n", i.folder.Kubeconfig())
+}
+
+// explain adds to the error of a start where to look.
+func (i *instance) explain(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("interrupted: lab %s was taken down again", i.name)
+	}
+	return fmt.Errorf("lab %s did not come up: %w\nlogs: %s", i.name, err, i.folder.Logs())
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/lab"
+)
+
+// versions is what `version -o json` prints.
+type versions struct {
+	Version    string `json:"version"` // of this program
+	Kubernetes string `json:"kubernetes"`
+	Etcd       string `json:"etcd"`
+	CoreDNS    string `json:"coredns"`
+	Istio      string `json:"istio"`
+	Envoy      string `json:"envoy"`
+}
+
+func newVersion() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version of every part",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			asJSON, err := wantsJSON(c)
+			if err != nil {
+				return err
+			}
+			v := versions{version, lab.Kubernetes, lab.Etcd, lab.CoreDNS, lab.Istio, lab.Envoy}
+			if asJSON {
+				return failed(json.NewEncoder(c.OutOrStdout()).Encode(v))
+			}
+			table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+			fmt.Fprintf(table, "egressplay-lab\t%s\nKubernetes\t%s\netcd\t%s\nCoreDNS\t%s\nIstio\t%s\nEnvoy\t%s\n",
+				v.Version, v.Kubernetes, v.Etcd, v.CoreDNS, v.Istio, v.Envoy)
+			return failed(table.Flush())
+		},
+	}
+	addOutput(c)
+	// Asked by another version, it still answers: that is how one finds out.
+	c.PersistentPreRunE = func(*cobra.Command, []string) error { return nil }
+	return c
+}
