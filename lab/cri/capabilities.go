@@ -40,7 +40,7 @@ var (
 	// grantableCaps are what a pod may add: those that act within its own
 	// namespaces. The others would act on the machine when the lab runs as root.
 	grantableCaps = defaultCaps | capsOf("NET_ADMIN", "NET_BROADCAST", "IPC_LOCK", "IPC_OWNER", "SYS_PTRACE",
-		"SYS_NICE", "SYS_RESOURCE", "LEASE", "LINUX_IMMUTABLE")
+		"SYS_NICE", "SYS_RESOURCE", "LEASE")
 )
 
 // capsOf returns the set of the capabilities with these names, which must exist.

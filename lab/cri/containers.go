@@ -311,11 +311,11 @@ func (s *Server) StopContainer(ctx context.Context, r *runtimeapi.StopContainerR
 }
 
 func (s *Server) stop(ctx context.Context, c *container, grace time.Duration) error {
-	c.starting.Lock() // wait for a start under way
-	c.starting.Unlock()
+	c.starting.Lock() // a start under way comes to its end first
 	s.mu.Lock()
 	process := c.process
 	s.mu.Unlock()
+	c.starting.Unlock()
 	if process == nil {
 		return nil
 	}
