@@ -58,6 +58,7 @@ type Terminal struct {
 	command   string // of the step that runs
 	short     bool   // the last block was a single line
 	cleaning  bool   // a line about clean-up has been written
+	stopped   bool   // by its user
 }
 
 var _ runner.Sink = (*Terminal)(nil)
@@ -119,6 +120,7 @@ func (t *Terminal) Send(e runner.Event) {
 		t.waiting.note = fmt.Sprintf("try %d: %s", e.Attempts, oneLine(errorText(e.Err)))
 	case runner.StepFinished:
 		t.steps[e.Status]++
+		t.stopped = t.stopped || errors.Is(e.Err, runner.ErrInterrupted)
 		if e.Command == "" {
 			e.Command = t.command
 		}
@@ -254,26 +256,30 @@ func (t *Terminal) addCommand(b *block, lead, command string, full bool, width i
 	if command == "" {
 		return
 	}
-	first, _, more := strings.Cut(command, "\n")
-	if more && !full {
-		command = first + " …"
+	document := isDocument(command)
+	if document && !full {
+		command, _, _ = strings.Cut(command, "\n")
+		command += " …"
 	}
 	inner := width
 	if inner > 0 {
-		inner -= 2 // "$ "
+		inner -= len("$ ")
 	}
 	lines := wrapCommand(command, inner)
-	if !t.o.Verbose {
+	switch {
+	case !full:
+		lines = bounded(lines, 2*briefLines)
+	case !t.o.Verbose:
 		lines = bounded(lines, fullLines)
 	}
 	for i, l := range fill(lines, inner) {
-		prompt := "  "
-		if i == 0 {
-			prompt = "$ "
-		} else if more && full {
-			prompt = "" // a here-document's end must stand at the line's start
+		switch {
+		case i == 0:
+			l = "$ " + l
+		case !document: // the end of a here-document stands at the start of its line
+			l = "  " + l
 		}
-		b.add(lead, t.p.faint, prompt+l)
+		b.add(lead, t.p.faint, l)
 	}
 }
 
@@ -401,9 +407,9 @@ func (t *Terminal) summary(e runner.Event) string {
 		parts = counts(map[runner.Status]int{
 			runner.Passed: e.Summary.Passed, runner.Failed: e.Summary.Failed,
 			runner.Skipped: e.Summary.Skipped, runner.Errored: e.Summary.Error,
-		}, "playbook", "playbooks")
+		}, "playbook", "playbooks", t.stopped)
 	} else {
-		parts = counts(t.steps, "step", "steps")
+		parts = counts(t.steps, "step", "steps", t.stopped)
 	}
 	if len(parts) == 0 {
 		parts = []string{string(e.Status)}
@@ -416,7 +422,7 @@ func (t *Terminal) summary(e runner.Event) string {
 }
 
 // counts renders how many ended in each way: "3 steps passed, 1 failed".
-func counts(by map[runner.Status]int, one, many string) []string {
+func counts(by map[runner.Status]int, one, many string, stopped bool) []string {
 	var parts []string
 	for _, s := range []runner.Status{runner.Passed, runner.Failed, runner.Errored, runner.Skipped} {
 		n := by[s]
@@ -427,8 +433,10 @@ func counts(by map[runner.Status]int, one, many string) []string {
 		if len(parts) == 0 {
 			what = count(n, one, many)
 		}
-		switch s {
-		case runner.Errored:
+		switch {
+		case s == runner.Errored && stopped:
+			parts = append(parts, what+" interrupted")
+		case s == runner.Errored:
 			parts = append(parts, what+" could not be run")
 		default:
 			parts = append(parts, what+" "+string(s))

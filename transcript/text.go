@@ -81,18 +81,38 @@ func bounded(lines []string, most int) []string {
 	return append(cut, lines[len(lines)-last:]...)
 }
 
-// wrapCommand breaks a command that is wider than width between its words, with
-// a backslash, so that it can still be copied into a shell. Only the first line
-// is broken; what follows is a here-document's.
+// isDocument says whether a command has a here-document, whose lines are not to
+// be changed.
+func isDocument(command string) bool {
+	first, _, _ := strings.Cut(command, "\n")
+	return strings.Contains(first, "<<")
+}
+
+// wrapCommand breaks the lines of a command that are wider than width between
+// their words, with a backslash, so that it can still be copied into a shell.
 func wrapCommand(command string, width int) []string {
 	lines := strings.Split(command, "\n")
-	if width <= 0 || ansi.StringWidth(lines[0]) <= width {
+	if width <= 0 {
 		return lines
+	}
+	if isDocument(command) {
+		return append(wrapLine(lines[0], width), lines[1:]...)
+	}
+	var wrapped []string
+	for _, l := range lines {
+		wrapped = append(wrapped, wrapLine(l, width)...)
+	}
+	return wrapped
+}
+
+func wrapLine(s string, width int) []string {
+	if ansi.StringWidth(s) <= width {
+		return []string{s}
 	}
 	const indent = "    "
 	var wrapped []string
 	line := ""
-	for _, word := range shellWords(lines[0]) {
+	for _, word := range shellWords(s) {
 		switch {
 		case line == "" || line == indent:
 			line += word
@@ -103,7 +123,7 @@ func wrapCommand(command string, width int) []string {
 			line = indent + word
 		}
 	}
-	return append(append(wrapped, line), lines[1:]...)
+	return append(wrapped, line)
 }
 
 // shellWords splits a command at the spaces that no quote protects.
