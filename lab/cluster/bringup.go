@@ -50,7 +50,7 @@ func (l *lab) bringUp(ctx context.Context) error {
 	rendered := make(chan []*unstructured.Unstructured, 1)
 	group.Go(func() error {
 		return l.step(charts, func() error {
-			list, err := render(ctx, l.Programs.Components, l.Folder.Log("istio-manifest"))
+			list, err := render(ctx, l.Programs.Istiod, l.Folder.Log("istio-manifest"))
 			rendered <- list
 			return err
 		})

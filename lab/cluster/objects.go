@@ -57,14 +57,14 @@ func object(version, kind, namespace, name string, data map[string]any) *unstruc
 }
 
 // render has Istio's charts rendered, which takes half a second.
-func render(ctx context.Context, components, log string) ([]*unstructured.Unstructured, error) {
+func render(ctx context.Context, istiod, log string) ([]*unstructured.Unstructured, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, components, "istio-manifest", "-")
+	cmd := exec.CommandContext(ctx, istiod, "manifest", "-")
 	cmd.Stdin = bytes.NewReader(istio.Operator)
 	cmd.Stdout = &out
 	cmd.Stderr = file

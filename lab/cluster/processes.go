@@ -44,14 +44,17 @@ func (p *processes) process(name string, ready func(context.Context) error, args
 // etcd keeps its data in the run folder and writes without waiting for the
 // disk: a lab that ends leaves nothing to recover.
 func (p *processes) etcd() supervise.Process {
-	return p.process(Etcd, dials("127.0.0.1:2379"),
+	etcd := p.process(Etcd, dials("127.0.0.1:2379"))
+	etcd.Path = p.programs.Etcd
+	etcd.Args = []string{
 		"--data-dir", p.folder.state("etcd"),
 		"--listen-client-urls", etcdURL,
 		"--advertise-client-urls", etcdURL,
 		"--listen-peer-urls", "http://127.0.0.1:2380",
 		"--unsafe-no-fsync",
 		"--log-level", "warn",
-	)
+	}
+	return etcd
 }
 
 func (p *processes) apiServer() supervise.Process {

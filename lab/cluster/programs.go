@@ -14,6 +14,8 @@ import (
 type Programs struct {
 	Self       string // egressplay-lab
 	Components string // egressplay-components
+	Etcd       string // egressplay-etcd
+	Istiod     string // egressplay-istiod
 	Agent      string // egressplay-agent
 	CoreDNS    string // egressplay-coredns
 	Envoy      string // egressplay-envoy
@@ -36,6 +38,8 @@ func FindPrograms() (Programs, error) {
 	var errs []error
 	for name, path := range map[string]*string{
 		"egressplay-components": &p.Components,
+		"egressplay-etcd":       &p.Etcd,
+		"egressplay-istiod":     &p.Istiod,
 		"egressplay-agent":      &p.Agent,
 		"egressplay-coredns":    &p.CoreDNS,
 		"egressplay-envoy":      &p.Envoy,
@@ -67,10 +71,10 @@ func find(name string, folders []string) (string, error) {
 // images are the files of the pods' images; bootstrap is Istio's template.
 func (p Programs) images(bootstrap string) []cri.Image {
 	return cri.Images(cri.ImagePaths{
-		Components: p.Components,
-		Agent:      p.Agent,
-		Envoy:      p.Envoy,
-		Bootstrap:  bootstrap,
-		CoreDNS:    p.CoreDNS,
+		Istiod:    p.Istiod,
+		Agent:     p.Agent,
+		Envoy:     p.Envoy,
+		Bootstrap: bootstrap,
+		CoreDNS:   p.CoreDNS,
 	})
 }

@@ -55,11 +55,11 @@ type Dir struct {
 
 // ImagePaths is where the programs are that the images of [Images] are made of.
 type ImagePaths struct {
-	Components string // pilot-discovery, when called by that name
-	Agent      string // pilot-agent
-	Envoy      string // the proxy
-	Bootstrap  string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
-	CoreDNS    string
+	Istiod    string // pilot-discovery
+	Agent     string // pilot-agent
+	Envoy     string // the proxy
+	Bootstrap string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
+	CoreDNS   string
 }
 
 // Images returns every image of the lab. It is the one table: to add an image is
@@ -79,7 +79,7 @@ func Images(p ImagePaths) []Image {
 		},
 		{ // istiod
 			Names:      []string{"pilot"},
-			Files:      map[string]string{"/usr/local/bin/pilot-discovery": p.Components},
+			Files:      map[string]string{"/usr/local/bin/pilot-discovery": p.Istiod},
 			Entrypoint: []string{"/usr/local/bin/pilot-discovery"},
 			UID:        1337, GID: 1337,
 		},

@@ -5,8 +5,6 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
-	"go.etcd.io/etcd/server/v3/etcdmain"
-	"go.etcd.io/etcd/server/v3/storage/wal"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubectl's credential plugins
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/logs"
@@ -17,13 +15,6 @@ import (
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
-
-func etcd() {
-	// etcd sets two segments of its log aside at once, 64 MB each, which a lab
-	// would take from memory where its run folder is a tmpfs.
-	wal.SegmentSizeBytes = 4 << 20
-	etcdmain.Main(os.Args)
-}
 
 func kubeAPIServer() { run(apiserver.NewAPIServerCommand()) }
 

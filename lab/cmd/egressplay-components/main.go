@@ -1,6 +1,6 @@
 // Command egressplay-components holds the programs of Kubernetes that a lab
-// runs, and Istio's control plane, each unchanged, in one binary: linked apart
-// they would take ten times the disk and the build time.
+// runs, and kubectl, each unchanged but for the kubelet, in one binary: linked
+// apart they would take three times the disk and the build time.
 //
 // It picks its part by the name it is called by, so a link named kubectl is
 // kubectl; called by its own name, by its first argument:
@@ -20,15 +20,12 @@ import (
 // parts maps the name of a part to its main function, which exits by itself
 // where it fails. Keep it sorted.
 var parts = map[string]func(){
-	"etcd":                    etcd,
-	"istio-manifest":          istioManifest,
 	"kube-apiserver":          kubeAPIServer,
 	"kube-controller-manager": kubeControllerManager,
 	"kube-proxy":              kubeProxy,
 	"kube-scheduler":          kubeScheduler,
 	"kubectl":                 kubectl,
 	"kubelet":                 kubelet,
-	"pilot-discovery":         pilotDiscovery,
 }
 
 func main() {

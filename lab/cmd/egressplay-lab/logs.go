@@ -120,11 +120,13 @@ func printRecords(records io.Reader, out io.Writer) error {
 func sentence(r internet.Record) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s from %s", r.Time.Format("15:04:05.000"), r.Site, r.Remote)
+	scheme := "http"
 	if r.TLS {
-		fmt.Fprintf(&b, " TLS sni=%s", r.SNI)
+		scheme = "https"
+		fmt.Fprintf(&b, " sni=%s", r.SNI)
 	}
 	if r.Method != "" {
-		fmt.Fprintf(&b, " %s http://%s%s %s %d", r.Method, r.Host, r.Path, r.Protocol, r.Status)
+		fmt.Fprintf(&b, " %s %s://%s%s %s %d", r.Method, scheme, r.Host, r.Path, r.Protocol, r.Status)
 	}
 	if r.Error != "" {
 		fmt.Fprintf(&b, ": %s", r.Error)

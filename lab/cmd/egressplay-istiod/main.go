@@ -1,0 +1,56 @@
+// Command egressplay-istiod is Istio's pilot-discovery, unchanged, and Istio's
+// renderer of its charts:
+//
+//	egressplay-istiod discovery [FLAGS]
+//	egressplay-istiod manifest FILE...
+//
+// It is a program of its own, not a part of egressplay-components, because
+// every process holds resident what its whole binary sets up at its start.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"istio.io/istio/operator/pkg/render"
+	"istio.io/istio/operator/pkg/util/clog"
+	"istio.io/istio/pilot/cmd/pilot-discovery/app"
+	"istio.io/istio/pkg/log"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "manifest" {
+		if err := manifest(os.Args[2:]); err != nil {
+			fmt.Fprintf(os.Stderr, "render Istio's charts: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	}
+	// As Istio's own pilot/cmd/pilot-discovery/main.go starts it.
+	log.EnableKlogWithCobra()
+	if err := app.NewRootCommand().Execute(); err != nil {
+		log.Error(err)
+		os.Exit(1)
+	}
+}
+
+// manifest renders Istio's charts, which istio.io/istio/manifests embeds, by
+// IstioOperator files ("-" is stdin), and prints the objects as JSON, one a line.
+func manifest(files []string) error {
+	// stdout is for the objects alone.
+	logger := clog.NewConsoleLogger(os.Stderr, os.Stderr, nil)
+	sets, _, err := render.GenerateManifest(files, nil, false, nil, logger)
+	if err != nil {
+		return err
+	}
+	out := json.NewEncoder(os.Stdout)
+	for _, s := range sets {
+		for _, m := range s.Manifests {
+			if err := out.Encode(m.Object); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
