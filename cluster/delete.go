@@ -73,31 +73,27 @@ func (c *Client) Delete(ctx context.Context, ref Ref) error {
 func (c *Client) waitGone(ctx context.Context, t *target, obj *unstructured.Unstructured) error {
 	uid := obj.GetUID()
 	for {
-		last, gone, err := c.watchGone(ctx, t, obj)
-		if gone {
-			return nil
-		}
-		obj = last
-		if ctx.Err() != nil {
-			return fmt.Errorf("delete %s: it is still there%s: %w", t.ref, keptBy(obj), context.Cause(ctx))
-		}
-		if err != nil {
-			return fmt.Errorf("wait until %s is gone: %w", t.ref, c.explain(ctx, err))
-		}
-		// The server ended the watch, as it does now and then.
+		// What the server answered may be the object as it was at its end,
+		// after which no event comes: the watch begins at an object that is
+		// there. The server also ends a watch now and then.
 		now, err := t.api.Get(ctx, t.ref.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
 			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("delete %s: it is still there%s: %w", t.ref, keptBy(obj), context.Cause(ctx))
 		case err != nil:
-			if ctx.Err() != nil {
-				continue
-			}
 			return fmt.Errorf("wait until %s is gone: %w", t.ref, c.explain(ctx, err))
 		case now.GetUID() != uid:
 			return nil
 		}
-		obj = now
+		last, gone, err := c.watchGone(ctx, t, now)
+		if gone {
+			return nil
+		}
+		if obj = last; err != nil && ctx.Err() == nil {
+			return fmt.Errorf("wait until %s is gone: %w", t.ref, c.explain(ctx, err))
+		}
 	}
 }
 
