@@ -22,8 +22,9 @@ type Runner struct {
 
 	// Timeout bounds each playbook, its clean-up not included.
 	Timeout time.Duration
-	// CleanupTimeout bounds the clean-up of each playbook.
-	CleanupTimeout time.Duration
+	// UndoTimeout bounds each thing that is put back: one that hangs does not
+	// take the time of the others.
+	UndoTimeout time.Duration
 	// Keep leaves what the playbooks changed, and says what is left.
 	Keep bool
 
@@ -263,24 +264,28 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope, info PlaybookInfo) (left
 	r.send(Event{Kind: CleanupStarted, Playbook: info})
 	// An interrupt has cancelled ctx: undoing needs time of its own.
 	ctx = context.WithoutCancel(ctx)
-	if r.CleanupTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, r.CleanupTimeout, fmt.Errorf("the clean-up did not end within %v", r.CleanupTimeout))
-		defer cancel()
-	}
 	for _, u := range slices.Backward(s.undo) {
 		if r.Keep {
 			left = append(left, u.what)
 			continue
 		}
 		started := r.now()
-		err := u.do(ctx)
+		err := r.undo(ctx, u)
 		if err != nil {
 			left = append(left, u.what)
 		}
 		r.send(Event{Kind: Undone, Playbook: info, Undo: u.what, Took: r.now().Sub(started), Err: err})
 	}
 	return left
+}
+
+func (r *Runner) undo(ctx context.Context, u undo) error {
+	if r.UndoTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, r.UndoTimeout, fmt.Errorf("it took longer than %v", r.UndoTimeout))
+		defer cancel()
+	}
+	return u.do(ctx)
 }
 
 // hint returns what the error's own advice is, "" where it has none.

@@ -198,7 +198,7 @@ func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
 		cancel(ErrInterrupted)
 		return nil, ctx.Err()
 	}}
-	result, events := run(t, &Runner{CleanupTimeout: time.Minute}, ctx, step(a), step(passing()))
+	result, events := run(t, &Runner{UndoTimeout: time.Minute}, ctx, step(a), step(passing()))
 	assert.Equal(t, []string{"c", "b", "a"}, done)
 	assert.Equal(t, []string{"b"}, result.Left)
 	assert.True(t, result.Interrupted)
@@ -206,6 +206,19 @@ func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
 	assert.ErrorIs(t, events.last(PlaybookFinished).Err, ErrInterrupted)
 	assert.Equal(t, "run.started playbook.started step.started step.finished=error step.finished=skipped "+
 		"cleanup.started undone undone undone playbook.finished=error run.finished", events.kinds())
+}
+
+func TestAnUndoThatHangsDoesNotKeepTheOthersFromTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := action{try: func(_ context.Context, s *Scope) (*Observation, error) {
+			s.Undo("a", "a", func(ctx context.Context) error { return ctx.Err() })
+			s.Undo("b", "b", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+			return &Observation{}, nil
+		}}
+		result, events := run(t, &Runner{UndoTimeout: time.Minute}, t.Context(), step(a))
+		assert.Equal(t, []string{"b"}, result.Left)
+		assert.ErrorContains(t, events[len(events)-4].Err, "it took longer than 1m0s")
+	})
 }
 
 func TestKeepLeavesWhatWasChanged(t *testing.T) {
