@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/egressplay/egressplay/runner"
@@ -191,8 +192,7 @@ func (r *Report) Bytes() []byte {
 }
 
 // Write writes the document to a file in one go: a reader sees the old one or
-// the new one, never a part. A path that is no regular file, such as
-// /dev/stdout, is written to as it is.
+// the new one, never a part. To a stream, see [IsStream], it is appended.
 func (r *Report) Write(path string) error {
 	if err := write(path, r.Bytes()); err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -200,12 +200,40 @@ func (r *Report) Write(path string) error {
 	return nil
 }
 
-func write(path string, b []byte) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // else the link itself would be replaced
+// IsStream says whether path is not a file that can be written anew but
+// something that takes what is written to it, such as a pipe or /dev/stdout,
+// whatever that is at the moment.
+func IsStream(path string) bool {
+	if abs, err := filepath.Abs(path); err == nil {
+		for _, dir := range []string{"/dev/", "/proc/"} {
+			if strings.HasPrefix(abs, dir) && !strings.HasPrefix(abs, "/dev/shm/") {
+				return true
+			}
+		}
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return os.WriteFile(path, b, 0o666)
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+func write(path string, b []byte) error {
+	if IsStream(path) {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(b)
+		return errors.Join(err, f.Close())
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.IsDir() {
+			return &fs.PathError{Op: "open", Path: path, Err: errors.New("it is a folder")}
+		}
+		// Else the link itself would be replaced.
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return err
+		}
+		path = real
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".egressplay-report-*")
 	if err != nil {

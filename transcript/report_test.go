@@ -152,14 +152,21 @@ func TestReportWriteFollowsLinks(t *testing.T) {
 	assert.True(t, json.Valid(got))
 }
 
-func TestReportWriteToADevice(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("it has no /dev/null")
+func TestReportWriteToAFolder(t *testing.T) {
+	dir := t.TempDir()
+	err := report(nil).Write(dir)
+	assert.EqualError(t, err, "write the report: open "+dir+": it is a folder")
+}
+
+func TestIsStream(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "report.json")
+	assert.False(t, transcript.IsStream(file), "it is not there yet")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	assert.False(t, transcript.IsStream(file))
+	assert.True(t, transcript.IsStream(os.DevNull))
+	if runtime.GOOS != "windows" {
+		assert.True(t, transcript.IsStream("/dev/stdout"), "also where it is redirected to a file")
 	}
-	require.NoError(t, report(passedRun).Write("/dev/null"))
-	info, err := os.Stat("/dev/null")
-	require.NoError(t, err)
-	assert.False(t, info.Mode().IsRegular(), "/dev/null is still a device")
 }
 
 func TestReportWriteSaysWhereItCannot(t *testing.T) {

@@ -60,3 +60,16 @@ func TestShellWords(t *testing.T) {
 		assert.Equal(t, want, shellWords(s), s)
 	}
 }
+
+func TestWrapCommand(t *testing.T) {
+	for _, tt := range []struct {
+		command string
+		want    []string
+	}{
+		{"short", []string{"short"}},
+		{"export A=1\nexport B='a long value with spaces'", []string{"export A=1", `export \`, "    B='a long value with spaces'"}},
+		{"kubectl apply -f - <<EOF\na: a very long line of the document", []string{"kubectl apply -f - \\", "    <<EOF", "a: a very long line of the document"}},
+	} {
+		assert.Equal(t, tt.want, wrapCommand(tt.command, 20))
+	}
+}
