@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,9 @@ func whyNotReady(pod *corev1.Pod, container string) string {
 		if why := whyNotRunning(pod, &s); why != "" {
 			return why
 		}
+	}
+	if len(status.ContainerStatuses) == 0 {
+		return "it is " + cmp.Or(string(status.Phase), "new") + ", no container has started"
 	}
 	running := func(s corev1.ContainerStatus) bool { return s.Name == container && s.State.Running != nil && s.Ready }
 	if !slices.ContainsFunc(slices.Concat(status.ContainerStatuses, status.InitContainerStatuses), running) {
