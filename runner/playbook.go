@@ -9,6 +9,15 @@ type Playbook struct {
 	Topic int    // 1 to 7, the topic of the egress tutorial; 0 for a playbook about something else
 	File  string // where it was read from; "built-in:NAME.yaml" for a built-in one
 
+	// Requires names what the cluster must have for the playbook to make sense:
+	// accessLog, egressGateway, gatewayAPI.
+	Requires []string
+	// Timeout bounds the playbook where it is not 0, its clean-up not included.
+	Timeout time.Duration
+	// ChangesMesh is the first step that changes what holds for the whole mesh,
+	// nil where none does.
+	ChangesMesh *StepInfo
+
 	// Vars are the variables that hold before the first step.
 	Vars  map[string]string
 	Steps []Step

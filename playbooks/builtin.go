@@ -1,0 +1,72 @@
+package playbooks
+
+import (
+	"cmp"
+	"embed"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+//go:embed *.yaml
+var builtin embed.FS
+
+// Info is what is known of a built-in playbook before it is run.
+type Info struct {
+	Name  string // as after egressplay run
+	Title string
+	Topic int // 1 to 7, the topic of the egress tutorial; 0 for something else
+	Steps int // how many it has
+	File  string
+}
+
+// List returns the built-in playbooks, sorted by topic and name.
+func List() []Info {
+	var list []Info
+	for _, name := range builtinNames(builtin) {
+		playbooks, err := Load([]string{builtinPrefix + name}, Options{})
+		if err != nil {
+			panic(err) // a test loads them all
+		}
+		p := playbooks[0]
+		list = append(list, Info{Name: p.Name, Title: p.Title, Topic: p.Topic, Steps: len(p.Steps), File: p.File})
+	}
+	slices.SortStableFunc(list, func(a, b Info) int { return cmp.Compare(a.Topic, b.Topic) })
+	return list
+}
+
+// Show returns the text of a built-in playbook, by its name with or without
+// .yaml. The error is an [*Error].
+func Show(name string) ([]byte, error) {
+	text, err := show(builtin, name)
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
+}
+
+func show(builtin fs.FS, name string) ([]byte, *Error) {
+	text, err := fs.ReadFile(builtin, strings.TrimSuffix(name, ".yaml")+".yaml")
+	if err != nil {
+		names := builtinNames(builtin)
+		return nil, &Error{
+			File: name,
+			Msg:  "no built-in playbook of that name",
+			Hint: cmp.Or(didYouMean(name, names), "there are "+strings.Join(names, ", ")),
+		}
+	}
+	return text, nil
+}
+
+// builtinNames returns the names of the built-in playbooks, sorted.
+func builtinNames(builtin fs.FS) []string {
+	files, err := fs.Glob(builtin, "*.yaml")
+	if err != nil {
+		panic(err) // only for a malformed pattern
+	}
+	names := make([]string, len(files))
+	for i, file := range files {
+		names[i] = strings.TrimSuffix(file, ".yaml")
+	}
+	return names
+}

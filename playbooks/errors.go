@@ -1,0 +1,114 @@
+package playbooks
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/egressplay/egressplay/steps"
+)
+
+// An Error says what is wrong with a playbook, and where.
+type Error struct {
+	// File is the playbook's, or the argument that names none.
+	File string
+	// Line and Column count from 1, a column being a character; both are 0
+	// where the error is about no place in a file.
+	Line, Column int
+	Msg          string
+	// Hint says what to do; "" when nothing useful can be said.
+	Hint string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+	}
+	b.WriteString(": " + e.Msg)
+	if e.Hint != "" {
+		b.WriteString("\n  hint: " + e.Hint)
+	}
+	return b.String()
+}
+
+// Errors are all that is wrong with what was to be loaded, in the order of the
+// arguments and within a file in that of its lines.
+type Errors []*Error
+
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// sorted returns the errors of one file in the order of their places, each
+// once.
+func (es Errors) sorted() Errors {
+	slices.SortStableFunc(es, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	said := make(map[Error]bool, len(es))
+	return slices.DeleteFunc(es, func(e *Error) bool {
+		again := said[*e]
+		said[*e] = true
+		return again
+	})
+}
+
+// flatten returns the errors that err joins, each with the path of its field
+// below the value that was looked at.
+func flatten(err error) []*steps.FieldError {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*steps.FieldError
+		for _, err := range joined.Unwrap() {
+			all = append(all, flatten(err)...)
+		}
+		return all
+	}
+	outer, ok := err.(*steps.FieldError)
+	if !ok { // also one that is wrapped: its place is in another text
+		return []*steps.FieldError{{Err: err}}
+	}
+	var all []*steps.FieldError
+	for _, inner := range flatten(outer.Err) {
+		all = append(all, &steps.FieldError{
+			Field: slices.Concat(outer.Field, inner.Field),
+			Line:  cmp.Or(inner.Line, outer.Line),
+			Err:   inner.Err,
+			Hint:  cmp.Or(inner.Hint, outer.Hint),
+		})
+	}
+	return all
+}
+
+// mostShown is how much of a text a message shows, in characters.
+const mostShown = 60
+
+// quote returns text in quotes, cut short where it is long.
+func quote(text string) string {
+	if utf8.RuneCountInString(text) > mostShown {
+		text = string([]rune(text)[:mostShown-1]) + "…"
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+// cut returns text, cut short where it is long or has several lines.
+func cut(text string) string {
+	line, _, several := strings.Cut(text, "\n")
+	if runes := []rune(line); len(runes) > mostShown {
+		return string(runes[:mostShown-1]) + "…"
+	}
+	if several {
+		return line + "…"
+	}
+	return line
+}

@@ -1,0 +1,260 @@
+package playbooks
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/steps"
+)
+
+// What a playbook says of itself.
+const (
+	apiVersion = "egressplay/v1"
+	kind       = "Playbook"
+)
+
+// defaultWithin is how long expectations may take where nothing says.
+const defaultWithin = 30 * time.Second
+
+// Options are what the command line says that playbooks depend on.
+type Options struct {
+	// Namespace and IstioNamespace are the values of the variables NAMESPACE
+	// and ISTIO_NAMESPACE, "default" and "istio-system" where they are empty.
+	Namespace, IstioNamespace string
+	// Set overrides variables of the playbooks, NAME=VALUE each; of two for
+	// one name the last counts.
+	Set []string
+}
+
+// Load reads the playbooks that args name, as [Find] finds them, and checks
+// all that can be checked without a cluster. The error is an [Errors] with
+// all that is wrong in all of them.
+func Load(args []string, o Options) ([]*runner.Playbook, error) {
+	return load(builtin, args, o)
+}
+
+// Lint is [Load] without its result.
+func Lint(args []string, o Options) error {
+	_, err := Load(args, o)
+	return err
+}
+
+func load(builtin fs.FS, args []string, o Options) ([]*runner.Playbook, error) {
+	settings, errs := parseSettings(o.Set)
+	var playbooks []*runner.Playbook
+	var names []string // of the variables in all of them
+	for _, arg := range args {
+		sources, findErrs := findIn(builtin, arg)
+		errs = append(errs, findErrs...)
+		for _, s := range sources {
+			l := &loader{decoder: decoder{file: s.File}, source: s, options: o, settings: settings}
+			playbooks = append(playbooks, l.playbook(s.reader(builtin)))
+			names = append(names, l.names...)
+			errs = append(errs, l.errs.sorted()...)
+		}
+	}
+	if len(args) == 0 {
+		errs = append(errs, &Error{File: "egressplay", Msg: "no playbook is named", Hint: "egressplay list shows the built-in playbooks"})
+	}
+	if len(errs) == 0 {
+		errs = unusedSettings(settings, names)
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return playbooks, nil
+}
+
+// unusedSettings tells the settings that are for no variable.
+func unusedSettings(settings []setting, names []string) Errors {
+	var errs Errors
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, s := range settings {
+		if slices.Contains(names, s.name) {
+			continue
+		}
+		hint := didYouMean(s.name, names)
+		switch {
+		case hint == "" && len(names) == 0:
+			hint = "none has any vars"
+		case hint == "":
+			hint = "known are " + strings.Join(names, ", ")
+		}
+		errs = append(errs, &Error{File: "--set " + s.name, Msg: "no playbook that is to be run has this variable under vars", Hint: hint})
+	}
+	return errs
+}
+
+// A loader makes a playbook of one source.
+type loader struct {
+	decoder
+	source   Source
+	options  Options
+	settings []setting
+
+	names    []string // of the variables in vars
+	header   header
+	defaults defaults
+	steps    []*step
+	setBy    map[string]int // the first step that sets a variable, from 1
+}
+
+// header is what a playbook says beside its steps.
+type header struct {
+	APIVersion  *yaml.Node    `yaml:"apiVersion"`
+	Kind        *yaml.Node    `yaml:"kind"`
+	Name        string        `yaml:"name,required"`
+	Title       string        `yaml:"title"`
+	Description string        `yaml:"description"`
+	Topic       int           `yaml:"topic"`
+	Requires    []string      `yaml:"requires"`
+	Timeout     time.Duration `yaml:"timeout"`
+	Vars        *yaml.Node    `yaml:"vars"`
+	Defaults    *yaml.Node    `yaml:"defaults"`
+	Steps       *yaml.Node    `yaml:"steps,required"`
+}
+
+// defaults are what a playbook's defaults give to steps.
+type defaults struct {
+	steps.Defaults
+	Within time.Duration `yaml:"within"`
+}
+
+// requirements are what a playbook may require of a cluster.
+var requirements = []string{"accessLog", "egressGateway", "gatewayAPI"}
+
+// playbook returns the source's playbook. It is of use only where l.errs stays
+// empty.
+func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
+	root, errs := parse(l.source)
+	l.errs = errs
+	if root == nil || !l.isPlaybook(root) {
+		return nil
+	}
+	l.lines = strings.Split(strings.TrimPrefix(string(l.source.Data), bom), "\n")
+	// The variables come first: a number in the header may be one.
+	vars, found := find(root, []string{"vars"})
+	if !found {
+		vars = nil
+	}
+	l.names = l.resolveVars(vars, l.options, l.settings)
+	l.root = "the playbook"
+	l.fields(root, reflect.ValueOf(&l.header).Elem(), "", nil)
+	l.place(root, l.header.check(), 0)
+	if n := l.header.Defaults; n != nil {
+		l.value(n, reflect.ValueOf(&l.defaults).Elem(), "defaults")
+	}
+	l.readSteps(read)
+	l.checkDefaults()
+	l.explain(l.setBy)
+	return l.result()
+}
+
+// checkDefaults judges defaults that no step may need.
+func (l *loader) checkDefaults() {
+	if l.header.Defaults == nil {
+		return
+	}
+	_, err := Expand(l.defaults.Defaults, func(name string) (string, bool) {
+		value, known := l.vars[name]
+		return value, known || l.setBy[name] > 0
+	})
+	l.place(l.header.Defaults, err, 0)
+}
+
+// isPlaybook says whether root is what this version of egressplay reads. If
+// not, its other keys are not worth looking at.
+func (l *loader) isPlaybook(root *yaml.Node) bool {
+	missing, unknown := 0, 0
+	for _, want := range []struct{ key, value string }{{"apiVersion", apiVersion}, {"kind", kind}} {
+		n, found := find(root, []string{want.key})
+		hint := "write " + want.key + ": " + want.value
+		switch {
+		case !found:
+			missing++
+			l.errorf(n, hint, "the playbook has no %s", want.key)
+		case n.Kind != yaml.ScalarNode:
+			unknown++
+			l.errorf(n, hint, "unknown %s: %s", want.key, describe(n))
+		case n.Value != want.value:
+			unknown++
+			l.errorf(n, hint, "unknown %s: %s", want.key, quote(n.Value))
+		}
+	}
+	return missing < 2 && unknown == 0
+}
+
+// namePattern matches the names of playbooks and the ids of steps.
+var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
+
+// check says what is wrong with the header's values.
+func (h *header) check() error {
+	var errs []error
+	fail := func(field, hint, format string, args ...any) {
+		errs = append(errs, &steps.FieldError{Field: strings.Split(field, "."), Err: fmt.Errorf(format, args...), Hint: hint})
+	}
+	if h.Name != "" && !namePattern.MatchString(h.Name) {
+		fail("name", "write small letters, digits and -, as in tls-origination", "name: %s is no name of a playbook", quote(h.Name))
+	}
+	if err := oneLine(h.Title); err != nil {
+		fail("title", "", "title: %w", err)
+	}
+	if h.Topic < 0 || h.Topic > 7 {
+		fail("topic", "1 to 7 are the topics of Istio's egress tutorial, 0 is something else", "topic: want 0 to 7, got %d", h.Topic)
+	}
+	for i, r := range h.Requires {
+		if !slices.Contains(requirements, r) {
+			hint := cmp.Or(didYouMean(r, requirements), "known are "+strings.Join(requirements, ", "))
+			fail(fmt.Sprintf("requires.%d", i), hint, "requires: unknown requirement %s", quote(r))
+		}
+	}
+	if n := h.Steps; n != nil && n.Kind == yaml.SequenceNode && len(n.Content) == 0 || n != nil && isNull(n) {
+		fail("steps", "a step has a title and a verb such as exec", "no steps")
+	} else if n != nil && n.Kind != yaml.SequenceNode {
+		fail("steps", "", "steps: want a list, got %s", describe(n))
+	}
+	return errors.Join(errs...)
+}
+
+// oneLine says what keeps a title from being one line of plain text.
+func oneLine(title string) error {
+	switch {
+	case strings.Contains(title, "${"):
+		return errors.New("a title holds no variables: ${ is not replaced in it")
+	case strings.ContainsFunc(title, unicode.IsControl):
+		return errors.New("a title is one line without control characters")
+	}
+	return nil
+}
+
+// result returns the playbook of what was read.
+func (l *loader) result() *runner.Playbook {
+	p := &runner.Playbook{
+		Name:     l.header.Name,
+		Title:    cmp.Or(l.header.Title, l.header.Name),
+		Topic:    l.header.Topic,
+		File:     l.source.File,
+		Requires: l.header.Requires,
+		Timeout:  l.header.Timeout,
+		Vars:     l.vars,
+	}
+	for _, s := range l.steps {
+		p.Steps = append(p.Steps, s.bindable(l.source.File, l.defaults.Within))
+		if s.changesMesh && p.ChangesMesh == nil {
+			p.ChangesMesh = &p.Steps[len(p.Steps)-1].StepInfo
+		}
+	}
+	return p
+}

@@ -1,0 +1,197 @@
+package playbooks
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Source is a playbook as it is written.
+type Source struct {
+	Name string // the file's without its folder and .yaml
+	File string // its path; "built-in:NAME.yaml" for a built-in one
+	Data []byte
+}
+
+const builtinPrefix = "built-in:"
+
+// Find returns the playbooks that arg names: a file, all *.yaml of a folder,
+// sorted, or the name of a built-in playbook with or without .yaml. A file or
+// folder that exists wins; built-in:NAME is the built-in one in any case. The
+// error is an [Errors].
+func Find(arg string) ([]Source, error) {
+	sources, errs := findIn(builtin, arg)
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	return sources, nil
+}
+
+func findIn(builtin fs.FS, arg string) ([]Source, Errors) {
+	if name, ok := strings.CutPrefix(arg, builtinPrefix); ok {
+		text, err := show(builtin, name)
+		if err != nil {
+			return nil, Errors{err}
+		}
+		name = strings.TrimSuffix(name, ".yaml")
+		return []Source{{Name: name, File: builtinPrefix + name + ".yaml", Data: text}}, nil
+	}
+	info, err := os.Stat(arg)
+	switch {
+	case err == nil && info.IsDir():
+		return folder(arg)
+	case err == nil:
+		return readAll([]string{arg})
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, Errors{{File: arg, Msg: reason(err)}}
+	}
+	if slices.Contains(builtinNames(builtin), strings.TrimSuffix(arg, ".yaml")) {
+		return findIn(builtin, builtinPrefix+arg)
+	}
+	return nil, Errors{notFound(builtin, arg)}
+}
+
+// notFound says that arg names nothing, and what it may have meant.
+func notFound(builtin fs.FS, arg string) *Error {
+	e := &Error{File: arg, Msg: "no such file"}
+	dir := filepath.Dir(arg)
+	known, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*.yaml"))
+	if filepath.Base(arg) == arg {
+		e.Msg = "no such file, and no built-in playbook of that name"
+		for _, name := range builtinNames(builtin) {
+			if strings.HasSuffix(arg, ".yaml") {
+				name += ".yaml"
+			}
+			known = append(known, name)
+		}
+		if e.Hint = didYouMean(arg, known); e.Hint == "" {
+			e.Hint = "egressplay list shows the built-in playbooks"
+		}
+		return e
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		e.Msg = "no such file: there is no folder " + dir
+		return e
+	}
+	if i := slices.IndexFunc(known, func(k string) bool { return filepath.Clean(arg)+".yaml" == k }); i >= 0 {
+		e.Hint = "did you mean " + quote(known[i]) + "?"
+		return e
+	}
+	e.Hint = didYouMean(filepath.Clean(arg), known)
+	return e
+}
+
+// escapeGlob returns a path that matches itself as a pattern of
+// [filepath.Glob].
+func escapeGlob(path string) string {
+	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(path)
+}
+
+// folder returns the playbooks of a folder.
+func folder(dir string) ([]Source, Errors) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, Errors{{File: dir, Msg: reason(err)}}
+	}
+	var files []string
+	hint := "playbooks in a folder end in .yaml; folders in it are not looked at"
+	for _, entry := range entries {
+		switch filepath.Ext(entry.Name()) {
+		case ".yaml":
+			files = append(files, filepath.Join(dir, entry.Name()))
+		case ".yml":
+			hint = "a playbook in a folder ends in .yaml: rename " + entry.Name()
+		}
+	}
+	if len(files) == 0 {
+		return nil, Errors{{File: dir, Msg: "a folder without playbooks", Hint: hint}}
+	}
+	return readAll(files)
+}
+
+func readAll(files []string) ([]Source, Errors) {
+	var sources []Source
+	var errs Errors
+	for _, file := range files {
+		data, err := readFile(file)
+		if err != nil {
+			errs = append(errs, &Error{File: file, Msg: reason(err)})
+			continue
+		}
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		sources = append(sources, Source{Name: name, File: file, Data: data})
+	}
+	return sources, errs
+}
+
+// readFile reads at most one byte more than a playbook may have.
+func readFile(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // reading a pipe could wait for ever
+		return nil, fmt.Errorf("no regular file but %s", kindOf(info.Mode()))
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	return data, errors.Join(err, f.Close())
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
+
+// reason returns why a file cannot be read, without its path.
+func reason(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "no such file"
+	}
+	if pathErr, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// reader returns what reads the files that a playbook names, relative to its
+// folder.
+func (s Source) reader(builtin fs.FS) func(path string) ([]byte, error) {
+	return func(path string) ([]byte, error) {
+		var data []byte
+		var err error
+		if strings.HasPrefix(s.File, builtinPrefix) {
+			data, err = fs.ReadFile(builtin, path)
+		} else {
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(filepath.Dir(s.File), filepath.FromSlash(path))
+			}
+			data, err = readFile(path)
+		}
+		switch {
+		case err != nil:
+			return nil, errors.New(reason(err))
+		case len(data) > maxSize:
+			return nil, errors.New("the file is larger than 1 MiB")
+		case bytes.IndexByte(data, 0) >= 0:
+			return nil, errors.New("the file has a NUL byte: is it a text file?")
+		}
+		return data, nil
+	}
+}

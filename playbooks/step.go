@@ -1,0 +1,322 @@
+package playbooks
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/steps"
+	"github.com/egressplay/egressplay/variables"
+)
+
+// A step is a step as it is written, its variables not yet replaced.
+type step struct {
+	Title   string        `yaml:"title,required"`
+	ID      string        `yaml:"id"`
+	Expect  *yaml.Node    `yaml:"expect"`
+	Within  time.Duration `yaml:"within"`
+	Holds   *int          `yaml:"holds"`
+	Timeout time.Duration `yaml:"timeout"`
+
+	index        int // from 1
+	node         *yaml.Node
+	verb         string
+	verbNode     *yaml.Node
+	kind         steps.Kind
+	action       runner.Action // nil where it could not be decoded
+	expectations []expectation // those that could be decoded
+	changesMesh  bool
+}
+
+// ordinary is what to do with an expectation that says nothing.
+const ordinary = "remove it: that the step succeeds is always expected"
+
+// An expectation is what a step states under expect.
+type expectation struct {
+	key   string
+	node  *yaml.Node
+	value runner.Expectation
+}
+
+// readSteps reads the steps. What they do is judged when it is known of all of
+// them which variables they set.
+func (l *loader) readSteps(read func(string) ([]byte, error)) {
+	if l.header.Steps == nil || l.header.Steps.Kind != yaml.SequenceNode {
+		return
+	}
+	l.setBy = make(map[string]int)
+	for i, n := range l.header.Steps.Content {
+		s := l.readStep(i+1, n)
+		l.readAction(s, read)
+		l.readExpectations(s)
+		l.steps = append(l.steps, s)
+	}
+	ids := make(map[string]int)
+	for _, s := range l.steps {
+		l.check(s, ids)
+		l.try(s)
+	}
+}
+
+// readStep reads a step up to its verb.
+func (l *loader) readStep(index int, n *yaml.Node) *step {
+	s := &step{index: index, node: n}
+	l.root = fmt.Sprintf("step %d", index)
+	if n.Kind != yaml.MappingNode {
+		if n.Kind != yaml.AliasNode {
+			l.errorf(n, "a step has a title and a verb such as exec", "%s: want a mapping, got %s", l.root, describe(n))
+		}
+		return s
+	}
+	verbs := slices.Sorted(maps.Keys(steps.Kinds))
+	var found []string
+	var second *yaml.Node
+	seen := l.fields(n, reflect.ValueOf(s).Elem(), "", &others{keys: verbs, take: func(verb string, p pair) {
+		if found = append(found, verb); len(found) > 1 {
+			second = cmp.Or(second, p.key)
+			return
+		}
+		s.verb, s.verbNode, s.kind = verb, p.value, steps.Kinds[verb]
+		s.action = s.kind.New()
+	}})
+	switch {
+	case len(found) > 1:
+		l.errorf(second, "make each a step of its own", "%s has %d verbs: %s", l.root, len(found), strings.Join(found, ", "))
+	case !slices.ContainsFunc(verbs, func(verb string) bool { return seen[verb] }):
+		l.errorf(n, "write one of "+strings.Join(verbs, ", "), "%s has no verb", l.root)
+	}
+	return s
+}
+
+// readAction reads what a step does.
+func (l *loader) readAction(s *step, read func(string) ([]byte, error)) {
+	if s.action == nil {
+		return
+	}
+	before := len(l.errs)
+	l.value(s.verbNode, reflect.ValueOf(s.action).Elem(), s.verb)
+	if d, ok := s.action.(steps.Definer); ok {
+		l.readDefined(s, d.Defines())
+	}
+	if d, ok := s.action.(steps.Defaulter); ok {
+		d.SetDefaults(l.defaults.Defaults)
+	}
+	if r, ok := s.action.(steps.FileReader); ok && len(l.errs) == before {
+		l.place(s.verbNode, r.ReadFiles(read), 0)
+	}
+	if len(l.errs) > before {
+		s.action = nil
+	}
+}
+
+// readDefined notes the variables that a step sets.
+func (l *loader) readDefined(s *step, names []string) {
+	keyOf := func(name string) *yaml.Node {
+		for i := 0; s.verbNode.Kind == yaml.MappingNode && i < len(s.verbNode.Content); i += 2 {
+			if key := s.verbNode.Content[i]; key.Value == name {
+				return key
+			}
+		}
+		return s.verbNode
+	}
+	for _, name := range names {
+		if strings.Contains(name, "${") {
+			continue // told with its key
+		}
+		if !variables.ValidName(name) {
+			l.errorf(keyOf(name), "", "%s", badName(name))
+			continue
+		}
+		if _, known := l.vars[name]; known {
+			where := "under vars"
+			if predefined[name] != "" {
+				where = "in each playbook"
+			}
+			l.errorf(keyOf(name), "choose another name", "the variable %s is there already, %s", name, where)
+			continue
+		}
+		if l.setBy[name] == 0 {
+			l.setBy[name] = s.index
+		}
+	}
+}
+
+// readExpectations reads what a step states under expect.
+func (l *loader) readExpectations(s *step) {
+	switch n := s.Expect; {
+	case n == nil || s.verb == "" || n.Kind == yaml.AliasNode:
+		return
+	case n.Kind != yaml.MappingNode:
+		l.errorf(n, "", "expect: want a mapping, got %s", describe(n))
+		return
+	case len(n.Content) == 0:
+		l.errorf(n, ordinary, "expect is empty")
+		return
+	case len(s.kind.Expects) == 0:
+		l.errorf(n, ordinary, "nothing can be expected of a step with %s", s.verb)
+		return
+	}
+	for key, pair := range l.pairs(s.Expect) {
+		if !slices.Contains(s.kind.Expects, key) {
+			known := strings.Join(s.kind.Expects, ", ")
+			if _, ok := expect.Kinds[key]; ok {
+				l.errorf(pair.key, "it can be asked for "+known, "a step with %s shows no %s", s.verb, key)
+			} else {
+				l.errorf(pair.key, cmp.Or(didYouMean(key, s.kind.Expects), "known are "+known), "unknown key %s in expect", quote(key))
+			}
+			continue
+		}
+		e := expectation{key: key, node: pair.value, value: expect.Kinds[key]()}
+		before := len(l.errs)
+		l.value(e.node, reflect.ValueOf(e.value).Elem(), key)
+		if len(l.errs) == before {
+			s.expectations = append(s.expectations, e)
+		}
+	}
+}
+
+// check judges what a step says beside its action and its expectations. ids
+// has the lines of the ids before it.
+func (l *loader) check(s *step, ids map[string]int) {
+	var errs []error
+	fail := func(field, hint, format string, args ...any) {
+		errs = append(errs, &steps.FieldError{Field: []string{field}, Err: fmt.Errorf(format, args...), Hint: hint})
+	}
+	if err := oneLine(s.Title); err != nil {
+		fail("title", "", "title: %w", err)
+	}
+	if s.ID != "" {
+		switch n, _ := find(s.node, []string{"id"}); {
+		case !namePattern.MatchString(s.ID):
+			fail("id", "write small letters, digits and -, as in blocked-host", "id: %s is no id", quote(s.ID))
+		case ids[s.ID] > 0:
+			fail("id", "choose another one", "duplicate id %s: the step in line %d has it", quote(s.ID), ids[s.ID])
+		default:
+			ids[s.ID] = n.Line
+		}
+	}
+	if s.Holds != nil && (*s.Holds < 1 || *s.Holds > 100) {
+		fail("holds", "", "holds: want 1 to 100, got %d", *s.Holds)
+	}
+	l.place(s.node, errors.Join(errs...), s.index)
+}
+
+// try puts the variables into a step as far as they are known, and judges the
+// result as it will be judged when the step begins.
+func (l *loader) try(s *step) {
+	lookup := func(name string) (string, bool) {
+		if value, known := l.vars[name]; known {
+			return value, true
+		}
+		step := l.setBy[name]
+		return "${" + name + "}", 0 < step && step < s.index
+	}
+	for _, e := range s.expectations {
+		_, err := Expand(e.value, lookup)
+		l.place(e.node, err, s.index)
+	}
+	if s.action == nil {
+		return
+	}
+	action, err := Expand(s.action, lookup)
+	for _, err := range flatten(err) {
+		l.place(l.origin(s, err), err, s.index)
+	}
+	if err != nil {
+		return
+	}
+	if m, ok := action.(steps.MeshChanger); ok {
+		s.changesMesh = m.ChangesMesh()
+	}
+	if s.Holds != nil && *s.Holds > 1 && !action.Repeats() {
+		l.place(s.node, &steps.FieldError{
+			Field: []string{"holds"},
+			Err:   fmt.Errorf("holds: a step with %s is done once, it cannot hold %d times", s.verb, *s.Holds),
+			Hint:  "write holds at the step that looks at what came of it",
+		}, s.index)
+	}
+}
+
+// origin returns the node that an error about a step's action is about: the
+// action, or the defaults that it took a value from.
+func (l *loader) origin(s *step, err *steps.FieldError) *yaml.Node {
+	names := err.Field
+	var from func(n *yaml.Node) bool
+	if undefined, ok := errors.AsType[*variables.UndefinedError](err.Err); ok {
+		from = func(n *yaml.Node) bool { return strings.Contains(n.Value, "${"+undefined.Name+"}") }
+	} else if _, ok := errors.AsType[*variables.SyntaxError](err.Err); ok {
+		from = func(n *yaml.Node) bool { _, err := variables.Refs(n.Value); return err != nil }
+	}
+	defaults := l.header.Defaults
+	switch {
+	case defaults == nil:
+	case from != nil && !within(s.verbNode, from) && within(defaults, from):
+		return defaults
+	case from == nil && len(names) > 0:
+		_, inStep := find(s.verbNode, names[:1])
+		if _, inDefaults := find(defaults, names[:1]); !inStep && inDefaults {
+			return defaults
+		}
+	}
+	return s.verbNode
+}
+
+// within says whether f holds of a node in n.
+func within(n *yaml.Node, f func(*yaml.Node) bool) bool {
+	return f(n) || slices.ContainsFunc(n.Content, func(n *yaml.Node) bool { return within(n, f) })
+}
+
+// bindable returns the step as the runner takes it.
+func (s *step) bindable(file string, within time.Duration) runner.Step {
+	holds := 1
+	if s.Holds != nil {
+		holds = *s.Holds
+	}
+	return runner.Step{
+		StepInfo: runner.StepInfo{Index: s.index, ID: s.ID, Title: s.Title, Kind: s.verb, File: file, Line: s.node.Line},
+		Within:   cmp.Or(s.Within, within, s.kind.Within, defaultWithin),
+		Holds:    holds,
+		Timeout:  s.Timeout,
+		Bind:     s.bind,
+	}
+}
+
+// bind is a step's [runner.Step.Bind].
+func (s *step) bind(lookup runner.Lookup) (runner.Action, []runner.Expectation, error) {
+	action, err := Expand(s.action, lookup)
+	err = named(s.verb, err)
+	var expectations []runner.Expectation
+	for _, key := range slices.Sorted(maps.Keys(s.kind.Implied)) {
+		stated := slices.ContainsFunc(s.expectations, func(e expectation) bool { return e.key == key })
+		if !stated {
+			expectations = append(expectations, s.kind.Implied[key]())
+		}
+	}
+	for _, e := range s.expectations {
+		value, expandErr := Expand(e.value, lookup)
+		err = errors.Join(err, named(e.key, expandErr))
+		expectations = append(expectations, value)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return action, expectations, nil
+}
+
+// named puts the path of the field before each of the errors that err joins.
+func named(key string, err error) error {
+	var errs []error
+	for _, e := range flatten(err) {
+		errs = append(errs, fmt.Errorf("%s: %w", strings.Join(append([]string{key}, e.Field...), "."), e.Err))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,145 @@
+package playbooks
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/egressplay/egressplay/variables"
+)
+
+// predefined are the variables that each run has, and the flags that change
+// them.
+var predefined = map[string]string{"NAMESPACE": "--namespace", "ISTIO_NAMESPACE": "--istio-namespace"}
+
+// A setting is a NAME=VALUE from the command line.
+type setting struct{ name, value string }
+
+// parseSettings splits NAME=VALUE texts.
+func parseSettings(set []string) ([]setting, Errors) {
+	var settings []setting
+	var errs Errors
+	for _, text := range set {
+		name, value, found := strings.Cut(text, "=")
+		arg := "--set " + cut(text)
+		switch {
+		case !found:
+			errs = append(errs, &Error{File: arg, Msg: "no value", Hint: "write --set NAME=VALUE"})
+		case !variables.ValidName(name):
+			errs = append(errs, &Error{File: arg, Msg: badName(name)})
+		case predefined[name] != "":
+			errs = append(errs, &Error{File: arg, Msg: name + " is not set this way", Hint: "use " + predefined[name]})
+		default:
+			settings = append(settings, setting{name, value})
+		}
+	}
+	return settings, errs
+}
+
+func badName(name string) string {
+	return quote(name) + " is no name of a variable, which has letters, digits and _ and does not begin with a digit"
+}
+
+// A resolver finds the values of a playbook's vars, which may refer to each
+// other.
+type resolver struct {
+	d     *decoder
+	texts map[string]*yaml.Node
+	given map[string]string // from the command line
+	state map[string]int    // resolving, then resolved
+	path  []string          // the variables that are being resolved
+}
+
+const (
+	resolving = iota + 1
+	resolved
+)
+
+// resolveVars fills d.vars in from a playbook's vars, n, which may be nil, and
+// returns the names in vars.
+func (d *decoder) resolveVars(n *yaml.Node, o Options, settings []setting) (names []string) {
+	d.vars = map[string]string{
+		"NAMESPACE":       cmp.Or(o.Namespace, "default"),
+		"ISTIO_NAMESPACE": cmp.Or(o.IstioNamespace, "istio-system"),
+	}
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yaml.MappingNode {
+		if n.Kind != yaml.AliasNode {
+			d.errorf(n, "write vars: {NAME: VALUE}", "vars: want a mapping, got %s", describe(n))
+		}
+		return nil
+	}
+	r := &resolver{d: d, texts: make(map[string]*yaml.Node), given: make(map[string]string), state: make(map[string]int)}
+	for name, pair := range d.pairs(n) {
+		switch {
+		case !variables.ValidName(name):
+			d.errorf(pair.key, "", "%s", badName(name))
+			continue
+		case predefined[name] != "":
+			d.errorf(pair.key, "choose another name; "+predefined[name]+" says its value", "the variable %s is there in each playbook", name)
+			continue
+		case pair.value.Kind == yaml.AliasNode: // parse told it
+		case pair.value.Kind != yaml.ScalarNode || isNull(pair.value):
+			d.errorf(pair.value, "write its value, '' for an empty text", "vars.%s: want a text, got %s", name, describe(pair.value))
+		default:
+			r.texts[name] = pair.value
+		}
+		names = append(names, name)
+		d.vars[name] = ""
+	}
+	for _, s := range settings {
+		r.given[s.name] = s.value
+	}
+	for _, name := range names {
+		r.resolve(name)
+	}
+	return names
+}
+
+// resolve finds the value of a variable. The playbook's own text for it is
+// judged also where the command line gives the value.
+func (r *resolver) resolve(name string) {
+	text := r.texts[name]
+	if text == nil || r.state[name] == resolved {
+		return
+	}
+	if r.state[name] == resolving {
+		cycle := append(slices.Clone(r.path[slices.Index(r.path, name):]), name)
+		r.d.errorf(text, "", "variables in a cycle: %s", strings.Join(cycle, " → "))
+		return
+	}
+	r.state[name] = resolving
+	r.path = append(r.path, name)
+	refs, err := variables.Refs(text.Value)
+	for _, ref := range refs {
+		if r.state[ref.Name] != resolved {
+			r.resolve(ref.Name)
+		}
+	}
+	r.path = r.path[:len(r.path)-1]
+	r.state[name] = resolved
+
+	value := ""
+	if err == nil {
+		value, err = expandText(text.Value, func(name string) (string, bool) {
+			value, known := r.d.vars[name]
+			return value, known
+		})
+	}
+	if err == nil && len(value) > maxSize {
+		err = errors.New("the value is longer than 1 MiB with its variables in place")
+	}
+	if err != nil {
+		r.d.place(text, err, 0)
+		value = ""
+	}
+	if given, ok := r.given[name]; ok {
+		value = given
+	}
+	r.d.vars[name] = value
+}
