@@ -206,6 +206,7 @@ func TestUnknownImage(t *testing.T) {
 	r, err = l.images.ImageStatus(l.ctx(), &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: "registry.example/x/sleep:1@sha256:abc"}})
 	require.NoError(t, err)
 	assert.Equal(t, "lab/sleep", r.Image.Id)
+	assert.NotZero(t, r.Image.Size, "the kubelet takes 0 for an image that is not whole")
 }
 
 func TestIDsAndCapabilities(t *testing.T) {
@@ -285,6 +286,15 @@ func TestRefusals(t *testing.T) {
 		{"kubectl debug --target", securityContext(func(sc *runtimeapi.LinuxContainerSecurityContext) {
 			sc.NamespaceOptions = &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_TARGET}
 		})},
+		{"shareProcessNamespace", securityContext(func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.NamespaceOptions = &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_POD}
+		})},
+		{"hostPID", securityContext(func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.NamespaceOptions = &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_NODE}
+		})},
+		{"hostUsers: false", securityContext(func(sc *runtimeapi.LinuxContainerSecurityContext) {
+			sc.NamespaceOptions = &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER, UsernsOptions: &runtimeapi.UserNamespace{}}
+		})},
 		{"hostPath volume /etc", func(c *runtimeapi.ContainerConfig) {
 			c.Mounts = []*runtimeapi.Mount{{HostPath: "/etc", ContainerPath: "/x"}}
 		}},
@@ -298,14 +308,8 @@ func TestRefusals(t *testing.T) {
 		assert.ErrorContains(t, err, tt.message)
 	}
 	for message, change := range map[string]func(*runtimeapi.PodSandboxConfig){
-		"privileged":            func(c *runtimeapi.PodSandboxConfig) { c.Linux.SecurityContext.Privileged = true },
-		"sysctl kernel.msgmax":  func(c *runtimeapi.PodSandboxConfig) { c.Linux.Sysctls = map[string]string{"kernel.msgmax": "1"} },
-		"shareProcessNamespace": func(c *runtimeapi.PodSandboxConfig) { c.Linux.SecurityContext.NamespaceOptions.Pid = 0 },
-		"hostPID":               func(c *runtimeapi.PodSandboxConfig) { c.Linux.SecurityContext.NamespaceOptions.Pid = 2 },
-		"hostPort 80":           func(c *runtimeapi.PodSandboxConfig) { c.PortMappings = []*runtimeapi.PortMapping{{HostPort: 80}} },
-		"hostUsers: false": func(c *runtimeapi.PodSandboxConfig) {
-			c.Linux.SecurityContext.NamespaceOptions.UsernsOptions = &runtimeapi.UserNamespace{}
-		},
+		"sysctl kernel.msgmax": func(c *runtimeapi.PodSandboxConfig) { c.Linux.Sysctls = map[string]string{"kernel.msgmax": "1"} },
+		"hostPort 80":          func(c *runtimeapi.PodSandboxConfig) { c.PortMappings = []*runtimeapi.PortMapping{{HostPort: 80}} },
 	} {
 		config := &runtimeapi.PodSandboxConfig{
 			Metadata: &runtimeapi.PodSandboxMetadata{}, Linux: &runtimeapi.LinuxPodSandboxConfig{SecurityContext: &runtimeapi.LinuxSandboxSecurityContext{
@@ -610,19 +614,29 @@ func TestEvents(t *testing.T) {
 	l := newLab(t)
 	stream, err := l.GetContainerEvents(l.ctx(), &runtimeapi.GetEventsRequest{})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { // the call returns before it is served
-		l.pod()
-		return true
-	}, time.Second, time.Millisecond)
-	c := l.sh("exit 4")
-	for {
-		e, err := stream.Recv()
-		require.NoError(t, err)
-		if e.ContainerId == c.id && e.ContainerEventType == runtimeapi.ContainerEventType_CONTAINER_STOPPED_EVENT {
-			require.Len(t, e.ContainersStatuses, 1)
-			assert.EqualValues(t, 4, e.ContainersStatuses[0].ExitCode)
-			assert.Equal(t, runtimeapi.PodSandboxState_SANDBOX_READY, e.PodSandboxStatus.State)
-			return
+	idle, _ := l.pod()
+	refreshed := func(e *runtimeapi.ContainerEventResponse) bool {
+		return e.ContainerId == idle && e.ContainerEventType == runtimeapi.ContainerEventType_CONTAINER_CREATED_EVENT
+	}
+	last := int64(0)
+	until := func(want func(*runtimeapi.ContainerEventResponse) bool) *runtimeapi.ContainerEventResponse {
+		for {
+			e, err := stream.Recv()
+			require.NoError(t, err)
+			require.Less(t, last, e.CreatedAt, "events come in their order")
+			last = e.CreatedAt
+			if want(e) {
+				return e
+			}
 		}
 	}
+	until(refreshed) // the call had returned before it was served: from here on it is
+	c := l.sh("exit 4")
+	e := until(func(e *runtimeapi.ContainerEventResponse) bool {
+		return e.ContainerId == c.id && e.ContainerEventType == runtimeapi.ContainerEventType_CONTAINER_STOPPED_EVENT
+	})
+	require.Len(t, e.ContainersStatuses, 1)
+	assert.EqualValues(t, 4, e.ContainersStatuses[0].ExitCode)
+	assert.Equal(t, runtimeapi.PodSandboxState_SANDBOX_READY, e.PodSandboxStatus.State)
+	until(refreshed) // nothing happens to it
 }

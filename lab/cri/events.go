@@ -67,18 +67,42 @@ func (e *events) close() {
 	}
 }
 
-// emit tells that something has happened to a pod, or to a container of it.
+// emit tells that something has happened to a pod, or to a container of it. What
+// is told and when are fixed under one lock, because the kubelet drops an event
+// that is older than what it knows.
 func (s *Server) emit(sb *sandbox, id string, kind runtimeapi.ContainerEventType) {
 	s.mu.Lock()
-	event := &runtimeapi.ContainerEventResponse{
+	defer s.mu.Unlock()
+	s.events.publish(s.event(sb, id, kind))
+}
+
+// event needs Server.mu.
+func (s *Server) event(sb *sandbox, id string, kind runtimeapi.ContainerEventType) *runtimeapi.ContainerEventResponse {
+	return &runtimeapi.ContainerEventResponse{
 		ContainerId:        id,
 		ContainerEventType: kind,
 		CreatedAt:          time.Now().UnixNano(),
 		PodSandboxStatus:   sb.status(),
 		ContainersStatuses: s.statusesOf(sb),
 	}
-	s.mu.Unlock()
-	s.events.publish(event)
+}
+
+// refreshPeriod is how often the kubelet hears of a pod to which nothing happens:
+// as often as it would look, if it did not listen to events.
+const refreshPeriod = time.Second
+
+// refresh tells anew how each pod is. Before it does anything about a pod, the
+// kubelet waits for news that are newer than what it did last. Without them a pod
+// to which nothing happens, such as one that waits for its image, would take 5s
+// for each step of its deletion (pkg/kubelet/pleg/evented.go,
+// globalCacheUpdatePeriod). Of the kinds of events, only CONTAINER_CREATED_EVENT
+// makes the kubelet do no more than take note.
+func (s *Server) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sb := range s.sandboxes {
+		s.events.publish(s.event(sb, sb.id, runtimeapi.ContainerEventType_CONTAINER_CREATED_EVENT))
+	}
 }
 
 // GetContainerEvents implements the RuntimeService: it sends what happens from
@@ -87,6 +111,8 @@ func (s *Server) emit(sb *sandbox, id string, kind runtimeapi.ContainerEventType
 func (s *Server) GetContainerEvents(_ *runtimeapi.GetEventsRequest, stream grpc.ServerStreamingServer[runtimeapi.ContainerEventResponse]) error {
 	ch := s.events.subscribe()
 	defer s.events.unsubscribe(ch)
+	tick := time.NewTicker(refreshPeriod)
+	defer tick.Stop()
 	for {
 		select {
 		case event, ok := <-ch:
@@ -96,6 +122,8 @@ func (s *Server) GetContainerEvents(_ *runtimeapi.GetEventsRequest, stream grpc.
 			if err := stream.Send(event); err != nil {
 				return err
 			}
+		case <-tick.C:
+			s.refresh()
 		case <-stream.Context().Done():
 			return nil
 		}

@@ -26,7 +26,9 @@ func invalid(format string, args ...any) error {
 	return status.Errorf(codes.InvalidArgument, format, args...)
 }
 
-// checkSandbox refuses a pod that the server cannot run as asked.
+// checkSandbox refuses a pod that the server cannot run as asked. What a container
+// asks for as well is left to checkContainer: a container's refusal stands in the
+// pod's status, a sandbox's only in its events.
 func checkSandbox(r *runtimeapi.RunPodSandboxRequest) error {
 	c := r.GetConfig()
 	if c.GetMetadata() == nil {
@@ -35,23 +37,14 @@ func checkSandbox(r *runtimeapi.RunPodSandboxRequest) error {
 	if r.RuntimeHandler != "" {
 		return invalid("no runtime handler %q; there is only the default one, so leave runtimeClassName out", r.RuntimeHandler)
 	}
-	sc := c.GetLinux().GetSecurityContext()
-	if sc.GetPrivileged() {
-		return errPrivileged()
-	}
-	if err := checkNamespaces(sc.GetNamespaceOptions()); err != nil {
-		return err
-	}
-	if err := checkProfiles(sc.GetSeccomp(), sc.GetApparmor(), sc.GetSelinuxOptions()); err != nil {
-		return err
-	}
+	network := c.GetLinux().GetSecurityContext().GetNamespaceOptions().GetNetwork()
 	for _, name := range slices.Sorted(maps.Keys(c.GetLinux().GetSysctls())) {
 		if !strings.HasPrefix(name, "net.") {
 			return unimplemented("sysctl %s is not of a pod's own network namespace; only net.* can be set", name)
 		}
 	}
 	for _, p := range c.GetPortMappings() {
-		if p.HostPort != 0 && sc.GetNamespaceOptions().GetNetwork() != runtimeapi.NamespaceMode_NODE {
+		if p.HostPort != 0 && network != runtimeapi.NamespaceMode_NODE {
 			return unimplemented("hostPort %d: there is no port mapping; use a Service or kubectl port-forward", p.HostPort)
 		}
 	}
@@ -65,7 +58,7 @@ func (s *Server) checkContainer(c *runtimeapi.ContainerConfig) error {
 	}
 	sc := c.GetLinux().GetSecurityContext()
 	if sc.GetPrivileged() {
-		return errPrivileged()
+		return unimplemented("privileged containers: they would reach the machine; add the capabilities that are needed instead")
 	}
 	if err := checkNamespaces(sc.GetNamespaceOptions()); err != nil {
 		return err
@@ -140,8 +133,4 @@ func checkProfiles(seccomp, apparmor *runtimeapi.SecurityProfile, selinux *runti
 		return unimplemented("seLinuxOptions: no label is applied")
 	}
 	return nil
-}
-
-func errPrivileged() error {
-	return unimplemented("privileged containers: they would reach the machine; add the capabilities that are needed instead")
 }
