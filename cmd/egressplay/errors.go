@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/egressplay/egressplay/playbooks"
+)
+
+// A usageError is a mistake in how the program was called.
+type usageError struct {
+	msg, hint string
+}
+
+func (e *usageError) Error() string { return e.msg }
+
+// Hint says what to do next.
+func (e *usageError) Hint() string { return e.hint }
+
+func usagef(hint, format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...), hint}
+}
+
+// A hinted error says what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// Hint says what to do next.
+func (e *hinted) Hint() string { return e.hint }
+
+// An exitCodeError ends the program with a code, and says nothing: what there is to
+// say has been said.
+type exitCodeError int
+
+func (e exitCodeError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// isUsage says whether an error is the caller's or the playbook author's.
+func isUsage(err error) bool {
+	_, usage := errors.AsType[*usageError](err)
+	return usage || isPlaybook(err)
+}
+
+func isPlaybook(err error) bool {
+	_, one := errors.AsType[*playbooks.Error](err)
+	_, many := errors.AsType[playbooks.Errors](err)
+	return one || many
+}
+
+// printError tells what went wrong and what to do.
+func printError(w io.Writer, err error) {
+	if isPlaybook(err) {
+		fmt.Fprintln(w, err) // as compilers do, for editors to find the place
+		return
+	}
+	fmt.Fprintln(w, "egressplay: "+strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
+	if !ok || h.Hint() == "" {
+		return
+	}
+	for i, line := range strings.Split(h.Hint(), "\n") {
+		lead := "        "
+		if i == 0 {
+			lead = "  hint: "
+		}
+		fmt.Fprintln(w, lead+line)
+	}
+}
+
+// flagError makes a usage error of an error in parsing flags.
+func flagError(cmd *cobra.Command, err error) error {
+	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		// cobra suggests only commands, so the flags are dressed up as such.
+		var flags cobra.Command
+		flags.SuggestionsMinimumDistance = 2
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+		})
+		if near := flags.SuggestionsFor(name); len(near) > 0 {
+			return usagef("did you mean --"+strings.Join(near, " or --")+"?", "%v", err)
+		}
+	}
+	return usagef(helpHint(cmd), "%v", err)
+}

@@ -1,0 +1,39 @@
+package main
+
+import "github.com/egressplay/egressplay/runner"
+
+// The exit codes.
+const (
+	exitPassed = 0
+	exitFailed = 1 // an expectation did not hold
+	exitUsage  = 2 // bad usage, a bad playbook, or nothing to run
+	exitError  = 3 // it could not be run, or every playbook was skipped
+	exitLeft   = 4 // passed, but something could not be put back
+	exitSignal = 128
+)
+
+// An outcome is all that decides on the exit code.
+type outcome struct {
+	signal  int // the number of the signal that ended the run, 0 for none
+	err     error
+	summary runner.Summary
+	left    bool // something could not be put back
+}
+
+// exitCode returns the exit code of an outcome: of several that apply, the first
+// in the order 128 + signal, 2, 1, 3, 4.
+func exitCode(o outcome) int {
+	switch {
+	case o.signal != 0:
+		return exitSignal + o.signal
+	case isUsage(o.err):
+		return exitUsage
+	case o.summary.Failed > 0:
+		return exitFailed
+	case o.err != nil, o.summary.Error > 0, o.summary.Passed == 0:
+		return exitError
+	case o.left:
+		return exitLeft
+	}
+	return exitPassed
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/egressplay/egressplay/playbooks"
+	"github.com/egressplay/egressplay/runner"
+)
+
+func TestExitCode(t *testing.T) {
+	usage := usagef("", "no such flag")
+	broken := errors.New("no cluster")
+	for _, tt := range []struct {
+		name string
+		o    outcome
+		want int
+	}{
+		{"all passed", outcome{summary: runner.Summary{Passed: 2}}, 0},
+		{"some skipped", outcome{summary: runner.Summary{Passed: 1, Skipped: 1}}, 0},
+		{"one failed", outcome{summary: runner.Summary{Passed: 1, Failed: 1}}, 1},
+		{"bad usage", outcome{err: usage}, 2},
+		{"bad usage below another error", outcome{err: fmt.Errorf("run: %w", usage)}, 2},
+		{"bad playbook", outcome{err: playbooks.Errors{{File: "a.yaml", Msg: "no steps"}}}, 2},
+		{"could not begin", outcome{err: broken}, 3},
+		{"could not be run", outcome{summary: runner.Summary{Passed: 1, Error: 1}}, 3},
+		{"all skipped", outcome{summary: runner.Summary{Skipped: 2}}, 3},
+		{"nothing was run", outcome{}, 3},
+		{"something is left", outcome{summary: runner.Summary{Passed: 1}, left: true}, 4},
+		{"interrupted", outcome{signal: int(syscall.SIGINT), summary: runner.Summary{Error: 1}}, 130},
+		{"terminated", outcome{signal: int(syscall.SIGTERM), summary: runner.Summary{Error: 1}}, 143},
+
+		{"a signal before usage", outcome{signal: 2, err: usage}, 130},
+		{"usage before a failure", outcome{err: usage, summary: runner.Summary{Failed: 1}}, 2},
+		{"a failure before an error", outcome{err: broken, summary: runner.Summary{Failed: 1, Error: 1}, left: true}, 1},
+		{"an error before what is left", outcome{summary: runner.Summary{Passed: 1, Error: 1}, left: true}, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			assert.Equal(t, tt.want, exitCode(tt.o))
+		})
+	}
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/playbooks"
+)
+
+func newLint() *cobra.Command {
+	var set []string
+	cmd := &cobra.Command{
+		Use:   "lint FILE...",
+		Short: "Check playbooks as run does, without running them",
+		Long: `Checks playbooks as run does, without running them and without a cluster. All
+errors are told, each with its file, line and column.`,
+		Args:              atLeastOne("a playbook", `such as "egressplay lint my-playbook.yaml"`),
+		ValidArgsFunction: completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			list, err := playbooks.Load(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set})
+			if err != nil {
+				return err
+			}
+			for _, p := range list {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s\n", p.File, steps(len(p.Steps)))
+			}
+			return nil
+		},
+	}
+	addSet(cmd, &set)
+	return cmd
+}
+
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
+	}
+	return fmt.Sprintf("%d steps", n)
+}

@@ -1,0 +1,92 @@
+// Egressplay runs playbooks about Istio's egress traffic against a Kubernetes
+// API, and prints a transcript that reads like the tutorial they mirror.
+//
+//	egressplay run tls-origination.yaml    run a playbook
+//	egressplay list                        list the built-in playbooks
+//	egressplay show NAME                   print a built-in playbook
+//	egressplay lint FILE...                check playbooks without running them
+//	egressplay lab up                      start a cluster on this machine (Linux)
+//	egressplay version                     print the versions of all parts
+//	egressplay completion SHELL            print a completion script
+//
+// Without a word about where, a playbook runs in the lab: the running one, or
+// one that is started for the run and gone afterwards. A cluster of one's own is
+// named by --context or --kubeconfig; neither KUBECONFIG nor the current context
+// is used unasked.
+//
+// The exit code is 0 when every playbook passed, 1 when an expectation did not
+// hold, 2 for bad usage, a bad playbook or nothing to run, 3 when it could not
+// be run or every playbook was skipped, 4 when all passed but something could
+// not be put back, and 130 when it was interrupted (143 by SIGTERM). Of several,
+// the first that applies in the order 130 or 143, 2, 1, 3, 4.
+//
+// This package parses flags, prints, and maps errors to exit codes; everything
+// else is done by the packages beside it. Each verb has a file of its own.
+package main
+
+import (
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker: -ldflags "-X main.version=...".
+var version = "dev"
+
+func main() {
+	os.Exit(execute(os.Args[1:]))
+}
+
+// execute runs the program with these arguments and returns its exit code.
+func execute(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return exitPassed
+	}
+	if code, ok := errors.AsType[exitCodeError](err); ok {
+		return int(code)
+	}
+	printError(os.Stderr, err)
+	return exitCode(outcome{err: err})
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "egressplay",
+		Short: "Run playbooks about Istio's egress traffic, step by step, on a real mesh",
+		Long: `Egressplay runs playbooks about Istio's egress traffic against a Kubernetes API,
+and prints a transcript that reads like the tutorial they mirror.
+
+Without a word about where, a playbook runs in the lab: the running one, or one
+that is started for the run and gone afterwards. A cluster of your own is named
+by --context or --kubeconfig.`,
+		Example: `  egressplay run tls-origination
+  egressplay run my-playbook.yaml --context kind-kind
+  egressplay list`,
+		Version:                    version,
+		SilenceErrors:              true, // execute prints them
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       cobra.ArbitraryArgs,
+		RunE:                       noCommand,
+	}
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newList(), newShow(), newLint(), newLab(), newVersion())
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// noCommand is what the program does without a verb that it knows.
+func noCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return root.Help()
+	}
+	hint := `"egressplay --help" lists the commands`
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + orList(near) + "?"
+	}
+	return usagef(hint, "unknown command %q", args[0])
+}
