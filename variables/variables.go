@@ -1,15 +1,13 @@
 // Package variables finds and replaces the variables in a text.
 //
-// Only ${NAME} is a variable, NAME being [A-Za-z_][A-Za-z0-9_]*, or several such
-// names joined by dots, as in ROOT.crt. A dollar sign before anything else is
-// itself, and $${ stands for ${ as text. A value that was put in is not looked
-// at again.
+// Only ${NAME} is a variable, NAME being [A-Za-z_][A-Za-z0-9_]*. A dollar sign
+// before anything else is itself, and $${ stands for ${ as text. A value that
+// was put in is not looked at again.
 package variables
 
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -158,10 +156,15 @@ func reference(text string) (name string, n int, msg string) {
 
 // nameLen returns the length of the name at the start of text, 0 for none.
 func nameLen(text string) int {
-	return len(nameAtStart.FindString(text))
+	for i := range len(text) {
+		c := text[i]
+		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return i
+		}
+	}
+	return len(text)
 }
-
-var nameAtStart = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*`)
 
 // after returns the position behind text, which begins at p.
 func (p Position) after(text string) Position {
