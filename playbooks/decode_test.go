@@ -172,6 +172,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"inners: [{nam: x}]", "f:1:11: unknown key \"nam\" in inners[0]\n  hint: did you mean \"name\"?"},
 		{"byName: {a: [x]}", "f:1:13: byName.a: want a mapping or a text, got a list\n  hint: its keys are label, name"},
 		{"untagged: x", "f:1:1: unknown key \"untagged\" in it\n  hint: known are base, byName, code, count, float, inner, inners, int, labels, level, literal, pointer, small, text, wait, words, yes"},
+		{`words: {a: "\e[31m"}` + "\n" + `inners: "\e[31mx"`, "f:1:8: words: want a text or a list, got a mapping\n  hint: begin each item with a dash, or put the items in [ ]\n" +
+			`f:2:9: inners: want a list, got the text "\x1b[31mx"` + "\n  hint: write [x]"},
 		{"text: {a: b}\nint: x", "f:1:7: text: want a text, got a mapping\n  hint: a text that begins with { must be in quotes\n" +
 			"f:2:6: int: want a whole number, got the text \"x\""},
 	} {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
 )
 
@@ -22,6 +23,8 @@ type Error struct {
 	Hint string
 }
 
+// Error returns the error as FILE:LINE:COLUMN: MESSAGE, with a second line for
+// the hint. What a playbook has in it cannot reach a terminal as a command.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.File)
@@ -32,7 +35,7 @@ func (e *Error) Error() string {
 	if e.Hint != "" {
 		b.WriteString("\n  hint: " + e.Hint)
 	}
-	return b.String()
+	return runner.Plain(b.String())
 }
 
 // Errors are all that is wrong with what was to be loaded, in the order of the

@@ -216,7 +216,7 @@ func TestFind(t *testing.T) {
 		{arg: "dir/aa.yaml", err: "dir/aa.yaml: no such file\n  hint: did you mean \"dir/a.yaml\"?"},
 		{arg: "dir/a", err: "dir/a: no such file\n  hint: did you mean \"dir/a.yaml\"?"},
 		{arg: "dri/a.yaml", err: "dri/a.yaml: no such file: there is no folder dri"},
-		{arg: "a\x00b", err: "a\x00b: invalid argument"},
+		{arg: "a\x00b", err: "ab: invalid argument"},
 		{arg: os.DevNull, err: os.DevNull + ": no regular file but a device"},
 	} {
 		t.Run(test.arg, func(t *testing.T) {
