@@ -74,7 +74,7 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newList(), newShow(), newLint(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newLab(), newVersion())
 	root.InitDefaultCompletionCmd()
 	return root
 }

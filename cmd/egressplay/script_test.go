@@ -26,14 +26,16 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE COMMAND...   run a command, which must end with this exit code
 //	appears FILE [TEXT]     wait until a file is there, with a text in it
+//	apiserver [lab|hang]    start a cluster; see [apiserver]
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":   exits,
-			"appears": appears,
+			"exits":     exits,
+			"appears":   appears,
+			"apiserver": apiserver,
 		},
 	})
 }

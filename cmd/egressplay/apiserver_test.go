@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// apiserver starts a little of a Kubernetes API server for a script: it has
+// namespaces and pods, of which there is the namespace "default". What is
+// patched is kept. It writes a kubeconfig with the context "real" to the file
+// config, and what it is asked to the file requests. With "lab" it says that a
+// lab serves it, with "old" one of another version; with "hang" it answers only
+// the first patch, so that a clean-up does not end.
+func apiserver(ts *testscript.TestScript, neg bool, args []string) {
+	requests, err := os.Create(ts.MkAbs("requests"))
+	ts.Check(err)
+	s := &api{hang: slices.Contains(args, "hang"), requests: requests, gone: make(chan struct{})}
+	if slices.Contains(args, "lab") {
+		s.labVersion = version
+	}
+	if slices.Contains(args, "old") {
+		s.labVersion = "0.0.1"
+	}
+	s.labels = map[string]any{"kubernetes.io/metadata.name": "default"}
+	server := httptest.NewServer(s)
+	ts.Defer(server.Close)
+	ts.Defer(func() { close(s.gone) }) // first: Close waits for the answers
+	config := fmt.Sprintf(`apiVersion: v1
+kind: Config
+clusters:
+- name: real
+  cluster: {server: %q}
+users:
+- name: me
+  user: {}
+contexts:
+- name: real
+  context: {cluster: real, user: me}
+current-context: real
+`, server.URL)
+	ts.Check(os.WriteFile(ts.MkAbs("config"), []byte(config), 0o600))
+}
+
+type api struct {
+	labVersion string
+	hang       bool
+	requests   io.Writer
+	gone       chan struct{}
+
+	mu      sync.Mutex
+	labels  map[string]any
+	patches int
+}
+
+func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintln(s.requests, r.Method, r.URL.Path)
+	type object = map[string]any
+	answer := func(code int, v object) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
+		_ = json.NewEncoder(w).Encode(v) // a client may go
+	}
+	namespace := func() object {
+		return object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "default", "labels": s.labels}}
+	}
+	resource := func(kind, plural string, namespaced bool) object {
+		return object{"name": plural, "singularName": strings.ToLower(kind), "kind": kind, "namespaced": namespaced, "verbs": []string{"get", "list", "patch", "delete"}}
+	}
+	switch path := r.URL.Path; {
+	case path == "/version":
+		answer(200, object{"gitVersion": "v1.36.3"})
+	case path == "/api":
+		answer(200, object{"kind": "APIVersions", "versions": []string{"v1"}})
+	case path == "/apis":
+		answer(200, object{"kind": "APIGroupList", "apiVersion": "v1", "groups": []object{}})
+	case path == "/api/v1":
+		answer(200, object{"kind": "APIResourceList", "groupVersion": "v1", "resources": []object{
+			resource("Namespace", "namespaces", false), resource("Pod", "pods", true),
+		}})
+	case s.labVersion != "" && path == "/api/v1/namespaces/kube-public/configmaps/egressplay-lab":
+		answer(200, object{"apiVersion": "v1", "kind": "ConfigMap", "data": object{"name": "default", "version": s.labVersion}})
+	case path == "/api/v1/namespaces/default" && r.Method == http.MethodGet:
+		answer(200, namespace())
+	case path == "/api/v1/namespaces/default" && r.Method == http.MethodPatch:
+		if s.patches++; s.hang && s.patches > 1 {
+			<-s.gone
+			return
+		}
+		var patch struct {
+			Metadata struct {
+				Labels map[string]any `json:"labels"`
+			} `json:"metadata"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
+			answer(400, object{"kind": "Status", "reason": "BadRequest", "message": err.Error()})
+			return
+		}
+		for name, value := range patch.Metadata.Labels {
+			if s.labels[name] = value; value == nil {
+				delete(s.labels, name)
+			}
+		}
+		answer(200, namespace())
+	default:
+		answer(404, object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404, "message": path + " not found"})
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os/exec"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// connectTimeout bounds each question that is asked before a run begins.
+const connectTimeout = 15 * time.Second
+
+// A place is where a run takes place.
+type place struct {
+	client *cluster.Client
+	target runner.Target
+}
+
+// connect returns the place that the flags choose. Without any it is the lab:
+// neither KUBECONFIG nor a current context is used unasked.
+func (s *session) connect(ctx context.Context) (*place, error) {
+	if s.o.context != "" || s.o.kubeconfig != "" {
+		return s.connectTo(ctx, cluster.Options{Context: s.o.context, Kubeconfig: s.o.kubeconfig})
+	}
+	lab, err := findLab()
+	if err != nil {
+		return nil, err
+	}
+	if kubeconfig := runningLab(ctx, lab); kubeconfig != "" {
+		p, err := s.connectTo(ctx, cluster.Options{Kubeconfig: kubeconfig})
+		if err == nil {
+			p.target.Describe = fmt.Sprintf("lab %q", p.target.Name)
+		}
+		return p, err
+	}
+	if s.o.keep {
+		return nil, usagef("start one that stays: egressplay lab up",
+			"--keep keeps nothing: no lab is running, and one that is started for the run goes with it")
+	}
+
+	started := time.Now()
+	s.term.Wait("starting a lab")
+	own, kubeconfig, err := startLab(ctx, lab, func(what string) { s.term.Wait("starting a lab  " + what) })
+	if err != nil {
+		return nil, err
+	}
+	s.lab.Store(own)
+	p, err := s.connectTo(ctx, cluster.Options{Kubeconfig: kubeconfig})
+	if err == nil {
+		p.target.Describe = fmt.Sprintf("a lab of its own, started in %.1fs", time.Since(started).Seconds())
+	}
+	return p, err
+}
+
+// connectTo returns the place that is a cluster, once that has answered.
+func (s *session) connectTo(ctx context.Context, o cluster.Options) (*place, error) {
+	o.UserAgent = "egressplay/" + version
+	client, err := cluster.New(o)
+	if err != nil {
+		return nil, err
+	}
+	s.term.Wait("connecting to " + client.Server())
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	kubernetes, err := client.Check(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name, labVersion, isLab, err := client.LabName(ctx)
+	if err != nil {
+		return nil, err
+	}
+
+	p := &place{client: client}
+	p.target = runner.Target{
+		Name:     client.Context(),
+		Describe: fmt.Sprintf("the cluster of context %q (%s)", client.Context(), client.Server()),
+		Versions: map[string]string{},
+	}
+	if isLab {
+		p.target.Lab = true
+		p.target.Name = cmp.Or(name, client.Context())
+		p.target.Describe = fmt.Sprintf("lab %q (context %q)", p.target.Name, client.Context())
+		if labVersion != "" && labVersion != version {
+			return nil, &hinted{
+				fmt.Errorf("lab %q is of version %s, but this is egressplay %s", p.target.Name, labVersion, version),
+				fmt.Sprintf("start it anew: egressplay lab down --name %s, then egressplay lab up --name %[1]s", p.target.Name),
+			}
+		}
+		if versions, err := labVersions(ctx); err == nil { // a lab may be another machine's
+			maps.Copy(p.target.Versions, versions)
+		}
+	} else if v := istioVersion(ctx, client, s.o.istioNamespace); v != "" {
+		p.target.Versions["istio"] = v
+	}
+	p.target.Versions["egressplay"], p.target.Versions["kubernetes"] = version, kubernetes
+	return p, nil
+}
+
+// istioVersion returns the tag of istiod's image, "" where it cannot be told.
+func istioVersion(ctx context.Context, c cluster.Interface, namespace string) string {
+	pods, err := c.List(ctx, "pods", namespace, "app=istiod")
+	if err != nil {
+		return "" // the steps that need istiod will say what is wrong
+	}
+	for _, pod := range pods {
+		containers, _, _ := unstructured.NestedSlice(pod.Object, "spec", "containers")
+		for _, c := range containers {
+			if c, ok := c.(map[string]any); ok && c["name"] == "discovery" {
+				image, _, _ := strings.Cut(fmt.Sprint(c["image"]), "@")
+				if _, tag, ok := strings.Cut(image[strings.LastIndex(image, "/")+1:], ":"); ok {
+					return tag
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// runningLab returns the kubeconfig of the lab "default", "" when it is not
+// running.
+func runningLab(ctx context.Context, lab string) string {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, lab, "status", "-o", "json", "--name", "default")
+	cmd.Env = labEnv()
+	out, err := cmd.Output()
+	var status struct {
+		Ready      bool   `json:"ready"`
+		Kubeconfig string `json:"kubeconfig"`
+	}
+	// An error means that no lab is running; where more is wrong, starting one
+	// will say so.
+	if err != nil || json.Unmarshal(out, &status) != nil || !status.Ready {
+		return ""
+	}
+	return status.Kubeconfig
+}

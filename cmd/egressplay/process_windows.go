@@ -1,0 +1,16 @@
+package main
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// ownGroup keeps the console's signals, such as that of Ctrl-C, from a child: it
+// is to be there until the clean-up is done.
+func ownGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// outliveReaders has nothing to do: here writing to a pipe that nobody reads any
+// more is an error anyway.
+func outliveReaders() {}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/playbooks"
+	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/transcript"
+)
+
+// undoTimeout bounds how long it may take to put back one change.
+const undoTimeout = time.Minute
+
+// runOptions are the flags of run.
+type runOptions struct {
+	context, kubeconfig string
+	allowMeshChanges    bool
+	namespace           string
+	istioNamespace      string
+	revision            string
+	set                 []string
+	keep, step          bool
+	timeout             time.Duration
+	report              string
+	verbose             bool
+	color               string
+}
+
+func newRun() *cobra.Command {
+	var o runOptions
+	cmd := &cobra.Command{
+		Use:   "run PLAYBOOK...",
+		Short: "Run playbooks",
+		Long: `Runs playbooks one after the other and prints what happens. A playbook is a file, a
+folder of files, or the name of a built-in one; a file that exists wins.
+
+It runs in the lab: the running one, or one that is started for the run and gone
+afterwards. A cluster of your own is named by --context, by --kubeconfig or by
+EGRESSPLAY_CONTEXT or EGRESSPLAY_KUBECONFIG.
+
+Whatever a playbook changes is put back when it ends, also after Ctrl-C; a second
+Ctrl-C quits at once.
+
+The exit code is 0 when every playbook passed, 1 when an expectation did not hold,
+2 for bad usage or a bad playbook, 3 when it could not be run or everything was
+skipped, 4 when something could not be put back, 130 when it was interrupted.`,
+		Example: `  egressplay run tls-origination
+  egressplay run ./playbooks --report json=report.json
+  egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
+		Args:              atLeastOne("a playbook", `"egressplay list" shows the built-in ones`),
+		ValidArgsFunction: completeNames,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("context") {
+				o.context = os.Getenv("EGRESSPLAY_CONTEXT")
+			}
+			if !cmd.Flags().Changed("kubeconfig") {
+				o.kubeconfig = os.Getenv("EGRESSPLAY_KUBECONFIG")
+			}
+			return run(cmd.Context(), &o, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.context, "context", "", "run in the cluster of this context of your kubeconfig")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "run in the cluster of this kubeconfig `FILE`, at its current context if --context names none")
+	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change the outbound policy of a whole mesh that is no lab's")
+	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
+	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
+	f.StringVar(&o.revision, "revision", "", "istiod's revision")
+	addSet(cmd, &o.set)
+	f.BoolVar(&o.keep, "keep", false, "leave what the playbooks changed, and say what is left")
+	f.BoolVar(&o.step, "step", false, "wait for Enter before each step")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
+	f.StringVar(&o.report, "report", "", "also write a report: json=`PATH`")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each command and its output in full")
+	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
+	return cmd
+}
+
+// run runs playbooks. What it returns is told by the caller; a run that has been
+// told already ends in an [exitCodeError].
+func run(ctx context.Context, o *runOptions, args []string) error {
+	if o.timeout < 0 {
+		return usagef("0 sets no limit", "--timeout %v is less than nothing", o.timeout)
+	}
+	look, err := terminalOptions(o.color, os.Stdout)
+	if err != nil {
+		return err
+	}
+	look.Verbose = o.verbose
+	file, err := newReportFile(o.report)
+	if err != nil {
+		return err
+	}
+
+	list, err := load(o, args, "default")
+	if err != nil {
+		report := transcript.NewReport(unread(args))
+		report.Fail(err)
+		return errors.Join(err, file.write(report))
+	}
+	report := transcript.NewReport(list)
+	if err := file.draft(report); err != nil {
+		return usagef("name a file in a folder that exists and can be written to", "%v", err)
+	}
+
+	outliveReaders()
+	s := &session{o: o, args: args, playbooks: list, term: transcript.New(os.Stdout, look), report: report, file: file}
+	ctx, cancel, release := untilSignal(ctx,
+		func() { s.term.Note("\ninterrupted: cleaning up (once more quits at once)") },
+		s.quit)
+	defer release()
+	out := s.play(ctx, cancel)
+	if err := s.close(); err != nil {
+		out.err = errors.Join(out.err, err)
+	}
+	if out.err != nil {
+		printError(os.Stderr, out.err)
+	}
+	if code := exitCode(out); code != exitPassed {
+		return exitCodeError(code)
+	}
+	return nil
+}
+
+// A session is one run, from the choice of the cluster to its end.
+type session struct {
+	o         *runOptions
+	args      []string
+	playbooks []*runner.Playbook
+	term      *transcript.Terminal
+	report    *transcript.Report
+	file      *reportFile
+	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
+}
+
+// play runs the playbooks where they are to be run.
+func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outcome {
+	o := s.o
+	p, err := s.connect(ctx)
+	if err == nil {
+		err = s.allow(p)
+	}
+	if err == nil && p.client.Namespace() != "default" && o.namespace == "" {
+		s.playbooks, err = load(o, s.args, p.client.Namespace())
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		s.report.Fail(err)
+		return outcome{signal: signalOf(ctx), err: err}
+	}
+
+	r := &runner.Runner{
+		Cluster: p.client,
+		Target:  p.target,
+		// The report comes first: a terminal that is not read may block.
+		Sink:           runner.Sinks{s.report, s.file.after(s.report), s.term},
+		Namespace:      cmp.Or(o.namespace, p.client.Namespace()),
+		IstioNamespace: o.istioNamespace,
+		Revision:       o.revision,
+		Timeout:        o.timeout,
+		UndoTimeout:    undoTimeout,
+		Keep:           o.keep,
+	}
+	if o.step {
+		r.Pause = pauses(os.Stdin, s.term, cancel)
+	}
+	result := r.Run(ctx, s.playbooks)
+	out := outcome{summary: result.Summary, left: len(result.Left) > 0}
+	if result.Interrupted {
+		out.signal = signalOf(ctx)
+	}
+	return out
+}
+
+// allow returns an error where a playbook would change what it may not.
+func (s *session) allow(p *place) error {
+	if p.target.Lab || s.o.allowMeshChanges {
+		return nil
+	}
+	for _, playbook := range s.playbooks {
+		if step := playbook.ChangesMesh; step != nil {
+			return usagef("the policy is put back at the end, but until then it holds for every workload of the mesh\n"+
+				"if that is all right, say so: --allow-mesh-changes\n"+
+				"or run it in the lab: leave out --context and --kubeconfig",
+				"%s:%d: step %d changes the outbound policy of the whole mesh, in %s", step.File, step.Line, step.Index, p.target.Describe)
+		}
+	}
+	return nil
+}
+
+// close ends what belongs to the session, however it ended.
+func (s *session) close() error {
+	var err error
+	if lab := s.lab.Load(); lab != nil {
+		s.term.Wait("") // the time of what was waited for before is not this one's
+		s.term.Wait("taking the lab down")
+		err = lab.stop()
+	}
+	if termErr := s.term.Close(); !errors.Is(termErr, syscall.EPIPE) { // a reader may go, as head does
+		err = errors.Join(err, termErr)
+	}
+	return errors.Join(err, s.file.write(s.report))
+}
+
+// quit ends the program at once and says what that leaves. It waits for nobody
+// who may be waiting for a terminal.
+func (s *session) quit(signal int) {
+	left, complete := s.report.Left()
+	fmt.Fprintln(os.Stderr, "\negressplay: interrupted again: quitting at once")
+	switch {
+	case s.lab.Load() != nil:
+		fmt.Fprintln(os.Stderr, "  what was changed goes with the lab")
+	case !complete:
+		fmt.Fprintln(os.Stderr, "  what the playbook has changed so far is left in the cluster")
+	case len(left) > 0:
+		fmt.Fprintln(os.Stderr, "  left in the cluster:")
+		for _, what := range left {
+			fmt.Fprintln(os.Stderr, "    "+what)
+		}
+	}
+	if err := s.file.write(s.report); err != nil {
+		printError(os.Stderr, err)
+	}
+	os.Exit(exitSignal + signal)
+}
+
+// load loads playbooks whose objects are in this namespace where no flag names
+// another.
+func load(o *runOptions, args []string, namespace string) ([]*runner.Playbook, error) {
+	if o.namespace != "" {
+		namespace = o.namespace
+	}
+	return playbooks.Load(args, playbooks.Options{Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set})
+}

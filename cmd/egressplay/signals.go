@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/egressplay/egressplay/runner"
+)
+
+// A stopped error is the cause of a context that its user ended.
+type stopped struct {
+	signal syscall.Signal
+	how    string
+}
+
+func (e *stopped) Error() string { return e.how }
+func (e *stopped) Unwrap() error { return runner.ErrInterrupted }
+
+// errStopped is that of somebody who ended a run by other means than a signal.
+var errStopped = &stopped{syscall.SIGINT, "stopped"}
+
+// untilSignal returns a context that the first signal cancels, with a [*stopped]
+// as its cause. first is called after that, second with the number of a second
+// signal. Call release when no more signals are to be handled.
+func untilSignal(parent context.Context, first func(), second func(number int)) (ctx context.Context, cancel context.CancelCauseFunc, release func()) {
+	ctx, cancel = context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	done := make(chan struct{})
+	go func() {
+		for count := 1; ; count++ {
+			select {
+			case s := <-signals:
+				number := s.(syscall.Signal)
+				if count > 1 {
+					second(int(number))
+					return
+				}
+				cancel(&stopped{number, causes[number]})
+				go first() // it may wait for a terminal
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, cancel, func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+var causes = map[syscall.Signal]string{
+	syscall.SIGINT:  "interrupted",
+	syscall.SIGTERM: "terminated",
+	syscall.SIGHUP:  "interrupted: the terminal is gone",
+}
+
+// signalOf returns the number of the signal that ended a context, 0 for none.
+func signalOf(ctx context.Context) int {
+	if s, ok := errors.AsType[*stopped](context.Cause(ctx)); ok {
+		return int(s.signal)
+	}
+	return 0
+}
