@@ -57,12 +57,17 @@ func (l *lab) bringUp(ctx context.Context) error {
 	})
 	group.Go(func() error { return l.ready(ctx, Etcd) })
 	group.Go(func() error {
+		// It serves an administrator and a node long before it is ready: for
+		// more than a second it waits for what it looks at once a second.
+		if err := retry(ctx, p.apiServes()); err != nil {
+			return err
+		}
+		group.Go(func() error { return l.startKubelet(ctx, p) })
+		group.Go(func() error { return l.install(ctx, rendered) })
 		if err := l.ready(ctx, APIServer); err != nil {
 			return err
 		}
-		group.Go(func() error { return l.startNode(ctx, p) })
-		group.Go(func() error { return l.install(ctx, rendered) })
-		return nil
+		return l.startRest(ctx, p)
 	})
 	if err := group.Wait(); err != nil {
 		return err
@@ -160,18 +165,27 @@ func (l *lab) serveCRI(ctx context.Context) error {
 	return nil
 }
 
-// startNode starts what needs the API server, and waits for it.
-func (l *lab) startNode(ctx context.Context, p *processes) error {
+func (l *lab) startKubelet(ctx context.Context, p *processes) error {
 	kubelet, err := p.kubelet()
 	if err != nil {
 		return err
 	}
+	if err := l.start(kubelet); err != nil {
+		return err
+	}
+	return l.ready(ctx, Kubelet)
+}
+
+// startRest starts what needs an API server that is ready, and waits for it:
+// without the roles that it makes last they would be refused, and try again
+// only after a while.
+func (l *lab) startRest(ctx context.Context, p *processes) error {
 	proxy, err := p.proxy()
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, process := range []supervise.Process{kubelet, p.controllerManager(), p.scheduler(), proxy} {
+	for _, process := range []supervise.Process{p.controllerManager(), p.scheduler(), proxy} {
 		if err := l.start(process); err != nil {
 			return err
 		}
@@ -187,20 +201,32 @@ func (l *lab) install(ctx context.Context, rendered <-chan []*unstructured.Unstr
 		return err
 	}
 	list = append(list, <-rendered...)
+	gateway, list := split(list, isGateway)
 	api := l.api.Load()
 	if err := l.step(objects, func() error { return api.applyAll(ctx, list) }); err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, w := range workloads {
-		group.Go(func() error {
-			return l.step(w.component, func() error { return api.awaitAvailable(ctx, w.namespace, w.component) })
-		})
-	}
+	group, awaiting := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.awaitWorkload(awaiting, coredns) })
 	group.Go(func() error {
-		return l.step(injection, func() error { return api.awaitInjection(ctx) })
+		if err := l.awaitWorkload(awaiting, istiod); err != nil {
+			return err
+		}
+		return l.step(injection, func() error { return api.awaitInjection(awaiting) })
 	})
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// A gateway that asks for istiod before its name resolves and it answers
+	// waits seconds before it asks again.
+	if err := api.applyAll(ctx, gateway); err != nil {
+		return err
+	}
+	return l.awaitWorkload(ctx, egressGateway)
+}
+
+func (l *lab) awaitWorkload(ctx context.Context, w workload) error {
+	return l.step(w.component, func() error { return l.api.Load().awaitAvailable(ctx, w.namespace, w.component) })
 }
 
 // start starts a process and says so.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -59,6 +60,15 @@ func (l *lab) workloadState(ctx context.Context, w workload) supervise.State {
 // isPodOf tells whether a pod has a name that a Deployment gives.
 func isPodOf(deployment, pod string) bool { return strings.HasPrefix(pod, deployment+"-") }
 
+// The time for one try to have a pod injected doubles from the shortest to the
+// longest. It is short at first because a connection to a Service is lost, and
+// tried again by the kernel after a second, when it begins at the very moment at
+// which kube-proxy changes its rules.
+const (
+	shortestInjection = 100 * time.Millisecond
+	longestInjection  = 3 * time.Second
+)
+
 // awaitInjection waits until the API server would have istiod put a sidecar into
 // a pod: the webhook has istiod's certificate, its Service leads to istiod, and
 // the namespace has its ServiceAccount. It asks with a dry run, so that no pod
@@ -75,7 +85,11 @@ func (a *api) awaitInjection(ctx context.Context) error {
 			"containers": []any{map[string]any{"name": "probe", "image": "sleep"}},
 		},
 	}}
+	limit := shortestInjection
 	return retry(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		limit = min(2*limit, longestInjection)
 		got, err := a.client.Resource(pods).Namespace("default").Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
 			return fmt.Errorf("try to have a pod injected: %w", err)

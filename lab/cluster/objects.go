@@ -26,6 +26,9 @@ const LabConfigMap = "egressplay-lab"
 //go:embed manifests/coredns.yaml
 var corednsManifest []byte
 
+//go:embed manifests/node.yaml
+var nodeManifest []byte
+
 //go:embed manifests/Corefile
 var corefile string
 
@@ -39,11 +42,14 @@ func own(name, version string, hosts []internet.Host) ([]*unstructured.Unstructu
 			"hosts":    internet.HostsFile(hosts),
 		}),
 	}
-	coredns, err := decode(bytes.NewReader(corednsManifest))
-	if err != nil {
-		return nil, fmt.Errorf("CoreDNS: %w", err)
+	for _, manifest := range [][]byte{nodeManifest, corednsManifest} {
+		more, err := decode(bytes.NewReader(manifest))
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, more...)
 	}
-	return append(objects, coredns...), nil
+	return objects, nil
 }
 
 func object(version, kind, namespace, name string, data map[string]any) *unstructured.Unstructured {
@@ -103,11 +109,9 @@ func decode(r io.Reader) ([]*unstructured.Unstructured, error) {
 // so that no pod waits for what it mounts.
 func (a *api) applyAll(ctx context.Context, objects []*unstructured.Unstructured) error {
 	const atOnce = 8
-	for _, turn := range [][]*unstructured.Unstructured{
-		pick(objects, func(kind string) bool { return kind == "Namespace" }),
-		pick(objects, func(kind string) bool { return kind != "Namespace" && kind != "Deployment" }),
-		pick(objects, func(kind string) bool { return kind == "Deployment" }),
-	} {
+	namespaces, others := split(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Namespace" })
+	deployments, others := split(others, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Deployment" })
+	for _, turn := range [][]*unstructured.Unstructured{namespaces, others, deployments} {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(atOnce)
 		for _, o := range turn {
@@ -120,12 +124,18 @@ func (a *api) applyAll(ctx context.Context, objects []*unstructured.Unstructured
 	return nil
 }
 
-func pick(objects []*unstructured.Unstructured, kind func(string) bool) []*unstructured.Unstructured {
-	var picked []*unstructured.Unstructured
+// isGateway picks the egress gateway's Deployment.
+func isGateway(o *unstructured.Unstructured) bool {
+	return o.GetKind() == "Deployment" && o.GetName() == EgressGateway
+}
+
+func split(objects []*unstructured.Unstructured, is func(*unstructured.Unstructured) bool) (those, others []*unstructured.Unstructured) {
 	for _, o := range objects {
-		if kind(o.GetKind()) {
-			picked = append(picked, o)
+		if is(o) {
+			those = append(those, o)
+		} else {
+			others = append(others, o)
 		}
 	}
-	return picked
+	return those, others
 }

@@ -35,11 +35,13 @@ const (
 // workload is a component that is a Deployment.
 type workload struct{ component, namespace string }
 
-var workloads = []workload{
-	{CoreDNS, "kube-system"},
-	{Istiod, istio.Namespace},
-	{EgressGateway, istio.Namespace},
-}
+var (
+	coredns       = workload{CoreDNS, "kube-system"}
+	istiod        = workload{Istiod, istio.Namespace}
+	egressGateway = workload{EgressGateway, istio.Namespace}
+
+	workloads = []workload{coredns, istiod, egressGateway}
+)
 
 // status asks everything that knows. What cannot be asked is not ready.
 func (l *lab) status(ctx context.Context) Status {

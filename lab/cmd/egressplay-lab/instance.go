@@ -154,9 +154,12 @@ func (i *instance) launch(ctx context.Context, programs cluster.Programs) (s *st
 	process, err := sandbox.Start(ctx, sandbox.Config{
 		Args:  []string{programs.Self, argFirst, i.name, string(i.folder)},
 		Files: []*os.File{fdAPI - 3: api, fdControl - 3: control, fdAlive - 3: alive, fdLeash - 3: end},
-		Dir:   "/",
-		Log:   log,
-		Keep:  []string{string(i.folder)},
+		// Nothing else of the caller's: a proxy, for one, would be asked for
+		// what is in the lab.
+		Env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=/"},
+		Dir:  "/",
+		Log:  log,
+		Keep: []string{string(i.folder)},
 	})
 	if err != nil {
 		return nil, err
