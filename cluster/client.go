@@ -18,10 +18,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -114,19 +112,14 @@ func newClient(name, namespace string, config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cached := memory.NewMemCacheClient(disco)
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(cached)
 	return &Client{
 		name:      name,
 		namespace: namespace,
 		config:    config,
 		dynamic:   dyn,
 		rest:      disco.RESTClient(),
-		kinds: &kinds{
-			mapper: restmapper.NewShortcutExpander(mapper, cached, nil),
-			reset:  mapper.Reset,
-		},
-		upgrader: upgrader,
+		kinds:     &kinds{server: disco},
+		upgrader:  upgrader,
 	}, nil
 }
 

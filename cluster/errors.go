@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 )
 
 // An UnreachableError says that the API server did not answer.
@@ -47,10 +47,10 @@ func (e *UnreachableError) explain() (reason, hint string) {
 	if hostname, ok := errors.AsType[x509.HostnameError](e.Err); ok {
 		return hostname.Error(), "use an address that the certificate names, or set tls-server-name in the kubeconfig"
 	}
-	if alert, ok := errors.AsType[tls.AlertError](e.Err); ok {
-		return alert.Error(), "the server refused the kubeconfig's client certificate: get the cluster's current kubeconfig"
+	if op, ok := errors.AsType[*net.OpError](e.Err); ok && op.Op == "remote error" { // crypto/tls: an alert that the server sent
+		return op.Err.Error(), "the server refused the kubeconfig's client certificate: get the cluster's current kubeconfig"
 	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](e.Err); ok {
+	if _, ok := errors.AsType[tls.RecordHeaderError](e.Err); ok || errors.Is(e.Err, http.ErrSchemeMismatch) {
 		return "it does not speak TLS", "check the address and port of the cluster in the kubeconfig"
 	}
 	if dns, ok := errors.AsType[*net.DNSError](e.Err); ok {
@@ -132,6 +132,3 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	}
 	return err
 }
-
-// isNoMatch reports whether discovery knows no such kind.
-func isNoMatch(err error) bool { return meta.IsNoMatchError(err) }

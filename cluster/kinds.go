@@ -4,30 +4,43 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/restmapper"
 )
 
 // kinds finds the resource that a kind is served as. What the server has is
 // asked for once, and again when a kind is not found: an earlier step may have
 // applied its definition.
 type kinds struct {
-	mapper meta.RESTMapper
-	reset  func()
+	server discovery.DiscoveryInterface
+
+	mu     sync.Mutex
+	mapper meta.RESTMapper // nil until it is asked for
 }
 
 // find returns the mapping for a kind. apiVersion may be empty; then kind may
 // be anything that kubectl takes.
 func (k *kinds) find(apiVersion, kind string) (*meta.RESTMapping, error) {
-	m, err := k.look(apiVersion, kind)
-	if isNoMatch(err) {
-		k.reset()
-		m, err = k.look(apiVersion, kind)
+	mapper, fresh, err := k.known()
+	if err != nil {
+		return nil, err
 	}
-	if isNoMatch(err) {
+	m, err := look(mapper, apiVersion, kind)
+	if meta.IsNoMatchError(err) && !fresh {
+		k.forget()
+		if mapper, _, err = k.known(); err != nil {
+			return nil, err
+		}
+		m, err = look(mapper, apiVersion, kind)
+	}
+	if meta.IsNoMatchError(err) {
 		name := kind
 		if apiVersion != "" {
 			name += " in " + apiVersion
@@ -37,48 +50,87 @@ func (k *kinds) find(apiVersion, kind string) (*meta.RESTMapping, error) {
 	return m, err
 }
 
-func (k *kinds) look(apiVersion, kind string) (*meta.RESTMapping, error) {
+// known returns what the server has, and whether it was asked just now.
+func (k *kinds) known() (mapper meta.RESTMapper, fresh bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.mapper != nil {
+		return k.mapper, false, nil
+	}
+	// An error with groups is about one of them: an API served elsewhere that
+	// is down must not take the others with it.
+	groups, resources, err := k.server.ServerGroupsAndResources()
+	if groups == nil || resources == nil {
+		return nil, false, err
+	}
+	seen := &inventory{k.server, groups, resources}
+	all, err := restmapper.GetAPIGroupResources(seen)
+	if err != nil {
+		return nil, false, err
+	}
+	k.mapper = restmapper.NewShortcutExpander(restmapper.NewDiscoveryRESTMapper(all), seen, nil)
+	return k.mapper, true, nil
+}
+
+func (k *kinds) forget() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mapper = nil
+}
+
+// An inventory is what a server had when it was asked.
+type inventory struct {
+	discovery.DiscoveryInterface
+	groups    []*metav1.APIGroup
+	resources []*metav1.APIResourceList
+}
+
+func (i *inventory) ServerGroupsAndResources() ([]*metav1.APIGroup, []*metav1.APIResourceList, error) {
+	return i.groups, i.resources, nil
+}
+
+func look(mapper meta.RESTMapper, apiVersion, kind string) (*meta.RESTMapping, error) {
 	if apiVersion != "" {
 		gv, err := schema.ParseGroupVersion(apiVersion)
 		if err != nil {
 			return nil, err
 		}
-		m, err := k.mapper.RESTMapping(schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
-		if !isNoMatch(err) {
+		m, err := mapper.RESTMapping(schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
+		if !meta.IsNoMatchError(err) {
 			return m, err
 		}
-		return k.lookResource(gv.WithResource(strings.ToLower(kind)))
+		return lookResource(mapper, gv.WithResource(strings.ToLower(kind)))
 	}
 
 	// As kubectl does it: "pods", "deploy", "gateways.v1.networking.istio.io",
 	// "gateways.networking.istio.io", then "Gateway", "Gateway.networking.istio.io".
 	full, part := schema.ParseResourceArg(strings.ToLower(kind))
 	if full != nil {
-		m, err := k.lookResource(*full)
-		if !isNoMatch(err) {
+		m, err := lookResource(mapper, *full)
+		if !meta.IsNoMatchError(err) {
 			return m, err
 		}
 	}
-	m, err := k.lookResource(part.WithVersion(""))
-	if !isNoMatch(err) {
+	m, err := lookResource(mapper, part.WithVersion(""))
+	if !meta.IsNoMatchError(err) {
 		return m, err
 	}
 	fullKind, partKind := schema.ParseKindArg(kind)
 	if fullKind != nil {
-		m, err := k.mapper.RESTMapping(fullKind.GroupKind(), fullKind.Version)
-		if !isNoMatch(err) {
+		m, err := mapper.RESTMapping(fullKind.GroupKind(), fullKind.Version)
+		if !meta.IsNoMatchError(err) {
 			return m, err
 		}
 	}
-	return k.mapper.RESTMapping(partKind)
+	return mapper.RESTMapping(partKind)
 }
 
-func (k *kinds) lookResource(gvr schema.GroupVersionResource) (*meta.RESTMapping, error) {
-	gvk, err := k.mapper.KindFor(gvr)
+func lookResource(mapper meta.RESTMapper, gvr schema.GroupVersionResource) (*meta.RESTMapping, error) {
+	gvk, err := mapper.KindFor(gvr)
 	if err != nil {
 		return nil, err
 	}
-	return k.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	return mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 }
 
 // find is [kinds.find] that returns when ctx ends: discovery itself takes none.

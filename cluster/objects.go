@@ -136,7 +136,7 @@ func withoutServerFields(obj *unstructured.Unstructured) *unstructured.Unstructu
 // server then says "not found" without naming an object.
 func (c *Client) explainKind(ctx context.Context, t *target, err error) error {
 	if apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
-		c.kinds.reset()
+		c.kinds.forget()
 		return &NoKindError{Kind: t.ref.Kind + " in " + t.mapping.GroupVersionKind.GroupVersion().String()}
 	}
 	return c.explain(ctx, err)
