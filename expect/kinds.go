@@ -6,10 +6,12 @@ import "github.com/egressplay/egressplay/runner"
 // sorted.
 var Kinds = map[string]func() runner.Expectation{
 	"body":      func() runner.Expectation { return new(Body) },
+	"counter":   func() runner.Expectation { return new(Counter) },
 	"elapsed":   func() runner.Expectation { return new(Elapsed) },
 	"exitCode":  func() runner.Expectation { return new(ExitCode) },
 	"headers":   func() runner.Expectation { return new(Headers) },
 	"log":       func() runner.Expectation { return new(Log) },
+	"path":      func() runner.Expectation { return new(Path) },
 	"responses": func() runner.Expectation { return new(Responses) },
 	"status":    func() runner.Expectation { return new(Status) },
 	"stderr":    func() runner.Expectation { return new(Stderr) },

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,13 +73,8 @@ func (e *Log) Watch(_ context.Context, s *runner.Scope) (func(context.Context, *
 }
 
 func (e *Log) judge(ctx context.Context, c cluster.Interface, o *runner.Observation) error {
-	switch {
-	case o.CurlExitCode == nil:
-		return errors.New("the access log is matched by the address of curl's connection, and the command is no curl that tells it")
-	case !slices.Contains(o.Pod.Containers, mesh.Sidecar):
-		return fmt.Errorf("pod %s has no sidecar (no container %s), so it has no access log", o.Pod.Name, mesh.Sidecar)
-	case o.LocalAddr == "":
-		return &runner.Mismatch{What: "access log", Want: e.count(), Got: "no connection: curl made none"}
+	if err := traceable(o); err != nil {
+		return err
 	}
 	until := ""
 	if len(*e) == 0 {

@@ -25,9 +25,18 @@ const maxLine = 64 << 10
 // requests may come too. The only error is that of reading, and then it is the
 // last thing that comes.
 func Entries(ctx context.Context, c cluster.Interface, pod cluster.Pod, since time.Time) iter.Seq2[Entry, error] {
+	return entries(ctx, c, pod, since, true)
+}
+
+// EntriesSoFar is [Entries] of the lines that have been written already.
+func EntriesSoFar(ctx context.Context, c cluster.Interface, pod cluster.Pod, since time.Time) iter.Seq2[Entry, error] {
+	return entries(ctx, c, pod, since, false)
+}
+
+func entries(ctx context.Context, c cluster.Interface, pod cluster.Pod, since time.Time, follow bool) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		log, err := c.Logs(ctx, cluster.LogRequest{
-			Namespace: pod.Namespace, Pod: pod.Name, Container: Sidecar, Follow: true, Since: since,
+			Namespace: pod.Namespace, Pod: pod.Name, Container: Sidecar, Follow: follow, Since: since,
 		})
 		if err != nil {
 			yield(Entry{}, err)

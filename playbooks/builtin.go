@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-//go:embed *.yaml
+//go:embed *.yaml samples
 var builtin embed.FS
 
 // Info is what is known of a built-in playbook before it is run.

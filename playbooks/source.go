@@ -171,7 +171,8 @@ func reason(err error) string {
 }
 
 // reader returns what reads the files that a playbook names, relative to its
-// folder.
+// folder. A sample that is not there is the built-in one, so that the copy of a
+// built-in playbook works wherever it lies.
 func (s Source) reader(builtin fs.FS) func(path string) ([]byte, error) {
 	return func(path string) ([]byte, error) {
 		var data []byte
@@ -179,10 +180,14 @@ func (s Source) reader(builtin fs.FS) func(path string) ([]byte, error) {
 		if strings.HasPrefix(s.File, builtinPrefix) {
 			data, err = fs.ReadFile(builtin, path)
 		} else {
+			file := path
 			if !filepath.IsAbs(path) {
-				path = filepath.Join(filepath.Dir(s.File), filepath.FromSlash(path))
+				file = filepath.Join(filepath.Dir(s.File), filepath.FromSlash(path))
 			}
-			data, err = readFile(path)
+			data, err = readFile(file)
+			if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(path, "samples/") {
+				data, err = fs.ReadFile(builtin, path)
+			}
 		}
 		switch {
 		case err != nil:

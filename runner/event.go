@@ -14,7 +14,7 @@ const (
 	StepStarted      EventKind = "step.started"      // Step, Command
 	Attempt          EventKind = "attempt"           // Step, Attempts, Err: an attempt that did not hold (yet)
 	StepFinished     EventKind = "step.finished"     // Step, Status, Took, Attempts, ExitCode, Output, Err
-	CleanupStarted   EventKind = "cleanup.started"   // Playbook; only where there is something to put back
+	CleanupStarted   EventKind = "cleanup.started"   // Playbook, Left: all that is to be put back; only where there is something
 	Undone           EventKind = "undone"            // Undo, Took, Err
 	PlaybookFinished EventKind = "playbook.finished" // Playbook, Status, Took, Err, Left
 	RunFinished      EventKind = "run.finished"      // Status, Took, Summary, Left

@@ -261,14 +261,17 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope, info PlaybookInfo) (left
 	if len(s.undo) == 0 {
 		return nil
 	}
-	r.send(Event{Kind: CleanupStarted, Playbook: info})
+	var all []string
+	for _, u := range slices.Backward(s.undo) {
+		all = append(all, u.what)
+	}
+	r.send(Event{Kind: CleanupStarted, Playbook: info, Left: all})
+	if r.Keep {
+		return all
+	}
 	// An interrupt has cancelled ctx: undoing needs time of its own.
 	ctx = context.WithoutCancel(ctx)
 	for _, u := range slices.Backward(s.undo) {
-		if r.Keep {
-			left = append(left, u.what)
-			continue
-		}
 		started := r.now()
 		err := r.undo(ctx, u)
 		if err != nil {

@@ -23,11 +23,12 @@ type Kind struct {
 
 // Kinds maps the key of a step in YAML to its kind. Keep it sorted.
 var Kinds = map[string]Kind{
-	"apply":  {New: func() runner.Action { return new(Apply) }},
-	"delete": {New: func() runner.Action { return new(Delete) }},
+	"apply":        {New: func() runner.Action { return new(Apply) }},
+	"certificates": {New: func() runner.Action { return new(Certificates) }},
+	"delete":       {New: func() runner.Action { return new(Delete) }},
 	"exec": {
 		New:     func() runner.Action { return new(Exec) },
-		Expects: []string{"body", "elapsed", "exitCode", "headers", "log", "responses", "status", "stderr", "stdout"},
+		Expects: []string{"body", "counter", "elapsed", "exitCode", "headers", "log", "path", "responses", "status", "stderr", "stdout"},
 		Implied: map[string]func() runner.Expectation{"exitCode": expect.Success},
 	},
 	"label": {New: func() runner.Action { return new(Label) }},

@@ -2,6 +2,8 @@ package steps
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"strings"
@@ -418,5 +420,38 @@ func TestNonsenseIsFoundBeforeTheRun(t *testing.T) {
 		&Set{}, &Value{JSONPath: "{.a}"}, &Value{Get: "pod", Value: "x"}, &Value{Get: "pod/a", Selector: "b=c"}, &Value{Get: "pod/a", JSONPath: "{.a"},
 	} {
 		assert.Error(t, v.Validate(), "%T %+v", v, v)
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	c := &Certificates{
+		"ROOT":   {CA: true, CommonName: "example.com", Organization: "example Inc."},
+		"CLIENT": {Issuer: "ROOT", CommonName: "client.example.com"},
+		"SERVER": {Issuer: "ROOT", CommonName: "nginx", DNSNames: []string{"nginx.example.com"}},
+	}
+	require.NoError(t, c.Validate())
+	assert.Equal(t, []string{"CLIENT_CRT", "CLIENT_KEY", "ROOT_CRT", "ROOT_KEY", "SERVER_CRT", "SERVER_KEY"}, c.Defines())
+	s := scope(clustertest.NewFake())
+	_, err := c.Try(t.Context(), s)
+	require.NoError(t, err)
+	value := func(name string) []byte { v, _ := s.Lookup(name); return []byte(v) }
+
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(value("ROOT_CRT")))
+	for _, name := range []string{"CLIENT", "SERVER"} {
+		pair, err := tls.X509KeyPair(value(name+"_CRT"), value(name+"_KEY"))
+		require.NoError(t, err, "key and certificate belong together")
+		_, err = pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+		assert.NoError(t, err)
+	}
+	server, _ := tls.X509KeyPair(value("SERVER_CRT"), value("SERVER_KEY"))
+	assert.NoError(t, server.Leaf.VerifyHostname("nginx.example.com"))
+	assert.Error(t, server.Leaf.VerifyHostname("nginx"), "a common name is no name of a server")
+
+	for _, wrong := range []Certificates{
+		{}, {"A": {CommonName: "a"}}, {"A": {CommonName: "a", CA: true, Issuer: "A"}},
+		{"A": {CommonName: "a", Issuer: "B"}}, {"A": {CommonName: "a", Issuer: "A"}},
+	} {
+		assert.Error(t, wrong.Validate(), "%v", wrong)
 	}
 }

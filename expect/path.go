@@ -1,0 +1,309 @@
+package expect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// Path is the way that a curl command's last request took, hop by hop:
+//
+//	[sidecar, passthrough]                              out of the mesh, to an unknown service
+//	[sidecar, HOST:PORT]                                to a service that the mesh knows
+//	[sidecar, egressgateway, HOST:PORT]                 by way of the egress gateway
+//	[sidecar, gateway/NAME, HOST:PORT]                  the same by a gateway of the Gateway API
+//	[sidecar, deploy/NAME]                              to a pod of the cluster
+//	[direct]                                            past the sidecar
+//	[blocked]                                           no further than the sidecar
+//
+// It holds only where the access-log line of this very request on each proxy
+// says so. The lines are joined by addresses: curl's own is the sidecar's
+// DOWNSTREAM_REMOTE_ADDRESS, and a proxy's UPSTREAM_LOCAL_ADDRESS is the
+// DOWNSTREAM_REMOTE_ADDRESS of the next. (A request id does not join them: a
+// gateway makes its own.) Where lines cannot be told apart, it does not hold.
+type Path struct {
+	Hops []string `yaml:"hops,list,scalar,required"`
+}
+
+var _ runner.Watcher = (*Path)(nil)
+
+const (
+	hopSidecar     = "sidecar"
+	hopGateway     = "egressgateway"
+	hopPassthrough = "passthrough"
+	hopDirect      = "direct"
+	hopBlocked     = "blocked"
+)
+
+// The clusters that istiod gives every proxy.
+// Source: istio/istio pilot/pkg/util/constant.go.
+const (
+	blackHole   = "BlackHoleCluster"
+	passthrough = "PassthroughCluster"
+	blockAll    = "block_all" // a route
+)
+
+// Validate says what is wrong with the expectation.
+func (e *Path) Validate() error {
+	hops := e.Hops
+	fail := func(i int, format string, args ...any) error {
+		return &runner.FieldError{Field: []string{"hops", fmt.Sprint(i)}, Err: fmt.Errorf(format, args...)}
+	}
+	if len(hops) == 1 {
+		if hops[0] != hopDirect && hops[0] != hopBlocked {
+			return fail(0, "a way of one hop is [direct] or [blocked], not [%s]", hops[0])
+		}
+		return nil
+	}
+	if len(hops) == 0 || hops[0] != hopSidecar {
+		return &runner.FieldError{Err: errors.New("a way begins at the sidecar"), Hint: "write [sidecar, ..., HOST:PORT], [direct] or [blocked]"}
+	}
+	for i, hop := range hops[1 : len(hops)-1] {
+		if hop != hopGateway && !strings.HasPrefix(hop, "gateway/") {
+			return fail(i+1, "%q is no proxy on a way: want egressgateway or gateway/NAME", hop)
+		}
+	}
+	last := hops[len(hops)-1]
+	if strings.HasPrefix(last, "deploy/") || last == hopPassthrough || strings.Contains(last, "${") {
+		return nil
+	}
+	if host, port, err := net.SplitHostPort(last); err != nil || host == "" || port == "" {
+		return fail(len(hops)-1, "%q is no end of a way: want HOST:PORT, passthrough or deploy/NAME", last)
+	}
+	return nil
+}
+
+// Check implements [runner.Expectation]; what the observation itself shows is
+// not enough to judge.
+func (e *Path) Check(*runner.Observation) error {
+	return errors.New("the way was not watched")
+}
+
+// Watch implements [runner.Watcher].
+func (e *Path) Watch(_ context.Context, s *runner.Scope) (func(context.Context, *runner.Observation) error, error) {
+	return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s, o) }, nil
+}
+
+func (e *Path) judge(ctx context.Context, s *runner.Scope, o *runner.Observation) error {
+	if e.Hops[0] == hopDirect {
+		if !slices.Contains(o.Pod.Containers, mesh.Sidecar) && o.LocalAddr != "" {
+			return nil // no sidecar that the request could have passed
+		}
+		return (&Log{}).judge(ctx, s.Cluster, o)
+	}
+	if err := traceable(o); err != nil {
+		return err
+	}
+	w := &way{scope: s, o: o}
+	got, err := w.follow(ctx, e.Hops)
+	if err != nil {
+		return err
+	}
+	if got != "" {
+		return &runner.Mismatch{What: "path", Want: strings.Join(e.Hops, " → "), Got: got}
+	}
+	return nil
+}
+
+// traceable says why the request of a command cannot be found in an access
+// log, nil where it can.
+func traceable(o *runner.Observation) error {
+	switch {
+	case o.CurlExitCode == nil:
+		return errors.New("a request is found in the access log by the address of curl's connection, and the command is no curl that tells it")
+	case !slices.Contains(o.Pod.Containers, mesh.Sidecar):
+		return fmt.Errorf("pod %s has no sidecar (no container %s), so it has no access log", o.Pod.Name, mesh.Sidecar)
+	case o.LocalAddr == "":
+		return &runner.Mismatch{What: "access log", Want: "a line of this request", Got: "no connection: curl made none"}
+	}
+	return nil
+}
+
+// A way is followed from proxy to proxy.
+type way struct {
+	scope *runner.Scope
+	o     *runner.Observation
+	seen  []string // the hops so far, for the reader
+}
+
+// follow returns what the way was instead of hops, "" where it was that.
+func (w *way) follow(ctx context.Context, hops []string) (got string, err error) {
+	line, err := w.line(ctx, *w.o.Pod, func(e *mesh.Entry) bool { return e.DownstreamRemote == w.o.LocalAddr })
+	if line == nil || err != nil {
+		return w.so("no line of the request in the sidecar's access log (is meshConfig.accessLogFile set?)"), err
+	}
+	w.seen = append(w.seen, hopSidecar)
+	blocked := line.Cluster == blackHole || line.Route == blockAll && line.UpstreamHost == ""
+	if hops[0] == hopBlocked {
+		if blocked {
+			return "", nil
+		}
+		return w.so(end(line)), nil
+	}
+	if blocked {
+		return w.so(hopBlocked), nil
+	}
+	for _, hop := range hops[1 : len(hops)-1] {
+		pod, err := w.gateway(ctx, hop, line.UpstreamHost)
+		if err != nil {
+			return "", err
+		}
+		if pod == nil {
+			return w.so(end(line)), nil
+		}
+		w.seen = append(w.seen, hop)
+		next, err := w.line(ctx, *pod, func(e *mesh.Entry) bool { return joins(line, e) })
+		if next == nil || err != nil {
+			return w.so("no line of the request in its access log"), err
+		}
+		line = next
+	}
+	ok, err := w.ends(ctx, line, hops[len(hops)-1])
+	if ok || err != nil {
+		return "", err
+	}
+	return w.so(end(line)), nil
+}
+
+// so returns the hops that were seen and what came then.
+func (w *way) so(then string) string {
+	return strings.Join(append(slices.Clone(w.seen), then), " → ")
+}
+
+// end says where a proxy sent a request.
+func end(e *mesh.Entry) string {
+	to := e.UpstreamHost
+	if to == "" {
+		to = "nowhere"
+	}
+	why := e.Cluster
+	if len(e.Flags) > 0 {
+		why = strings.TrimPrefix(why+", flags "+strings.Join(e.Flags, ","), ", ")
+	}
+	return fmt.Sprintf("%s (%s)", to, why)
+}
+
+// joins says whether a line of a gateway is of the same request as a line of
+// the proxy before it. One HTTP/2 connection carries many requests: there
+// method, path and authority must agree too, and the time must lie within.
+func joins(before, e *mesh.Entry) bool {
+	if before.UpstreamLocal == "" || e.DownstreamRemote != before.UpstreamLocal {
+		return false
+	}
+	if before.Method == "" {
+		return true
+	}
+	// The log's times have milliseconds.
+	ends := before.Start.Add(before.Duration + 2*time.Millisecond)
+	return e.Method == before.Method && e.Path == before.Path && e.Authority == before.Authority &&
+		!e.Start.Before(before.Start.Add(-time.Millisecond)) && !e.Start.After(ends)
+}
+
+// line returns the one line of a proxy's access log that is meant; nil where
+// none comes in time. Several that are meant cannot be told apart.
+func (w *way) line(ctx context.Context, pod cluster.Pod, meant func(*mesh.Entry) bool) (*mesh.Entry, error) {
+	since := w.o.Started.Add(-slack)
+	reading, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	came := false
+	for entry, err := range mesh.Entries(reading, w.scope.Cluster, pod, since) {
+		if reading.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the access log of %s: %w", pod.Name, err)
+		}
+		if came = meant(&entry); came {
+			break
+		}
+	}
+	if !came {
+		return nil, context.Cause(ctx)
+	}
+	var lines []mesh.Entry
+	for entry, err := range mesh.EntriesSoFar(ctx, w.scope.Cluster, pod, since) {
+		if err != nil {
+			return nil, fmt.Errorf("read the access log of %s: %w", pod.Name, err)
+		}
+		if meant(&entry) {
+			lines = append(lines, entry)
+		}
+	}
+	if len(lines) != 1 {
+		return nil, &runner.Mismatch{What: "path", Want: "one line of the request in the access log of " + pod.Name, Got: fmt.Sprintf("%d, which cannot be told apart", len(lines))}
+	}
+	return &lines[0], nil
+}
+
+// gateway returns the pod of a gateway that has an address ("ip:port"), nil
+// where none has.
+func (w *way) gateway(ctx context.Context, hop, addr string) (*cluster.Pod, error) {
+	namespace, selector := proxies(w.scope, hop)
+	return w.podAt(ctx, namespace, selector, addr)
+}
+
+func (w *way) podAt(ctx context.Context, namespace, selector, addr string) (*cluster.Pod, error) {
+	pods, err := w.scope.Cluster.List(ctx, "pod", namespace, selector)
+	if err != nil {
+		return nil, err
+	}
+	if len(pods) == 0 {
+		return nil, fmt.Errorf("there is no pod with the labels %s in namespace %s", selector, namespace)
+	}
+	ip, _, _ := net.SplitHostPort(addr)
+	for _, pod := range pods {
+		status, _ := pod.Object["status"].(map[string]any)
+		if podIP, _ := status["podIP"].(string); podIP != "" && podIP == ip {
+			return &cluster.Pod{Namespace: namespace, Name: pod.GetName(), IP: ip, Container: mesh.Sidecar}, nil
+		}
+	}
+	return nil, nil
+}
+
+// ends says whether the last proxy's line ends at a place.
+func (w *way) ends(ctx context.Context, line *mesh.Entry, place string) (bool, error) {
+	switch {
+	case place == hopPassthrough:
+		return line.Cluster == passthrough && line.UpstreamHost != "", nil
+	case strings.HasPrefix(place, "deploy/"):
+		pod, err := w.scope.Cluster.Pod(ctx, cluster.PodQuery{Namespace: w.scope.Namespace, Owner: place})
+		if err != nil {
+			return false, err
+		}
+		ip, _, _ := net.SplitHostPort(line.UpstreamHost)
+		return ip == pod.IP, nil
+	}
+	host, port, err := net.SplitHostPort(place)
+	if err != nil {
+		return false, err
+	}
+	_, toPort, err := net.SplitHostPort(line.UpstreamHost)
+	if err != nil || toPort != port {
+		return false, nil
+	}
+	return serves(line, host), nil
+}
+
+// serves says whether the upstream cluster of a line is that of a host. The
+// name of a cluster is DIRECTION|PORT|SUBSET|HOST (istio/istio
+// pilot/pkg/model/service.go, BuildSubsetKey). Where it is of a wildcard, or
+// of Envoy's dynamic forward proxy, the request itself names the host.
+func serves(line *mesh.Entry, host string) bool {
+	named := line.SNI == host || line.Authority == host
+	parts := strings.Split(line.Cluster, "|")
+	if len(parts) != 4 || parts[0] != "outbound" {
+		return strings.Contains(line.Cluster, "dynamic_forward_proxy") && named
+	}
+	if wildcard, ok := strings.CutPrefix(parts[3], "*"); ok {
+		return host == parts[3] || strings.HasSuffix(host, wildcard) && named
+	}
+	return parts[3] == host
+}
