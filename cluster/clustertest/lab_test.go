@@ -22,7 +22,7 @@ import (
 const kubeconfigVariable = "EGRESSPLAY_TEST_KUBECONFIG"
 
 func TestLabCluster(t *testing.T) {
-	client := labCluster(t)
+	client, _ := labCluster(t)
 	Run(t, func(*testing.T) cluster.Interface { return client })
 
 	// What a fake does not do.
@@ -105,8 +105,8 @@ func TestLabCluster(t *testing.T) {
 // labCluster returns a client for the cluster that the environment names, or
 // for a lab that is gone when the test ends. A lab that does not start is a
 // failure.
-func labCluster(t *testing.T) *cluster.Client {
-	kubeconfig := os.Getenv(kubeconfigVariable)
+func labCluster(t testing.TB) (client *cluster.Client, kubeconfig string) {
+	kubeconfig = os.Getenv(kubeconfigVariable)
 	if kubeconfig == "" {
 		program, err := filepath.Abs("../../bin/egressplay-lab")
 		require.NoError(t, err)
@@ -124,5 +124,5 @@ func labCluster(t *testing.T) *cluster.Client {
 	require.NoError(t, err)
 	_, err = client.Check(t.Context())
 	require.NoError(t, err)
-	return client
+	return client, kubeconfig
 }

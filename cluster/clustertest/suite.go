@@ -30,13 +30,13 @@ func Run(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 
 // A scene is a cluster with a namespace for one test.
 type scene struct {
-	*testing.T
+	testing.TB
 	ctx context.Context
 	c   cluster.Interface
 	ns  string
 }
 
-func newScene(t *testing.T, c cluster.Interface) *scene {
+func newScene(t testing.TB, c cluster.Interface) *scene {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	t.Cleanup(cancel)
 	s := &scene{t, ctx, c, "clustertest-" + strings.ToLower(rand.Text()[:8])}
@@ -54,7 +54,7 @@ func newScene(t *testing.T, c cluster.Interface) *scene {
 // would be slow: a real one takes 5 s to go.
 func (s *scene) of(t *testing.T) *scene {
 	within := *s
-	within.T = t
+	within.TB = t
 	return &within
 }
 
