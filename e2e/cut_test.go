@@ -121,7 +121,10 @@ func killKubelet(t *testing.T) {
 func ready(t *testing.T) {
 	t.Helper()
 	file := playbook(t, "Ready\nexec: {in: deploy/sleep, container: sleep, namespace: sample, command: 'true'}").file()
-	eventually(t, func() bool { return egressplay(t, "run", file).code == 0 }, "the lab does not recover")
+	eventually(t, func() bool {
+		s, err := shared.status(context.Background())
+		return err == nil && s.Ready && egressplay(t, "run", file, "--kubeconfig", shared.kubeconfig).code == 0
+	}, "the lab does not recover")
 }
 
 // inLab runs a program of this machine in the lab's network namespace.

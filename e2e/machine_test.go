@@ -125,6 +125,16 @@ func (tr *trace) look(t *testing.T) int {
 	return len(tr.pids)
 }
 
+// has says whether a part of the lab has been seen.
+func (tr *trace) has(part string) bool {
+	for _, p := range tr.pids {
+		if len(p.argv) > 1 && p.argv[1] == part {
+			return true
+		}
+	}
+	return false
+}
+
 // gone asserts that nothing is left: no process, mount, interface or file.
 func (tr *trace) gone(t *testing.T) {
 	t.Helper()

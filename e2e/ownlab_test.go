@@ -40,7 +40,10 @@ func TestLabOfARunThatIsInterrupted(t *testing.T) {
 	tr := traceLab(t, dir)
 	flag, read := reportFlag(t)
 	p := beginWith(t, []string{"EGRESSPLAY_LAB_DIR=" + dir}, "run", "tls-origination", flag)
-	eventually(t, func() bool { return tr.look(t) > 5 }, "no lab is being started")
+	eventually(t, func() bool {
+		tr.look(t)
+		return tr.has("kube-apiserver")
+	}, "no lab is being started")
 	p.signal(syscall.SIGINT)
 	p.wait().exits(t, 130)
 	tr.gone(t)

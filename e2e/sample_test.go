@@ -29,7 +29,7 @@ func withSample(t *testing.T) {
 	t.Helper()
 	startSample.Do(func() {
 		create(t, "v1", "namespaces", "", `{kind: Namespace, metadata: {name: sample}}`)
-		file := builtin(t, "tls-origination").upTo("Wait until it runs").file()
+		file := builtin(t, "tls-origination").upTo("Set SOURCE_POD to the name of the sample's pod").file()
 		e := egressplay(t, "run", file, "--namespace", sample, "--keep")
 		e.exits(t, 0)
 		for _, what := range []string{"left in the cluster:", "deployment/sleep", "service/sleep", "labels of namespace/sample"} {
