@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -76,10 +77,36 @@ func innermost(err error) error {
 
 // A NoKindError says that the server has no such kind of object.
 type NoKindError struct {
-	Kind string // as asked for, with its API version where one was named
+	Kind       string // as asked for
+	APIVersion string // as asked for; may be empty
+	// Served are the versions of the API group in which the server has the
+	// kind instead.
+	Served []string
 }
 
-func (e *NoKindError) Error() string { return fmt.Sprintf("the cluster has no kind %s", e.Kind) }
+func (e *NoKindError) Error() string {
+	text := "the cluster has no kind " + e.Kind
+	if e.APIVersion != "" {
+		text += " in " + e.APIVersion
+	}
+	if len(e.Served) > 0 {
+		text += ", only in " + strings.Join(e.Served, ", ")
+	}
+	return text
+}
+
+// Hint says what to do next.
+func (e *NoKindError) Hint() string {
+	group, _, _ := strings.Cut(e.APIVersion, "/")
+	switch {
+	case len(e.Served) > 0:
+		return fmt.Sprintf("write apiVersion: %s/%s", group, e.Served[0])
+	case strings.Contains(group, "."):
+		return fmt.Sprintf("install the definitions (CRDs) of %s, then run the same command again", group)
+	default:
+		return "check the spelling, or install the definition (CRD) of the kind: kubectl api-resources lists those that there are"
+	}
+}
 
 // A NotReadyError says that no pod is ready that a query means. Time may cure
 // it, unless Final.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
@@ -41,13 +43,26 @@ func (k *kinds) find(apiVersion, kind string) (*meta.RESTMapping, error) {
 		m, err = look(mapper, apiVersion, kind)
 	}
 	if meta.IsNoMatchError(err) {
-		name := kind
-		if apiVersion != "" {
-			name += " in " + apiVersion
-		}
-		return nil, &NoKindError{Kind: name}
+		return nil, &NoKindError{Kind: kind, APIVersion: apiVersion, Served: served(mapper, apiVersion, kind)}
 	}
 	return m, err
+}
+
+// served returns the versions in which a kind is there, "v1" before "v1beta1".
+func served(mapper meta.RESTMapper, apiVersion, kind string) (versions []string) {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil || apiVersion == "" {
+		return nil
+	}
+	mappings, err := mapper.RESTMappings(schema.GroupKind{Group: gv.Group, Kind: kind})
+	if err != nil {
+		return nil
+	}
+	for _, m := range mappings {
+		versions = append(versions, m.GroupVersionKind.Version)
+	}
+	slices.SortFunc(versions, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
+	return versions
 }
 
 // known returns what the server has, and whether it was asked just now.

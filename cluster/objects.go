@@ -137,7 +137,7 @@ func withoutServerFields(obj *unstructured.Unstructured) *unstructured.Unstructu
 func (c *Client) explainKind(ctx context.Context, t *target, err error) error {
 	if apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		c.kinds.forget()
-		return &NoKindError{Kind: t.ref.Kind + " in " + t.mapping.GroupVersionKind.GroupVersion().String()}
+		return &NoKindError{Kind: t.mapping.GroupVersionKind.Kind, APIVersion: t.mapping.GroupVersionKind.GroupVersion().String()}
 	}
 	return c.explain(ctx, err)
 }

@@ -198,11 +198,7 @@ func (p *place) ref() cluster.Ref {
 func (f *Fake) place(ref cluster.Ref) (*place, error) {
 	k, version := f.find(ref.APIVersion, ref.Kind)
 	if k == nil {
-		name := ref.Kind
-		if ref.APIVersion != "" {
-			name += " in " + ref.APIVersion
-		}
-		return nil, &cluster.NoKindError{Kind: name}
+		return nil, &cluster.NoKindError{Kind: ref.Kind, APIVersion: ref.APIVersion, Served: f.served(ref.APIVersion, ref.Kind)}
 	}
 	if !k.namespaced {
 		ref.Namespace = ""

@@ -82,3 +82,17 @@ func (f *Fake) find(apiVersion, name string) (*kind, string) {
 	}
 	return nil, ""
 }
+
+// served returns the versions in which there is a kind of an API group.
+func (f *Fake) served(apiVersion, name string) []string {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil || apiVersion == "" {
+		return nil
+	}
+	for _, k := range f.kinds {
+		if k.group == gv.Group && k.kind == name {
+			return k.versions
+		}
+	}
+	return nil
+}
