@@ -169,10 +169,11 @@ func restore(c cluster.Interface, before *unstructured.Unstructured) func(contex
 }
 
 // accepted turns the refusal of an object by the API server into a mismatch:
-// a step that changes an object promises by itself that it is accepted.
+// a step that changes an object promises by itself that it is accepted. An
+// object whose namespace is not there is "not found" to it.
 func accepted(ref cluster.Ref, err error) error {
 	switch {
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), strings.Contains(err.Error(), "denied the request"):
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsNotFound(err), strings.Contains(err.Error(), "denied the request"):
 		return &runner.Mismatch{What: ref.String(), Want: "accepted by the API server", Got: err.Error()}
 	case apierrors.IsServerTimeout(err), apierrors.IsTooManyRequests(err), strings.Contains(err.Error(), "failed calling webhook"):
 		return runner.Retryable(err)

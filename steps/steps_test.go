@@ -135,22 +135,26 @@ func TestTheUndoIsRegisteredBeforeTheChange(t *testing.T) {
 }
 
 func TestAnObjectThatIsRefusedIsAFailure(t *testing.T) {
-	c := clustertest.NewFake()
-	c.FailFunc = func(call clustertest.Call) error {
-		if call.Verb == "apply" {
-			return apierrors.NewInvalid(schema.GroupKind{Kind: "ServiceEntry"}, "httpbin-ext", nil)
-		}
-		return nil
+	for _, tc := range []struct {
+		name string
+		err  error
+		want runner.Status
+	}{
+		{"invalid", apierrors.NewInvalid(schema.GroupKind{Kind: "ServiceEntry"}, "httpbin-ext", nil), runner.Failed},
+		{"no such namespace", apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "mesh-external"), runner.Failed},
+		{"not allowed", apierrors.NewForbidden(schema.GroupResource{Resource: "serviceentries"}, "httpbin-ext", nil), runner.Errored},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := clustertest.NewFake()
+			c.FailFunc = func(call clustertest.Call) error {
+				if call.Verb == "apply" {
+					return tc.err
+				}
+				return nil
+			}
+			assert.Equal(t, tc.want, finished(play(t, c, false, &Apply{Manifest: Manifest{Text: entry}}))[0].Status)
+		})
 	}
-	assert.Equal(t, runner.Failed, finished(play(t, c, false, &Apply{Manifest: Manifest{Text: entry}}))[0].Status)
-
-	c.FailFunc = func(call clustertest.Call) error {
-		if call.Verb == "apply" {
-			return apierrors.NewForbidden(schema.GroupResource{Resource: "serviceentries"}, "httpbin-ext", nil)
-		}
-		return nil
-	}
-	assert.Equal(t, runner.Errored, finished(play(t, c, false, &Apply{Manifest: Manifest{Text: entry}}))[0].Status)
 }
 
 func TestDeleteOfNothingIsAFailure(t *testing.T) {
