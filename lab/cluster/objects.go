@@ -38,8 +38,9 @@ func own(name, version string, hosts []internet.Host) ([]*unstructured.Unstructu
 		object("v1", "Namespace", "", istio.Namespace, nil),
 		object("v1", "ConfigMap", "kube-public", LabConfigMap, map[string]any{"name": name, "version": version}),
 		object("v1", "ConfigMap", "kube-system", "coredns", map[string]any{
-			"Corefile": corefile,
-			"hosts":    internet.HostsFile(hosts),
+			"Corefile":  corefile,
+			"hosts":     internet.HostsFile(hosts),
+			"wildcards": internet.Wildcards(hosts),
 		}),
 	}
 	for _, manifest := range [][]byte{nodeManifest, corednsManifest} {

@@ -14,10 +14,11 @@ import (
 	_ "github.com/coredns/coredns/plugin/log"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func main() {
 	// The order in which a server block asks its plugins, whatever their order in the Corefile.
-	dnsserver.Directives = []string{"reload", "log", "errors", "ready", "cache", "hosts", "kubernetes"}
+	dnsserver.Directives = []string{"reload", "log", "errors", "ready", "cache", "hosts", "template", "kubernetes"}
 	coremain.Run()
 }

@@ -12,6 +12,9 @@ import (
 // silence is how long a client may connect and not come to its request.
 const silence = 30 * time.Second
 
+// lingering is how long a host waits for the end of a client that it has refused.
+const lingering = 5 * time.Second
+
 // recordTypeHandshake is the first byte of a TLS connection (RFC 8446, 5.1).
 const recordTypeHandshake = 0x16
 
@@ -34,15 +37,10 @@ type connection struct {
 // handshake, otherwise it gives the connection back as it is: that a client
 // speaks plain HTTP to a port for TLS is best said by HTTP.
 func (c *connection) secure(config *tls.Config) (net.Conn, error) {
-	if err := c.SetDeadline(c.time.Add(silence)); err != nil {
+	if err := c.awaitFirst(); err != nil {
 		return nil, err
 	}
-	first := make([]byte, 1)
-	if _, err := io.ReadFull(c.Conn, first); err != nil {
-		return nil, fmt.Errorf("the client said nothing: %w", err)
-	}
-	c.peeked = first
-	if first[0] != recordTypeHandshake {
+	if c.peeked[0] != recordTypeHandshake {
 		return c, c.SetDeadline(time.Time{})
 	}
 	c.mu.Lock()
@@ -55,6 +53,44 @@ func (c *connection) secure(config *tls.Config) (net.Conn, error) {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
 	return conn, c.SetDeadline(time.Time{})
+}
+
+// reset ends the connection by a reset, once the client has said something: it
+// always meets the client as it waits for an answer.
+func (c *connection) reset() {
+	reason := "the host reset it"
+	if err := c.awaitFirst(); err != nil {
+		reason = err.Error()
+	}
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // makes Close a reset; fails when the client is gone
+	}
+	c.end(reason)
+	_ = c.Close() // by now the other side may be gone
+}
+
+// awaitFirst reads the first byte, which [connection.Read] then reads again.
+func (c *connection) awaitFirst() error {
+	if err := c.SetDeadline(c.time.Add(silence)); err != nil {
+		return err
+	}
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(c.Conn, first); err != nil {
+		return fmt.Errorf("the client said nothing: %w", err)
+	}
+	c.peeked = first
+	return nil
+}
+
+// linger waits until the client has ended too. A client that has sent its request
+// along with its part of the handshake would else be reset, and not read why it
+// was refused.
+func (c *connection) linger() {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil || c.SetDeadline(time.Now().Add(lingering)) != nil {
+		return // the client is gone
+	}
+	_, _ = io.Copy(io.Discard, c.Conn) // however it ends
 }
 
 // hello notes what a client says first.

@@ -1,7 +1,6 @@
 package internet
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -29,9 +28,5 @@ func headers(w http.ResponseWriter, r *http.Request) {
 	for name, values := range r.Header {
 		shown[name] = strings.Join(values, ",")
 	}
-	w.Header().Set("Content-Type", "application/json")
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(map[string]any{"headers": shown}) // a client that is gone wants no answer
+	writeJSON(w, map[string]any{"headers": shown})
 }

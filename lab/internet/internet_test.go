@@ -12,11 +12,15 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -83,8 +87,16 @@ func newLab(t *testing.T, hosts []Host) *lab {
 			require.NoError(t, err)
 			t.Cleanup(func() { listener.Close() })
 			l.listeners[net.JoinHostPort(host.Addr.String(), port)] = listener
+			l.addrs[net.JoinHostPort(host.Addr.String(), port)] = listener.Addr().String()
 			for _, name := range host.Names {
 				l.addrs[net.JoinHostPort(name, port)] = listener.Addr().String()
+			}
+			for _, addr := range host.Also {
+				listener, err := net.Listen("tcp", "127.0.0.1:0")
+				require.NoError(t, err)
+				t.Cleanup(func() { listener.Close() })
+				l.listeners[net.JoinHostPort(addr.String(), port)] = listener
+				l.addrs[net.JoinHostPort(addr.String(), port)] = listener.Addr().String()
 			}
 		}
 	}
@@ -116,9 +128,19 @@ func start(t *testing.T, hosts []Host) *lab {
 	return l
 }
 
-// dial connects to the stand-in that has this name and port.
+// dial connects to the stand-in that has this name, or this address, and port.
 func (l *lab) dial(ctx context.Context, addr string) (net.Conn, error) {
-	return new(net.Dialer).DialContext(ctx, "tcp", l.addrs[strings.ToLower(addr)])
+	addr = strings.ToLower(addr)
+	to, there := l.addrs[addr]
+	for name := addr; !there; {
+		_, parent, more := strings.Cut(name, ".")
+		if !more {
+			return nil, fmt.Errorf("dial %s: no such host", addr)
+		}
+		to, there = l.addrs["*."+parent]
+		name = parent
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", to)
 }
 
 // client is one that offers these protocols by ALPN; none means no ALPN.
@@ -187,6 +209,27 @@ func TestHosts(t *testing.T) {
 		{"GET", "http://httpbin.org/status/418", none, "", 418, "HTTP/1.1", nil, "teapot"},
 		{"POST", "https://httpbin.org/post", h2, "", 200, "HTTP/2.0", nil, `"method": "POST"`},
 		{"HEAD", "http://httpbin.org/headers", none, "", 200, "HTTP/1.1", nil, ""},
+
+		{"GET", "https://en.wikipedia.org/wiki/Main_Page", h2, "", 200, "HTTP/2.0", http.Header{"Content-Type": {html}}, "<title>Wikipedia, the free encyclopedia</title>"},
+		{"GET", "https://de.wikipedia.org/wiki/Wikipedia:Hauptseite", h1, "", 200, "HTTP/1.1", http.Header{"Content-Type": {html}}, "<title>Wikipedia – Die freie Enzyklopädie</title>"},
+		{"GET", "https://www.wikipedia.org/", h2, "", 200, "HTTP/2.0", nil, "<title>Wikipedia</title>"},
+		{"GET", "https://www.wikipedia.org/", h2, "de.wikipedia.org", 200, "HTTP/2.0", nil, "<title>Wikipedia – Die freie Enzyklopädie</title>"},
+		{"GET", "https://www.wikipedia.org/", h2, "fr.wikipedia.org", 421, "HTTP/2.0", nil, `This is www.wikipedia.org, which does not serve "fr.wikipedia.org".`},
+		{"GET", "http://en.wikipedia.org/wiki/Main_Page", none, "", 301, "HTTP/1.1", http.Header{"Location": {"https://en.wikipedia.org/wiki/Main_Page"}}, ""},
+		{"GET", "https://wikipedia.org/", none, "", 301, "HTTP/1.1", http.Header{"Location": {"https://www.wikipedia.org/"}}, ""},
+
+		// The echo, and what is special beneath example.com.
+		{"GET", "http://a.example.org/headers", none, "", 200, "HTTP/1.1", http.Header{"Content-Type": {"application/json"}}, `"host": "a.example.org"`},
+		{"PUT", "https://c.d.example.org/x?y=z", h2, "", 200, "HTTP/2.0", nil, `"path": "/x?y=z"`},
+		{"GET", "https://example.org/", h1, "", 200, "HTTP/1.1", nil, `"sni": "example.org"`},
+		{"GET", "https://www.example.com/", h2, "", 200, "HTTP/2.0", nil, `"protocol": "HTTP/2.0"`},
+		{"GET", "https://www.example.com/", h2, "mtls.example.com", 421, "HTTP/2.0", nil, `does not serve "mtls.example.com"`},
+		{"GET", "http://a.example.org/", none, "nx.example.org", 421, "HTTP/1.1", nil, `does not serve "nx.example.org"`},
+		{"GET", "http://mtls.example.com/x", none, "", 301, "HTTP/1.1", http.Header{"Location": {"https://mtls.example.com/x"}}, ""},
+		{"GET", "http://expired.example.com/", none, "", 200, "HTTP/1.1", nil, `"host": "expired.example.com"`},
+		{"GET", "http://slow.example.com/0.01", none, "", 200, "HTTP/1.1", nil, `"path": "/0.01"`},
+		{"GET", "https://slow.example.com/1ms", h2, "", 200, "HTTP/2.0", nil, `"path": "/1ms"`},
+		{"GET", "http://slow.example.com/politics", none, "", 400, "HTTP/1.1", nil, `The path "/politics" is no delay: want one such as /2.5 (seconds) or /300ms, up to 5m0s.`},
 
 		// Path and query are kept.
 		{"GET", "http://edition.cnn.com/a%2Fb/?q=1&r=%20x", none, "", 301, "HTTP/1.1", http.Header{"Location": {"https://edition.cnn.com/a%2Fb/?q=1&r=%20x"}}, ""},
@@ -314,12 +357,18 @@ func TestCertificates(t *testing.T) {
 	serials := map[string]bool{}
 	for _, host := range hosts {
 		name := host.Names[0]
+		if host.Certificate != Valid || host.Reset || strings.HasPrefix(name, "*.") {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			own := certificate(t, name+":443", name)
 			serials[own.SerialNumber.String()] = true
 			assert.Equal(t, own.Raw, certificate(t, name+":443", "unknown.test").Raw, "whatever name is asked for")
 			assert.Equal(t, own.Raw, certificate(t, name+":443", "").Raw, "without a name")
 			for _, other := range hosts {
+				if strings.HasPrefix(other.Names[0], "*.") {
+					continue
+				}
 				_, err := own.Verify(x509.VerifyOptions{DNSName: other.Names[0], Roots: l.ca.Pool()})
 				if other.Names[0] == name {
 					require.NoError(t, err)
@@ -329,7 +378,138 @@ func TestCertificates(t *testing.T) {
 			}
 		})
 	}
-	assert.Len(t, serials, len(hosts), "each has its own")
+	assert.Len(t, serials, 7, "each has its own")
+
+	wikipedia := certificate(t, "208.80.153.224:443", "en.wikipedia.org")
+	for _, name := range []string{"en.wikipedia.org", "de.wikipedia.org", "www.wikipedia.org"} {
+		require.NoError(t, wikipedia.VerifyHostname(name))
+	}
+
+	for addr, names := range map[string][]string{ // the first is asked for, the certificate is good for it and not for the others
+		"a.example.org:443":            {"a.example.org", "b.example.org", "example.org"},
+		"a.b.example.org:443":          {"a.b.example.org", "b.example.org", "c.b.example.org"},
+		"www.example.com:443":          {"Example.com", "a.b.example.com", "mtls.example.com.example.org"},
+		"wrong-name.example.com:443":   {"another-name.example.com", "wrong-name.example.com"},
+		"another-name.example.com:443": {"another-name.example.com", "wrong-name.example.com"},
+	} {
+		own := certificate(t, addr, names[0])
+		_, err := own.Verify(x509.VerifyOptions{DNSName: names[0], Roots: l.ca.Pool()})
+		require.NoError(t, err, addr)
+		for _, other := range names[1:] {
+			require.ErrorAs(t, own.VerifyHostname(other), &x509.HostnameError{}, addr)
+		}
+	}
+	// A client that is led to the echo by mistake notices.
+	require.ErrorAs(t, certificate(t, "www.example.com:443", "edition.cnn.com").VerifyHostname("edition.cnn.com"), &x509.HostnameError{})
+}
+
+func TestCertificatesThatAreNotGood(t *testing.T) {
+	l := start(t, DefaultHosts())
+	expired, unknown := new(x509.CertificateInvalidError), new(x509.UnknownAuthorityError)
+	for name, want := range map[string]any{
+		"expired.example.com":    expired,
+		"wrong-name.example.com": new(x509.HostnameError),
+		"untrusted.example.com":  unknown,
+	} {
+		_, err := l.client(t).Get("https://" + name) //nolint:bodyclose // there is none
+		require.ErrorAs(t, err, want, name)
+	}
+	assert.Equal(t, x509.Expired, expired.Reason)
+	assert.Equal(t, "CN=a CA that nobody knows", unknown.Cert.Issuer.String())
+}
+
+func TestClientCertificate(t *testing.T) {
+	l := start(t, DefaultHosts())
+	foreign, err := pki.NewCA("a tutorial's CA")
+	require.NoError(t, err)
+	pair, err := foreign.Issue(pki.Request{CommonName: "client.example.com", Organizations: []string{"client organization"}})
+	require.NoError(t, err)
+	ask := func(t *testing.T, name string, certificates ...tls.Certificate) (echoed, error) {
+		conn, err := l.dial(t.Context(), name+":443")
+		require.NoError(t, err)
+		defer conn.Close()
+		client := tls.Client(conn, &tls.Config{ServerName: name, RootCAs: l.ca.Pool(), Certificates: certificates})
+		_, err = io.WriteString(client, "GET / HTTP/1.1\r\nHost: "+name+"\r\nConnection: close\r\n\r\n")
+		require.NoError(t, err, "with TLS 1.3 the client has done its part before it is refused")
+		resp, err := http.ReadResponse(bufio.NewReader(client), nil)
+		if err != nil {
+			return echoed{}, err
+		}
+		defer resp.Body.Close()
+		var said echoed
+		return said, json.NewDecoder(resp.Body).Decode(&said)
+	}
+	for _, name := range []string{"mtls.example.com", "www.example.com"} {
+		said, err := ask(t, name, pair.TLS())
+		require.NoError(t, err)
+		assert.Equal(t, "CN=client.example.com,O=client organization", said.ClientCertificate)
+		assert.Equal(t, "CN=a tutorial's CA", said.ClientCertificateIssuer)
+	}
+	record := l.record.last(t, 2)
+	assert.Equal(t, "CN=client.example.com,O=client organization", record.ClientCertificate)
+	assert.Equal(t, "CN=a tutorial's CA", record.ClientCertificateIssuer)
+
+	said, err := ask(t, "www.example.com")
+	require.NoError(t, err, "it asks, and takes no for an answer")
+	assert.Empty(t, said.ClientCertificate)
+
+	_, err = ask(t, "mtls.example.com")
+	require.ErrorContains(t, err, "remote error: tls: certificate required")
+	record = l.record.last(t, 4)
+	assert.Equal(t, "mtls.example.com", record.Site)
+	assert.Contains(t, record.Error, "client didn't provide a certificate")
+
+	assert.Contains(t, l.speak(t, "mtls.example.com:443", "GET / HTTP/1.1\r\nHost: mtls.example.com\r\n\r\n"), "400 Bad Request")
+}
+
+func TestEcho(t *testing.T) {
+	l := start(t, DefaultHosts())
+	got := l.speak(t, "a.example.org:80", "POST /x?y=<z> HTTP/1.1\r\nHost: a.example.org\r\nX-A: 1\r\nX-A: 2\r\nConnection: close\r\n\r\n")
+	_, body, _ := strings.Cut(got, "\r\n\r\n")
+	assert.Equal(t, `{
+  "method": "POST",
+  "host": "a.example.org",
+  "path": "/x?y=<z>",
+  "protocol": "HTTP/1.1",
+  "headers": {
+    "Connection": "close",
+    "X-A": "1,2"
+  }
+}
+`, body)
+}
+
+func TestReset(t *testing.T) {
+	l := start(t, DefaultHosts())
+	for i, port := range []string{"80", "443"} {
+		conn, err := l.dial(t.Context(), "reset.example.com:"+port)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "GET / HTTP/1.1\r\n")
+		require.NoError(t, err)
+		_, err = conn.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNRESET)
+		record := l.record.last(t, i+1)
+		assert.Equal(t, "the host reset it", record.Error)
+		assert.Equal(t, "reset.example.com", record.Site)
+	}
+}
+
+func TestSlowHostWithoutPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		answer := httptest.NewRecorder()
+		slow(http.HandlerFunc(echo)).ServeHTTP(answer, httptest.NewRequest("GET", "/", nil))
+		assert.Equal(t, usualDelay, time.Since(begun))
+		assert.Equal(t, 200, answer.Code)
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		answer = httptest.NewRecorder()
+		slow(http.HandlerFunc(echo)).ServeHTTP(answer, httptest.NewRequest("GET", "/1m", nil).WithContext(ctx))
+		assert.Equal(t, usualDelay+time.Second, time.Since(begun))
+		assert.Equal(t, statusClientGone, answer.Code)
+	})
 }
 
 func TestPlainHTTPToThePortForTLS(t *testing.T) {
@@ -621,15 +801,20 @@ func TestServeRefuses(t *testing.T) {
 		want  string
 	}{
 		{"an address that is not there", func(hosts []Host) []Host {
-			hosts[3].Addr = hosts[3].Addr.Next()
+			hosts[3].Addr = netip.MustParseAddr("203.0.113.99")
 			return hosts
-		}, "host httpbin.org: listen 203.0.113.14:80: no such address"},
+		}, "host httpbin.org: listen 203.0.113.99:80: no such address"},
+		{"a name that is none", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"A.test"}}) }, `"A.test" is no name of a host`},
+		{"a wildcard within", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"a.*.test"}}) }, `"a.*.test" is no name of a host`},
 		{"a host without a name", func(hosts []Host) []Host {
 			hosts[1].Names = nil
 			return hosts
 		}, "the host at 203.0.113.11 has no name"},
 		{"a host without an address", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"a.test"}}) }, "host a.test has no address"},
 		{"two hosts of a name", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"a.test", "httpbin.org"}}) }, "two hosts with the name httpbin.org"},
+		{"two hosts at an address that no name has", func(hosts []Host) []Host {
+			return append(hosts, Host{Names: []string{"a.test"}, Addr: netip.MustParseAddr("203.0.113.99"), Also: hosts[4].Also[1:]})
+		}, "host a.test has an address that another has too: 208.80.153.224"},
 		{"two hosts at an address", func(hosts []Host) []Host {
 			return append(hosts, Host{Names: []string{"a.test"}, Addr: hosts[0].Addr})
 		}, "host a.test has an address that another has too: 203.0.113.10"},
@@ -645,20 +830,75 @@ func TestServeRefuses(t *testing.T) {
 
 func TestListenersAreClosedWhenOneFails(t *testing.T) {
 	l := newLab(t, DefaultHosts())
-	delete(l.listeners, "203.0.113.13:443") // the last one
+	delete(l.listeners, "203.0.113.27:443") // the last one
 	err := Serve(t.Context(), Config{Hosts: DefaultHosts(), CA: l.ca, Listen: l.listen, Record: io.Discard})
-	require.ErrorContains(t, err, "listen 203.0.113.13:443")
+	require.ErrorContains(t, err, "listen 203.0.113.27:443")
 	_, err = l.dial(t.Context(), "edition.cnn.com:80")
 	require.Error(t, err)
 }
 
 func TestHostsFile(t *testing.T) {
-	hosts := append(DefaultHosts(), Host{Names: []string{"a.test", "b.test"}, Addr: DefaultHosts()[3].Addr.Next()})
 	assert.Equal(t, `203.0.113.10 edition.cnn.com
 203.0.113.11 www.google.com
 203.0.113.12 www.baidu.com
 203.0.113.13 httpbin.org
-203.0.113.14 a.test b.test
-`, HostsFile(hosts))
-	assert.Len(t, Addresses(hosts), 5)
+203.0.113.14 www.wikipedia.org en.wikipedia.org de.wikipedia.org wikipedia.org
+203.0.113.20 example.com
+203.0.113.21 example.org
+203.0.113.22 mtls.example.com
+203.0.113.23 expired.example.com
+203.0.113.24 wrong-name.example.com
+203.0.113.25 untrusted.example.com
+203.0.113.26 slow.example.com
+203.0.113.27 reset.example.com
+`, HostsFile(DefaultHosts()))
+	assert.Empty(t, HostsFile([]Host{{Names: []string{"*.a.test"}}}))
+	assert.Len(t, Addresses(DefaultHosts()), 15)
+}
+
+// That CoreDNS understands this, and answers so, is tested in a lab.
+func TestWildcards(t *testing.T) {
+	hosts := []Host{
+		{Names: []string{"*.a.test", "a.test"}, Addr: netip.MustParseAddr("203.0.113.1"), Absent: []string{"nx.a.test"}},
+		{Names: []string{"*.b.a.test"}, Addr: netip.MustParseAddr("203.0.113.2")},
+		{Names: []string{"c.a.test"}, Addr: netip.MustParseAddr("203.0.113.3")},
+	}
+	assert.Equal(t, `template ANY ANY nx.a.test {
+  rcode NXDOMAIN
+}
+template IN A b.a.test {
+  match \.b\.a\.test\.$
+  answer "{{.Name}} 60 IN A 203.0.113.2"
+  fallthrough
+}
+template IN ANY b.a.test {
+  match \.b\.a\.test\.$
+  rcode NOERROR
+  fallthrough
+}
+template IN A a.test {
+  match \.a\.test\.$
+  answer "{{.Name}} 60 IN A 203.0.113.1"
+  fallthrough
+}
+template IN ANY a.test {
+  match \.a\.test\.$
+  rcode NOERROR
+  fallthrough
+}
+template ANY ANY {
+  rcode NXDOMAIN
+}
+`, Wildcards(hosts))
+
+	byName, err := index(hosts)
+	require.NoError(t, err)
+	for name, want := range map[string]*Host{
+		"a.test": &hosts[0], "x.a.test": &hosts[0], "y.x.a.test": &hosts[0], "b.a.test": &hosts[0],
+		"x.b.a.test": &hosts[1], "y.x.b.a.test": &hosts[1],
+		"c.a.test": &hosts[2], "x.c.a.test": &hosts[0],
+		"nx.a.test": nil, "x.nx.a.test": nil, "test": nil, "": nil, "xa.test": nil, "203.0.113.1": nil,
+	} {
+		assert.Same(t, want, byName.find(name), name)
+	}
 }

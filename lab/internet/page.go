@@ -5,15 +5,14 @@ import (
 	"net/http"
 )
 
-// page answers every path with a small page that has the host's name as its
-// title.
-func page(name string) http.Handler {
+// page answers every path with a small page that has this title.
+func page(title string) http.Handler {
 	body := fmt.Appendf(nil, `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>%[1]s</title></head>
 <body><p>This is the stand-in for %[1]s in a lab without an internet.</p></body>
 </html>
-`, name)
+`, title)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
@@ -33,4 +32,16 @@ func redirectToHTTPS(name string) http.Handler {
 		w.Header().Set("Location", "https://"+name+r.URL.RequestURI())
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
+}
+
+// byName answers as the name in the Host header does.
+type byName map[string]http.Handler
+
+func (hosts byName) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	handler := hosts[nameIn(r.Host)]
+	if handler == nil { // a request without one, as HTTP/1.0 has it
+		http.Error(w, "Which host do you mean?", http.StatusBadRequest)
+		return
+	}
+	handler.ServeHTTP(w, r)
 }

@@ -32,9 +32,11 @@ type Record struct {
 	Remote string `json:"remote"` // IP:PORT of the one who connected
 	Local  string `json:"local"`
 
-	ClientCertificate string            `json:"clientCertificate,omitempty"` // its subject
-	Headers           map[string]string `json:"headers,omitempty"`           // those of recordedHeaders, in lower case
-	Error             string            `json:"error,omitempty"`
+	ClientCertificate       string `json:"clientCertificate,omitempty"` // its subject
+	ClientCertificateIssuer string `json:"clientCertificateIssuer,omitempty"`
+
+	Headers map[string]string `json:"headers,omitempty"` // those of recordedHeaders, in lower case
+	Error   string            `json:"error,omitempty"`
 }
 
 // recordedHeaders tell who handled a request on its way.
@@ -46,9 +48,7 @@ func (r *Record) describe(req *http.Request) {
 	r.Protocol, r.Method, r.Path = req.Proto, req.Method, req.URL.RequestURI()
 	if req.TLS != nil {
 		r.ALPN = req.TLS.NegotiatedProtocol
-		if len(req.TLS.PeerCertificates) > 0 {
-			r.ClientCertificate = req.TLS.PeerCertificates[0].Subject.String()
-		}
+		r.ClientCertificate, r.ClientCertificateIssuer = clientCertificate(req.TLS)
 	}
 	for _, name := range recordedHeaders {
 		if values := req.Header.Values(name); len(values) > 0 {

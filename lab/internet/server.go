@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -93,16 +92,18 @@ func run(ctx context.Context, config Config) error {
 
 // port is a port of a host.
 type port struct {
-	host     Host
-	handler  http.Handler
-	tls      *tls.Config // nil for plain HTTP
+	host     *Host
+	hosts    hostsByName
+	handler  http.Handler // nil for a host that resets
+	tls      *tls.Config  // nil for plain HTTP
 	listener net.Listener
 	recorder *recorder
 }
 
 // open makes all the ports, or none.
 func open(config Config, recorder *recorder) (ports []*port, err error) {
-	if err := check(config.Hosts); err != nil {
+	hosts, err := index(config.Hosts)
+	if err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -113,44 +114,33 @@ func open(config Config, recorder *recorder) (ports []*port, err error) {
 			ports = nil
 		}
 	}()
-	listen := func(port *port, number uint16) error {
-		listener, err := config.Listen("tcp", netip.AddrPortFrom(port.host.Addr, number).String())
-		if err != nil {
-			return fmt.Errorf("host %s: %w", port.host.Names[0], err)
+	listen := func(host *Host, number uint16, handler http.Handler, config *tls.Config, on func(network, addr string) (net.Listener, error)) error {
+		if handler == nil && !host.Reset {
+			return nil
 		}
-		port.listener = listener
-		ports = append(ports, port)
+		for _, addr := range host.addrs() {
+			listener, err := on("tcp", netip.AddrPortFrom(addr, number).String())
+			if err != nil {
+				return fmt.Errorf("host %s: %w", host.Names[0], err)
+			}
+			ports = append(ports, &port{host: host, hosts: hosts, handler: handler, tls: config, listener: listener, recorder: recorder})
+		}
 		return nil
 	}
-	for _, host := range config.Hosts {
-		if host.HTTP != nil {
-			if err := listen(&port{host: host, handler: host.HTTP, recorder: recorder}, 80); err != nil {
-				return ports, err
-			}
+	for i := range config.Hosts {
+		host := &config.Hosts[i]
+		secured, err := host.tlsConfig(config.CA, hosts)
+		if err != nil {
+			return ports, err
 		}
-		if host.HTTPS != nil {
-			pair, err := config.CA.Issue(pki.Request{CommonName: host.Names[0], DNSNames: host.Names})
-			if err != nil {
-				return ports, err
-			}
-			if err := listen(&port{host: host, handler: host.HTTPS, recorder: recorder, tls: tlsConfig(pair)}, 443); err != nil {
-				return ports, err
-			}
+		if err := listen(host, 80, host.HTTP, nil, config.Listen); err != nil {
+			return ports, err
+		}
+		if err := listen(host, 443, host.HTTPS, secured, config.Listen); err != nil {
+			return ports, err
 		}
 	}
 	return ports, nil
-}
-
-// tlsConfig serves one certificate, whatever name the client asks for.
-func tlsConfig(pair *pki.Pair) *tls.Config {
-	return &tls.Config{
-		Certificates: []tls.Certificate{pair.TLS()},
-		NextProtos:   []string{"h2", "http/1.1"},
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			hello.Conn.(*connection).hello(hello)
-			return nil, nil // as it is
-		},
-	}
 }
 
 // accept takes connections, does their handshakes, and queues them for the
@@ -186,10 +176,15 @@ func (p *port) accept(ctx context.Context, group *errgroup.Group, ready queue) e
 // prepare makes a connection ready for the HTTP server.
 func (p *port) prepare(ctx context.Context, c *connection, ready queue) {
 	conn := net.Conn(c)
+	if p.host.Reset {
+		c.reset()
+		return
+	}
 	if p.tls != nil {
 		var err error
 		if conn, err = c.secure(p.tls); err != nil {
 			c.end(err.Error())
+			c.linger()
 			_ = c.Close() // it has failed already
 			return
 		}
@@ -258,7 +253,7 @@ func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 	case p.tls != nil && r.TLS == nil:
 		w.Header().Set("Connection", "close")
 		http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
-	case !p.host.serves(r.Host):
+	case !p.serves(r.Host):
 		http.Error(w, fmt.Sprintf("This is %s, which does not serve %q.", p.host.Names[0], r.Host), http.StatusMisdirectedRequest)
 	default:
 		p.handler.ServeHTTP(w, r)
@@ -267,14 +262,15 @@ func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 
 // serves reports whether a request with this Host header is for the host. A
 // request without one, as HTTP/1.0 has it, is.
-func (h Host) serves(authority string) bool {
-	if h.AnyName || authority == "" {
-		return true
-	}
+func (p *port) serves(authority string) bool {
+	return p.host.AnyName || authority == "" || p.hosts.find(nameIn(authority)) == p.host
+}
+
+// nameIn is the name of a host in a Host header or in SNI, as [Host] has it.
+func nameIn(authority string) string {
 	name := authority
 	if host, _, err := net.SplitHostPort(authority); err == nil {
 		name = host
 	}
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	return slices.Contains(h.Names, name)
+	return strings.TrimSuffix(strings.ToLower(name), ".")
 }
