@@ -13,11 +13,13 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/egressplay/egressplay/variables"
 )
 
 // A decoder fills Go values in from YAML and collects all that is wrong.
 //
-// A text is taken as it is written, so that 1.10 and 0755 stay path they are.
+// A text is taken as it is written, so that 1.10 and 0755 stay what they are.
 // A number, a duration, true and false may be a text with variables, if those
 // are in vars: they are judged before the run.
 type decoder struct {
@@ -25,6 +27,7 @@ type decoder struct {
 	lines []string // of the file
 	root  string   // what is being decoded, such as "step 3"
 	vars  map[string]string
+	put   int // the bytes of all values that lookup has given
 	errs  Errors
 	unset []unset
 }
@@ -108,7 +111,7 @@ func below(path, key string) string {
 	return path + "." + cut(key)
 }
 
-// wrong says that n is not path the type takes.
+// wrong says that n is not what the type takes.
 func (d *decoder) wrong(n *yaml.Node, t reflect.Type, path string) {
 	hint := ""
 	switch flow := n.Style&yaml.FlowStyle != 0; {
@@ -127,7 +130,7 @@ func (d *decoder) wrong(n *yaml.Node, t reflect.Type, path string) {
 	d.errorf(n, hint, "%s: want %s, got %s", cmp.Or(path, d.root), wants(t), describe(n))
 }
 
-// wants names path a type takes, for a reader who writes YAML.
+// wants names what a type takes, for a reader who writes YAML.
 func wants(t reflect.Type) string {
 	if t == durationType {
 		return "a duration such as 30s"
@@ -332,8 +335,8 @@ func (d *decoder) duration(n *yaml.Node, v reflect.Value, path string) {
 	duration, err := time.ParseDuration(text)
 	switch {
 	case number.MatchString(text):
-		got := "the number " + cut(text)
-		d.errorf(n, "write "+cut(text)+"s for seconds, "+cut(text)+"m for minutes", "%s: want a duration such as 30s, got %s", path, got)
+		text = cut(text)
+		d.errorf(n, "write "+text+"s for seconds, "+text+"m for minutes", "%s: want a duration such as 30s, got the number %s", path, text)
 	case err != nil && varied:
 		d.errorf(n, "write a number and ms, s, m or h", "%s: want a duration such as 30s, got %s", path, quote(text))
 	case err != nil:
@@ -348,10 +351,18 @@ func (d *decoder) duration(n *yaml.Node, v reflect.Value, path string) {
 // known returns the text of n with the values of its variables, and whether
 // it has any. It is not ok where one of them is not known before the run.
 func (d *decoder) known(n *yaml.Node) (text string, varied, ok bool) {
-	text, err := expandText(n.Value, func(name string) (string, bool) {
-		value, set := d.vars[name]
-		return value, set
-	})
+	text, err := variables.Expand(n.Value, d.lookup)
 	d.place(n, err, 0)
 	return text, strings.Contains(n.Value, "${"), err == nil
+}
+
+// lookup returns the value of a variable that is known before the run. A few
+// variables made of each other would fill any memory: beyond maxValues it
+// gives empty ones.
+func (d *decoder) lookup(name string) (string, bool) {
+	value, set := d.vars[name]
+	if d.put += len(value); d.put > maxValues {
+		return "", set
+	}
+	return value, set
 }

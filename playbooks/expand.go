@@ -175,13 +175,13 @@ func sortedKeys(v reflect.Value) []reflect.Value {
 	return keys
 }
 
-// maxValues bounds the values that are put into one text or step.
+// maxValues bounds the values that are put into a step, and into all of a
+// playbook before the run, in bytes.
 const maxValues = 16 << 20
 
 var errTooLong = fmt.Errorf("the values of its variables are longer than %d MiB together", maxValues>>20)
 
-// A budget is a lookup that gives no more than maxValues bytes: a few
-// variables made of each other would fill any memory.
+// A budget is a lookup that gives no more than maxValues bytes.
 type budget struct {
 	lookup runner.Lookup
 	bytes  int
@@ -196,13 +196,3 @@ func (b *budget) value(name string) (string, bool) {
 }
 
 func (b *budget) spent() bool { return b.bytes > maxValues }
-
-// expandText is [variables.Expand] with a budget.
-func expandText(text string, lookup runner.Lookup) (string, error) {
-	b := &budget{lookup: lookup}
-	text, err := variables.Expand(text, b.value)
-	if err == nil && b.spent() {
-		err = errTooLong
-	}
-	return text, err
-}

@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
 )
@@ -113,27 +114,25 @@ type loader struct {
 
 // header is what a playbook says beside its steps.
 type header struct {
-	APIVersion  *yaml.Node    `yaml:"apiVersion"`
-	Kind        *yaml.Node    `yaml:"kind"`
-	Name        string        `yaml:"name,required"`
-	Title       string        `yaml:"title"`
-	Description string        `yaml:"description"`
-	Topic       int           `yaml:"topic"`
-	Requires    []string      `yaml:"requires"`
-	Timeout     time.Duration `yaml:"timeout"`
-	Vars        *yaml.Node    `yaml:"vars"`
-	Defaults    *yaml.Node    `yaml:"defaults"`
-	Steps       *yaml.Node    `yaml:"steps,required"`
+	APIVersion  *yaml.Node     `yaml:"apiVersion"`
+	Kind        *yaml.Node     `yaml:"kind"`
+	Name        string         `yaml:"name,required"`
+	Title       string         `yaml:"title"`
+	Description string         `yaml:"description"`
+	Topic       int            `yaml:"topic"`
+	Requires    []string       `yaml:"requires"`
+	Timeout     *time.Duration `yaml:"timeout"`
+	Vars        *yaml.Node     `yaml:"vars"`
+	Defaults    *yaml.Node     `yaml:"defaults"`
+	Steps       *yaml.Node     `yaml:"steps,required"`
 }
 
 // defaults are what a playbook's defaults give to steps.
 type defaults struct {
 	steps.Defaults
-	Within time.Duration `yaml:"within"`
+	Within *time.Duration `yaml:"within"`
 }
 
-// requirements are what a playbook may require of a cluster.
-var requirements = []string{"accessLog", "egressGateway", "gatewayAPI"}
 
 // playbook returns the source's playbook. It is of use only where l.errs stays
 // empty.
@@ -152,12 +151,17 @@ func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
 	l.names = l.resolveVars(vars, l.options, l.settings)
 	l.root = "the playbook"
 	l.fields(root, reflect.ValueOf(&l.header).Elem(), "", nil)
-	l.place(root, l.header.check(), 0)
+	l.place(root, l.header.check(root), 0)
 	if n := l.header.Defaults; n != nil {
 		l.value(n, reflect.ValueOf(&l.defaults).Elem(), "defaults")
+		l.place(n, positive("within", l.defaults.Within), 0)
 	}
 	l.readSteps(read)
 	l.checkDefaults()
+	if l.put > maxValues {
+		at, _ := find(root, []string{"vars"})
+		l.errorf(at, "", "vars: where they stand, the values of the variables are longer than %d MiB together", maxValues>>20)
+	}
 	l.explain(l.setBy)
 	return l.result()
 }
@@ -168,7 +172,7 @@ func (l *loader) checkDefaults() {
 		return
 	}
 	_, err := Expand(l.defaults.Defaults, func(name string) (string, bool) {
-		value, known := l.vars[name]
+		value, known := l.lookup(name)
 		return value, known || l.setBy[name] > 0
 	})
 	l.place(l.header.Defaults, err, 0)
@@ -200,23 +204,21 @@ func (l *loader) isPlaybook(root *yaml.Node) bool {
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
 // check says what is wrong with the header's values.
-func (h *header) check() error {
+func (h *header) check(root *yaml.Node) error {
 	var errs []error
 	fail := func(field, hint, format string, args ...any) {
 		errs = append(errs, &steps.FieldError{Field: strings.Split(field, "."), Err: fmt.Errorf(format, args...), Hint: hint})
 	}
-	if h.Name != "" && !namePattern.MatchString(h.Name) {
+	if stated(root, "name") && !namePattern.MatchString(h.Name) {
 		fail("name", "write small letters, digits and -, as in tls-origination", "name: %s is no name of a playbook", quote(h.Name))
 	}
-	if err := oneLine(h.Title); err != nil {
-		fail("title", "", "title: %w", err)
-	}
+	errs = append(errs, oneLine(root), positive("timeout", h.Timeout))
 	if h.Topic < 0 || h.Topic > 7 {
 		fail("topic", "1 to 7 are the topics of Istio's egress tutorial, 0 is something else", "topic: want 0 to 7, got %d", h.Topic)
 	}
 	for i, r := range h.Requires {
-		if !slices.Contains(requirements, r) {
-			hint := cmp.Or(didYouMean(r, requirements), "known are "+strings.Join(requirements, ", "))
+		if !slices.Contains(mesh.Requirements, r) {
+			hint := cmp.Or(didYouMean(r, mesh.Requirements), "known are "+strings.Join(mesh.Requirements, ", "))
 			fail(fmt.Sprintf("requires.%d", i), hint, "requires: unknown requirement %s", quote(r))
 		}
 	}
@@ -228,15 +230,38 @@ func (h *header) check() error {
 	return errors.Join(errs...)
 }
 
-// oneLine says what keeps a title from being one line of plain text.
-func oneLine(title string) error {
-	switch {
-	case strings.Contains(title, "${"):
-		return errors.New("a title holds no variables: ${ is not replaced in it")
-	case strings.ContainsFunc(title, unicode.IsControl):
-		return errors.New("a title is one line without control characters")
+// stated says whether a mapping has a text at a key.
+func stated(n *yaml.Node, key string) bool {
+	value, found := find(n, []string{key})
+	return n.Kind == yaml.MappingNode && found && value.Kind == yaml.ScalarNode && !isNull(value)
+}
+
+// oneLine says what keeps the title of n from being one line of plain text.
+func oneLine(n *yaml.Node) error {
+	if !stated(n, "title") {
+		return nil
 	}
-	return nil
+	title, _ := find(n, []string{"title"})
+	var msg string
+	switch {
+	case strings.TrimSpace(title.Value) == "":
+		msg = "title is empty"
+	case strings.Contains(title.Value, "${"):
+		msg = "title: a title holds no variables, so ${ is not replaced in it"
+	case strings.ContainsFunc(title.Value, unicode.IsControl):
+		msg = "title: a title is one line without control characters"
+	default:
+		return nil
+	}
+	return &steps.FieldError{Field: []string{"title"}, Err: errors.New(msg)}
+}
+
+// positive refuses a duration of no length.
+func positive(field string, d *time.Duration) error {
+	if d == nil || *d > 0 {
+		return nil
+	}
+	return &steps.FieldError{Field: []string{field}, Err: fmt.Errorf("%s: want more than 0s", field)}
 }
 
 // result returns the playbook of what was read.
@@ -247,14 +272,25 @@ func (l *loader) result() *runner.Playbook {
 		Topic:    l.header.Topic,
 		File:     l.source.File,
 		Requires: l.header.Requires,
-		Timeout:  l.header.Timeout,
+		Timeout:  first(l.header.Timeout),
 		Vars:     l.vars,
 	}
 	for _, s := range l.steps {
-		p.Steps = append(p.Steps, s.bindable(l.source.File, l.defaults.Within))
+		step := s.bindable(l.source.File, l.defaults.Within)
+		p.Steps = append(p.Steps, step)
 		if s.changesMesh && p.ChangesMesh == nil {
-			p.ChangesMesh = &p.Steps[len(p.Steps)-1].StepInfo
+			p.ChangesMesh = &step.StepInfo
 		}
 	}
 	return p
+}
+
+// first returns the first duration that is given, 0 where none is.
+func first(durations ...*time.Duration) time.Duration {
+	for _, d := range durations {
+		if d != nil {
+			return *d
+		}
+	}
+	return 0
 }

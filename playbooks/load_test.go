@@ -260,8 +260,10 @@ func TestHostile(t *testing.T) {
 		{"1,400 indented mappings", head + indented.String(), "nested deeper than 64 levels"},
 		{"40,000 tag directives", tags.String() + "---\n" + head, "test.yaml:1:1: directives (%YAML, %TAG) mean nothing in a playbook"},
 		{"tag directives behind the document", head + "...\n" + tags.String() + "---\n", "test.yaml:5:1: directives (%YAML, %TAG) mean nothing in a playbook"},
-		{"half a million list items", head + "steps: [" + strings.Repeat("1,", 500_000) + "1]", "test.yaml:4:9: step 1: want a mapping, got the number 1"},
-		{"a hundred thousand unknown keys", head + manyKeys(60_000), `unknown key "key0" in the playbook`},
+		{"half a million list items", head + "steps: [" + strings.Repeat("1,", 500_000) + "1]", "more than 1000 mistakes: what follows was not looked at"},
+		{"variables in each other", head + "vars:\n  A: " + strings.Repeat("x", 500_000) + "\n" + numbered("  V%d: ${A}${A}\n", 15_000), "test.yaml:5:3: vars: where they stand, the values of the variables are longer than 16 MiB together"},
+		{"long variables in many steps", head + "vars:\n  A: " + strings.Repeat("x", 500_000) + "\nsteps:\n" + numbered("- title: %d\n  set: {B: '${A}${A}'}\n", 5_000), "test.yaml:5:3: vars: where they stand"},
+		{"a hundred thousand unknown keys", head + numbered("key%d: 1\n", 60_000), `unknown key "key0" in the playbook`},
 		{"a long key", head + "? " + strings.Repeat("k", 1_000_000) + "\n: x\n", "unknown key \"" + strings.Repeat("k", mostShown-1) + "…\" in the playbook"},
 		{"a long number", head + "topic: " + strings.Repeat("9", 1_000_000), "topic: " + strings.Repeat("9", mostShown-1) + "… is out of range"},
 		{"a long syntax error", head + strings.Repeat("a: b\n", 12_000) + "a: b: c\n", "test.yaml:12004:5: no valid YAML"},
@@ -286,10 +288,11 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-func manyKeys(n int) string {
+// numbered returns a text in n copies, each with its number in it.
+func numbered(format string, n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "key%d: 1\n", i)
+		fmt.Fprintf(&b, format, i)
 	}
 	return b.String()
 }

@@ -20,12 +20,12 @@ import (
 
 // A step is a step as it is written, its variables not yet replaced.
 type step struct {
-	Title   string        `yaml:"title,required"`
-	ID      string        `yaml:"id"`
-	Expect  *yaml.Node    `yaml:"expect"`
-	Within  time.Duration `yaml:"within"`
-	Holds   *int          `yaml:"holds"`
-	Timeout time.Duration `yaml:"timeout"`
+	Title   string         `yaml:"title,required"`
+	ID      string         `yaml:"id"`
+	Expect  *yaml.Node     `yaml:"expect"`
+	Within  *time.Duration `yaml:"within"`
+	Holds   *int           `yaml:"holds"`
+	Timeout *time.Duration `yaml:"timeout"`
 
 	index        int // from 1
 	node         *yaml.Node
@@ -39,6 +39,9 @@ type step struct {
 
 // ordinary is what to do with an expectation that says nothing.
 const ordinary = "remove it: that the step succeeds is always expected"
+
+// maxErrors is after how many mistakes no further step is looked at.
+const maxErrors = 1000
 
 // An expectation is what a step states under expect.
 type expectation struct {
@@ -55,6 +58,10 @@ func (l *loader) readSteps(read func(string) ([]byte, error)) {
 	}
 	l.setBy = make(map[string]int)
 	for i, n := range l.header.Steps.Content {
+		if len(l.errs) > maxErrors {
+			l.errorf(n, "", "more than %d mistakes: what follows was not looked at", maxErrors)
+			return
+		}
 		s := l.readStep(i+1, n)
 		l.readAction(s, read)
 		l.readExpectations(s)
@@ -191,10 +198,8 @@ func (l *loader) check(s *step, ids map[string]int) {
 	fail := func(field, hint, format string, args ...any) {
 		errs = append(errs, &steps.FieldError{Field: []string{field}, Err: fmt.Errorf(format, args...), Hint: hint})
 	}
-	if err := oneLine(s.Title); err != nil {
-		fail("title", "", "title: %w", err)
-	}
-	if s.ID != "" {
+	errs = append(errs, oneLine(s.node), positive("within", s.Within), positive("timeout", s.Timeout))
+	if stated(s.node, "id") {
 		switch n, _ := find(s.node, []string{"id"}); {
 		case !namePattern.MatchString(s.ID):
 			fail("id", "write small letters, digits and -, as in blocked-host", "id: %s is no id", quote(s.ID))
@@ -214,7 +219,7 @@ func (l *loader) check(s *step, ids map[string]int) {
 // result as it will be judged when the step begins.
 func (l *loader) try(s *step) {
 	lookup := func(name string) (string, bool) {
-		if value, known := l.vars[name]; known {
+		if value, known := l.lookup(name); known {
 			return value, true
 		}
 		step := l.setBy[name]
@@ -276,16 +281,16 @@ func within(n *yaml.Node, f func(*yaml.Node) bool) bool {
 }
 
 // bindable returns the step as the runner takes it.
-func (s *step) bindable(file string, within time.Duration) runner.Step {
+func (s *step) bindable(file string, within *time.Duration) runner.Step {
 	holds := 1
 	if s.Holds != nil {
 		holds = *s.Holds
 	}
 	return runner.Step{
 		StepInfo: runner.StepInfo{Index: s.index, ID: s.ID, Title: s.Title, Kind: s.verb, File: file, Line: s.node.Line},
-		Within:   cmp.Or(s.Within, within, s.kind.Within, defaultWithin),
+		Within:   cmp.Or(first(s.Within, within), s.kind.Within, defaultWithin),
 		Holds:    holds,
-		Timeout:  s.Timeout,
+		Timeout:  first(s.Timeout),
 		Bind:     s.bind,
 	}
 }

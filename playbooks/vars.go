@@ -2,7 +2,6 @@ package playbooks
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strings"
 
@@ -126,18 +125,9 @@ func (r *resolver) resolve(name string) {
 
 	value := ""
 	if err == nil {
-		value, err = expandText(text.Value, func(name string) (string, bool) {
-			value, known := r.d.vars[name]
-			return value, known
-		})
+		value, err = variables.Expand(text.Value, r.d.lookup)
 	}
-	if err == nil && len(value) > maxSize {
-		err = errors.New("the value is longer than 1 MiB with its variables in place")
-	}
-	if err != nil {
-		r.d.place(text, err, 0)
-		value = ""
-	}
+	r.d.place(text, err, 0)
 	if given, ok := r.given[name]; ok {
 		value = given
 	}
