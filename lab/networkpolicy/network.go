@@ -1,0 +1,42 @@
+package networkpolicy
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+)
+
+// Network makes networks of pods that have their rules from the start.
+type Network struct {
+	Pods       pods
+	Controller *Controller
+}
+
+// pods makes the networks themselves.
+type pods interface {
+	Add(ctx context.Context, podID string, sysctls map[string]string) (ip netip.Addr, nsPath string, err error)
+	Remove(ctx context.Context, podID string) error
+}
+
+// Add makes the network of a pod, whose address is left out, and returns once
+// its rules are in; see [Controller.AddPod]. When it fails nothing is left.
+func (n Network) Add(ctx context.Context, pod Pod, sysctls map[string]string) (netip.Addr, string, error) {
+	ip, path, err := n.Pods.Add(ctx, pod.ID, sysctls)
+	if err != nil {
+		return netip.Addr{}, "", err
+	}
+	pod.IP = ip
+	if err := n.Controller.AddPod(ctx, pod); err != nil {
+		return netip.Addr{}, "", errors.Join(err, n.Pods.Remove(context.WithoutCancel(ctx), pod.ID))
+	}
+	return ip, path, nil
+}
+
+// Remove removes the network of a pod. A pod that has none is no error.
+func (n Network) Remove(ctx context.Context, podID string) error {
+	if err := n.Pods.Remove(ctx, podID); err != nil {
+		return err
+	}
+	n.Controller.RemovePod(podID)
+	return nil
+}
