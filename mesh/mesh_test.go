@@ -28,7 +28,7 @@ func TestParseEntry(t *testing.T) {
 	assert.Equal(t, mesh.Entry{
 		Line: httpLine, Start: time.Date(2026, 11, 24, 12, 59, 37, 629e6, time.UTC),
 		Method: "GET", Path: "/politics", Protocol: "HTTP/1.1", Status: 301, Details: "via_upstream",
-		Duration: 3 * time.Millisecond, RequestID: "f16d2cc5-b260-4448-a53a-2cf3d26c72dc", Authority: "edition.cnn.com",
+		BytesSent: 67, Duration: 3 * time.Millisecond, UpstreamTime: 2 * time.Millisecond, UserAgent: "curl/7.88.1", RequestID: "f16d2cc5-b260-4448-a53a-2cf3d26c72dc", Authority: "edition.cnn.com",
 		UpstreamHost: "10.244.1.4:8080", Cluster: "outbound|80|cnn|istio-egressgateway.istio-system.svc.cluster.local",
 		UpstreamLocal: "10.244.1.6:38742", DownstreamLocal: "203.0.113.10:80", DownstreamRemote: "10.244.1.6:57146", Route: "default",
 	}, e)
@@ -56,12 +56,42 @@ func TestParseEntry(t *testing.T) {
 	assert.Equal(t, "default", e.Route)
 }
 
+// Envoy escapes nothing in its text format, so a client's user agent may have
+// quotation marks, and even what looks like the rest of a line.
+func TestAUserAgentMayHoldAnything(t *testing.T) {
+	for _, agent := range []string{"", "-", `a "quoted" word`, `"`, `"" ""`, `x" "id" "host" "1.2.3.4:80" cluster a b c sni route`} {
+		line := strings.Replace(httpLine, "curl/7.88.1", agent, 1)
+		e, err := mesh.ParseEntry(line)
+		require.NoError(t, err, line)
+		assert.Equal(t, strings.TrimPrefix(agent, "-"), e.UserAgent)
+		assert.Equal(t, "edition.cnn.com", e.Authority)
+		assert.Equal(t, "default", e.Route)
+	}
+}
+
+func TestParseEntryInJSON(t *testing.T) {
+	line := `{"start_time":"2026-11-24T12:59:37.629Z","method":"GET","path":"/politics","protocol":"HTTP/1.1","response_code":301,` +
+		`"response_flags":"-","response_code_details":"via_upstream","connection_termination_details":null,"upstream_transport_failure_reason":null,` +
+		`"bytes_received":0,"bytes_sent":67,"duration":3,"upstream_service_time":"2","x_forwarded_for":null,"user_agent":"curl/7.88.1",` +
+		`"request_id":"f16d2cc5-b260-4448-a53a-2cf3d26c72dc","authority":"edition.cnn.com","upstream_host":"10.244.1.4:8080",` +
+		`"upstream_cluster":"outbound|80|cnn|istio-egressgateway.istio-system.svc.cluster.local","upstream_local_address":"10.244.1.6:38742",` +
+		`"downstream_local_address":"203.0.113.10:80","downstream_remote_address":"10.244.1.6:57146","requested_server_name":null,"route_name":"default"}`
+	got, err := mesh.ParseEntry(line)
+	require.NoError(t, err)
+	want, err := mesh.ParseEntry(httpLine)
+	require.NoError(t, err)
+	want.Line = line
+	assert.Equal(t, want, got)
+}
+
 func TestALineThatIsNoEntryIsTold(t *testing.T) {
 	for _, line := range []string{
 		"", " ", `"`, "2026-11-24T12:59:37Z info Envoy proxy is ready",
 		"[2026-11-24 12:59:37.629][12][warning][config] deprecated",
 		httpLine[:len(httpLine)/2], strings.Replace(httpLine, "301", "x", 1), strings.Replace(httpLine, "[2026", "[x", 1),
 		strings.Replace(httpLine, `"GET /politics HTTP/1.1"`, `"GET"`, 1), strings.Replace(httpLine, " 3 2 ", " x 2 ", 1),
+		strings.Replace(httpLine, " 3 2 ", " -3 2 ", 1), strings.Replace(httpLine, " 67 ", "  ", 1),
+		`{"level":"info","time":"2026-11-24T12:59:37Z","msg":"Envoy proxy is ready"}`, "{", `{"start_time":{}}`,
 	} {
 		_, err := mesh.ParseEntry(line)
 		assert.ErrorIs(t, err, mesh.ErrNoEntry, line)
@@ -69,7 +99,7 @@ func TestALineThatIsNoEntryIsTold(t *testing.T) {
 }
 
 func FuzzParseEntry(f *testing.F) {
-	for _, line := range []string{httpLine, tcpLine, blockedLine, failedLine} {
+	for _, line := range []string{httpLine, tcpLine, blockedLine, failedLine, `{"start_time":"2026-11-24T12:59:37.629Z","duration":3}`} {
 		f.Add(line)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
@@ -155,6 +185,29 @@ func TestTheChangeOfAnotherIsKept(t *testing.T) {
 	assert.Equal(t, "outboundTrafficPolicy: {mode: ALLOW_ANY}\nnew: 1\n", text(t, fake, "istio-canary"))
 }
 
+// Somebody changes the configuration between our reading and our writing.
+func TestAChangeAtTheSameTimeIsKept(t *testing.T) {
+	fake := configMap("istio", "outboundTrafficPolicy: {mode: ALLOW_ANY}\n")
+	p, err := mesh.ReadOutboundPolicy(t.Context(), fake, "istio-system", "")
+	require.NoError(t, err)
+	meddle := func() {
+		fake.Put(clustertest.Object("v1", "ConfigMap", "istio-system", "istio", map[string]any{
+			"data": map[string]any{"mesh": "new: 1\noutboundTrafficPolicy: {mode: ALLOW_ANY}\n"},
+		}))
+	}
+	fake.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "patch" && meddle != nil {
+			meddle()
+			meddle = nil
+		}
+		return nil
+	}
+	require.NoError(t, p.Set(t.Context(), fake, mesh.RegistryOnly))
+	assert.Equal(t, "new: 1\noutboundTrafficPolicy: {mode: REGISTRY_ONLY}\n", text(t, fake, "istio"))
+	require.NoError(t, p.Restore(t.Context(), fake))
+	assert.Equal(t, "new: 1\noutboundTrafficPolicy: {mode: ALLOW_ANY}\n", text(t, fake, "istio"))
+}
+
 func TestAMeshThatCannotBeReadIsAnError(t *testing.T) {
 	_, err := mesh.ReadOutboundPolicy(t.Context(), clustertest.NewFake(), "istio-system", "")
 	require.ErrorContains(t, err, "Istio is not installed in namespace istio-system: there is no configmap/istio")
@@ -172,4 +225,22 @@ func TestAMeshThatCannotBeReadIsAnError(t *testing.T) {
 			}())
 		}
 	}
+}
+
+func TestMissing(t *testing.T) {
+	missing := func(c cluster.Interface, requirement string) string {
+		text, err := mesh.Missing(t.Context(), c, "istio-system", "", requirement)
+		require.NoError(t, err)
+		return text
+	}
+	assert.Empty(t, missing(configMap("istio", "accessLogFile: /dev/stdout\n"), mesh.AccessLog))
+	for _, text := range []string{"", "accessLogFile: ''\n", "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\n", "accessLogFile: /dev/stdout\naccessLogFormat: x\n"} {
+		assert.NotEmpty(t, missing(configMap("istio", text), mesh.AccessLog), text)
+	}
+	assert.NotEmpty(t, missing(clustertest.NewFake(), mesh.EgressGateway))
+	gateway := clustertest.ReadyPod("istio-system", "gw", map[string]string{"istio": "egressgateway"}, mesh.Sidecar)
+	assert.Empty(t, missing(clustertest.NewFake(gateway), mesh.EgressGateway))
+	assert.NotEmpty(t, missing(clustertest.NewFake().Without("gateway.networking.k8s.io"), mesh.GatewayAPI))
+	_, err := mesh.Missing(t.Context(), clustertest.NewFake(), "istio-system", "", "gadget")
+	assert.Error(t, err)
 }

@@ -33,7 +33,7 @@ type OutboundPolicy struct {
 
 	ref  cluster.Ref
 	text string // of the whole configuration
-	set  string // what SetOutboundPolicy made of it; "" before
+	set  string // what Set made of it; "" before
 }
 
 // ConfigMapName returns the name of the ConfigMap from which a revision of
@@ -71,55 +71,78 @@ func ReadOutboundPolicy(ctx context.Context, c cluster.Interface, namespace, rev
 }
 
 // Set makes mode the outbound traffic policy of the mesh that the policy was
-// read from. Nothing else in the configuration changes, by not a blank.
+// read from. Nothing else in the configuration changes, by not a blank, also
+// where somebody else changes it at the same time.
 func (p *OutboundPolicy) Set(ctx context.Context, c cluster.Interface, mode string) error {
-	text, err := withMode(p.text, mode)
-	if err != nil {
-		return fmt.Errorf("%s in namespace %s: %w", p.ref, p.ref.Namespace, err)
-	}
-	p.set = text
-	return patch(ctx, c, p.ref, text)
+	return p.change(ctx, c, func(now string) (string, error) {
+		text, err := withMode(now, mode)
+		if err != nil {
+			return "", err
+		}
+		if now != p.set {
+			p.text = now // what Restore brings back
+		}
+		p.set = text
+		return text, nil
+	})
 }
 
-// Restore makes the configuration again what it was when the policy was read.
+// Restore makes the configuration again what it was before Set.
 // Where someone else has changed it since, only the policy is restored.
 func (p *OutboundPolicy) Restore(ctx context.Context, c cluster.Interface) error {
-	now, err := configuration(ctx, c, p.ref)
-	if err != nil {
-		return err
-	}
-	text := p.text
-	switch now {
-	case text:
-		return nil
-	case p.set:
-	default:
-		if text, err = withMode(now, p.Mode); err != nil {
-			return fmt.Errorf("%s in namespace %s: %w", p.ref, p.ref.Namespace, err)
+	return p.change(ctx, c, func(now string) (string, error) {
+		if now == p.text || now == p.set {
+			return p.text, nil
 		}
-	}
-	return patch(ctx, c, p.ref, text)
+		return withMode(now, p.Mode)
+	})
 }
 
+// change makes of the configuration what edit makes of it, which is called
+// again when the configuration has changed meanwhile.
+func (p *OutboundPolicy) change(ctx context.Context, c cluster.Interface, edit func(now string) (string, error)) error {
+	for {
+		now, version, err := configurationAt(ctx, c, p.ref)
+		if err != nil {
+			return err
+		}
+		text, err := edit(now)
+		if err != nil {
+			return fmt.Errorf("%s in namespace %s: %w", p.ref, p.ref.Namespace, err)
+		}
+		if text == now {
+			return nil
+		}
+		patch, err := json.Marshal(map[string]any{
+			"metadata": map[string]any{"resourceVersion": version}, // the server refuses what is not about this version
+			"data":     map[string]any{meshKey: text},
+		})
+		if err != nil {
+			return err
+		}
+		if _, err = c.MergePatch(ctx, p.ref, patch); !apierrors.IsConflict(err) {
+			return err
+		}
+	}
+}
+
+// configuration returns the text of the mesh's configuration.
 func configuration(ctx context.Context, c cluster.Interface, ref cluster.Ref) (string, error) {
-	cm, err := c.Get(ctx, ref)
-	if apierrors.IsNotFound(err) {
-		return "", &NotInstalledError{Namespace: ref.Namespace, Missing: ref.String()}
-	}
-	if err != nil {
-		return "", err
-	}
-	text, _, err := unstructured.NestedString(cm.Object, "data", meshKey)
+	text, _, err := configurationAt(ctx, c, ref)
 	return text, err
 }
 
-func patch(ctx context.Context, c cluster.Interface, ref cluster.Ref, text string) error {
-	patch, err := json.Marshal(map[string]any{"data": map[string]any{meshKey: text}})
-	if err != nil {
-		return err
+// configurationAt returns the configuration and the version of its ConfigMap.
+func configurationAt(ctx context.Context, c cluster.Interface, ref cluster.Ref) (text, version string, err error) {
+	cm, err := c.Get(ctx, ref)
+	if apierrors.IsNotFound(err) {
+		return "", "", &NotInstalledError{Namespace: ref.Namespace, Missing: ref.String()}
 	}
-	_, err = c.MergePatch(ctx, ref, patch)
-	return err
+	if err != nil {
+		return "", "", err
+	}
+	text, _, err = unstructured.NestedString(cm.Object, "data", meshKey)
+	return text, cm.GetResourceVersion(), err
 }
 
 // findMode returns the nodes of the policy's mode and of the policy's key, nil
