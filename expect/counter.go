@@ -94,7 +94,7 @@ func (e *Counter) read(ctx context.Context, s *runner.Scope) ([]int64, error) {
 // proxies returns where the pods of a proxy are, and the labels they have.
 func proxies(s *runner.Scope, proxy string) (namespace, selector string) {
 	if proxy == hopGateway {
-		return s.IstioNamespace, "istio=egressgateway"
+		return s.IstioNamespace, mesh.EgressGatewayLabels
 	}
 	if name, ok := strings.CutPrefix(proxy, "gateway/"); ok {
 		// Source: istio.io "Kubernetes Gateway API", "Automated Deployment".

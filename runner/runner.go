@@ -28,6 +28,9 @@ type Runner struct {
 	// Keep leaves what the playbooks changed, and says what is left.
 	Keep bool
 
+	// Require says what the cluster lacks of a playbook's requirement, "" when
+	// it has it.
+	Require func(ctx context.Context, requirement string) (missing string, err error)
 	// Pause is called before each step where it is not nil. Its error ends
 	// the playbook as an interrupt does.
 	Pause func(context.Context, StepInfo) error
@@ -83,22 +86,26 @@ func (r *Runner) playbook(ctx context.Context, p *Playbook) (status Status, left
 	s.Namespace, s.IstioNamespace, s.Revision = r.Namespace, r.IstioNamespace, r.Revision
 	s.Started = started
 
-	status, err := r.steps(ctx, s, p.Steps)
+	status, err := r.steps(ctx, s, p)
 	left = r.cleanUp(ctx, s, info)
 	r.send(Event{Kind: PlaybookFinished, Playbook: info, Status: status, Took: r.now().Sub(started), Err: err, Left: left})
 	return status, left
 }
 
-// steps runs steps in order, up to the first one that does not pass, and says
-// of the rest that they were skipped.
-func (r *Runner) steps(ctx context.Context, s *Scope, steps []Step) (Status, error) {
-	if r.Timeout > 0 {
+// steps runs a playbook's steps in order, up to the first one that does not
+// pass, and says of the rest that they were skipped.
+func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook) (Status, error) {
+	limit := r.Timeout
+	if p.Timeout > 0 && (limit == 0 || p.Timeout < limit) {
+		limit = p.Timeout
+	}
+	if limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, r.Timeout, fmt.Errorf("the playbook did not end within %v (--timeout)", r.Timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the playbook did not end within %v", limit))
 		defer cancel()
 	}
-	status := Skipped
-	var stop error
+	steps := p.Steps
+	status, stop := r.required(ctx, p)
 	for i := range steps {
 		step := &steps[i]
 		if stop == nil && ctx.Err() != nil {
@@ -123,6 +130,24 @@ func (r *Runner) steps(ctx context.Context, s *Scope, steps []Step) (Status, err
 		}
 	}
 	return status, stop
+}
+
+// required says why a playbook is not to be run: it is skipped where the
+// cluster lacks what it requires.
+func (r *Runner) required(ctx context.Context, p *Playbook) (Status, error) {
+	if ctx.Err() != nil || r.Require == nil {
+		return Skipped, nil
+	}
+	for _, requirement := range p.Requires {
+		missing, err := r.Require(ctx, requirement)
+		if err != nil {
+			return Errored, fmt.Errorf("look for %s: %w", requirement, err)
+		}
+		if missing != "" {
+			return Skipped, errors.New(missing)
+		}
+	}
+	return Skipped, nil
 }
 
 // step runs one step to its end and tells about it.

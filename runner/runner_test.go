@@ -240,6 +240,29 @@ func TestAnInterruptedRunSkipsThePlaybooksThatFollow(t *testing.T) {
 	assert.NotContains(t, events.kinds(), "step.started")
 }
 
+func TestAPlaybookThatRequiresWhatIsNotThereIsSkipped(t *testing.T) {
+	for _, c := range []struct {
+		missing string
+		err     error
+		want    Summary
+	}{
+		{"", nil, Summary{Passed: 1}},
+		{"there is no egress gateway", nil, Summary{Skipped: 1}},
+		{"", errors.New("no permission"), Summary{Error: 1}},
+	} {
+		var events recorder
+		r := &Runner{Sink: &events, Require: func(_ context.Context, requirement string) (string, error) {
+			assert.Equal(t, "egressGateway", requirement)
+			return c.missing, c.err
+		}}
+		p := &Playbook{Requires: []string{"egressGateway"}, Steps: []Step{step(passing())}}
+		assert.Equal(t, c.want, r.Run(t.Context(), []*Playbook{p}).Summary)
+		if c.missing != "" {
+			assert.EqualError(t, events.last(PlaybookFinished).Err, c.missing)
+		}
+	}
+}
+
 func TestAPlaybookHasATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := action{repeats: true, try: func(ctx context.Context, _ *Scope) (*Observation, error) {
@@ -251,7 +274,7 @@ func TestAPlaybookHasATimeout(t *testing.T) {
 		result, events := run(t, &Runner{Timeout: 10 * time.Minute}, t.Context(), s)
 		assert.Equal(t, Summary{Error: 1}, result.Summary)
 		assert.False(t, result.Interrupted)
-		assert.ErrorContains(t, events.last(StepFinished).Err, "the playbook did not end within 10m0s (--timeout)")
+		assert.ErrorContains(t, events.last(StepFinished).Err, "the playbook did not end within 10m0s")
 	})
 }
 

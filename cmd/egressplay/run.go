@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/transcript"
@@ -171,6 +172,9 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		Timeout:        o.timeout,
 		UndoTimeout:    undoTimeout,
 		Keep:           o.keep,
+		Require: func(ctx context.Context, requirement string) (string, error) {
+			return mesh.Missing(ctx, p.client, o.istioNamespace, o.revision, requirement)
+		},
 	}
 	if o.step {
 		r.Pause = pauses(os.Stdin, s.term, cancel)
