@@ -120,7 +120,7 @@ func traceable(o *runner.Observation) error {
 	case o.CurlExitCode == nil:
 		return errors.New("a request is found in the access log by the address of curl's connection, and the command is no curl that tells it")
 	case !slices.Contains(o.Pod.Containers, mesh.Sidecar):
-		return fmt.Errorf("pod %s has no sidecar (no container %s), so it has no access log", o.Pod.Name, mesh.Sidecar)
+		return &runner.Mismatch{What: "access log", Want: "a line of this request", Got: fmt.Sprintf("no sidecar: pod %s has no container %s", o.Pod.Name, mesh.Sidecar)}
 	case o.LocalAddr == "":
 		return &runner.Mismatch{What: "access log", Want: "a line of this request", Got: "no connection: curl made none"}
 	}
