@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,7 +21,10 @@ import (
 const fieldManager = "egressplay-lab"
 
 // api is the lab's API, as its administrator.
-type api struct{ client dynamic.Interface }
+type api struct {
+	client dynamic.Interface
+	ready  atomic.Bool // set once the API server is; until then it may refuse what it will take later
+}
 
 func newAPI(keys *credentials) (*api, error) {
 	client, err := dynamic.NewForConfig(&rest.Config{
@@ -33,7 +37,7 @@ func newAPI(keys *credentials) (*api, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client of the API: %w", err)
 	}
-	return &api{client}, nil
+	return &api{client: client}, nil
 }
 
 // resource is where objects of a kind are. The name is the kind's in lower case
@@ -48,7 +52,7 @@ func (a *api) resource(o *unstructured.Unstructured) dynamic.ResourceInterface {
 }
 
 // apply makes the object as it is given, again and again until the API server
-// takes it or ctx ends: it may not serve the kind yet. What cannot get better is
+// takes it or ctx ends: it may not serve the kind yet. What it refuses for good is
 // an error at once.
 func (a *api) apply(ctx context.Context, o *unstructured.Unstructured) error {
 	data, err := json.Marshal(o)
@@ -57,8 +61,9 @@ func (a *api) apply(ctx context.Context, o *unstructured.Unstructured) error {
 	}
 	options := metav1.PatchOptions{FieldManager: fieldManager, Force: new(true)}
 	err = retry(ctx, func(ctx context.Context) error {
+		ready := a.ready.Load()
 		_, err := a.resource(o).Patch(ctx, o.GetName(), types.ApplyPatchType, data, options)
-		if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+		if ready && (apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)) {
 			return permanent{err}
 		}
 		return err

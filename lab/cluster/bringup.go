@@ -67,6 +67,7 @@ func (l *lab) bringUp(ctx context.Context) error {
 		if err := l.ready(ctx, APIServer); err != nil {
 			return err
 		}
+		l.api.Load().ready.Store(true)
 		return l.startRest(ctx, p)
 	})
 	if err := group.Wait(); err != nil {

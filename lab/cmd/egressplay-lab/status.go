@@ -61,6 +61,9 @@ func statusOf(ctx context.Context, i *instance) (status, error) {
 	defer cancel()
 	of, err := cluster.Dial(i.folder).Status(ctx)
 	if err != nil {
+		if in, again := i.running(); again == nil && in == nil {
+			return s, nil // it has ended meanwhile
+		}
 		return s, err
 	}
 	s.Pid, s.Ready, s.Kubeconfig, s.Components = in.Pid, of.Ready, i.folder.Kubeconfig(), of.Components

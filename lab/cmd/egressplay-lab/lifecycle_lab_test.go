@@ -1,0 +1,341 @@
+//go:build lab
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/lab/cluster"
+)
+
+func TestStatus(t *testing.T) {
+	var raw map[string]any
+	require.NoError(t, json.Unmarshal([]byte(verb(t, "status", "-o", "json")), &raw))
+	assert.ElementsMatch(t, []string{"name", "pid", "ready", "kubeconfig", "components"}, slices.Collect(mapKeys(raw)))
+
+	s := statusOfLab(t, defaultName)
+	assert.True(t, s.Ready, "%+v", s)
+	assert.Equal(t, strings.TrimSpace(verb(t, "kubeconfig")), s.Kubeconfig)
+	assert.FileExists(t, fmt.Sprintf("/proc/%d/stat", s.Pid))
+	var names []string
+	for _, c := range s.Components {
+		names = append(names, c.Name)
+		assert.Equal(t, "ready", string(c.State), c.Name)
+	}
+	assert.Subset(t, names, cluster.Components)
+	for _, name := range []string{cluster.Etcd, cluster.APIServer, cluster.Kubelet, cluster.CoreDNS, cluster.Istiod, cluster.EgressGateway} {
+		i := slices.IndexFunc(s.Components, func(c cluster.ComponentStatus) bool { return c.Name == name })
+		assert.Greater(t, s.Components[i].RSSBytes, uint64(10<<20), name)
+	}
+	assert.Contains(t, verb(t, "status"), "lab default is ready")
+}
+
+func mapKeys(m map[string]any) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func TestOfALabThatIsNotRunning(t *testing.T) {
+	assert.Equal(t, status{Name: "none", Components: []cluster.ComponentStatus{}}, statusOfLab(t, "none"))
+	assert.Equal(t, "lab none is not running\n", verb(t, "down", "--name", "none"))
+	for _, args := range [][]string{
+		{"kubeconfig", "--name", "none"},
+		{"kubectl", "--name", "none", "get", "pods"},
+		{"shell", "--name", "none"},
+		{"logs", "--name", "none", "etcd"},
+	} {
+		r := execute(program(args...))
+		assert.Equal(t, exitFailed, r.code, args)
+		assert.Contains(t, r.stderr, "lab none is not running: start it with `egressplay lab up --name none`", args)
+	}
+}
+
+func TestUpOfARunningLab(t *testing.T) {
+	before := statusOfLab(t, defaultName).Pid
+	assert.Contains(t, verb(t, "up"), "lab default is running\n")
+	assert.Equal(t, before, statusOfLab(t, defaultName).Pid)
+
+	r := execute(program("serve"))
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.stderr, "lab default is running already")
+}
+
+func TestOtherVersionsAreRefused(t *testing.T) {
+	cmd := program("status")
+	cmd.Env = append(os.Environ(), "EGRESSPLAY_VERSION=v0.0.1")
+	r := execute(cmd)
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.stderr, "egressplay is version v0.0.1 and egressplay-lab is version")
+
+	cmd = program("version")
+	cmd.Env = append(os.Environ(), "EGRESSPLAY_VERSION=v0.0.1")
+	assert.Equal(t, 0, execute(cmd).code, "or nobody could ask")
+
+	file := filepath.Join(os.Getenv("EGRESSPLAY_LAB_DIR"), defaultName, "lab.json")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.WriteFile(file, text, 0o600)) })
+	var in info
+	require.NoError(t, json.Unmarshal(text, &in))
+	in.Version = "v0.0.1"
+	other, err := json.Marshal(in)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, other, 0o600))
+	r = execute(program("up"))
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.stderr, "started by version v0.0.1")
+	assert.Contains(t, r.stderr, "`egressplay lab down`")
+}
+
+func TestShell(t *testing.T) {
+	before := leftovers(t)
+	cmd := program("shell")
+	cmd.Env = append(os.Environ(), "SHELL=/bin/sh")
+	cmd.Stdin = strings.NewReader("kubectl get node lab -o name; exit 5\n")
+	r := execute(cmd)
+	assert.Equal(t, 5, r.code)
+	assert.Equal(t, "node/lab\n", r.stdout)
+	assert.Equal(t, before, leftovers(t))
+}
+
+func leftovers(t *testing.T) []string {
+	t.Helper()
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "egressplay-shell-*"))
+	require.NoError(t, err)
+	return left
+}
+
+func TestLogs(t *testing.T) {
+	assert.Contains(t, verb(t, "logs", "kube-apiserver"), "Serving securely")
+	assert.Contains(t, verb(t, "logs", "istiod"), "starting")
+	r := execute(program("logs", "nothing"))
+	assert.Equal(t, exitUsage, r.code)
+
+	// -f goes on until it is interrupted.
+	cmd := program("logs", "-f", "internet", "-o", "json")
+	require.NoError(t, cmd.Start())
+	time.AfterFunc(200*time.Millisecond, func() { cmd.Process.Signal(os.Interrupt) })
+	assert.NoError(t, cmd.Wait())
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{"nothing"}, {"up", "--nothing"}, {"up", "now"}, {"up", "--name", "A/b"}, {"status", "-o", "yaml"}} {
+		r := execute(program(args...))
+		assert.Equal(t, exitUsage, r.code, args)
+		assert.NotEmpty(t, r.stderr, args)
+	}
+}
+
+func TestKubectlsExitCodeAndStreams(t *testing.T) {
+	r := execute(program("kubectl", "get", "pod", "nobody"))
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.stderr, `pods "nobody" not found`)
+	assert.Empty(t, r.stdout)
+}
+
+// machine is what a lab must leave as it was.
+type machine struct {
+	processes, mounts, interfaces, folders []string
+}
+
+// look looks at what there is of the labs but the one that all tests share. The
+// program's own processes are in no namespace of theirs.
+func look(t *testing.T) machine {
+	t.Helper()
+	var m machine
+	shared := statusOfLab(t, defaultName).Pid
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	own, err := os.Readlink("/proc/self/ns/pid")
+	require.NoError(t, err)
+	skip, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", shared))
+	require.NoError(t, err)
+	dir := os.Getenv("EGRESSPLAY_LAB_DIR")
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		ns, err := os.Readlink("/proc/" + e.Name() + "/ns/pid")
+		if err != nil || ns == skip || ns == own {
+			continue // one that has ended, of the shared lab or of nobody's
+		}
+		// Labs of others run on this machine, too: ours are told by their folder.
+		text, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		if strings.Contains(string(text), dir) {
+			m.processes = append(m.processes, strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, dir) {
+			m.mounts = append(m.mounts, line)
+		}
+	}
+	links, err := net.Interfaces()
+	require.NoError(t, err)
+	for _, l := range links {
+		m.interfaces = append(m.interfaces, l.Name)
+	}
+	folders, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, f := range folders {
+		m.folders = append(m.folders, f.Name())
+	}
+	return m
+}
+
+// served is a lab that a test keeps in the foreground.
+type served struct {
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	last  cluster.Event
+}
+
+func serveLab(t *testing.T, name string) *served {
+	t.Helper()
+	s := &served{cmd: program("serve", "--name", name)}
+	var err error
+	s.stdin, err = s.cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := s.cmd.StdoutPipe()
+	require.NoError(t, err)
+	var stderr strings.Builder
+	s.cmd.Stderr = &stderr
+	require.NoError(t, s.cmd.Start())
+	t.Cleanup(func() { s.cmd.Process.Kill() })
+	for lines := bufio.NewScanner(out); !s.last.Ready; {
+		require.True(t, lines.Scan(), "serve has ended: %s", &stderr)
+		s.last = cluster.Event{}
+		require.NoError(t, json.Unmarshal(lines.Bytes(), &s.last))
+	}
+	return s
+}
+
+// Each ending of a lab leaves the machine as it was, and lets the next one start.
+func TestEndings(t *testing.T) {
+	before := look(t)
+	const name = "ends"
+	for _, tt := range []struct {
+		how  string
+		end  func(*served, int)
+		code int
+	}{
+		{"stdin ends", func(s *served, _ int) { s.stdin.Close() }, 0},
+		{"SIGINT", func(s *served, _ int) { s.cmd.Process.Signal(syscall.SIGINT) }, 0},
+		{"the first process is killed", func(_ *served, pid int) { syscall.Kill(pid, syscall.SIGKILL) }, exitFailed},
+		{"serve is killed", func(s *served, _ int) { s.cmd.Process.Kill() }, -1},
+		{"down", func(*served, int) { verb(t, "down", "--name", name) }, exitFailed},
+	} {
+		t.Run(tt.how, func(t *testing.T) {
+			s := serveLab(t, name)
+			pid := statusOfLab(t, name).Pid
+			assert.NotEmpty(t, look(t).processes)
+			tt.end(s, pid)
+			s.cmd.Wait()
+			assert.Equal(t, tt.code, s.cmd.ProcessState.ExitCode())
+			assert.Eventually(t, func() bool { return len(look(t).processes) == 0 }, aWhile, 20*time.Millisecond)
+			verb(t, "down", "--name", name) // where its logs are kept, or nobody was left to delete them
+			assert.Equal(t, before, look(t))
+		})
+	}
+}
+
+// What started a lab and is gone before it was ready takes the lab with it.
+func TestUpIsKilled(t *testing.T) {
+	const name = "killed"
+	cmd := program("up", "--name", name)
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { return statusOfLab(t, name).Pid != 0 }, aWhile, 10*time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	cmd.Wait()
+	require.Eventually(t, func() bool { return statusOfLab(t, name).Pid == 0 && len(look(t).processes) == 0 }, aWhile, 10*time.Millisecond)
+	verb(t, "down", "--name", name)
+}
+
+func TestTwoLabsDoNotSeeEachOther(t *testing.T) {
+	const name = "two"
+	t.Cleanup(func() { verb(t, "down", "--name", name) })
+	// Two at once: one starts it, the other waits for it.
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			r := execute(program("up", "--name", name))
+			assert.Equal(t, 0, r.code, r.stderr)
+		})
+	}
+	both.Wait()
+	first, second := statusOfLab(t, defaultName), statusOfLab(t, name)
+	assert.True(t, second.Ready)
+	assert.NotEqual(t, first.Pid, second.Pid)
+	assert.NotEqual(t, first.Kubeconfig, second.Kubeconfig)
+
+	verb(t, "kubectl", "create", "namespace", "only-in-the-first")
+	t.Cleanup(func() { verb(t, "kubectl", "delete", "namespace", "only-in-the-first") })
+	r := execute(program("kubectl", "--name", name, "get", "namespace", "only-in-the-first"))
+	assert.Contains(t, r.stderr, "not found")
+	assert.Equal(t, name, verb(t, "kubectl", "--name", name, "get", "configmap", "egressplay-lab", "-n", "kube-public", "-o", "jsonpath={.data.name}"))
+}
+
+// A lab that does not come up says why, and leaves nothing but its logs.
+func TestFailedStart(t *testing.T) {
+	before := look(t)
+	dir := t.TempDir()
+	programs, err := filepath.Glob(filepath.Join(bin, "egressplay-*"))
+	require.NoError(t, err)
+	for _, path := range programs {
+		require.NoError(t, os.Symlink(path, filepath.Join(dir, filepath.Base(path))))
+	}
+	self, err := os.ReadFile(filepath.Join(bin, "egressplay-lab")) // it looks beside its real file
+	require.NoError(t, err)
+	for name, content := range map[string]string{
+		"egressplay-lab":  string(self),
+		"egressplay-etcd": "#!/bin/sh\necho the last words of etcd\nexit 9\n",
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.Remove(path))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o755))
+	}
+	r := execute(exec.Command(filepath.Join(dir, "egressplay-lab"), "up", "--name", "fails"))
+	assert.Equal(t, exitFailed, r.code)
+	assert.Contains(t, r.stderr, "etcd ended before it was ready")
+	assert.Contains(t, r.stderr, "exit status 9")
+	assert.Contains(t, r.stderr, "the last words of etcd")
+	log := filepath.Join(os.Getenv("EGRESSPLAY_LAB_DIR"), "fails", "logs", "etcd.log")
+	assert.Contains(t, r.stderr, log)
+	assert.FileExists(t, log)
+	assert.Zero(t, statusOfLab(t, "fails").Pid)
+	verb(t, "down", "--name", "fails")
+	assert.Equal(t, before, look(t))
+}
+
+func TestCheck(t *testing.T) {
+	r := execute(program("check"))
+	// Labs that run share what a user may have of inotify.
+	if r.code != 0 {
+		assert.Equal(t, 1, strings.Count(r.stdout, "problem:"), r.stdout)
+		assert.Contains(t, r.stdout, "inotify")
+	}
+}
