@@ -29,7 +29,7 @@ const (
 	wantedMemory    = 2 << 30   // bytes
 	wantedDisk      = 512 << 20 // bytes
 	wantedWatches   = 8192      // of inotify
-	wantedInstances = 64        // of inotify
+	wantedInstances = 32        // of inotify: 17 for the lab, 3 for each pod with a sidecar
 	longestSocket   = 107       // bytes: sun_path of unix(7) has 108, the last is 0
 )
 
