@@ -115,6 +115,9 @@ func isReference(text string) bool {
 // variable returns the place of the first such reference in the text that n
 // is; with "" of the first ${ that is no reference.
 func (d *decoder) variable(n *yaml.Node, ref string) (int, int) {
+	if !strings.Contains(n.Value, "${") { // a variable that is named alone
+		return n.Line, n.Column
+	}
 	skip := n.Column - 1
 	for line := n.Line; 0 < line && line <= len(d.lines); line++ {
 		text := []rune(d.lines[line-1])

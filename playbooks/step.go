@@ -239,6 +239,14 @@ func (l *loader) try(s *step) {
 	if err != nil {
 		return
 	}
+	if a, ok := action.(*steps.Apply); ok {
+		for i, name := range a.Vars {
+			if _, set := lookup(name); !set {
+				err := &variables.UndefinedError{Ref: variables.Ref{Name: name}}
+				l.place(s.verbNode, &steps.FieldError{Field: []string{"vars", fmt.Sprint(i)}, Err: err}, s.index)
+			}
+		}
+	}
 	if m, ok := action.(steps.MeshChanger); ok {
 		s.changesMesh = m.ChangesMesh()
 	}
