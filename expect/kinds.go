@@ -5,6 +5,7 @@ import "github.com/egressplay/egressplay/runner"
 // Kinds maps the key under expect in YAML to a new, empty expectation. Keep it
 // sorted.
 var Kinds = map[string]func() runner.Expectation{
+	"arrived":   func() runner.Expectation { return new(Arrived) },
 	"body":      func() runner.Expectation { return new(Body) },
 	"counter":   func() runner.Expectation { return new(Counter) },
 	"elapsed":   func() runner.Expectation { return new(Elapsed) },

@@ -268,13 +268,22 @@ func (w *way) podAt(ctx context.Context, namespace, selector, addr string) (*clu
 	return nil, nil
 }
 
+// workload is the query for the pod of deploy/NAME, or deploy/NAME.NAMESPACE.
+func workload(s *runner.Scope, place string) cluster.PodQuery {
+	owner, namespace, found := strings.Cut(place, ".")
+	if !found {
+		namespace = s.Namespace
+	}
+	return cluster.PodQuery{Namespace: namespace, Owner: owner}
+}
+
 // ends says whether the last proxy's line ends at a place.
 func (w *way) ends(ctx context.Context, line *mesh.Entry, place string) (bool, error) {
 	switch {
 	case place == hopPassthrough:
 		return line.Cluster == passthrough && line.UpstreamHost != "", nil
 	case strings.HasPrefix(place, "deploy/"):
-		pod, err := w.scope.Cluster.Pod(ctx, cluster.PodQuery{Namespace: w.scope.Namespace, Owner: place})
+		pod, err := w.scope.Cluster.Pod(ctx, workload(w.scope, place))
 		if err != nil {
 			return false, err
 		}

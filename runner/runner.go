@@ -31,6 +31,8 @@ type Runner struct {
 	// Require says what the cluster lacks of a playbook's requirement, "" when
 	// it has it.
 	Require func(ctx context.Context, requirement string) (missing string, err error)
+	// Arrivals is [Scope.Arrivals].
+	Arrivals func(context.Context) ([]Arrival, error)
 	// Pause is called before each step where it is not nil. Its error ends
 	// the playbook as an interrupt does.
 	Pause func(context.Context, StepInfo) error
@@ -84,7 +86,7 @@ func (r *Runner) playbook(ctx context.Context, p *Playbook) (status Status, left
 
 	s := NewScope(r.Cluster, p.Vars)
 	s.Namespace, s.IstioNamespace, s.Revision = r.Namespace, r.IstioNamespace, r.Revision
-	s.Started = started
+	s.Started, s.Arrivals = started, r.Arrivals
 
 	status, err := r.steps(ctx, s, p)
 	left = r.cleanUp(ctx, s, info)

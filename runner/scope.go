@@ -21,6 +21,9 @@ type Scope struct {
 	Revision string
 	// Started is when the playbook began, by this machine's clock.
 	Started time.Time
+	// Arrivals returns what has reached the far end so far, in order; nil where
+	// nobody keeps a record of it.
+	Arrivals func(context.Context) ([]Arrival, error)
 
 	vars map[string]string
 	undo []undo

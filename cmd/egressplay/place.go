@@ -23,6 +23,8 @@ const connectTimeout = 15 * time.Second
 type place struct {
 	client *cluster.Client
 	target runner.Target
+	// lab is the path of egressplay-lab where it keeps the lab that is used.
+	lab string
 }
 
 // connect returns the place that the flags choose. Without any it is the lab:
@@ -38,7 +40,7 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 	if kubeconfig := runningLab(ctx, lab); kubeconfig != "" {
 		p, err := s.connectTo(ctx, cluster.Options{Kubeconfig: kubeconfig})
 		if err == nil {
-			p.target.Describe = fmt.Sprintf("lab %q", p.target.Name)
+			p.target.Describe, p.lab = fmt.Sprintf("lab %q", p.target.Name), lab
 		}
 		return p, err
 	}
@@ -56,7 +58,7 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 	s.lab.Store(own)
 	p, err := s.connectTo(ctx, cluster.Options{Kubeconfig: kubeconfig})
 	if err == nil {
-		p.target.Describe = fmt.Sprintf("a lab of its own, started in %.1fs", time.Since(started).Seconds())
+		p.target.Describe, p.lab = fmt.Sprintf("a lab of its own, started in %.1fs", time.Since(started).Seconds()), lab
 	}
 	return p, err
 }

@@ -176,6 +176,9 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 			return mesh.Missing(ctx, p.client, o.istioNamespace, o.revision, requirement)
 		},
 	}
+	if p.lab != "" {
+		r.Arrivals = p.arrivals
+	}
 	if o.step {
 		r.Pause = pauses(os.Stdin, s.term, cancel)
 	}
