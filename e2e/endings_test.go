@@ -98,10 +98,14 @@ spec:
   resolution: NONE
   location: MESH_EXTERNAL
 `)
-	eventually(t, func() bool { // what istiod and the controllers put into a new namespace
-		list, err := resource("v1", "configmaps", name).List(t.Context(), metav1.ListOptions{})
-		return err == nil && len(list.Items) == 2
-	}, "the ConfigMaps with the root certificates")
+	eventually(t, func() bool {
+		// Kubernetes and istiod put certificates into each namespace.
+		own, err := resource("v1", "configmaps", name).List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		all, err := resource("v1", "configmaps", "default").List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		return len(own.Items) == len(all.Items)
+	}, "the new namespace does not get what each namespace has")
 	before := lookAtWorld(t)
 	e := egressplay(t, "run", "accessing-external-services", "--namespace", name)
 	e.exits(t, 0)

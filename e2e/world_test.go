@@ -58,7 +58,7 @@ func lookAtWorld(t *testing.T) world {
 			require.NoError(t, err, "list %s", kind)
 			for _, item := range list.Items {
 				o := object{derived: len(item.GetOwnerReferences()) > 0 || slices.Contains(collected, kind)}
-				o.fields = fields(t, &item)
+				o.fields = fields(t, kind, &item)
 				w[kind+" "+item.GetNamespace()+"/"+item.GetName()] = o
 			}
 		}
@@ -68,14 +68,20 @@ func lookAtWorld(t *testing.T) world {
 }
 
 // fields returns what somebody wants an object to be, and which object it is.
-func fields(t *testing.T, item *unstructured.Unstructured) map[string]string {
+func fields(t *testing.T, kind string, item *unstructured.Unstructured) map[string]string {
 	t.Helper()
 	delete(item.Object, "status")
+	if kind == "endpoints" || kind == "endpointslices.discovery.k8s.io" {
+		// Which pods are ready at the moment: the status of a Service.
+		delete(item.Object, "subsets")
+		delete(item.Object, "endpoints")
+	}
 	item.SetManagedFields(nil)
 	item.SetResourceVersion("")
 	item.SetGeneration(0)
 	annotations := item.GetAnnotations()
-	delete(annotations, "control-plane.alpha.kubernetes.io/leader") // who is alive
+	delete(annotations, "control-plane.alpha.kubernetes.io/leader")         // who is alive
+	delete(annotations, "endpoints.kubernetes.io/last-change-trigger-time") // of the status of a Service
 	item.SetAnnotations(annotations)
 	flat := map[string]string{}
 	flatten(t, flat, "", item.Object)
