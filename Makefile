@@ -11,9 +11,9 @@ VERSION := $(VERSION)
 MODULES := . lab lab/coredns
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# The two programs of the lab that link Kubernetes and Istio: minutes to compile
-# in another way, so they are left out where that would be needed.
-LINKED := /cmd/egressplay-(components|agent)$$
+# The programs of the lab that link Kubernetes and Istio: minutes to compile in
+# another way, so they are left out where that would be needed.
+LINKED := /cmd/egressplay-(agent|components|etcd|istiod)$$
 
 # Everything is compiled in one way, so that go's cache serves build, vet and test.
 GO := env CGO_ENABLED=0 go
@@ -52,8 +52,10 @@ build: ## build all programs into bin/; the first time takes about 10 minutes
 	$(phase) "build egressplay" $(GO) build $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/egressplay ./cmd/egressplay
 	$(phase) "build egressplay-lab" $(GO) build -C lab $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/egressplay-lab ./cmd/egressplay-lab
 	$(phase) "build egressplay-coredns" $(GO) build -C lab/coredns $(FLAGS) -ldflags "-s -w" -o ../../bin/egressplay-coredns .
+	$(phase) "build egressplay-etcd" $(GO) build -C lab $(FLAGS) -ldflags "-s -w" -o ../bin/egressplay-etcd ./cmd/egressplay-etcd
 	$(phase) "build egressplay-agent (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-agent ./cmd/egressplay-agent
-	$(phase) "build egressplay-components (Kubernetes, Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-components ./cmd/egressplay-components
+	$(phase) "build egressplay-istiod (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-istiod ./cmd/egressplay-istiod
+	$(phase) "build egressplay-components (Kubernetes)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-components ./cmd/egressplay-components
 
 .PHONY: test
 test: setup-test build test-unit test-ordinary-user ## everything, the lab included; a missing lab fails
