@@ -133,7 +133,6 @@ type defaults struct {
 	Within *time.Duration `yaml:"within"`
 }
 
-
 // playbook returns the source's playbook. It is of use only where l.errs stays
 // empty.
 func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
