@@ -6,6 +6,7 @@ import (
 	"io"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,8 +40,8 @@ func runHere(ctx context.Context, r cluster.ExecRequest) (cluster.ExecResult, er
 		return cluster.ExecResult{Trusted: true}, err
 	}
 	code := exit.ExitCode()
-	if code == -1 { // a signal ended it
-		code = signalCode(exit)
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		code = 128 + int(status.Signal())
 	}
 	return cluster.ExecResult{ExitCode: code, Trusted: true}, nil
 }
