@@ -127,7 +127,7 @@ func (l *lab) makeFolders() error {
 
 // connect makes the stand-in internet.
 func (l *lab) connect(ctx context.Context) error {
-	ns, err := network.NewInternet(ctx, internet.Addresses(l.hosts))
+	ns, err := network.NewInternet(ctx, internet.Addresses(l.Hosts))
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (l *lab) connect(ctx context.Context) error {
 		return err
 	}
 	l.keep(ctx, Internet, func() error {
-		return internet.Serve(ctx, internet.Config{Hosts: l.hosts, CA: l.keys.internet, Listen: ns.Listen, Record: records})
+		return internet.Serve(ctx, internet.Config{Hosts: l.Hosts, CA: l.keys.internet, Listen: ns.Listen, Record: records})
 	})
 	return nil
 }
@@ -197,7 +197,7 @@ func (l *lab) startRest(ctx context.Context, p *processes) error {
 
 // install applies what the mesh and the lab consist of, and waits until it works.
 func (l *lab) install(ctx context.Context, rendered <-chan []*unstructured.Unstructured) error {
-	list, err := own(l.Name, l.Version, l.hosts)
+	list, err := own(l.Name, l.Version, l.Hosts)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import "path/filepath"
 //	lab.json     who runs it; written by the one who starts the lab
 //	kubeconfig   for the host, mode 0600; there once the lab is ready
 //	control      the socket on which the lab is asked and told; see Control
+//	hosts.yaml   the user's own hosts of the internet, if there are any
 //	lock         held by whoever starts or ends the lab
 //	alive        held by the lab as long as it lives
 //	logs/        COMPONENT.log of each component, and lab.log of the lab itself
@@ -39,6 +40,10 @@ func (f Folder) Log(component string) string { return f.join("logs", component+"
 
 // Records is the file to which the stand-in internet writes what reaches it.
 func (f Folder) Records() string { return f.Log(Internet) }
+
+// Hosts is the copy of the file by which the stand-in internet has hosts of the
+// user's own; see [internet.Parse].
+func (f Folder) Hosts() string { return f.join("hosts.yaml") }
 
 // State is the folder of what is gone with the lab.
 func (f Folder) State() string { return f.join("state") }

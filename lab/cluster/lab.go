@@ -21,7 +21,8 @@ type Config struct {
 	Version  string // of this program
 	Folder   Folder
 	Programs Programs
-	Starter  []string // argv of the program that becomes a container; see [cri.Start]
+	Starter  []string        // argv of the program that becomes a container; see [cri.Start]
+	Hosts    []internet.Host // of the stand-in internet
 
 	API     net.Listener // where the host reaches the API: on its loopback, inherited
 	Control net.Listener // on [Folder.Control], inherited
@@ -30,7 +31,6 @@ type Config struct {
 // lab is a lab in its first process.
 type lab struct {
 	Config
-	hosts      []internet.Host
 	events     *events
 	supervisor *supervise.Supervisor
 	end        context.CancelCauseFunc // ends the lab
@@ -48,7 +48,7 @@ type lab struct {
 func Run(ctx context.Context, c Config) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	l := &lab{Config: c, hosts: internet.DefaultHosts(), events: newEvents(), end: end}
+	l := &lab{Config: c, events: newEvents(), end: end}
 	l.supervisor = supervise.New(func(_ string, err error) { end(err) })
 	control := l.newControl()
 	l.keep(ctx, "control", func() error { return control.Serve(c.Control) })

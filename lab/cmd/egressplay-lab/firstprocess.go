@@ -45,6 +45,10 @@ func firstProcess() error {
 	if err != nil {
 		return err
 	}
+	hosts, err := hostsOf(folder)
+	if err != nil {
+		return err
+	}
 	api, err := inherited(fdAPI)
 	if err != nil {
 		return err
@@ -55,8 +59,8 @@ func firstProcess() error {
 	}
 	return cluster.Run(ctx, cluster.Config{
 		Name: name, Version: version, Folder: folder, Programs: programs,
-		Starter: []string{programs.Self, argStarter},
-		API:     api, Control: control,
+		Starter: []string{programs.Self, argStarter}, Hosts: hosts,
+		API: api, Control: control,
 	})
 }
 

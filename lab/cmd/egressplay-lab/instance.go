@@ -91,9 +91,9 @@ type started struct {
 	cause error         // how it ended, once it is gone
 }
 
-// start starts the lab, and does not wait until it is up. It returns nil when the
-// lab runs already.
-func (i *instance) start(ctx context.Context) (*started, error) {
+// start starts the lab, with the user's own hosts if they are not nil, and does
+// not wait until it is up. It returns nil when the lab runs already.
+func (i *instance) start(ctx context.Context, hosts []byte) (*started, error) {
 	held, err := i.lock(ctx)
 	if err != nil {
 		return nil, err
@@ -108,6 +108,11 @@ func (i *instance) start(ctx context.Context) (*started, error) {
 	}
 	if err := empty(i.folder); err != nil {
 		return nil, fmt.Errorf("clear what an earlier lab has left: %w", err)
+	}
+	if hosts != nil {
+		if err := os.WriteFile(i.folder.Hosts(), hosts, 0o600); err != nil {
+			return nil, err
+		}
 	}
 	s, err := i.launch(ctx, programs)
 	if err != nil {

@@ -14,15 +14,23 @@ import (
 )
 
 func newServe() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:    "serve",
 		Short:  "Start the lab for a program, and keep it until stdin ends",
 		Hidden: true,
 		Args:   cobra.NoArgs,
-		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
-			return serve(c.Context(), i, os.Stdin, c.OutOrStdout())
-		}),
 	}
+	addInternet(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		hosts, err := ownHosts(c)
+		if err != nil {
+			return err
+		}
+		return on(func(c *cobra.Command, i *instance, _ []string) error {
+			return serve(c.Context(), i, hosts, os.Stdin, c.OutOrStdout())
+		})(c, args)
+	}
+	return c
 }
 
 // errStdin is why a served lab ends that nobody needs any more.
@@ -31,7 +39,7 @@ var errStdin = errors.New("stdin has ended")
 // serve starts a lab and takes it down when stdin or ctx ends. Each event is
 // printed as a line of JSON. It fails when the lab runs already, or ends by
 // itself.
-func serve(ctx context.Context, i *instance, stdin io.Reader, out io.Writer) error {
+func serve(ctx context.Context, i *instance, hosts []byte, stdin io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
@@ -41,7 +49,7 @@ func serve(ctx context.Context, i *instance, stdin io.Reader, out io.Writer) err
 	if err := checkMachine(ctx, i, os.Stderr); err != nil {
 		return err
 	}
-	s, err := i.start(ctx)
+	s, err := i.start(ctx, hosts)
 	if err != nil {
 		return err
 	}

@@ -13,27 +13,35 @@ import (
 )
 
 func newUp() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start the lab, and return when a pod with a sidecar would be injected and served",
 		Args:  cobra.NoArgs,
-		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
-			return up(c.Context(), i, c.OutOrStdout())
-		}),
 	}
+	addInternet(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		hosts, err := ownHosts(c)
+		if err != nil {
+			return err
+		}
+		return on(func(c *cobra.Command, i *instance, _ []string) error {
+			return up(c.Context(), i, hosts, c.OutOrStdout())
+		})(c, args)
+	}
+	return c
 }
 
-func up(ctx context.Context, i *instance, out io.Writer) error {
+func up(ctx context.Context, i *instance, hosts []byte, out io.Writer) error {
 	began := time.Now()
 	if err := checkMachine(ctx, i, out); err != nil {
 		return err
 	}
-	s, err := i.start(ctx)
+	s, err := i.start(ctx, hosts)
 	if err != nil {
 		return err
 	}
 	if s == nil {
-		return await(ctx, i, out)
+		return await(ctx, i, hosts, out)
 	}
 	if err := cluster.Dial(i.folder).Follow(ctx, newProgress(out).show); err != nil {
 		return errors.Join(i.explain(err), s.kill())
@@ -47,12 +55,12 @@ func up(ctx context.Context, i *instance, out io.Writer) error {
 }
 
 // await waits until a lab that someone else has started is ready.
-func await(ctx context.Context, i *instance, out io.Writer) error {
+func await(ctx context.Context, i *instance, hosts []byte, out io.Writer) error {
 	in, err := i.mustRun()
 	if err != nil {
 		return err
 	}
-	if err := i.refuseOther(in); err != nil {
+	if err := errors.Join(i.refuseOther(in), i.refuseOtherHosts(hosts)); err != nil {
 		return err
 	}
 	if err := cluster.Dial(i.folder).Follow(ctx, func(cluster.Event) {}); err != nil {

@@ -1,0 +1,114 @@
+package internet
+
+import (
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"golang.org/x/net/http/httpguts"
+	"gopkg.in/yaml.v3"
+)
+
+// closed is what a file says of a port at which nobody listens.
+const closed = "closed"
+
+// port reads what one port answers; nil if it is closed.
+func (p *parser) port(node *yaml.Node, answers []string) http.Handler {
+	if node.Kind == yaml.ScalarNode {
+		if node.Value != closed {
+			p.fail(node, "%q: want %s, or a mapping", node.Value, closed)
+		}
+		return nil
+	}
+	return p.answer(p.mapping(node, answers...))
+}
+
+// answer reads what a port answers: what is written, or else an echo.
+func (p *parser) answer(fields map[string]*yaml.Node) http.Handler {
+	status := http.StatusOK
+	if fields["redirect"] != nil {
+		status = http.StatusMovedPermanently
+	}
+	if of := fields["status"]; of != nil {
+		status = p.number(of, 200, 599)
+		if of := fields["redirect"]; of != nil && status/100 != 3 {
+			p.fail(of, "redirect with status %d: want 301, 302, 303, 307 or 308", status)
+		}
+	}
+	var body string
+	if of := fields["body"]; of != nil {
+		body = p.text(of)
+		if status == http.StatusNoContent || status == http.StatusNotModified {
+			p.fail(of, "an answer with status %d has no body", status)
+		}
+	}
+	headers := p.headers(fields["headers"])
+	answer := http.HandlerFunc(echo)
+	switch {
+	case fields["redirect"] != nil:
+		answer = redirect(p.url(fields["redirect"]), status, body)
+	case fields["status"] != nil || fields["body"] != nil:
+		answer = func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body) // a client that is gone wants no answer
+		}
+	}
+	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		maps.Copy(w.Header(), headers)
+		answer(w, r)
+	})
+	if of := fields["delay"]; of != nil {
+		handler = delayed(p.duration(of), handler)
+	}
+	return handler
+}
+
+// headers reads a mapping of names to a value or a list of values.
+func (p *parser) headers(node *yaml.Node) http.Header {
+	if node == nil {
+		return nil
+	}
+	headers := http.Header{}
+	fields := p.mapping(node)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		of := fields[name]
+		values := []*yaml.Node{of}
+		if of.Kind == yaml.SequenceNode {
+			values = p.list(of)
+		}
+		for _, value := range values {
+			text := p.text(value)
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(text) {
+				p.fail(value, "no header of HTTP: %q: %q", name, text)
+			}
+			headers.Add(name, text)
+		}
+	}
+	return headers
+}
+
+// url reads where a redirect leads.
+func (p *parser) url(node *yaml.Node) *url.URL {
+	text := p.text(node)
+	to, err := url.Parse(text)
+	if err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Host == "" {
+		p.fail(node, "redirect %q: want a URL such as https://www.example.net", text)
+		return new(url.URL)
+	}
+	return to
+}
+
+// redirect leads to a URL: if it has no path, to the request's path and query.
+func redirect(to *url.URL, status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		location := to.String()
+		if to.Path == "" && to.RawQuery == "" {
+			location += r.URL.RequestURI()
+		}
+		w.Header().Set("Location", location)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body) // a client that is gone wants no answer
+	}
+}
