@@ -234,7 +234,7 @@ func TestMissing(t *testing.T) {
 		return text
 	}
 	assert.Empty(t, missing(configMap("istio", "accessLogFile: /dev/stdout\n"), mesh.AccessLog))
-	for _, text := range []string{"", "accessLogFile: ''\n", "accessLogFile: /dev/stdout\naccessLogEncoding: JSON\n", "accessLogFile: /dev/stdout\naccessLogFormat: x\n"} {
+	for _, text := range []string{"", "accessLogFile: ''\n", "accessLogFile: /dev/stdout\naccessLogFormat: x\n"} {
 		assert.NotEmpty(t, missing(configMap("istio", text), mesh.AccessLog), text)
 	}
 	assert.NotEmpty(t, missing(clustertest.NewFake(), mesh.EgressGateway))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"gopkg.in/yaml.v3"
 
@@ -32,9 +31,8 @@ func Missing(ctx context.Context, c cluster.Interface, namespace, revision, requ
 		}
 		// Source: istio.io "Envoy Access Logs", "Using Mesh Config".
 		var config struct {
-			AccessLogFile     string `yaml:"accessLogFile"`
-			AccessLogEncoding string `yaml:"accessLogEncoding"`
-			AccessLogFormat   string `yaml:"accessLogFormat"`
+			AccessLogFile   string `yaml:"accessLogFile"`
+			AccessLogFormat string `yaml:"accessLogFormat"`
 		}
 		if err := yaml.Unmarshal([]byte(text), &config); err != nil {
 			return "", fmt.Errorf("the mesh's configuration cannot be read: %w", err)
@@ -42,8 +40,8 @@ func Missing(ctx context.Context, c cluster.Interface, namespace, revision, requ
 		switch {
 		case config.AccessLogFile != "/dev/stdout" && config.AccessLogFile != "/dev/stderr":
 			return "the proxies write no access log: set meshConfig.accessLogFile to /dev/stdout", nil
-		case config.AccessLogFormat != "" || !slices.Contains([]string{"", "TEXT"}, config.AccessLogEncoding):
-			return "the proxies' access log has a format of its own: leave meshConfig.accessLogFormat and accessLogEncoding at their defaults", nil
+		case config.AccessLogFormat != "":
+			return "the proxies' access log has a format of its own: leave meshConfig.accessLogFormat at its default", nil
 		}
 		return "", nil
 	case EgressGateway:
