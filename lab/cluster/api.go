@@ -100,6 +100,7 @@ func (a *api) await(ctx context.Context, resource schema.GroupVersionResource, n
 				return nil
 			}
 		}
+		pause(ctx) // the API server ends a watch when it wants to
 	}
 	return fmt.Errorf("wait for %s %s: %w: %w", resource.Resource, name, context.Cause(ctx), last)
 }

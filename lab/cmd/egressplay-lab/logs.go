@@ -68,7 +68,7 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 	defer f.Close()
 	var source io.Reader = f
 	if follow {
-		source = follower{ctx, f}
+		source = followed(ctx, f)
 	}
 	if component == cluster.Internet && !raw {
 		return printRecords(source, out)
@@ -77,27 +77,29 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 	return err
 }
 
-// follower reads a file that grows, until ctx ends.
-type follower struct {
-	ctx  context.Context
-	file *os.File
-}
-
-// followPause lies between two looks at whether the file has grown.
+// followPause lies between two looks at whether a file has grown.
 const followPause = 50 * time.Millisecond
 
-func (f follower) Read(p []byte) (int, error) {
-	for {
-		n, err := f.file.Read(p)
-		if n > 0 || !errors.Is(err, io.EOF) {
-			return n, err
+// reader is a function that reads.
+type reader func([]byte) (int, error)
+
+func (r reader) Read(p []byte) (int, error) { return r(p) }
+
+// followed is a file that grows, to be read until ctx ends.
+func followed(ctx context.Context, f io.Reader) io.Reader {
+	return reader(func(p []byte) (int, error) {
+		for {
+			n, err := f.Read(p)
+			if n > 0 || !errors.Is(err, io.EOF) {
+				return n, err
+			}
+			select {
+			case <-time.After(followPause):
+			case <-ctx.Done():
+				return 0, io.EOF
+			}
 		}
-		select {
-		case <-time.After(followPause):
-		case <-f.ctx.Done():
-			return 0, io.EOF
-		}
-	}
+	})
 }
 
 // printRecords prints each record as a line for people.

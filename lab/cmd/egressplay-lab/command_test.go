@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/lab/cluster"
+	"github.com/egressplay/egressplay/lab/internet"
+)
+
+func TestFolderOf(t *testing.T) {
+	t.Setenv("EGRESSPLAY_LAB_DIR", "/short")
+	for name, want := range map[string]string{
+		"default":               "/short/default",
+		"a":                     "/short/a",
+		"two-labs-2":            "/short/two-labs-2",
+		strings.Repeat("a", 20): "/short/" + strings.Repeat("a", 20),
+		strings.Repeat("a", 21): "",
+		"":                      "",
+		"../etc":                "",
+		"A":                     "",
+		"-a":                    "",
+		"a-":                    "",
+	} {
+		got, err := folderOf(name)
+		assert.Equal(t, cluster.Folder(want), got, name)
+		assert.Equal(t, want == "", err != nil, name)
+	}
+}
+
+func TestMakeFolderRefusesWhatOthersMayChange(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "labs")
+	f := cluster.Folder(filepath.Join(dir, "x"))
+	require.NoError(t, makeFolder(f))
+	info, err := os.Stat(string(f))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	require.NoError(t, makeFolder(f), "it may be there")
+
+	require.NoError(t, os.Chmod(dir, 0o777))
+	assert.ErrorContains(t, makeFolder(f), dir+" does not belong to this user alone")
+	require.NoError(t, os.Chmod(dir, 0o700))
+	link := cluster.Folder(filepath.Join(dir, "link"))
+	require.NoError(t, os.Symlink(string(f), string(link)))
+	assert.ErrorContains(t, makeFolder(link), "does not belong to this user alone")
+}
+
+func TestEmptyKeepsTheLock(t *testing.T) {
+	f := cluster.Folder(t.TempDir())
+	require.NoError(t, os.MkdirAll(f.Logs(), 0o700))
+	for _, file := range []string{f.Lock(), f.Info(), f.Log("etcd")} {
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+	}
+	require.NoError(t, empty(f))
+	entries, err := os.ReadDir(string(f))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	assert.Equal(t, f.Lock(), filepath.Join(string(f), entries[0].Name()))
+}
+
+func TestLock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	held, err := locked(path)
+	require.NoError(t, err)
+	assert.False(t, held, "nothing is there")
+
+	f, err := lock(t.Context(), path)
+	require.NoError(t, err)
+	held, err = locked(path)
+	require.NoError(t, err)
+	assert.True(t, held)
+
+	why := errors.New("no more time")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Millisecond, why)
+	defer cancel()
+	_, err = lock(ctx, path)
+	require.ErrorIs(t, err, why)
+
+	got := make(chan error)
+	go func() {
+		f, err := lock(t.Context(), path)
+		if err == nil {
+			err = f.Close()
+		}
+		got <- err
+	}()
+	require.NoError(t, f.Close())
+	require.NoError(t, <-got)
+	held, err = locked(path)
+	require.NoError(t, err)
+	assert.False(t, held)
+}
+
+func TestTakeName(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		name string
+		rest []string
+	}{
+		{nil, defaultName, nil},
+		{[]string{"get", "pods"}, defaultName, []string{"get", "pods"}},
+		{[]string{"--name", "two", "get", "pods"}, "two", []string{"get", "pods"}},
+		{[]string{"--name=two", "get"}, "two", []string{"get"}},
+		{[]string{"get", "--name", "x"}, defaultName, []string{"get", "--name", "x"}},
+		{[]string{"-n", "ns", "get"}, defaultName, []string{"-n", "ns", "get"}},
+	} {
+		name, rest := takeName(tt.args)
+		assert.Equal(t, tt.name, name, tt.args)
+		assert.Equal(t, tt.rest, rest, tt.args)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgress(&out)
+	for _, e := range []cluster.Event{
+		{Component: "etcd", State: "starting", Seconds: 0.1},
+		{Component: "kubelet", State: "starting", Seconds: 1},
+		{Component: "etcd", State: "ready", Seconds: 0.5},
+		{Ready: true, Seconds: 2},
+	} {
+		p.show(e)
+	}
+	assert.Equal(t, "  0.50s  etcd                     ready, took 0.40s\n", out.String())
+}
+
+func TestSentence(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	for want, r := range map[string]internet.Record{
+		"03:04:05.006 httpbin.org from 10.244.1.4:5 GET http://httpbin.org/headers HTTP/1.1 200": {
+			Time: at, Site: "httpbin.org", Host: "httpbin.org", Remote: "10.244.1.4:5",
+			Method: "GET", Path: "/headers", Protocol: "HTTP/1.1", Status: 200,
+		},
+		"03:04:05.006 www.baidu.com from 10.244.1.4:5 sni=www.baidu.com HEAD https://www.baidu.com/ HTTP/2.0 200": {
+			Time: at, Site: "www.baidu.com", Host: "www.baidu.com", Remote: "10.244.1.4:5", TLS: true, SNI: "www.baidu.com",
+			Method: "HEAD", Path: "/", Protocol: "HTTP/2.0", Status: 200,
+		},
+		"03:04:05.006 www.baidu.com from 10.244.1.4:5 sni=x: handshake: EOF": {
+			Time: at, Site: "www.baidu.com", Remote: "10.244.1.4:5", TLS: true, SNI: "x", Error: "handshake: EOF",
+		},
+	} {
+		assert.Equal(t, want, sentence(r))
+	}
+}
+
+// grows is a file that has more to read now and then.
+type grows struct{ parts []string }
+
+func (g *grows) Read(p []byte) (int, error) {
+	if len(g.parts) == 0 || g.parts[0] == "" {
+		g.parts = g.parts[min(1, len(g.parts)):]
+		return 0, io.EOF
+	}
+	n := copy(p, g.parts[0])
+	g.parts[0] = g.parts[0][n:]
+	return n, nil
+}
+
+func TestFollowedReadsOn(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	got := make([]byte, 4)
+	in := followed(ctx, &grows{[]string{"ab", "cd"}})
+	_, err := io.ReadFull(in, got)
+	require.NoError(t, err)
+	assert.Equal(t, "abcd", string(got))
+	cancel()
+	_, err = in.Read(got)
+	require.ErrorIs(t, err, io.EOF)
+}
+
+func TestExitCodes(t *testing.T) {
+	assert.Equal(t, 0, report(nil))
+	assert.Equal(t, exitUsage, report(errors.New("unknown flag")))
+	assert.Equal(t, exitFailed, report(failed(errors.New("the lab did not come up"))))
+	assert.Equal(t, 7, report(failed(exitError(7))))
+}
+
+func TestSameVersion(t *testing.T) {
+	assert.NoError(t, sameVersion(""))
+	assert.NoError(t, sameVersion(version))
+	assert.ErrorContains(t, sameVersion("v9"), "egressplay is version v9 and egressplay-lab is version "+version)
+}
+
+// A leash that ends ends the lab, unless the lab was let go.
+func TestLeash(t *testing.T) {
+	for word, ends := range map[string]bool{"": true, "x": true, "d": false} {
+		r, w, err := os.Pipe()
+		require.NoError(t, err)
+		ended := make(chan bool)
+		go func() {
+			leash(r)
+			close(ended)
+		}()
+		_, err = w.WriteString(word)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		if ends {
+			<-ended
+			continue
+		}
+		select {
+		case <-ended:
+			assert.Fail(t, "it was let go")
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
