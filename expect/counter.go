@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/mesh"
@@ -16,7 +19,7 @@ import (
 type Counter []Count
 
 // A Count is a counter of a proxy's upstream cluster, added up over its hosts
-// and over the proxy's pods.
+// and over the proxy's pods, without those that are about to go.
 type Count struct {
 	// In is the proxy: egressgateway, gateway/NAME, or a label selector.
 	In string `yaml:"in,required"`
@@ -77,6 +80,8 @@ func (e *Counter) read(ctx context.Context, s *runner.Scope) ([]int64, error) {
 		if err != nil {
 			return nil, err
 		}
+		// One that is about to go still has the labels, and stops answering.
+		pods = slices.DeleteFunc(pods, func(pod unstructured.Unstructured) bool { return pod.GetDeletionTimestamp() != nil })
 		if len(pods) == 0 {
 			return nil, fmt.Errorf("there is no pod with the labels %s in namespace %s", selector, namespace)
 		}
