@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	yamlv3 "gopkg.in/yaml.v3"
@@ -115,12 +116,25 @@ func documents(text string) ([]*yamlv3.Node, error) {
 			return docs, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the manifest is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+			return nil, notYAML(err)
 		}
 		if doc.Kind == yamlv3.DocumentNode && len(doc.Content) == 1 && doc.Content[0].Tag != "!!null" {
 			docs = append(docs, &doc)
 		}
 	}
+}
+
+// notYAML places yaml.v3's error, which names the line in its text.
+func notYAML(err error) error {
+	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 0
+	if rest, ok := strings.CutPrefix(text, "line "); ok {
+		if number, msg, ok := strings.Cut(rest, ": "); ok {
+			if n, err := strconv.Atoi(number); err == nil {
+				line, text = n, msg
+			}
+		}
+	}
+	return &FieldError{Line: line, Err: fmt.Errorf("the manifest is not YAML: %s", text)}
 }
 
 // object returns the object that a document describes. It goes through
