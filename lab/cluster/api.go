@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 )
 
 // fieldManager owns what the lab applies.
@@ -27,13 +26,7 @@ type api struct {
 }
 
 func newAPI(keys *credentials) (*api, error) {
-	client, err := dynamic.NewForConfig(&rest.Config{
-		Host: apiServer,
-		TLSClientConfig: rest.TLSClientConfig{
-			CAData: keys.cluster.CertPEM(), CertData: keys.admin.CertPEM, KeyData: keys.admin.KeyPEM,
-		},
-		QPS: -1, // no limit
-	})
+	client, err := dynamic.NewForConfig(keys.config())
 	if err != nil {
 		return nil, fmt.Errorf("make a client of the API: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/egressplay/egressplay/lab/internet"
 	"github.com/egressplay/egressplay/lab/istio"
 	"github.com/egressplay/egressplay/lab/network"
+	"github.com/egressplay/egressplay/lab/networkpolicy"
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
@@ -56,6 +57,7 @@ func (l *lab) bringUp(ctx context.Context) error {
 		})
 	})
 	group.Go(func() error { return l.ready(ctx, Etcd) })
+	group.Go(func() error { return l.awaitPolicies(ctx) })
 	group.Go(func() error {
 		// It serves an administrator and a node long before it is ready: for
 		// more than a second it waits for what it looks at once a second.
@@ -97,6 +99,10 @@ func (l *lab) prepare(ctx context.Context) error {
 		return err
 	}
 	l.api.Store(client)
+	if l.policies, err = newNetworkPolicy(l.Folder, l.keys); err != nil {
+		return err
+	}
+	l.keep(ctx, NetworkPolicy, func() error { return l.enforcePolicies(ctx) })
 	l.keep(ctx, "relay", func() error {
 		return relay(ctx, l.API, net.JoinHostPort(network.NodeIP, apiPort))
 	})
@@ -153,7 +159,7 @@ func (l *lab) serveCRI(ctx context.Context) error {
 		StreamAddr:  "127.0.0.1:0",
 		Images:      l.Programs.images(bootstrap),
 		Starter:     l.Starter,
-		Network:     network.NewPods("/run/netns"),
+		Network:     networkpolicy.Network{Pods: network.NewPods("/run/netns"), Controller: l.policies},
 		TrustBundle: l.keys.path(trustBundleFile),
 		Volumes:     p.kubeletRoot(),
 		Log:         slog.Default(),

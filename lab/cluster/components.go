@@ -11,6 +11,7 @@ const (
 	Scheduler         = "kube-scheduler"
 	Proxy             = "kube-proxy"
 	Kubelet           = "kubelet"
+	NetworkPolicy     = "network-policy"
 	CoreDNS           = "coredns"
 	Istiod            = "istiod"
 	EgressGateway     = "istio-egressgateway"
@@ -18,7 +19,7 @@ const (
 
 // Components are all parts, in the order in which they are shown.
 var Components = []string{
-	Internet, Etcd, APIServer, ControllerManager, Scheduler, Proxy, Kubelet, CoreDNS, Istiod, EgressGateway,
+	Internet, Etcd, APIServer, ControllerManager, Scheduler, Proxy, NetworkPolicy, Kubelet, CoreDNS, Istiod, EgressGateway,
 }
 
 const (

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"k8s.io/client-go/rest"
+
 	"github.com/egressplay/egressplay/lab/network"
 	"github.com/egressplay/egressplay/lab/pki"
 )
@@ -141,6 +143,17 @@ func (c *credentials) issue(name string, r pki.Request) error {
 
 func (c *credentials) write(name string, content []byte) error {
 	return os.WriteFile(c.path(name), content, 0o600)
+}
+
+// config is for a client of the API, as the administrator.
+func (c *credentials) config() *rest.Config {
+	return &rest.Config{
+		Host: apiServer,
+		TLSClientConfig: rest.TLSClientConfig{
+			CAData: c.cluster.CertPEM(), CertData: c.admin.CertPEM, KeyData: c.admin.KeyPEM,
+		},
+		QPS: -1, // no limit
+	}
 }
 
 // client speaks to a component as the administrator.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/egressplay/egressplay/lab/cri"
 	"github.com/egressplay/egressplay/lab/internet"
+	"github.com/egressplay/egressplay/lab/networkpolicy"
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
@@ -36,10 +37,12 @@ type lab struct {
 	end        context.CancelCauseFunc // ends the lab
 
 	// Set in the course of the bring-up.
-	keys *credentials
-	api  atomic.Pointer[api]
-	cri  atomic.Pointer[cri.Server]
-	up   atomic.Bool
+	keys     *credentials
+	policies *networkpolicy.Controller
+	api      atomic.Pointer[api]
+	cri      atomic.Pointer[cri.Server]
+	isolates atomic.Bool // the network policies are enforced
+	up       atomic.Bool
 }
 
 // Run brings the lab up and keeps it until ctx ends; then it returns nil. It returns an error when the lab did not come up or what it

@@ -28,7 +28,7 @@ type ComponentStatus struct {
 
 // What a status lists besides the components.
 const (
-	labItself = "egressplay-lab" // the supervisor, the CRI server and the internet
+	labItself = "egressplay-lab" // the supervisor, the CRI server, the internet and the network policies
 	otherPods = "pods"           // all that are no component
 )
 
@@ -53,6 +53,7 @@ func (l *lab) status(ctx context.Context) Status {
 	self, _ := supervise.RSS(os.Getpid())
 	add(labItself, supervise.Ready, self)
 	add(Internet, supervise.Ready, 0) // its end would be the lab's
+	add(NetworkPolicy, l.policiesState(), 0)
 	for _, p := range l.supervisor.Status() {
 		add(p.Name, p.State, p.RSSBytes)
 	}

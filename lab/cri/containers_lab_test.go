@@ -338,6 +338,7 @@ func TestPodNamespaces(t *testing.T) {
 		two = append(two, c)
 	}
 	assert.Equal(t, map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"}, l.network.sysctls)
+	assert.Equal(t, Pod{ID: pod, Namespace: "default", Name: "pod", UID: config.Metadata.Uid}, l.network.pod)
 	namespaces := func(c *running) map[string]string {
 		m := map[string]string{}
 		for _, ns := range []string{"net", "uts", "ipc", "mnt", "pid"} {

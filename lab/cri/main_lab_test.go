@@ -93,12 +93,13 @@ func loopbackUp() error {
 // fakeNetwork gives each pod a network namespace with nothing but loopback.
 type fakeNetwork struct {
 	dir     string
-	sysctls map[string]string // of the last pod
+	pod     Pod // the last one
+	sysctls map[string]string
 }
 
-func (n *fakeNetwork) Add(_ context.Context, podID string, sysctls map[string]string) (netip.Addr, string, error) {
-	n.sysctls = sysctls
-	path := filepath.Join(n.dir, podID)
+func (n *fakeNetwork) Add(_ context.Context, pod Pod, sysctls map[string]string) (netip.Addr, string, error) {
+	n.pod, n.sysctls = pod, sysctls
+	path := filepath.Join(n.dir, pod.ID)
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return netip.Addr{}, "", err
 	}

@@ -39,6 +39,11 @@ func (sb *sandbox) hostNetwork() bool {
 	return sb.config.GetLinux().GetSecurityContext().GetNamespaceOptions().GetNetwork() == runtimeapi.NamespaceMode_NODE
 }
 
+func (sb *sandbox) pod() Pod {
+	m := sb.config.GetMetadata()
+	return Pod{ID: sb.id, Namespace: m.GetNamespace(), Name: m.GetName(), UID: m.GetUid()}
+}
+
 // RunPodSandbox implements the RuntimeService.
 func (s *Server) RunPodSandbox(ctx context.Context, r *runtimeapi.RunPodSandboxRequest) (*runtimeapi.RunPodSandboxResponse, error) {
 	if err := checkSandbox(r); err != nil {
@@ -67,7 +72,7 @@ func (s *Server) setUp(ctx context.Context, sb *sandbox) error {
 	}
 	if !sb.hostNetwork() {
 		var err error
-		if sb.ip, sb.net, err = s.network.Add(ctx, sb.id, sb.config.GetLinux().GetSysctls()); err != nil {
+		if sb.ip, sb.net, err = s.network.Add(ctx, sb.pod(), sb.config.GetLinux().GetSysctls()); err != nil {
 			return fmt.Errorf("network: %w", err)
 		}
 	}

@@ -47,11 +47,17 @@ import (
 type Network interface {
 	// Add makes the network namespace of a pod, ready for use: with its address
 	// and with the sysctls, all of which are net.*, applied in it. nsPath is the
-	// file that stands for the namespace.
-	Add(ctx context.Context, podID string, sysctls map[string]string) (ip netip.Addr, nsPath string, err error)
+	// file that stands for the namespace. Nothing runs in it before Add returns.
+	Add(ctx context.Context, pod Pod, sysctls map[string]string) (ip netip.Addr, nsPath string, err error)
 
 	// Remove undoes Add. A pod that is not there is no error.
 	Remove(ctx context.Context, podID string) error
+}
+
+// Pod says which pod of the API a network is made for.
+type Pod struct {
+	ID                   string // of the sandbox; a pod may have another later
+	Namespace, Name, UID string
 }
 
 // Config says what a [Server] serves, and where.

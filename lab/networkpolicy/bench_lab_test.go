@@ -26,9 +26,10 @@ egress: [{to: [{podSelector: {}}], ports: [{port: %[1]d}]}]`, i+1))
 		l.bare(fmt.Sprint("shop/", i), "", `{}`)
 	}
 	again := l.pods["shop/0"].Pod
-	again.ID, again.IP = "again", netip.MustParseAddr("10.244.255.253")
+	again.ID = "one more"
+	ip := netip.MustParseAddr("10.244.255.253")
 	for b.Loop() {
-		require.NoError(b, l.network.Controller.AddPod(b.Context(), again))
+		require.NoError(b, l.network.Controller.AddPod(b.Context(), again, ip))
 		b.StopTimer()
 		l.network.Controller.RemovePod(again.ID)
 		l.settle()

@@ -56,7 +56,7 @@ func TestConnectionsSurvive(t *testing.T) {
 	l := town(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	to := l.pods["shop/web"].IP.String()
+	to := l.pods["shop/web"].ip.String()
 	conn, err := l.pods["shop/client"].ns.Dial(ctx, "tcp", to+":80")
 	require.NoError(t, err)
 	defer conn.Close()
@@ -90,7 +90,7 @@ func TestControllerStartsAgain(t *testing.T) {
 // lets it call and be called, again and again.
 type eager struct {
 	*network.Pods
-	made func(Pod, *network.Namespace)
+	made func(testPod)
 }
 
 func (e eager) Add(ctx context.Context, id string, sysctls map[string]string) (netip.Addr, string, error) {
@@ -102,7 +102,7 @@ func (e eager) Add(ctx context.Context, id string, sysctls map[string]string) (n
 	if err != nil {
 		return ip, path, err
 	}
-	e.made(Pod{ID: id, IP: ip}, ns)
+	e.made(testPod{ip: ip, ns: ns})
 	return ip, path, nil
 }
 
@@ -125,12 +125,12 @@ func TestNewPodIsNeverOpen(t *testing.T) {
 			l := town(t)
 			l.policy("shop/new", tt.policy)
 			var attempts []*attempt
-			l.network.Pods = eager{Pods: l.network.Pods.(*network.Pods), made: func(p Pod, ns *network.Namespace) {
-				listener, err := ns.Listen("tcp", ":80")
+			l.network.Pods = eager{Pods: l.network.Pods.(*network.Pods), made: func(p testPod) {
+				listener, err := p.ns.Listen("tcp", ":80")
 				require.NoError(t, err)
 				t.Cleanup(func() { listener.Close() })
 				go echo(listener)
-				l.pods["new"] = &testPod{p, ns}
+				l.pods["new"] = &p
 				attempts = nil
 				for _, c := range slices.Concat(tt.open, tt.shut, []string{fromNode}) {
 					attempts = append(attempts, l.try(c))

@@ -2,6 +2,7 @@ package networkpolicy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -11,57 +12,56 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
-	coreinformers "k8s.io/client-go/informers/core/v1"
-	networkinginformers "k8s.io/client-go/informers/networking/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/knftables"
-)
 
-// Pod is a pod as the container runtime knows it.
-type Pod struct {
-	ID              string // of its sandbox
-	Namespace, Name string
-	UID             types.UID
-	IP              netip.Addr
-}
+	"github.com/egressplay/egressplay/lab/cri"
+)
 
 // Controller keeps the node's rules as the policies say. It is safe for
 // concurrent use.
 type Controller struct {
-	client kubernetes.Interface
+	source Source
 	log    *slog.Logger
 	nft    knftables.Interface // made by Run, but for tests
 
 	changed chan struct{} // holds one when the rules may have to change
+	ready   chan struct{} // closed once rules are in
+	isReady func()        // closes it
 
 	applied string // the last transaction of this Run that went in
 
 	mu                         sync.Mutex           // guards what follows
 	added                      map[string]*addedPod // by the sandbox's ID
 	pods, namespaces, policies cache.Store          // what the API has, once Run watches it
+	err                        error                // why the rules could not be set at the last try
 }
 
 type addedPod struct {
-	Pod
+	cri.Pod
+	ip   netip.Addr
 	done chan struct{} // closed once rules that know the pod are in
 }
 
-// New makes a controller of the pods that are added to it. The client reads
-// (get, list and watch) all pods, namespaces and networkpolicies. Log takes
-// what goes wrong and is tried again; nil drops it.
-func New(client kubernetes.Interface, log *slog.Logger) *Controller {
+// New makes a controller of the pods that are added to it. Log takes when rules
+// are set, and what goes wrong and is tried again; nil drops it.
+func New(source Source, log *slog.Logger) *Controller {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	ready := make(chan struct{})
 	return &Controller{
-		client:  client,
+		source:  source,
 		log:     log,
 		changed: make(chan struct{}, 1),
+		ready:   ready,
+		isReady: sync.OnceFunc(func() { close(ready) }),
 		added:   map[string]*addedPod{},
 	}
 }
+
+// Ready is closed once Run has set rules for the first time.
+func (c *Controller) Ready() <-chan struct{} { return c.ready }
 
 // The pauses after the first and at most after a later try to set the rules.
 const (
@@ -100,6 +100,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		case <-c.changed:
 		}
 		err := c.apply(ctx)
+		c.mu.Lock()
+		c.err = err
+		c.mu.Unlock()
 		if err == nil || ctx.Err() != nil {
 			pause = firstPause
 			continue
@@ -115,9 +118,9 @@ func (c *Controller) Run(ctx context.Context) error {
 // returns when nothing runs any more.
 func (c *Controller) watch(ctx context.Context) (stop func(), err error) {
 	informers := []cache.SharedIndexInformer{
-		coreinformers.NewPodInformer(c.client, "", 0, nil),
-		coreinformers.NewNamespaceInformer(c.client, 0, nil),
-		networkinginformers.NewNetworkPolicyInformer(c.client, "", 0, nil),
+		cache.NewSharedIndexInformer(c.source.Pods, &corev1.Pod{}, 0, nil),
+		cache.NewSharedIndexInformer(c.source.Namespaces, &corev1.Namespace{}, 0, nil),
+		cache.NewSharedIndexInformer(c.source.Policies, &networkingv1.NetworkPolicy{}, 0, nil),
 	}
 	c.mu.Lock()
 	c.pods, c.namespaces, c.policies = informers[0].GetStore(), informers[1].GetStore(), informers[2].GetStore()
@@ -161,11 +164,14 @@ func (c *Controller) apply(ctx context.Context) error {
 	s, added := c.situation()
 	tx := s.rules().transaction(c.nft)
 	if text := tx.String(); text != c.applied {
+		began := time.Now()
 		if err := c.nft.Run(ctx, tx); err != nil {
 			return err
 		}
 		c.applied = text
+		c.log.Info("rules are set", "policies", len(s.policies), "pods", len(s.pods), "took", time.Since(began))
 	}
+	c.isReady()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, pod := range added {
@@ -193,12 +199,10 @@ func (c *Controller) situation() (situation, []*addedPod) {
 	}
 	var known []*addedPod
 	for _, added := range c.added {
-		o, ok, err := c.pods.GetByKey(added.Namespace + "/" + added.Name)
-		if err != nil || !ok || o.(*corev1.Pod).UID != added.UID {
-			continue // not there yet, or another of the same name, or gone
+		if o := c.inAPI(added.Pod); o != nil {
+			known = append(known, added)
+			s.pods = append(s.pods, newPod(o, added.ip))
 		}
-		known = append(known, added)
-		s.pods = append(s.pods, newPod(o.(*corev1.Pod), added.IP))
 	}
 	return s, known
 }
@@ -211,24 +215,47 @@ const addLimit = 20 * time.Second
 // in: what runs in it later is isolated from the first packet on. Until then
 // the pod is cut off. It waits for the API to show the pod, for ctx, or for
 // 20 s at most; after an error the pod is not added.
-func (c *Controller) AddPod(ctx context.Context, pod Pod) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, addLimit, fmt.Errorf("it has none after %s, see the log of network-policy", addLimit))
+func (c *Controller) AddPod(ctx context.Context, pod cri.Pod, ip netip.Addr) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, addLimit, fmt.Errorf("not done within %s", addLimit))
 	defer cancel()
-	added := &addedPod{Pod: pod, done: make(chan struct{})}
-	c.mu.Lock()
-	if c.added[pod.ID] != nil {
-		c.mu.Unlock()
+	added := &addedPod{Pod: pod, ip: ip, done: make(chan struct{})}
+	if !c.add(added) {
 		return fmt.Errorf("set network policies of pod %s/%s: it was added before", pod.Namespace, pod.Name)
 	}
-	c.added[pod.ID] = added
-	c.mu.Unlock()
-	c.change()
 	select {
 	case <-added.done:
 		return nil
 	case <-ctx.Done():
+		why := c.whyNot(pod)
 		c.RemovePod(pod.ID)
-		return fmt.Errorf("set network policies of pod %s/%s: %w", pod.Namespace, pod.Name, context.Cause(ctx))
+		return fmt.Errorf("set network policies of pod %s/%s: %w: %w", pod.Namespace, pod.Name, context.Cause(ctx), why)
+	}
+}
+
+func (c *Controller) add(pod *addedPod) (added bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.added[pod.ID] != nil {
+		return false
+	}
+	c.added[pod.ID] = pod
+	c.change()
+	return true
+}
+
+// whyNot tells what an added pod still waits for.
+func (c *Controller) whyNot(pod cri.Pod) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.pods == nil:
+		return errors.New("the controller of network policies does not run")
+	case c.inAPI(pod) == nil:
+		return errors.New("the API does not show the pod")
+	default:
+		return errors.New("the rules are being set")
 	}
 }
 
@@ -239,4 +266,14 @@ func (c *Controller) RemovePod(id string) {
 	delete(c.added, id)
 	c.mu.Unlock()
 	c.change()
+}
+
+// inAPI is the pod as the API has it, or nil: it may not be there yet, or be
+// gone, with or without another of the same name.
+func (c *Controller) inAPI(pod cri.Pod) *corev1.Pod {
+	o, ok, err := c.pods.GetByKey(pod.Namespace + "/" + pod.Name)
+	if err != nil || !ok || string(o.(*corev1.Pod).UID) != pod.UID {
+		return nil
+	}
+	return o.(*corev1.Pod)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,9 +15,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/knftables"
+
+	"github.com/egressplay/egressplay/lab/cri"
 )
 
 // kernel is a fake one that counts, and that can be made to refuse.
@@ -68,7 +73,7 @@ func (k *kernel) known(t *testing.T) []string {
 func run(t *testing.T, k *kernel) (*Controller, *fake.Clientset) {
 	t.Helper()
 	client := fake.NewClientset()
-	c := New(client, nil)
+	c := New(fakeSource(client), nil)
 	c.nft = k
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -81,27 +86,43 @@ func run(t *testing.T, k *kernel) (*Controller, *fake.Clientset) {
 	return c, client
 }
 
-func create(t *testing.T, client *fake.Clientset, pod Pod) {
+// fakeSource is of an API that only remembers.
+func fakeSource(client *fake.Clientset) Source {
+	of := func(list func(context.Context, metav1.ListOptions) (runtime.Object, error), watch cache.WatchFuncWithContext) cache.ListerWatcher {
+		return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListWithContextFunc: list, WatchFuncWithContext: watch}, client)
+	}
+	pods, namespaces, policies := client.CoreV1().Pods(""), client.CoreV1().Namespaces(), client.NetworkingV1().NetworkPolicies("")
+	return Source{
+		Pods: of(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return pods.List(ctx, o) }, pods.Watch),
+		Namespaces: of(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return namespaces.List(ctx, o)
+		}, namespaces.Watch),
+		Policies: of(func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return policies.List(ctx, o) }, policies.Watch),
+	}
+}
+
+func create(t *testing.T, client *fake.Clientset, pod cri.Pod) {
 	t.Helper()
-	o := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID}}
+	o := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: types.UID(pod.UID)}}
 	_, err := client.CoreV1().Pods(pod.Namespace).Create(t.Context(), o, metav1.CreateOptions{})
 	require.NoError(t, err)
 }
 
-func numbered(i byte) Pod {
+func numbered(i byte) (cri.Pod, netip.Addr) {
 	name := string('a' + rune(i))
-	return Pod{ID: "id-" + name, Namespace: "shop", Name: name, UID: types.UID("uid-" + name), IP: netip.AddrFrom4([4]byte{10, 244, 1, i})}
+	return cri.Pod{ID: "id-" + name, Namespace: "shop", Name: name, UID: "uid-" + name}, netip.AddrFrom4([4]byte{10, 244, 1, i})
 }
 
 func TestAddPodWaitsForThePod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKernel()
 		c, client := run(t, k)
-		pod, earlier := numbered(1), numbered(1)
+		pod, ip := numbered(1)
+		earlier := pod
 		earlier.UID = "of one with the same name"
 		create(t, client, earlier)
 		added := make(chan error, 1)
-		go func() { added <- c.AddPod(t.Context(), pod) }()
+		go func() { added <- c.AddPod(t.Context(), pod, ip) }()
 		assert.Empty(t, k.known(t), "the labels are those of another pod")
 		assert.Empty(t, added)
 
@@ -110,11 +131,11 @@ func TestAddPodWaitsForThePod(t *testing.T) {
 		require.NoError(t, <-added)
 		assert.Equal(t, []string{"10.244.1.1"}, k.known(t))
 
-		require.ErrorContains(t, c.AddPod(t.Context(), pod), "pod shop/b: it was added before")
+		require.ErrorContains(t, c.AddPod(t.Context(), pod, ip), "pod shop/b: it was added before")
 		c.RemovePod(pod.ID)
 		assert.Empty(t, k.known(t))
 		c.RemovePod(pod.ID)
-		require.NoError(t, c.AddPod(t.Context(), pod), "again")
+		require.NoError(t, c.AddPod(t.Context(), pod, ip), "again")
 	})
 }
 
@@ -122,19 +143,70 @@ func TestAddPodGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKernel()
 		c, client := run(t, k)
-		pod := numbered(1)
+		pod, ip := numbered(1)
 		began := time.Now()
-		require.ErrorContains(t, c.AddPod(t.Context(), pod), "pod shop/b: it has none after 20s")
+		require.ErrorContains(t, c.AddPod(t.Context(), pod, ip), "pod shop/b: not done within 20s: the API does not show the pod")
 		assert.Equal(t, 20*time.Second, time.Since(began))
 
 		interrupted := errors.New("interrupted")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(interrupted)
-		require.ErrorIs(t, c.AddPod(ctx, pod), interrupted)
+		require.ErrorIs(t, c.AddPod(ctx, pod, ip), interrupted)
 
 		create(t, client, pod)
 		assert.Empty(t, k.known(t), "it was not added")
-		require.NoError(t, c.AddPod(t.Context(), pod))
+		require.NoError(t, c.AddPod(t.Context(), pod, ip))
+	})
+}
+
+func TestAddPodSaysWhyItGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pod, ip := numbered(1)
+		err := New(fakeSource(fake.NewClientset()), nil).AddPod(t.Context(), pod, ip)
+		require.ErrorContains(t, err, "the controller of network policies does not run")
+
+		k := newKernel()
+		c, client := run(t, k)
+		create(t, client, pod)
+		k.mu.Lock()
+		k.refuse = 1000
+		k.mu.Unlock()
+		require.ErrorContains(t, c.AddPod(t.Context(), pod, ip), "not done within 20s: busy")
+	})
+}
+
+// oneNetwork makes no network at all.
+type oneNetwork struct{ made string }
+
+func (n *oneNetwork) Add(_ context.Context, id string, _ map[string]string) (netip.Addr, string, error) {
+	n.made = id
+	_, ip := numbered(1)
+	return ip, "/run/netns/" + id, nil
+}
+
+func (n *oneNetwork) Remove(_ context.Context, id string) error {
+	n.made = strings.TrimPrefix(n.made, id)
+	return nil
+}
+
+// A pod without its rules has no network either.
+func TestNetworkIsRemovedWhenAddPodFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, client := run(t, newKernel())
+		pods := new(oneNetwork)
+		n := Network{Pods: pods, Controller: c}
+		pod, ip := numbered(1)
+		_, _, err := n.Add(t.Context(), pod, nil)
+		require.ErrorContains(t, err, "the API does not show the pod")
+		assert.Empty(t, pods.made)
+
+		create(t, client, pod)
+		got, path, err := n.Add(t.Context(), pod, nil)
+		require.NoError(t, err)
+		assert.Equal(t, ip, got)
+		assert.Equal(t, "/run/netns/id-b", path)
+		require.NoError(t, n.Remove(t.Context(), pod.ID))
+		assert.Empty(t, pods.made)
 	})
 }
 
@@ -142,16 +214,21 @@ func TestManyChangesAreOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKernel()
 		c, client := run(t, k)
+		<-c.Ready()
 		require.Equal(t, 1, k.count(), "without any pod")
 		for i := range byte(50) {
-			create(t, client, numbered(i))
+			pod, _ := numbered(i)
+			create(t, client, pod)
 		}
 		assert.Equal(t, 1, k.count(), "pods without an address are nothing to the rules")
 
 		k.mu.Lock() // the first of them waits, and the others behind it
 		var adding sync.WaitGroup
 		for i := range byte(50) {
-			adding.Go(func() { assert.NoError(t, c.AddPod(t.Context(), numbered(i))) })
+			adding.Go(func() {
+				pod, ip := numbered(i)
+				assert.NoError(t, c.AddPod(t.Context(), pod, ip))
+			})
 		}
 		k.mu.Unlock()
 		adding.Wait()
@@ -173,14 +250,14 @@ func TestRulesAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newKernel()
 		c, client := run(t, k)
-		pod := numbered(1)
+		pod, ip := numbered(1)
 		create(t, client, pod)
 		synctest.Wait()
 		k.mu.Lock()
 		k.refuse = 3
 		k.mu.Unlock()
 		began := time.Now()
-		require.NoError(t, c.AddPod(t.Context(), pod))
+		require.NoError(t, c.AddPod(t.Context(), pod, ip))
 		assert.Equal(t, firstPause*(1+2+4), time.Since(began))
 		assert.Equal(t, []string{"10.244.1.1"}, k.known(t))
 	})

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/egressplay/egressplay/lab/cri"
 	"github.com/egressplay/egressplay/lab/network"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,7 +39,8 @@ type lab struct {
 }
 
 type testPod struct {
-	Pod
+	cri.Pod
+	ip netip.Addr
 	ns *network.Namespace
 }
 
@@ -47,7 +49,7 @@ func newLab(t testing.TB) *lab {
 	client := fake.NewClientset()
 	l := &lab{
 		t: t, client: client, pods: map[string]*testPod{},
-		network: Network{Pods: network.NewPods(t.TempDir()), Controller: New(client, nil)},
+		network: Network{Pods: network.NewPods(t.TempDir()), Controller: New(fakeSource(client), nil)},
 	}
 	l.start()
 	t.Cleanup(func() {
@@ -110,10 +112,10 @@ func (l *lab) bare(name, labels, spec string) *testPod {
 		Spec: *parse[corev1.PodSpec](l.t, spec),
 	}
 	l.put(o)
-	p := &testPod{Pod: Pod{ID: string(o.UID), Namespace: namespace, Name: name, UID: o.UID}}
+	p := &testPod{Pod: cri.Pod{ID: string(o.UID), Namespace: namespace, Name: name, UID: string(o.UID)}}
 	ip, path, err := l.network.Add(l.t.Context(), p.Pod, nil)
 	require.NoError(l.t, err)
-	p.IP = ip
+	p.ip = ip
 	l.made = append(l.made, p.ID)
 	p.ns, err = network.OpenNamespace(path)
 	require.NoError(l.t, err)
@@ -182,8 +184,8 @@ func (l *lab) settle() {
 	// of the next one.
 	for _, p := range l.pods {
 		again := p.Pod
-		again.ID, again.IP = "again", netip.MustParseAddr("10.244.255.254")
-		require.NoError(l.t, c.AddPod(l.t.Context(), again))
+		again.ID = "again"
+		require.NoError(l.t, c.AddPod(l.t.Context(), again, netip.MustParseAddr("10.244.255.254")))
 		c.RemovePod(again.ID)
 		return
 	}
@@ -247,7 +249,7 @@ func (l *lab) caller(from, to string) func(ctx context.Context, limit time.Durat
 	if host == "node" {
 		host = network.NodeIP
 	} else if p := l.pods[host]; p != nil {
-		host = p.IP.String()
+		host = p.ip.String()
 	}
 	dial := new(net.Dialer).DialContext
 	if from != "node" {
@@ -314,7 +316,7 @@ add chain ip services postrouting { type nat hook postrouting priority srcnat; }
 add rule ip services prerouting ip daddr %[1]s tcp dport 80 dnat to %[2]s:%[3]d
 add rule ip services output ip daddr %[1]s tcp dport 80 dnat to %[2]s:%[3]d
 add rule ip services postrouting ip saddr %[2]s ip daddr %[2]s masquerade
-`, address, p.IP, port))
+`, address, p.ip, port))
 	l.t.Cleanup(func() { nft(l.t, "delete table ip services") })
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+
+	"github.com/egressplay/egressplay/lab/cri"
 )
 
 // Network makes networks of pods that have their rules from the start.
@@ -12,21 +14,22 @@ type Network struct {
 	Controller *Controller
 }
 
+var _ cri.Network = Network{}
+
 // pods makes the networks themselves.
 type pods interface {
 	Add(ctx context.Context, podID string, sysctls map[string]string) (ip netip.Addr, nsPath string, err error)
 	Remove(ctx context.Context, podID string) error
 }
 
-// Add makes the network of a pod, whose address is left out, and returns once
-// its rules are in; see [Controller.AddPod]. When it fails nothing is left.
-func (n Network) Add(ctx context.Context, pod Pod, sysctls map[string]string) (netip.Addr, string, error) {
+// Add makes the network of a pod, and returns once its rules are in; see
+// [Controller.AddPod]. When it fails nothing is left.
+func (n Network) Add(ctx context.Context, pod cri.Pod, sysctls map[string]string) (netip.Addr, string, error) {
 	ip, path, err := n.Pods.Add(ctx, pod.ID, sysctls)
 	if err != nil {
 		return netip.Addr{}, "", err
 	}
-	pod.IP = ip
-	if err := n.Controller.AddPod(ctx, pod); err != nil {
+	if err := n.Controller.AddPod(ctx, pod, ip); err != nil {
 		return netip.Addr{}, "", errors.Join(err, n.Pods.Remove(context.WithoutCancel(ctx), pod.ID))
 	}
 	return ip, path, nil
