@@ -42,6 +42,7 @@ var programs = []struct{ name, pkg string }{
 	{"iptables-save", "iptables"},
 	{"ip6tables", "iptables"},
 	{"mount", "mount"},
+	{"nft", "nftables"},
 	{"sh", "dash"},
 	{"umount", "mount"},
 }
