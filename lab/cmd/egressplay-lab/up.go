@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,5 +91,9 @@ func (i *instance) explain(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("interrupted: lab %s was taken down again", i.name)
 	}
-	return fmt.Errorf("lab %s did not come up: %w\nlogs: %s", i.name, err, i.folder.Logs())
+	hint := ""
+	if strings.Contains(err.Error(), "inotify") { // whose errors speak of too many open files
+		hint = "\nhint: a lab has about 20 inotify instances, which all programs of a user share: sysctl -w fs.inotify.max_user_instances=512"
+	}
+	return fmt.Errorf("lab %s did not come up: %w\nlogs: %s%s", i.name, err, i.folder.Logs(), hint)
 }
