@@ -26,6 +26,9 @@ type step struct {
 	Within  *time.Duration `yaml:"within"`
 	Holds   *int           `yaml:"holds"`
 	Timeout *time.Duration `yaml:"timeout"`
+	// ChangesNothing is why leaving the step out changes no later result. A run
+	// has no use for it: the mutation tester holds the playbook to it.
+	ChangesNothing string `yaml:"changesNothing"`
 
 	index        int // from 1
 	node         *yaml.Node
@@ -209,6 +212,9 @@ func (l *loader) check(s *step, ids map[string]int) {
 			ids[s.ID] = n.Line
 		}
 	}
+	if stated(s.node, "changesNothing") && strings.TrimSpace(s.ChangesNothing) == "" {
+		fail("changesNothing", "write why no later step needs this one", "changesNothing is empty")
+	}
 	if s.Holds != nil && (*s.Holds < 1 || *s.Holds > 100) {
 		fail("holds", "", "holds: want 1 to 100, got %d", *s.Holds)
 	}
@@ -255,6 +261,13 @@ func (l *loader) try(s *step) {
 			Field: []string{"holds"},
 			Err:   fmt.Errorf("holds: a step with %s is done once, it cannot hold %d times", s.verb, *s.Holds),
 			Hint:  "write holds at the step that looks at what came of it",
+		}, s.index)
+	}
+	if s.ChangesNothing != "" && action.Repeats() {
+		l.place(s.node, &steps.FieldError{
+			Field: []string{"changesNothing"},
+			Err:   fmt.Errorf("changesNothing: a step that looks, such as this one with %s, changes nothing in any case", s.verb),
+			Hint:  "remove it",
 		}, s.index)
 	}
 }
