@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(inside) == "" {
 		os.Exit(runInNamespaces())
 	}
+	// Debian keeps nft and iptables from an ordinary user's PATH.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	if err := setUpLab(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
