@@ -68,5 +68,6 @@ func builtinNames(builtin fs.FS) []string {
 	for i, file := range files {
 		names[i] = strings.TrimSuffix(file, ".yaml")
 	}
+	slices.Sort(names) // a-b.yaml comes before a.yaml, but a before a-b
 	return names
 }
