@@ -3,7 +3,6 @@ package steps
 import (
 	"bufio"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -27,16 +26,39 @@ type curl struct {
 	heads bool   // it prints the heads of the responses to stdout
 }
 
-// curlReport is the part of curl's --write-out '%{json}' that is used here.
-// Source: the man page of curl, "--write-out".
+// curlReport is what curl says of a transfer.
 type curlReport struct {
-	ExitCode     int     `json:"exitcode"`
-	ResponseCode int     `json:"response_code"`
-	HTTPVersion  string  `json:"http_version"`
-	NumRedirects int     `json:"num_redirects"`
-	LocalIP      string  `json:"local_ip"`
-	LocalPort    int     `json:"local_port"`
-	TimeTotal    float64 `json:"time_total"` // seconds
+	exitCode, status, redirects int
+	httpVersion                 string
+	localIP                     string
+	localPort                   int
+	elapsed                     time.Duration
+}
+
+// reportFormat has curl write a report. It is kept short, and is not %{json}:
+// curl writes to stderr, which has no buffer, character by character, and each
+// one travels from the pod on its own. %{json} costs as much time as a request.
+// Sources: the man page of curl, "--write-out"; curl's src/tool_writeout.c and
+// src/tool_writeout_json.c.
+const reportFormat = "%{exitcode},%{response_code},%{num_redirects},%{http_version},%{local_ip},%{local_port},%{time_total}"
+
+// parseReport reads what [reportFormat] has become. A curl before 7.75 does not
+// know all of its variables, and is no witness.
+func parseReport(text string) (*curlReport, bool) {
+	fields := strings.Split(text, ",")
+	if len(fields) != 7 {
+		return nil, false
+	}
+	r := &curlReport{httpVersion: fields[3], localIP: fields[4]}
+	for i, n := range map[int]*int{0: &r.exitCode, 1: &r.status, 2: &r.redirects, 5: &r.localPort} {
+		var err error
+		if *n, err = strconv.Atoi(fields[i]); err != nil {
+			return nil, false
+		}
+	}
+	seconds, err := strconv.ParseFloat(fields[6], 64)
+	r.elapsed = time.Duration(seconds * float64(time.Second))
+	return r, err == nil
 }
 
 // takesValue are curl's short options that take a value.
@@ -54,7 +76,7 @@ func parseCurl(argv []string) (*curl, bool) {
 	if at >= len(argv) || path.Base(argv[at]) != "curl" {
 		return nil, false
 	}
-	c := &curl{mark: "egressplay-" + rand.Text()}
+	c := &curl{mark: rand.Text()[:13]} // 65 bits: no output has it by chance
 	args := slices.Clone(argv[at+1:])
 	writeOut, room := "", true
 	for i := 0; i < len(args); i++ {
@@ -118,7 +140,7 @@ func parseCurl(argv []string) (*curl, bool) {
 		return c, true
 	}
 	c.argv = append(slices.Clone(argv[:at+1]), args...)
-	c.argv = append(c.argv, "--write-out", writeOut+"%{stderr}"+c.mark+"%{json}"+c.mark)
+	c.argv = append(c.argv, "--write-out", writeOut+"%{stderr}"+c.mark+reportFormat+c.mark)
 	return c, true
 }
 
@@ -127,30 +149,22 @@ func parseCurl(argv []string) (*curl, bool) {
 func (c *curl) witness(o *runner.Observation) error {
 	var report *curlReport
 	if c.mark != "" {
-		before, rest, found := strings.Cut(o.Stderr, c.mark)
-		text, after, complete := strings.Cut(rest, c.mark)
-		if found && complete {
-			// %{json} is curl's from version 7.70 on; an older one prints
-			// nothing for it, and is then no witness.
-			r := new(curlReport)
-			if err := json.Unmarshal([]byte(text), r); err == nil {
+		// Each URL of the command has a report of its own; the last one counts.
+		var kept strings.Builder
+		rest := o.Stderr
+		for {
+			before, after, found := strings.Cut(rest, c.mark)
+			text, after, complete := strings.Cut(after, c.mark)
+			if !found || !complete {
+				break
+			}
+			kept.WriteString(before)
+			if r, ok := parseReport(text); ok {
 				report = r
 			}
-			// Each further URL of the command has a report of its own.
-			for {
-				b, rest, found := strings.Cut(after, c.mark)
-				text, more, complete := strings.Cut(rest, c.mark)
-				if !found || !complete {
-					break
-				}
-				r := new(curlReport)
-				if err := json.Unmarshal([]byte(text), r); err == nil {
-					report = r
-				}
-				before, after = before+b, more
-			}
-			o.Stderr = before + after
+			rest = after
 		}
+		o.Stderr = kept.String() + rest
 	}
 	o.HeadsShown = c.heads
 	o.Body = o.Stdout
@@ -160,21 +174,21 @@ func (c *curl) witness(o *runner.Observation) error {
 	if report == nil {
 		return nil
 	}
-	o.CurlExitCode = &report.ExitCode
-	o.Redirects = report.NumRedirects
-	o.Elapsed = time.Duration(report.TimeTotal * float64(time.Second))
-	if report.LocalPort > 0 {
-		o.LocalAddr = net.JoinHostPort(report.LocalIP, strconv.Itoa(report.LocalPort))
+	o.CurlExitCode = &report.exitCode
+	o.Redirects = report.redirects
+	o.Elapsed = report.elapsed
+	if report.localPort > 0 {
+		o.LocalAddr = net.JoinHostPort(report.localIP, strconv.Itoa(report.localPort))
 	}
-	if report.ResponseCode == 0 {
+	if report.status == 0 {
 		return nil
 	}
 	if len(o.Responses) == 0 {
-		o.Responses = []runner.Response{{Proto: "HTTP/" + report.HTTPVersion, Status: report.ResponseCode}}
+		o.Responses = []runner.Response{{Proto: "HTTP/" + report.httpVersion, Status: report.status}}
 		return nil
 	}
-	if last := o.Responses[len(o.Responses)-1]; last.Status != report.ResponseCode && !o.Truncated {
-		return fmt.Errorf("two statuses: the last head that was printed says %d, curl itself %d", last.Status, report.ResponseCode)
+	if last := o.Responses[len(o.Responses)-1]; last.Status != report.status && !o.Truncated {
+		return fmt.Errorf("two statuses: the last head that was printed says %d, curl itself %d", last.Status, report.status)
 	}
 	return nil
 }

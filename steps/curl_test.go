@@ -168,14 +168,17 @@ func TestTwoStatusesThatDifferAreAnError(t *testing.T) {
 	c, _ := parseCurl([]string{"curl", "-sI", "http://a"})
 	o := &runner.Observation{
 		Stdout: "HTTP/1.1 200 OK\r\n\r\n",
-		Stderr: c.mark + `{"exitcode":0,"response_code":503}` + c.mark,
+		Stderr: c.mark + "0,503,0,1.1,10.244.1.2,40000,0.1" + c.mark,
 	}
 	assert.ErrorContains(t, c.witness(o), "two statuses")
 }
 
 func TestAReportThatIsCutShortIsNone(t *testing.T) {
 	c, _ := parseCurl([]string{"curl", "-s", "http://a"})
-	for _, stderr := range []string{"", c.mark, c.mark + `{"exitcode":0}`, c.mark + "not json" + c.mark} {
+	for _, stderr := range []string{
+		"", c.mark, c.mark + "0,200,0,1.1,,0,0.1", c.mark + "0,200,0,1.1,,0" + c.mark,
+		c.mark + "curl: unknown --write-out variable: 'exitcode'\n,200,0,1.1,,0,0.1" + c.mark,
+	} {
 		o := &runner.Observation{Stderr: stderr}
 		require.NoError(t, c.witness(o))
 		assert.Nil(t, o.CurlExitCode)

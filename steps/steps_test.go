@@ -271,7 +271,7 @@ func TestAnExitCodeNeedsAWitness(t *testing.T) {
 	untrusted := func(report string) *clustertest.Fake {
 		return sleeper(func(r cluster.ExecRequest) (cluster.ExecResult, error) {
 			if last := r.Command[len(r.Command)-1]; report != "" {
-				mark, _, _ := strings.Cut(strings.TrimPrefix(last, "%{stderr}"), "%{json}")
+				mark, _, _ := strings.Cut(strings.TrimPrefix(last, "%{stderr}"), "%{exitcode}")
 				io.WriteString(r.Stderr, mark+report+mark)
 			}
 			return cluster.ExecResult{ExitCode: 0, Trusted: false}, nil
@@ -282,8 +282,8 @@ func TestAnExitCodeNeedsAWitness(t *testing.T) {
 
 	assert.ErrorContains(t, try(untrusted(""), &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"true"}}), "cannot be trusted")
 	assert.ErrorContains(t, try(untrusted(""), curl), "cannot be trusted")
-	assert.ErrorContains(t, try(untrusted(`{"exitcode":35}`), curl), "two exit codes: curl itself says 35, the server 0")
-	assert.NoError(t, try(untrusted(`{"exitcode":0,"response_code":200}`), curl))
+	assert.ErrorContains(t, try(untrusted("35,000,0,0,,0,0.1"), curl), "two exit codes: curl itself says 35, the server 0")
+	assert.NoError(t, try(untrusted("0,200,0,1.1,10.244.1.2,40000,0.1"), curl))
 }
 
 func TestOutputIsBounded(t *testing.T) {
