@@ -78,7 +78,7 @@ func TestTimeoutOfAPlaybook(t *testing.T) {
 	flag, read := reportFlag(t)
 	e := egressplay(t, "run", lasting(t).file(), "--timeout", "3s", flag)
 	e.exits(t, 3)
-	assert.Contains(t, e.stdout, "the playbook did not end within 3s (--timeout)")
+	assert.Contains(t, e.stdout, "the playbook did not end within 3s")
 	before.leavesNothing(t)
 	step := read().only(t).stopped(t, "error")
 	assert.Equal(t, "Last", step.Title)

@@ -81,6 +81,12 @@ func folder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "ep")
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.Remove(dir), "the run folder") })
+	t.Cleanup(func() {
+		if t.Failed() { // what failed said why
+			require.NoError(t, os.RemoveAll(dir))
+			return
+		}
+		require.NoError(t, os.Remove(dir), "the run folder")
+	})
 	return dir
 }
