@@ -215,19 +215,26 @@ func setIDs(uid, gid int, groups []int) error {
 // thread. The Go runtime's own handlers go with exec, but what was ignored when
 // this program began would be so in the container too.
 func defaultSignals() error {
-	type sigaction struct { // the kernel's, larger than any architecture needs
-		handler, flags, restorer, mask uintptr
-	}
-	var byDefault sigaction
 	for n := 1; n <= 64; n++ {
 		if n == int(unix.SIGKILL) || n == int(unix.SIGSTOP) {
 			continue
 		}
-		if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0); errno != 0 {
-			return fmt.Errorf("set signal %d to its default: %w", n, errno)
+		if err := setDefault(n); err != nil {
+			return err
 		}
 	}
 	return emptySignalMask()
+}
+
+// setDefault sets a signal to its default in this process.
+func setDefault(signal int) error {
+	var byDefault struct { // the kernel's sigaction, larger than any architecture needs
+		handler, flags, restorer, mask uintptr
+	}
+	if _, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(signal), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0); errno != 0 {
+		return fmt.Errorf("set signal %d to its default: %w", signal, errno)
+	}
+	return nil
 }
 
 // emptySignalMask unblocks every signal for this thread and for what it forks.

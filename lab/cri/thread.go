@@ -49,7 +49,8 @@ func setns(file string, kind int) error {
 
 // handleIgnoredSignals gives each signal that the kernel says is ignored in this
 // process a handler that drops it; [isolate] says why. It asks the kernel,
-// because [signal.Ignored] knows of some signals only.
+// because [signal.Ignored] knows of some signals only. The signals with which a
+// C library talks to its threads cannot be handled: they are set to default.
 func handleIgnoredSignals() error {
 	mask, err := ignoredSignals()
 	if err != nil {
@@ -57,12 +58,22 @@ func handleIgnoredSignals() error {
 	}
 	dropped := make(chan os.Signal, 1) // nobody reads it, and a send that would block is dropped
 	for n := range 64 {
-		if mask&(1<<n) != 0 {
+		switch {
+		case mask&(1<<n) == 0:
+		case n+1 == sigCancel || n+1 == sigSetxid:
+			if err := setDefault(n + 1); err != nil {
+				return err
+			}
+		default:
 			signal.Notify(dropped, syscall.Signal(n+1))
 		}
 	}
 	return nil
 }
+
+// The signals of glibc and musl that os/signal leaves alone.
+// Source: Go's runtime/sigtab_linux_generic.go.
+const sigCancel, sigSetxid = 32, 33
 
 // ignoredSignals returns the signals that this process ignores; bit 0 is signal 1.
 func ignoredSignals() (uint64, error) {
