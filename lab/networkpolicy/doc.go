@@ -17,10 +17,10 @@
 //
 // What is not allowed is dropped, so the one who asks sees a timeout. A
 // connection or a stream of datagrams that was let through once goes on,
-// whatever happens to the policies: the API leaves that open (Network
-// Policies, "Pod lifecycle"). A pod always reaches itself, through a service
-// too. Pods of the node's network are no pods here: they are not isolated, and
-// no selector means them.
+// whatever happens to the policies; the API leaves that to the implementation
+// (Kubernetes' page "Network Policies"). A pod always reaches itself, through a
+// service too. Pods of the node's network are no pods here: they are not
+// isolated, and no selector means them.
 //
 // A pod has its rules before anything runs in it: [Controller.AddPod] returns
 // only then, and an address that no pod was added with is cut off from all but
