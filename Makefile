@@ -51,6 +51,7 @@ build: ## build all programs into bin/; the first time takes about 10 minutes
 	@mkdir -p bin
 	$(phase) "build egressplay" $(GO) build $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/egressplay ./cmd/egressplay
 	$(phase) "build egressplay-lab" $(GO) build -C lab $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/egressplay-lab ./cmd/egressplay-lab
+	$(phase) "take the Gateway API's kinds from their module" scripts/gateway-api
 	$(phase) "build egressplay-coredns" $(GO) build -C lab/coredns $(FLAGS) -ldflags "-s -w" -o ../../bin/egressplay-coredns .
 	$(phase) "build egressplay-etcd" $(GO) build -C lab $(FLAGS) -ldflags "-s -w" -o ../bin/egressplay-etcd ./cmd/egressplay-etcd
 	$(phase) "build egressplay-agent (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-agent ./cmd/egressplay-agent

@@ -213,6 +213,17 @@ func (l *lab) install(ctx context.Context, rendered <-chan []*unstructured.Unstr
 	if err := l.step(objects, func() error { return api.applyAll(ctx, list) }); err != nil {
 		return err
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.awaitMesh(ctx, gateway) })
+	group.Go(func() error {
+		return l.step(GatewayAPI, func() error { return l.installGatewayAPI(ctx) })
+	})
+	return group.Wait()
+}
+
+// awaitMesh waits until istiod serves, and then for the egress gateway.
+func (l *lab) awaitMesh(ctx context.Context, gateway []*unstructured.Unstructured) error {
+	api := l.api.Load()
 	group, awaiting := errgroup.WithContext(ctx)
 	group.Go(func() error { return l.awaitWorkload(awaiting, coredns) })
 	group.Go(func() error {

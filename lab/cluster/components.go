@@ -15,6 +15,7 @@ const (
 	CoreDNS           = "coredns"
 	Istiod            = "istiod"
 	EgressGateway     = "istio-egressgateway"
+	GatewayAPI        = "gateway-api"
 )
 
 // Components are all parts, in the order in which they are shown.

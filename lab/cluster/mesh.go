@@ -26,22 +26,25 @@ func (a *api) awaitAvailable(ctx context.Context, namespace, name string) error 
 }
 
 // available says nil of a Deployment that is available.
-func available(o *unstructured.Unstructured) error {
+func available(o *unstructured.Unstructured) error { return condition(o, "Available") }
+
+// condition says nil of an object that has a condition of this type.
+func condition(o *unstructured.Unstructured, name string) error {
 	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
 	if err != nil {
 		return err
 	}
 	for _, c := range conditions {
 		c, ok := c.(map[string]any)
-		if !ok || c["type"] != "Available" {
+		if !ok || c["type"] != name {
 			continue
 		}
 		if c["status"] == "True" {
 			return nil
 		}
-		return fmt.Errorf("not available: %v", c["message"])
+		return fmt.Errorf("not %s: %v", name, c["message"])
 	}
-	return errors.New("not available yet")
+	return fmt.Errorf("not %s yet", name)
 }
 
 // workloadState asks for the state of a component that is a Deployment.
@@ -52,6 +55,19 @@ func (l *lab) workloadState(ctx context.Context, w workload) supervise.State {
 	}
 	o, err := api.client.Resource(deployments).Namespace(w.namespace).Get(ctx, w.component, metav1.GetOptions{})
 	if err != nil || available(o) != nil {
+		return supervise.Starting
+	}
+	return supervise.Ready
+}
+
+// gatewayAPIState asks whether istiod takes care of Gateways.
+func (l *lab) gatewayAPIState(ctx context.Context) supervise.State {
+	api := l.api.Load()
+	if api == nil {
+		return supervise.Starting
+	}
+	o, err := api.client.Resource(gatewayClasses).Get(ctx, gatewayClass, metav1.GetOptions{})
+	if err != nil || accepted(o) != nil {
 		return supervise.Starting
 	}
 	return supervise.Ready

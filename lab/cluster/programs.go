@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 
 	"github.com/egressplay/egressplay/lab/cri"
@@ -19,9 +18,11 @@ type Programs struct {
 	Agent      string // egressplay-agent
 	CoreDNS    string // egressplay-coredns
 	Envoy      string // egressplay-envoy
+
+	GatewayAPI string // egressplay-gateway-api.yaml: the kinds of the Gateway API
 }
 
-// FindPrograms looks for the programs beside the running one, then in
+// FindPrograms looks for the files beside the running one, then in
 // ../libexec/egressplay from there, then on PATH. Its error names each that it
 // did not find.
 func FindPrograms() (Programs, error) {
@@ -43,29 +44,27 @@ func FindPrograms() (Programs, error) {
 		"egressplay-agent":      &p.Agent,
 		"egressplay-coredns":    &p.CoreDNS,
 		"egressplay-envoy":      &p.Envoy,
+
+		"egressplay-gateway-api.yaml": &p.GatewayAPI,
 	} {
 		if *path, err = find(name, folders); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return Programs{}, fmt.Errorf("%w\nthe lab's programs belong beside %s: `make build` puts them there", err, self)
+		return Programs{}, fmt.Errorf("%w\nthe lab's files belong beside %s: `make build` puts them there", err, self)
 	}
 	return p, nil
 }
 
 func find(name string, folders []string) (string, error) {
-	for _, folder := range folders {
+	for _, folder := range append(folders, filepath.SplitList(os.Getenv("PATH"))...) {
 		path := filepath.Join(folder, name)
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return filepath.Abs(path)
 		}
 	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", fmt.Errorf("no program %s in %s, in %s or on PATH", name, folders[0], folders[1])
-	}
-	return filepath.Abs(path)
+	return "", fmt.Errorf("no %s in %s, in %s or on PATH", name, folders[0], folders[1])
 }
 
 // images are the files of the pods' images; bootstrap is Istio's template.

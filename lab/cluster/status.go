@@ -63,10 +63,13 @@ func (l *lab) status(ctx context.Context) Status {
 	for i, w := range workloads {
 		asked.Go(func() { states[i] = l.workloadState(ctx, w) })
 	}
+	var gatewayAPI supervise.State
+	asked.Go(func() { gatewayAPI = l.gatewayAPIState(ctx) })
 	asked.Wait()
 	for i, w := range workloads {
 		add(w.component, states[i], rss[w.component])
 	}
+	add(GatewayAPI, gatewayAPI, 0)
 	add(otherPods, supervise.Ready, rss[otherPods])
 	s.Ready = l.up.Load() && !slices.ContainsFunc(s.Components, func(c ComponentStatus) bool {
 		return c.State != supervise.Ready

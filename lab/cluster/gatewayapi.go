@@ -1,0 +1,37 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+var gatewayClasses = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gatewayclasses"}
+
+// gatewayClass is the GatewayClass whose Gateways istiod takes care of.
+const gatewayClass = "istio"
+
+// installGatewayAPI makes the kinds of the Gateway API, and waits until istiod
+// takes care of them.
+func (l *lab) installGatewayAPI(ctx context.Context) error {
+	file, err := os.Open(l.Programs.GatewayAPI)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	kinds, err := decode(file)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", file.Name(), err)
+	}
+	api := l.api.Load()
+	if err := api.applyAll(ctx, kinds); err != nil {
+		return err
+	}
+	return api.await(ctx, gatewayClasses, "", gatewayClass, accepted)
+}
+
+// accepted says nil of a GatewayClass that istiod has accepted.
+func accepted(o *unstructured.Unstructured) error { return condition(o, "Accepted") }
