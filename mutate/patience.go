@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// patience is how long the steps of a mutant may take until what is expected
+// holds. A mutant that is killed waits that long, so it is less than that of
+// the playbook; but a step gets several times what it took without mutation,
+// else haste would kill mutants.
+type patience struct {
+	least     time.Duration // for any step
+	leastWait time.Duration // for a wait step, which mostly waits for pods to start
+}
+
+// times is by how much a step may take longer than without mutation.
+const times = 3
+
+func (p patience) of(s *step, took time.Duration) time.Duration {
+	least := p.least
+	if s.verb == "wait" && s.within != nil {
+		least = p.leastWait
+	}
+	return max(least, (times * took).Round(time.Second))
+}
+
+// shorten returns the lines of a playbook with less time to wait. took has the
+// time of each step, in their order.
+func (p patience) shorten(pb *playbook, took []time.Duration) ([]string, error) {
+	lines := slices.Clone(pb.lines)
+	var ordinary time.Duration
+	for i := range pb.steps {
+		s := &pb.steps[i]
+		d := p.of(s, took[i])
+		if s.within == nil {
+			ordinary = max(ordinary, d)
+			continue
+		}
+		stated, err := time.ParseDuration(s.within.Value)
+		if err != nil || stated <= d { // a variable, perhaps: then it stays
+			continue
+		}
+		if err := replace(lines, s.within, d.String()); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", pb.file, s.within.Line, err)
+		}
+	}
+	if pb.within == nil {
+		return lines, nil
+	}
+	if stated, err := time.ParseDuration(pb.within.Value); err == nil && ordinary < stated {
+		if err := replace(lines, pb.within, ordinary.String()); err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", pb.file, pb.within.Line, err)
+		}
+	}
+	return lines, nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// A result is what became of a mutant.
+type result struct {
+	Playbook string  `json:"playbook"`
+	Hash     string  `json:"hash"` // of the playbook and its files
+	Step     stepRef `json:"step"` // the mutated one
+	Without  string  `json:"without"`
+	At       string  `json:"at"` // FILE:LINE of what was left out
+	Outcome  outcome `json:"outcome"`
+	// ChangesNothing is the reason that the step states, "" for most.
+	ChangesNothing string `json:"changesNothing,omitempty"`
+	ExitCode       int    `json:"exitCode"` // of egressplay
+	// EndedBy is the step that did not pass, nil where all passed. Its line
+	// is that of the playbook as well.
+	EndedBy *stepRef `json:"endedBy"`
+	Message string   `json:"message"` // why it did not pass, or why it counts as alive
+	Seconds float64  `json:"seconds"`
+}
+
+type stepRef struct {
+	Index int    `json:"index"` // from 1, in the mutant
+	Title string `json:"title"`
+	Line  int    `json:"line"`
+}
+
+// An outcome is what a mutant shows of its playbook.
+type outcome string
+
+const (
+	killed         outcome = "killed"          // a later expectation failed
+	alive          outcome = "alive"           // anything else
+	changesNothing outcome = "changes nothing" // as the step says of itself
+)
+
+// of says whether the result is that of the mutant as it is now.
+func (r *result) of(m *mutant) bool {
+	return r.Playbook == m.playbook.name && r.Hash == m.playbook.hash && r.Step.Line == m.step.line && r.Without == m.without && r.At == m.at
+}
+
+// judge returns the result of a mutant: killed only by an expectation that
+// failed in a later step. One that could not be run, or failed where it was
+// mutated, proves nothing. whole is the run without mutation.
+func judge(m *mutant, r, whole *run) *result {
+	res := &result{
+		Playbook:       m.playbook.name,
+		Hash:           m.playbook.hash,
+		Step:           stepRef{m.step.index, m.step.title, m.step.line},
+		Without:        m.without,
+		At:             m.at,
+		Outcome:        alive,
+		ChangesNothing: m.step.changesNothing,
+		ExitCode:       r.exitCode,
+		Message:        r.reason,
+		Seconds:        float64(r.took.Milliseconds()) / 1000,
+	}
+	if r.failed != nil {
+		res.EndedBy = &stepRef{r.failed.Index, r.failed.Title, r.failed.Line}
+	}
+	switch later := r.failed != nil && r.failed.Line > m.step.line; {
+	case m.step.changesNothing != "":
+		if s := different(m, r, whole); s != "" {
+			res.Message = fmt.Sprintf("it changes something: %q gives another result without it. %s", s, res.Message)
+		} else if r.exitCode == 0 {
+			res.Outcome = changesNothing
+		}
+	case r.exitCode == 1 && later:
+		res.Outcome = killed
+	case r.exitCode == 1:
+		res.Message = "no later step: " + res.Message
+	case r.exitCode != 0:
+		res.Message = "a broken mutant: " + res.Message
+	}
+	return res
+}
+
+// different returns the title of the first step after the mutated one that has
+// another result than without mutation, "" for none.
+func different(m *mutant, r, whole *run) string {
+	for _, s := range whole.steps {
+		if s.Line <= m.step.line {
+			continue
+		}
+		i := slices.IndexFunc(r.steps, func(other stepRun) bool { return other.Line == s.Line })
+		if i < 0 || r.steps[i].Status != s.Status || !sameCode(r.steps[i].ExitCode, s.ExitCode) {
+			return s.Title
+		}
+	}
+	return ""
+}
+
+func sameCode(a, b *int) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
+
+// results are all results, in a file.
+type results struct {
+	file string
+	all  []*result
+}
+
+// openResults reads the results in a file, none where there is no such file.
+func openResults(file string) (*results, error) {
+	rs := &results{file: file}
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return rs, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &rs.all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the results so far: %w", err)
+	}
+	return rs, nil
+}
+
+// find returns the result of a mutant, nil where it has not been run.
+func (rs *results) find(m *mutant) *result {
+	for _, r := range rs.all {
+		if r.of(m) {
+			return r
+		}
+	}
+	return nil
+}
+
+// keep forgets the results of a playbook that are of no mutant.
+func (rs *results) keep(playbook string, ms []*mutant) {
+	rs.all = slices.DeleteFunc(rs.all, func(r *result) bool {
+		return r.Playbook == playbook && !slices.ContainsFunc(ms, r.of)
+	})
+}
+
+// put adds a result in the place of an earlier one of the same mutant, and
+// writes the file. What is read there is whole at any time.
+func (rs *results) put(m *mutant, r *result) error {
+	rs.all = slices.DeleteFunc(rs.all, func(other *result) bool { return other.of(m) })
+	rs.all = append(rs.all, r)
+	return rs.write()
+}
+
+func (rs *results) write() error {
+	data, err := json.MarshalIndent(rs.all, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(rs.file), 0o777); err != nil {
+		return err
+	}
+	part := rs.file + ".part"
+	if err := os.WriteFile(part, append(data, '\n'), 0o666); err != nil {
+		return err
+	}
+	return os.Rename(part, rs.file)
+}
