@@ -47,10 +47,7 @@ func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	}
 	result := c.rest.Delete().AbsPath(t.path()...).SetHeader("Content-Type", "application/json").Body(options).Do(ctx)
 	if err := result.Error(); err != nil {
-		if err = c.explainKind(ctx, t, err); apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
+		return c.explainKind(ctx, t, err)
 	}
 	body, err := result.Raw()
 	if err != nil {

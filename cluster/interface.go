@@ -42,8 +42,8 @@ type Interface interface {
 	MergePatch(ctx context.Context, ref Ref, patch []byte) (*unstructured.Unstructured, error)
 
 	// Delete deletes an object and returns when it is gone, a workload's pods
-	// with it, or when ctx ends: then the error says what keeps it. An object
-	// that is not there is no error.
+	// with it, or when ctx ends: then the error says what keeps it. For an
+	// object that is not there apierrors.IsNotFound holds of the error.
 	Delete(ctx context.Context, ref Ref) error
 
 	// Resolve completes a reference: Kind and APIVersion become those of the

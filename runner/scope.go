@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/egressplay/egressplay/cluster"
@@ -59,10 +60,13 @@ func (s *Scope) Lookup(name string) (string, bool) {
 // "serviceentry/httpbin-ext (deleted)". do must be harmless when the change was
 // never made.
 func (s *Scope) Undo(key, what string, do func(context.Context) error) {
-	for _, u := range s.undo {
-		if u.key == key {
-			return
-		}
+	if !s.Undoes(key) {
+		s.undo = append(s.undo, undo{key, what, do})
 	}
-	s.undo = append(s.undo, undo{key, what, do})
+}
+
+// Undoes says whether an undo with that key is registered, so that the state
+// before the playbook is known and need not be looked at.
+func (s *Scope) Undoes(key string) bool {
+	return slices.ContainsFunc(s.undo, func(u undo) bool { return u.key == key })
 }

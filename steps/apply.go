@@ -141,7 +141,13 @@ func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured,
 	switch {
 	case apierrors.IsNotFound(err):
 		verb = "created"
-		s.Undo(key(ref), ref.String()+" (deleted)", func(ctx context.Context) error { return s.Cluster.Delete(ctx, ref) })
+		s.Undo(key(ref), ref.String()+" (deleted)", func(ctx context.Context) error {
+			err := s.Cluster.Delete(ctx, ref)
+			if apierrors.IsNotFound(err) {
+				return nil
+			}
+			return err
+		})
 	case err != nil:
 		return "", err
 	default:

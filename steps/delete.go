@@ -60,20 +60,31 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*runner.Observation,
 		if err != nil {
 			return &runner.Observation{Text: text.String()}, err
 		}
-		before, err := s.Cluster.Get(ctx, ref)
-		if apierrors.IsNotFound(err) {
-			err = &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none"}
-		}
-		if err != nil {
-			return &runner.Observation{Text: text.String()}, err
-		}
-		s.Undo(key(ref), ref.String()+" (as it was)", restore(s.Cluster, before))
-		if err := s.Cluster.Delete(ctx, ref); err != nil {
+		if err := d.delete(ctx, s, ref); err != nil {
 			return &runner.Observation{Text: text.String()}, err
 		}
 		fmt.Fprintf(&text, "%s deleted\n", ref.Long())
 	}
 	return &runner.Observation{Text: text.String()}, nil
+}
+
+// delete deletes one object. What it was is looked at only where the playbook
+// has not changed it before.
+func (d *Delete) delete(ctx context.Context, s *runner.Scope, ref cluster.Ref) error {
+	absent := func(err error) error {
+		if apierrors.IsNotFound(err) {
+			return &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none"}
+		}
+		return err
+	}
+	if !s.Undoes(key(ref)) {
+		before, err := s.Cluster.Get(ctx, ref)
+		if err != nil {
+			return absent(err)
+		}
+		s.Undo(key(ref), ref.String()+" (as it was)", restore(s.Cluster, before))
+	}
+	return absent(s.Cluster.Delete(ctx, ref))
 }
 
 // checkObject says what is wrong with a text that is to be KIND/NAME.

@@ -165,6 +165,25 @@ func TestDeleteOfNothingIsAFailure(t *testing.T) {
 	assert.Equal(t, "kubectl delete serviceentry/none", e.Command)
 }
 
+// What the playbook made itself needs no look before it is deleted, which takes
+// a third of the step's time.
+func TestDeleteOfWhatThePlaybookMade(t *testing.T) {
+	c := clustertest.NewFake()
+	remove := func() *Delete { return &Delete{Objects: []string{"serviceentry/httpbin-ext"}} }
+	es := play(t, c, false, &Apply{Manifest: Manifest{Text: entry}}, remove(), remove())
+	steps := finished(es)
+	assert.Equal(t, runner.Passed, steps[1].Status)
+	assert.Equal(t, runner.Failed, steps[2].Status)
+	assert.ErrorContains(t, steps[2].Err, "serviceentry/httpbin-ext: want there, to be deleted, got none")
+	gets := 0
+	for _, call := range c.Calls() {
+		if call.Verb == "get" {
+			gets++
+		}
+	}
+	assert.Equal(t, 1, gets, "the one of apply, in %v", c.Calls())
+}
+
 func TestLabelsOfARevision(t *testing.T) {
 	c := clustertest.NewFake()
 	s := scope(c)

@@ -368,6 +368,9 @@ func (f *Fake) Delete(ctx context.Context, ref cluster.Ref) error {
 	if err != nil {
 		return err
 	}
+	if _, err := f.load(p); err != nil {
+		return err
+	}
 	f.remove(p.key)
 	return nil
 }
