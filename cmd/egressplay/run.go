@@ -23,6 +23,7 @@ const undoTimeout = time.Minute
 
 // runOptions are the flags of run.
 type runOptions struct {
+	all                 bool
 	context, kubeconfig string
 	allowMeshChanges    bool
 	namespace           string
@@ -55,9 +56,14 @@ The exit code is 0 when every playbook passed, 1 when an expectation did not hol
 2 for bad usage or a bad playbook, 3 when it could not be run or everything was
 skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 		Example: `  egressplay run tls-origination
-  egressplay run ./playbooks --report json=report.json
+  egressplay run --all --report json=report.json
   egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
-		Args:              atLeastOne("a playbook", `"egressplay list" shows the built-in ones`),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.all {
+				return cobra.NoArgs(cmd, args)
+			}
+			return atLeastOne("a playbook", `"egressplay list" shows the built-in ones, --all runs them`)(cmd, args)
+		},
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("context") {
@@ -66,10 +72,16 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 			if !cmd.Flags().Changed("kubeconfig") {
 				o.kubeconfig = os.Getenv("EGRESSPLAY_KUBECONFIG")
 			}
+			if o.all {
+				for _, p := range playbooks.List() {
+					args = append(args, p.File)
+				}
+			}
 			return run(cmd.Context(), &o, args)
 		},
 	}
 	f := cmd.Flags()
+	f.BoolVar(&o.all, "all", false, "run every built-in playbook")
 	f.StringVar(&o.context, "context", "", "run in the cluster of this context of your kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "run in the cluster of this kubeconfig `FILE`, at its current context if --context names none")
 	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change the outbound policy of a whole mesh that is no lab's")
