@@ -80,7 +80,7 @@ endif
 
 .PHONY: bench
 bench: build ## what a step costs, in process and in a lab
-	$(GO) test $(FLAGS) -run '^$$' -bench . -benchmem -p 1 -timeout 60m -tags lab ./...
+	$(GO) run $(FLAGS) ./bench
 
 FUZZTIME ?= 30s
 .PHONY: fuzz
