@@ -81,13 +81,6 @@ func create(t *testing.T, apiVersion, kind, namespace, text string) {
 	})
 }
 
-// patch changes an object by a merge patch.
-func patch(t *testing.T, r dynamic.ResourceInterface, name, text string) {
-	t.Helper()
-	_, err := r.Patch(context.Background(), name, "application/merge-patch+json", []byte(text), metav1.PatchOptions{FieldManager: "somebody"})
-	require.NoError(t, err)
-}
-
 // account makes a ServiceAccount that may do what the rules of a role say, on
 // all namespaces, and returns a kubeconfig of its own.
 func account(t *testing.T, name, rules string) (kubeconfig string) {
