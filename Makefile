@@ -82,6 +82,11 @@ endif
 bench: build ## what a step costs, in process and in a lab
 	$(GO) run $(FLAGS) ./bench
 
+MUTATE ?= playbooks
+.PHONY: mutate
+mutate: build ## look for steps of the playbooks that nothing checks; MUTATE='FLAGS FILE...'
+	$(GO) run $(FLAGS) ./mutate $(MUTATE)
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## try random input, FUZZTIME (30s) for each fuzz test
