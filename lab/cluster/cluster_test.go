@@ -120,8 +120,8 @@ func TestComponentOf(t *testing.T) {
 
 func TestAvailable(t *testing.T) {
 	for text, want := range map[string]string{
-		"{}": "not available yet",
-		"{status: {conditions: [{type: Progressing, status: 'True'}]}}":                 "not available yet",
+		"{}": "not Available yet",
+		"{status: {conditions: [{type: Progressing, status: 'True'}]}}":                 "not Available yet",
 		"{status: {conditions: [{type: Available, status: 'False', message: no pod}]}}": "no pod",
 		"{status: {conditions: [{type: Available, status: 'True'}]}}":                   "",
 	} {
