@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -37,7 +38,11 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kubeconfig := runningLab(ctx, lab); kubeconfig != "" {
+	kubeconfig, err := runningLab(ctx, lab)
+	if err != nil {
+		return nil, err
+	}
+	if kubeconfig != "" {
 		p, err := s.connectTo(ctx, cluster.Options{Kubeconfig: kubeconfig})
 		if err == nil {
 			p.target.Describe, p.lab = fmt.Sprintf("lab %q", p.target.Name), lab
@@ -129,21 +134,29 @@ func istioVersion(ctx context.Context, c cluster.Interface, namespace string) st
 }
 
 // runningLab returns the kubeconfig of the lab "default", "" when it is not
-// running.
-func runningLab(ctx context.Context, lab string) string {
+// running. That it runs and is not ready is an error: a second lab beside it is
+// not what its owner expects.
+func runningLab(ctx context.Context, lab string) (kubeconfig string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, lab, "status", "-o", "json", "--name", "default")
 	cmd.Env = labEnv()
 	out, err := cmd.Output()
 	var status struct {
+		Pid        int    `json:"pid"`
 		Ready      bool   `json:"ready"`
 		Kubeconfig string `json:"kubeconfig"`
 	}
 	// An error means that no lab is running; where more is wrong, starting one
 	// will say so.
-	if err != nil || json.Unmarshal(out, &status) != nil || !status.Ready {
-		return ""
+	if err != nil || json.Unmarshal(out, &status) != nil || status.Pid == 0 {
+		return "", nil
 	}
-	return status.Kubeconfig
+	if !status.Ready {
+		return "", &hinted{
+			errors.New(`lab "default" is running, but not ready`),
+			"egressplay lab status says what it waits for; run the same command again when it is ready",
+		}
+	}
+	return status.Kubeconfig, nil
 }
