@@ -121,6 +121,27 @@ func (e *NotReadyError) Error() string {
 	return fmt.Sprintf("no ready pod for %s: %s", e.Query, e.Reason)
 }
 
+// Hint says what to do next; "" where time may cure it.
+func (e *NotReadyError) Hint() string {
+	if e.Final {
+		return "name a container that the pod has"
+	}
+	return ""
+}
+
+// A ForbiddenError says that the user of the kubeconfig may not do something:
+// which verb on which resource.
+type ForbiddenError struct{ Err error } // the API server's own
+
+func (e *ForbiddenError) Error() string { return e.Err.Error() }
+
+func (e *ForbiddenError) Unwrap() error { return e.Err }
+
+// Hint says what to do next.
+func (e *ForbiddenError) Hint() string {
+	return "have that user bound to a role with this permission, or name a context whose user has it"
+}
+
 // A LostError says that a command's exit code never came, because a connection
 // was lost while it ran or before.
 type LostError struct {
@@ -148,6 +169,10 @@ func (c *Client) explain(ctx context.Context, err error) error {
 	if status := apierrors.APIStatus(nil); errors.As(err, &status) {
 		if apierrors.IsUnauthorized(err) {
 			return fmt.Errorf("%s does not accept the credentials of %s: %w", c.Server(), c.name, err)
+		}
+		// A quota, for example, forbids as well, without this word.
+		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot ") {
+			return &ForbiddenError{Err: err}
 		}
 		return err
 	}

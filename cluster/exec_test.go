@@ -361,6 +361,9 @@ func TestExecTellsWhyACommandCannotStart(t *testing.T) {
 		}},
 		{"forbidden", 403, status(403, metav1.StatusReasonForbidden, `pods "sleep-1" is forbidden: User "x" cannot create resource "pods/exec"`), func(t *testing.T, err error) {
 			assert.True(t, apierrors.IsForbidden(err))
+			forbidden, ok := errors.AsType[*ForbiddenError](err)
+			require.True(t, ok)
+			assert.Contains(t, forbidden.Hint(), "role")
 			assert.ErrorContains(t, err, `cannot create resource "pods/exec"`)
 		}},
 		{"wrong credentials", 401, status(401, metav1.StatusReasonUnauthorized, "Unauthorized"), func(t *testing.T, err error) {
@@ -371,6 +374,7 @@ func TestExecTellsWhyACommandCannotStart(t *testing.T) {
 			notReady, ok := errors.AsType[*NotReadyError](err)
 			require.True(t, ok)
 			assert.True(t, notReady.Final)
+			assert.NotEmpty(t, notReady.Hint())
 		}},
 		{"the container does not run", 500, `unable to upgrade connection: container not found ("sleep")`, func(t *testing.T, err error) {
 			notReady, ok := errors.AsType[*NotReadyError](err)

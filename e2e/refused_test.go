@@ -34,6 +34,7 @@ func TestContainerThatThePodHasNot(t *testing.T) {
 	for _, text := range []string{"curl", "deploy/sleep", "istio-proxy"} {
 		assert.Contains(t, *step.Error, text, "which container of which pod, and those it has")
 	}
+	assert.Contains(t, e.stdout, "hint:", "what to do")
 	assert.Less(t, step.DurationMS, int64(20_000), "waiting cannot help")
 }
 
@@ -45,6 +46,7 @@ func TestNoPermission(t *testing.T) {
 	step := read().only(t).stopped(t, "error")
 	assert.Contains(t, *step.Error, `cannot get resource "namespaces"`, "which verb on which resource")
 	assert.Contains(t, e.stdout, *step.Error)
+	assert.Contains(t, e.stdout, "hint:", "what to do")
 }
 
 // To one who may not see that a lab serves the cluster it is any cluster.
