@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -222,17 +223,23 @@ func TestTermination(t *testing.T) {
 	n.apply(strings.Replace(pod("deaf", "trap '' TERM; "+forever, "", ""), "PeriodSeconds: 0", "PeriodSeconds: 1", 1))
 	n.ready("pod/polite", "Ready")
 	n.ready("pod/deaf", "Ready")
-	log := make(chan result, 1)
-	go func() { log <- n.kubectl("logs", "-f", "polite") }()
+	follow := n.command("logs", "-f", "polite")
+	said, err := follow.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, follow.Start())
+	late := time.AfterFunc(aWhile, func() { follow.Process.Kill() })
+	defer late.Stop()
+	lines := bufio.NewReader(said)
+	first, err := lines.ReadString('\n')
+	require.NoError(t, err)
+	assert.Equal(t, "up\n", first)
 	began := time.Now()
 	n.must("delete", "pod", "polite", "deaf")
 	assert.Less(t, time.Since(began), 45*time.Second, "the polite one was not given up, the deaf one not waited for")
-	select {
-	case r := <-log:
-		assert.Equal(t, "up\nbye\n", r.stdout)
-	case <-time.After(aWhile):
-		assert.Fail(t, "logs -f did not end with the pod")
-	}
+	rest, err := io.ReadAll(lines)
+	require.NoError(t, err)
+	assert.Equal(t, "bye\n", string(rest))
+	assert.NoError(t, follow.Wait())
 }
 
 func TestLogsFollow(t *testing.T) {
