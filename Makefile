@@ -58,6 +58,10 @@ build: ## build all programs into bin/; the first time takes about 10 minutes
 	$(phase) "build egressplay-istiod (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-istiod ./cmd/egressplay-istiod
 	$(phase) "build egressplay-components (Kubernetes)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-components ./cmd/egressplay-components
 
+.PHONY: images
+images: ## get the images nginx and squid, from this Debian's packages; nothing is installed
+	$(phase) "get the images nginx and squid" scripts/images
+
 .PHONY: test
 test: setup-test build test-unit test-ordinary-user ## everything, the lab included; a missing lab fails
 	$(phase) "test with labs: lab" $(GO) test -C lab $(LAB_TEST) ./...

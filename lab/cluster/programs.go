@@ -20,6 +20,7 @@ type Programs struct {
 	Envoy      string // egressplay-envoy
 
 	GatewayAPI string // egressplay-gateway-api.yaml: the kinds of the Gateway API
+	Images     string // the folder images, which need not be there
 }
 
 // FindPrograms looks for the files beside the running one, then in
@@ -35,7 +36,10 @@ func FindPrograms() (Programs, error) {
 	}
 	dir := filepath.Dir(self)
 	folders := []string{dir, filepath.Join(filepath.Dir(dir), "libexec", "egressplay")}
-	p := Programs{Self: self}
+	p := Programs{Self: self, Images: filepath.Join(dir, "images")}
+	if other := filepath.Join(folders[1], "images"); !isFolder(p.Images) && isFolder(other) {
+		p.Images = other
+	}
 	var errs []error
 	for name, path := range map[string]*string{
 		"egressplay-components": &p.Components,
@@ -57,6 +61,11 @@ func FindPrograms() (Programs, error) {
 	return p, nil
 }
 
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 func find(name string, folders []string) (string, error) {
 	for _, folder := range append(folders, filepath.SplitList(os.Getenv("PATH"))...) {
 		path := filepath.Join(folder, name)
@@ -75,5 +84,7 @@ func (p Programs) images(bootstrap string) []cri.Image {
 		Envoy:     p.Envoy,
 		Bootstrap: bootstrap,
 		CoreDNS:   p.CoreDNS,
+		Nginx:     filepath.Join(p.Images, "nginx"),
+		Squid:     filepath.Join(p.Images, "squid"),
 	})
 }

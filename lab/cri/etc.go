@@ -30,7 +30,7 @@ const nologin = "/usr/sbin/nologin"
 var otherGroups = []struct {
 	name string
 	gid  int
-}{{"adm", 4}, {"tty", 5}, {"disk", 6}, {"utmp", 43}, {"shadow", 42}, {"staff", 50}, {"users", 100}}
+}{{"adm", 4}, {"tty", 5}, {"disk", 6}, {"utmp", 43}, {"shadow", 42}, {"staff", 50}, {"users", 100}, {"nogroup", 65534}}
 
 type user struct {
 	name        string
@@ -66,7 +66,9 @@ func (sp *spec) etc() error {
 	var passwd, group strings.Builder
 	for _, u := range users {
 		fmt.Fprintf(&passwd, "%s:x:%d:%d:%s:%s:%s\n", u.name, u.uid, u.gid, u.name, u.home, u.shell)
-		fmt.Fprintf(&group, "%s:x:%d:\n", u.name, u.gid)
+		if u.name != "nobody" { // who is in nogroup
+			fmt.Fprintf(&group, "%s:x:%d:\n", u.name, u.gid)
+		}
 	}
 	for _, g := range otherGroups {
 		fmt.Fprintf(&group, "%s:x:%d:\n", g.name, g.gid)

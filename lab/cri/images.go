@@ -2,6 +2,7 @@ package cri
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -29,6 +30,11 @@ type Image struct {
 	// the machine's files, the first on top. None may be inside /usr, which the
 	// kernel refuses.
 	Layers []string
+
+	// HowToGet says what to do when the layers are not there, which is then no
+	// mistake: a container of the image is refused with these words until they
+	// are. "" means that they must be there.
+	HowToGet string
 
 	// Files are single files of the machine by their path in the container. They
 	// are mounted, not copied, and cannot be written. Below /usr there must be
@@ -60,7 +66,12 @@ type ImagePaths struct {
 	Envoy     string // the proxy
 	Bootstrap string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
 	CoreDNS   string
+	Nginx     string // folder of its files, as scripts/images makes it; so is Squid
+	Squid     string
 }
+
+// makeImages is how to get the images that are folders.
+const makeImages = "run `make images` in the checkout of egressplay; the pod then starts by itself"
 
 // Images returns every image of the lab. It is the one table: to add an image is
 // to add a row.
@@ -98,6 +109,34 @@ func Images(p ImagePaths) []Image {
 			Files:      map[string]string{"/coredns": p.CoreDNS},
 			Entrypoint: []string{"/coredns"},
 		},
+		{ // Debian's nginx, with the log and the page where its usual image has them
+			Names:    []string{"nginx"},
+			Layers:   []string{p.Nginx},
+			HowToGet: makeImages,
+			Dirs:     []Dir{{Path: "/var/log/nginx", Mode: 0o755}, {Path: "/var/lib/nginx", Mode: 0o755}, {Path: "/var/www", Mode: 0o755}},
+			Links: map[string]string{
+				"/var/log/nginx/access.log": "/dev/stdout",
+				"/var/log/nginx/error.log":  "/dev/stderr",
+				"/var/www/html":             "/usr/share/nginx/html",
+			},
+			Entrypoint: []string{"/usr/sbin/nginx"},
+			Cmd:        []string{"-g", "daemon off;"},
+		},
+		{ // Debian's squid, as its user proxy from the start: whoever starts it, it becomes that one
+			Names:    []string{"squid"},
+			Layers:   []string{p.Squid},
+			HowToGet: makeImages,
+			Dirs: []Dir{
+				{Path: "/var/log/squid", Mode: 0o755, UID: 13, GID: 13},
+				{Path: "/var/spool/squid", Mode: 0o755, UID: 13, GID: 13},
+				{Path: "/run", Mode: 0o755, UID: 13, GID: 13}, // its pid file
+			},
+			Entrypoint: []string{"/usr/sbin/squid"},
+			Cmd:        []string{"-f", "/etc/squid/squid.conf", "-NYCd", "1"},
+			// At SIGTERM it waits for its clients, 30s by default (shutdown_lifetime).
+			StopSignal: syscall.SIGINT,
+			UID:        13, GID: 13,
+		},
 	}
 }
 
@@ -130,6 +169,9 @@ func (im *Image) check() (size uint64, err error) {
 		}
 		size += uint64(info.Size())
 	}
+	if im.absent() {
+		return size, nil
+	}
 	for _, layer := range im.Layers {
 		if strings.HasPrefix(filepath.Clean(layer)+"/", "/usr/") || strings.ContainsAny(layer, ":,\\") {
 			return 0, fmt.Errorf("image %s: layer %s: overlay takes no folder inside /usr and no ':', ',' or '\\' in its path", im.Names[0], layer)
@@ -151,12 +193,25 @@ func (im *Image) check() (size uint64, err error) {
 	return size, nil
 }
 
+// absent tells whether the image is one that a lab may do without, and does.
+func (im *Image) absent() bool {
+	return im.HowToGet != "" && slices.ContainsFunc(im.Layers, func(layer string) bool {
+		_, err := os.Stat(layer)
+		return errors.Is(err, fs.ErrNotExist)
+	})
+}
+
 // image returns the image that a reference means.
 func (s *Server) image(ref string) (*Image, error) {
 	for i := range s.images {
-		if s.images[i].matches(ref) {
-			return &s.images[i], nil
+		im := &s.images[i]
+		if !im.matches(ref) {
+			continue
 		}
+		if im.absent() {
+			return nil, status.Errorf(codes.NotFound, "the files of the lab's image %s are not there: %s", im.Names[0], im.HowToGet)
+		}
+		return im, nil
 	}
 	var names []string
 	for _, im := range s.images {
@@ -183,7 +238,7 @@ func (s *Server) ListImages(_ context.Context, r *runtimeapi.ListImagesRequest) 
 	ref := r.GetFilter().GetImage().GetImage()
 	list := &runtimeapi.ListImagesResponse{}
 	for i := range s.images {
-		if im := &s.images[i]; ref == "" || im.matches(ref) {
+		if im := &s.images[i]; (ref == "" || im.matches(ref)) && !im.absent() {
 			list.Images = append(list.Images, s.describe(im))
 		}
 	}

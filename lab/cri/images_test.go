@@ -9,10 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 func TestImagesByReference(t *testing.T) {
-	s := &Server{images: Images(ImagePaths{})}
+	dir := t.TempDir()
+	s := &Server{images: Images(ImagePaths{Nginx: dir, Squid: dir})}
 	for ref, want := range map[string]string{
 		"curl":                                       "lab/curl",
 		"curlimages/curl":                            "lab/curl",
@@ -24,10 +26,14 @@ func TestImagesByReference(t *testing.T) {
 		"localhost:5000/pilot":                       "lab/pilot",
 		"istio/proxyv2@sha256:0123":                  "lab/proxyv2",
 		"registry.k8s.io/coredns/coredns:v1@sha256:": "lab/coredns",
-		"curl-ssl":                                   "",
-		"mycurl":                                     "",
-		"curl/other":                                 "",
-		"":                                           "",
+		"nginx":                        "lab/nginx",
+		"docker.io/library/nginx:1.27": "lab/nginx",
+		"sameersbn/squid:3.5.27":       "lab/squid",
+		"ubuntu/squid":                 "lab/squid",
+		"curl-ssl":                     "",
+		"mycurl":                       "",
+		"curl/other":                   "",
+		"":                             "",
 	} {
 		im, err := s.image(ref)
 		if want == "" {
@@ -37,9 +43,31 @@ func TestImagesByReference(t *testing.T) {
 		require.NoError(t, err, ref)
 		assert.Equal(t, want, im.id(), ref)
 	}
-	_, err := s.image("nginx:1.27")
-	assert.Equal(t, `the lab has no image "nginx:1.27"; it has: coredns, curl, governmentpaas/curl-ssl, pilot, proxyv2, sleep`,
+	_, err := s.image("redis:7")
+	assert.Equal(t, `the lab has no image "redis:7"; it has: coredns, curl, governmentpaas/curl-ssl, nginx, pilot, proxyv2, sleep, squid`,
 		status.Convert(err).Message())
+}
+
+// An image that the lab may do without is missing until its files are there.
+func TestImageWhoseFilesAreNotThere(t *testing.T) {
+	layer := filepath.Join(t.TempDir(), "nginx")
+	s := &Server{images: Images(ImagePaths{Nginx: layer})[5:6]}
+	_, err := s.images[0].check()
+	require.NoError(t, err)
+	_, err = s.PullImage(t.Context(), &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: "nginx:1.27"}})
+	assert.Equal(t, codes.NotFound, status.Code(err))
+	assert.Equal(t, "the files of the lab's image nginx are not there: run `make images` in the checkout of egressplay; the pod then starts by itself",
+		status.Convert(err).Message())
+	there := func() int {
+		list, err := s.ListImages(t.Context(), &runtimeapi.ListImagesRequest{})
+		require.NoError(t, err)
+		return len(list.Images)
+	}
+	assert.Zero(t, there())
+	require.NoError(t, os.Mkdir(layer, 0o755))
+	_, err = s.PullImage(t.Context(), &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: "nginx:1.27"}})
+	require.NoError(t, err)
+	assert.Equal(t, 1, there())
 }
 
 func TestImagesAreChecked(t *testing.T) {
