@@ -44,6 +44,7 @@ setup: ## install what this machine lacks (as root), and get Envoy
 .PHONY: setup-test
 setup-test:
 	$(phase) "look for what is missing on this machine" scripts/setup test
+	$(phase) "get the images nginx and squid" scripts/images
 
 .PHONY: build
 build: ## build all programs into bin/; the first time takes about 10 minutes
