@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -133,7 +134,7 @@ func (e *Log) read(ctx context.Context, c cluster.Interface, o *runner.Observati
 		case reading.Err() != nil:
 			return lines, false, nil
 		case err != nil:
-			return nil, false, fmt.Errorf("read the access log of %s: %w", o.Pod.Name, err)
+			return nil, false, unread(o.Pod.Name, err)
 		case until != "" && entry.DownstreamRemote == until:
 			return lines, true, nil
 		case ours(&entry, o):
@@ -144,6 +145,16 @@ func (e *Log) read(ctx context.Context, c cluster.Interface, o *runner.Observati
 		}
 	}
 	return lines, false, context.Cause(ctx)
+}
+
+// unread is the error of an access log that could not be read. One that breaks
+// off in the middle can be read again, after another request.
+func unread(pod string, err error) error {
+	err = fmt.Errorf("read the access log of %s: %w", pod, err)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return runner.Retryable(err)
+	}
+	return err
 }
 
 // ours says whether a line is of one of the attempt's requests. curl tells the

@@ -219,7 +219,7 @@ func (w *way) line(ctx context.Context, pod cluster.Pod, meant func(*mesh.Entry)
 			return nil, context.Cause(ctx)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the access log of %s: %w", pod.Name, err)
+			return nil, unread(pod.Name, err)
 		}
 		if came = meant(&entry); came {
 			break
@@ -231,7 +231,7 @@ func (w *way) line(ctx context.Context, pod cluster.Pod, meant func(*mesh.Entry)
 	var lines []mesh.Entry
 	for entry, err := range mesh.EntriesSoFar(ctx, w.scope.Cluster, pod, since) {
 		if err != nil {
-			return nil, fmt.Errorf("read the access log of %s: %w", pod.Name, err)
+			return nil, unread(pod.Name, err)
 		}
 		if meant(&entry) {
 			lines = append(lines, entry)
