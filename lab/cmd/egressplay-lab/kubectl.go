@@ -27,17 +27,26 @@ func newKubeconfig() *cobra.Command {
 }
 
 func newKubectl() *cobra.Command {
+	return newClient("kubectl", "Run kubectl against the lab", kubectl)
+}
+
+func newIstioctl() *cobra.Command {
+	return newClient("istioctl", "Run istioctl against the lab, such as proxy-config and analyze", istioctl)
+}
+
+// newClient makes the verb of a client of the lab's API.
+func newClient(name, short string, run func(*instance, []string) error) *cobra.Command {
 	return &cobra.Command{
-		Use:                "kubectl [--name NAME] ARGS...",
-		Short:              "Run kubectl against the lab",
-		DisableFlagParsing: true, // they are kubectl's
+		Use:                name + " [--name NAME] ARGS...",
+		Short:              short,
+		DisableFlagParsing: true, // they are the client's
 		RunE: func(c *cobra.Command, args []string) error {
 			name, args := takeName(args)
 			i, err := newInstance(name)
 			if err != nil {
 				return err
 			}
-			return failed(kubectl(i, args))
+			return failed(run(i, args))
 		},
 	}
 }
@@ -55,9 +64,17 @@ func takeName(args []string) (name string, rest []string) {
 	return defaultName, args
 }
 
-// kubectl becomes kubectl, so that the terminal, the signals and the exit code
+// clients are the programs that are clients by the name they are called by.
+func clients(programs cluster.Programs) map[string]string {
+	return map[string]string{"kubectl": programs.Components, "istioctl": programs.Istiod}
+}
+
+func kubectl(i *instance, args []string) error  { return i.become("kubectl", args) }
+func istioctl(i *instance, args []string) error { return i.become("istioctl", args) }
+
+// become becomes a client, so that the terminal, the signals and the exit code
 // are its own. It returns only if that fails.
-func kubectl(i *instance, args []string) error {
+func (i *instance) become(client string, args []string) error {
 	if _, err := i.mustRun(); err != nil {
 		return err
 	}
@@ -65,7 +82,6 @@ func kubectl(i *instance, args []string) error {
 	if err != nil {
 		return err
 	}
-	argv := append([]string{"kubectl"}, args...)
 	env := append(os.Environ(), "KUBECONFIG="+i.folder.Kubeconfig())
-	return fmt.Errorf("run kubectl: %w", syscall.Exec(programs.Components, argv, env))
+	return fmt.Errorf("run %s: %w", client, syscall.Exec(clients(programs)[client], append([]string{client}, args...), env))
 }

@@ -16,7 +16,7 @@ import (
 func newShell() *cobra.Command {
 	return &cobra.Command{
 		Use:   "shell",
-		Short: "Open a shell in which kubectl speaks to the lab",
+		Short: "Open a shell in which kubectl and istioctl speak to the lab",
 		Args:  cobra.NoArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
 			return shell(c, i)
@@ -37,14 +37,16 @@ func shell(c *cobra.Command, i *instance) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Symlink(programs.Components, filepath.Join(dir, "kubectl")); err != nil {
-		return err
+	for client, program := range clients(programs) {
+		if err := os.Symlink(program, filepath.Join(dir, client)); err != nil {
+			return err
+		}
 	}
 	// Not of the command's context: Ctrl-C in a shell is the shell's.
 	sh := exec.Command(cmp.Or(os.Getenv("SHELL"), "/bin/sh"))
 	sh.Env = append(os.Environ(), "KUBECONFIG="+i.folder.Kubeconfig(), "PATH="+dir+":"+os.Getenv("PATH"))
 	sh.Stdin, sh.Stdout, sh.Stderr = c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr()
-	fmt.Fprintf(c.ErrOrStderr(), "kubectl speaks to lab %s; leave with exit\n", i.name)
+	fmt.Fprintf(c.ErrOrStderr(), "kubectl and istioctl speak to lab %s; leave with exit\n", i.name)
 	var ended *exec.ExitError
 	if err := sh.Run(); errors.As(err, &ended) && ended.Exited() {
 		return exitError(ended.ExitCode())
