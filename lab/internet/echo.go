@@ -76,7 +76,7 @@ func delayIn(path string) (time.Duration, error) {
 		delay, err = time.ParseDuration(text + "s")
 	}
 	if err != nil || delay < 0 || delay > longestDelay {
-		return 0, fmt.Errorf("The path %q is no delay: want one such as /2.5 (seconds) or /300ms, up to %v.", path, longestDelay)
+		return 0, fmt.Errorf("the path %q is no delay: want one such as /2.5 (seconds) or /300ms, up to %v", path, longestDelay)
 	}
 	return delay, nil
 }

@@ -229,7 +229,7 @@ func TestHosts(t *testing.T) {
 		{"GET", "http://expired.example.com/", none, "", 200, "HTTP/1.1", nil, `"host": "expired.example.com"`},
 		{"GET", "http://slow.example.com/0.01", none, "", 200, "HTTP/1.1", nil, `"path": "/0.01"`},
 		{"GET", "https://slow.example.com/1ms", h2, "", 200, "HTTP/2.0", nil, `"path": "/1ms"`},
-		{"GET", "http://slow.example.com/politics", none, "", 400, "HTTP/1.1", nil, `The path "/politics" is no delay: want one such as /2.5 (seconds) or /300ms, up to 5m0s.`},
+		{"GET", "http://slow.example.com/politics", none, "", 400, "HTTP/1.1", nil, `the path "/politics" is no delay: want one such as /2.5 (seconds) or /300ms, up to 5m0s`},
 
 		// Path and query are kept.
 		{"GET", "http://edition.cnn.com/a%2Fb/?q=1&r=%20x", none, "", 301, "HTTP/1.1", http.Header{"Location": {"https://edition.cnn.com/a%2Fb/?q=1&r=%20x"}}, ""},
