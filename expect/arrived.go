@@ -148,26 +148,25 @@ func (e *Arrival) check(ctx context.Context, s *runner.Scope, o *runner.Observat
 	if e.From == "" {
 		return ms, nil
 	}
-	w := &way{scope: s, o: o}
-	ip, _, _ := net.SplitHostPort(a.Remote)
-	from := false
-	if e.From == hopSidecar {
-		from = ip == o.Pod.IP
-	} else if strings.HasPrefix(e.From, "deploy/") {
-		pod, err := s.Cluster.Pod(ctx, workload(s, e.From))
-		if err != nil {
-			return nil, err
-		}
-		from = ip == pod.IP
-	} else {
-		pod, err := w.gateway(ctx, e.From, a.Remote)
-		if err != nil {
-			return nil, err
-		}
-		from = pod != nil
+	from, err := cameFrom(ctx, s, o, e.From, a.Remote)
+	if err != nil {
+		return nil, err
 	}
 	if !from {
 		ms = append(ms, &runner.Mismatch{What: what + ": from", Want: e.From, Got: a.Remote})
 	}
 	return ms, nil
+}
+
+// cameFrom says whether it was who that connected from an address ("ip:port").
+func cameFrom(ctx context.Context, s *runner.Scope, o *runner.Observation, who, addr string) (bool, error) {
+	switch {
+	case who == hopSidecar:
+		ip, _, _ := net.SplitHostPort(addr)
+		return ip == o.Pod.IP, nil
+	case strings.HasPrefix(who, "deploy/"):
+		return workloadAt(ctx, s, who, addr)
+	}
+	pod, err := gatewayAt(ctx, s, who, addr)
+	return pod != nil, err
 }

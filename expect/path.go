@@ -152,7 +152,7 @@ func (w *way) follow(ctx context.Context, hops []string) (got string, err error)
 		return w.so(hopBlocked), nil
 	}
 	for _, hop := range hops[1 : len(hops)-1] {
-		pod, err := w.gateway(ctx, hop, line.UpstreamHost)
+		pod, err := gatewayAt(ctx, w.scope, hop, line.UpstreamHost)
 		if err != nil {
 			return "", err
 		}
@@ -243,15 +243,11 @@ func (w *way) line(ctx context.Context, pod cluster.Pod, meant func(*mesh.Entry)
 	return &lines[0], nil
 }
 
-// gateway returns the pod of a gateway that has an address ("ip:port"), nil
+// gatewayAt returns the pod of a gateway that has an address ("ip:port"), nil
 // where none has.
-func (w *way) gateway(ctx context.Context, hop, addr string) (*cluster.Pod, error) {
-	namespace, selector := proxies(w.scope, hop)
-	return w.podAt(ctx, namespace, selector, addr)
-}
-
-func (w *way) podAt(ctx context.Context, namespace, selector, addr string) (*cluster.Pod, error) {
-	pods, err := w.scope.Cluster.List(ctx, "pod", namespace, selector)
+func gatewayAt(ctx context.Context, s *runner.Scope, hop, addr string) (*cluster.Pod, error) {
+	namespace, selector := proxies(s, hop)
+	pods, err := s.Cluster.List(ctx, "pod", namespace, selector)
 	if err != nil {
 		return nil, err
 	}
@@ -268,13 +264,19 @@ func (w *way) podAt(ctx context.Context, namespace, selector, addr string) (*clu
 	return nil, nil
 }
 
-// workload is the query for the pod of deploy/NAME, or deploy/NAME.NAMESPACE.
-func workload(s *runner.Scope, place string) cluster.PodQuery {
+// workloadAt says whether the pod of deploy/NAME, or deploy/NAME.NAMESPACE, has
+// an address ("ip:port").
+func workloadAt(ctx context.Context, s *runner.Scope, place, addr string) (bool, error) {
 	owner, namespace, found := strings.Cut(place, ".")
 	if !found {
 		namespace = s.Namespace
 	}
-	return cluster.PodQuery{Namespace: namespace, Owner: owner}
+	pod, err := s.Cluster.Pod(ctx, cluster.PodQuery{Namespace: namespace, Owner: owner})
+	if err != nil {
+		return false, err
+	}
+	ip, _, _ := net.SplitHostPort(addr)
+	return ip == pod.IP, nil
 }
 
 // ends says whether the last proxy's line ends at a place.
@@ -283,12 +285,7 @@ func (w *way) ends(ctx context.Context, line *mesh.Entry, place string) (bool, e
 	case place == hopPassthrough:
 		return line.Cluster == passthrough && line.UpstreamHost != "", nil
 	case strings.HasPrefix(place, "deploy/"):
-		pod, err := w.scope.Cluster.Pod(ctx, workload(w.scope, place))
-		if err != nil {
-			return false, err
-		}
-		ip, _, _ := net.SplitHostPort(line.UpstreamHost)
-		return ip == pod.IP, nil
+		return workloadAt(ctx, w.scope, place, line.UpstreamHost)
 	}
 	host, port, err := net.SplitHostPort(place)
 	if err != nil {
