@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/egressplay/egressplay/runner"
-	"github.com/egressplay/egressplay/steps"
 )
 
 // An Error says what is wrong with a playbook, and where.
@@ -66,24 +65,24 @@ func (es Errors) sorted() Errors {
 
 // flatten returns the errors that err joins, each with the path of its field
 // below the value that was looked at.
-func flatten(err error) []*steps.FieldError {
+func flatten(err error) []*runner.FieldError {
 	if err == nil {
 		return nil
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*steps.FieldError
+		var all []*runner.FieldError
 		for _, err := range joined.Unwrap() {
 			all = append(all, flatten(err)...)
 		}
 		return all
 	}
-	outer, ok := err.(*steps.FieldError)
+	outer, ok := err.(*runner.FieldError)
 	if !ok { // also one that is wrapped: its place is in another text
-		return []*steps.FieldError{{Err: err}}
+		return []*runner.FieldError{{Err: err}}
 	}
-	var all []*steps.FieldError
+	var all []*runner.FieldError
 	for _, inner := range flatten(outer.Err) {
-		all = append(all, &steps.FieldError{
+		all = append(all, &runner.FieldError{
 			Field: slices.Concat(outer.Field, inner.Field),
 			Line:  cmp.Or(inner.Line, outer.Line),
 			Err:   inner.Err,

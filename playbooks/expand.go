@@ -24,7 +24,7 @@ type expander interface {
 // says literal. A value that was put in is not looked at again. The copy and
 // what is in it have been validated ([steps.Validator]).
 //
-// The error joins a [*steps.FieldError] for each thing that is wrong.
+// The error joins a [*runner.FieldError] for each thing that is wrong.
 func Expand[T any](v T, lookup runner.Lookup) (T, error) {
 	b := &budget{lookup: lookup}
 	e := &expansion{lookup: b.value}
@@ -49,7 +49,7 @@ type expansion struct {
 
 func (e *expansion) fail(path []string, err error) {
 	if err != nil {
-		e.errs = append(e.errs, &steps.FieldError{Field: slices.Clone(path), Err: err})
+		e.errs = append(e.errs, &runner.FieldError{Field: slices.Clone(path), Err: err})
 	}
 }
 

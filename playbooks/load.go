@@ -206,7 +206,7 @@ var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 func (h *header) check(root *yaml.Node) error {
 	var errs []error
 	fail := func(field, hint, format string, args ...any) {
-		errs = append(errs, &steps.FieldError{Field: strings.Split(field, "."), Err: fmt.Errorf(format, args...), Hint: hint})
+		errs = append(errs, &runner.FieldError{Field: strings.Split(field, "."), Err: fmt.Errorf(format, args...), Hint: hint})
 	}
 	if stated(root, "name") && !namePattern.MatchString(h.Name) {
 		fail("name", "write small letters, digits and -, as in tls-origination", "name: %s is no name of a playbook", quote(h.Name))
@@ -252,7 +252,7 @@ func oneLine(n *yaml.Node) error {
 	default:
 		return nil
 	}
-	return &steps.FieldError{Field: []string{"title"}, Err: errors.New(msg)}
+	return &runner.FieldError{Field: []string{"title"}, Err: errors.New(msg)}
 }
 
 // positive refuses a duration of no length.
@@ -260,7 +260,7 @@ func positive(field string, d *time.Duration) error {
 	if d == nil || *d > 0 {
 		return nil
 	}
-	return &steps.FieldError{Field: []string{field}, Err: fmt.Errorf("%s: want more than 0s", field)}
+	return &runner.FieldError{Field: []string{field}, Err: fmt.Errorf("%s: want more than 0s", field)}
 }
 
 // result returns the playbook of what was read.

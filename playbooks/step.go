@@ -199,7 +199,7 @@ func (l *loader) readExpectations(s *step) {
 func (l *loader) check(s *step, ids map[string]int) {
 	var errs []error
 	fail := func(field, hint, format string, args ...any) {
-		errs = append(errs, &steps.FieldError{Field: []string{field}, Err: fmt.Errorf(format, args...), Hint: hint})
+		errs = append(errs, &runner.FieldError{Field: []string{field}, Err: fmt.Errorf(format, args...), Hint: hint})
 	}
 	errs = append(errs, oneLine(s.node), positive("within", s.Within), positive("timeout", s.Timeout))
 	if stated(s.node, "id") {
@@ -249,7 +249,7 @@ func (l *loader) try(s *step) {
 		for i, name := range a.Vars {
 			if _, set := lookup(name); !set {
 				err := &variables.UndefinedError{Ref: variables.Ref{Name: name}}
-				l.place(s.verbNode, &steps.FieldError{Field: []string{"vars", fmt.Sprint(i)}, Err: err}, s.index)
+				l.place(s.verbNode, &runner.FieldError{Field: []string{"vars", fmt.Sprint(i)}, Err: err}, s.index)
 			}
 		}
 	}
@@ -257,14 +257,14 @@ func (l *loader) try(s *step) {
 		s.changesMesh = m.ChangesMesh()
 	}
 	if s.Holds != nil && *s.Holds > 1 && !action.Repeats() {
-		l.place(s.node, &steps.FieldError{
+		l.place(s.node, &runner.FieldError{
 			Field: []string{"holds"},
 			Err:   fmt.Errorf("holds: a step with %s is done once, it cannot hold %d times", s.verb, *s.Holds),
 			Hint:  "write holds at the step that looks at what came of it",
 		}, s.index)
 	}
 	if s.ChangesNothing != "" && action.Repeats() {
-		l.place(s.node, &steps.FieldError{
+		l.place(s.node, &runner.FieldError{
 			Field: []string{"changesNothing"},
 			Err:   fmt.Errorf("changesNothing: a step that looks, such as this one with %s, changes nothing in any case", s.verb),
 			Hint:  "remove it",
@@ -274,7 +274,7 @@ func (l *loader) try(s *step) {
 
 // origin returns the node that an error about a step's action is about: the
 // action, or the defaults that it took a value from.
-func (l *loader) origin(s *step, err *steps.FieldError) *yaml.Node {
+func (l *loader) origin(s *step, err *runner.FieldError) *yaml.Node {
 	names := err.Field
 	var from func(n *yaml.Node) bool
 	if undefined, ok := errors.AsType[*variables.UndefinedError](err.Err); ok {

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ var (
 )
 
 // SetDefaults implements [Defaulter].
-func (a *Apply) SetDefaults(d Defaults) { a.Namespace = or(a.Namespace, d.Namespace) }
+func (a *Apply) SetDefaults(d Defaults) { a.Namespace = cmp.Or(a.Namespace, d.Namespace) }
 
 // ReadFiles implements [FileReader].
 func (a *Apply) ReadFiles(read func(path string) ([]byte, error)) error {
@@ -46,7 +47,7 @@ func (a *Apply) ReadFiles(read func(path string) ([]byte, error)) error {
 			_, err = m.Objects()
 		}
 		if err != nil {
-			errs = append(errs, &FieldError{Field: []string{"files", fmt.Sprint(i)}, Err: fmt.Errorf("%s: %w", path, err)})
+			errs = append(errs, &runner.FieldError{Field: []string{"files", fmt.Sprint(i)}, Err: fmt.Errorf("%s: %w", path, err)})
 		}
 		a.texts = append(a.texts, string(text))
 	}
@@ -57,18 +58,18 @@ func (a *Apply) ReadFiles(read func(path string) ([]byte, error)) error {
 func (a *Apply) Validate() error {
 	switch {
 	case a.Manifest.Text == "" && len(a.Files) == 0:
-		return &FieldError{Err: errors.New("nothing to apply"), Hint: "write the manifest behind `apply: |`, or files: [PATH]"}
+		return &runner.FieldError{Err: errors.New("nothing to apply"), Hint: "write the manifest behind `apply: |`, or files: [PATH]"}
 	case a.Manifest.Text != "" && len(a.Files) > 0:
-		return &FieldError{Field: []string{"files"}, Err: errors.New("a manifest is written here or read from files, not both")}
+		return &runner.FieldError{Field: []string{"files"}, Err: errors.New("a manifest is written here or read from files, not both")}
 	case len(a.Vars) > 0 && len(a.Files) == 0:
-		return &FieldError{Field: []string{"vars"}, Err: errors.New("vars goes with files")}
+		return &runner.FieldError{Field: []string{"vars"}, Err: errors.New("vars goes with files")}
 	}
 	return nil
 }
 
 // Command implements [runner.Action].
 func (a *Apply) Command(s *runner.Scope) string {
-	namespace := or(a.Namespace, s.Namespace)
+	namespace := cmp.Or(a.Namespace, s.Namespace)
 	if len(a.Files) > 0 {
 		args := []string{"apply"}
 		for _, file := range a.Files {
@@ -130,7 +131,7 @@ func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
 
 // apply applies one object and returns the line that kubectl prints for it.
 func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured, namespace string) (string, error) {
-	ref, err := s.Cluster.Resolve(ctx, cluster.RefOf(obj), or(namespace, s.Namespace))
+	ref, err := s.Cluster.Resolve(ctx, cluster.RefOf(obj), cmp.Or(namespace, s.Namespace))
 	if err != nil {
 		return "", err
 	}

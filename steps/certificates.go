@@ -56,20 +56,20 @@ func (c *Certificates) Defines() []string {
 func (c *Certificates) Validate() error {
 	var errs []error
 	if len(*c) == 0 {
-		errs = append(errs, &FieldError{Err: errors.New("no certificate to make"), Hint: "write NAME: {ca: true, commonName: ...}"})
+		errs = append(errs, &runner.FieldError{Err: errors.New("no certificate to make"), Hint: "write NAME: {ca: true, commonName: ...}"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(*c)) {
 		cert := (*c)[name]
 		issuer, known := (*c)[cert.Issuer]
 		switch {
 		case cert.CA && cert.Issuer != "":
-			errs = append(errs, &FieldError{Field: []string{name, "issuer"}, Err: errors.New("a certificate authority signs itself here")})
+			errs = append(errs, &runner.FieldError{Field: []string{name, "issuer"}, Err: errors.New("a certificate authority signs itself here")})
 		case !cert.CA && cert.Issuer == "":
-			errs = append(errs, &FieldError{Field: []string{name}, Err: fmt.Errorf("the certificate %s has no issuer", name), Hint: "write issuer: NAME, or ca: true"})
+			errs = append(errs, &runner.FieldError{Field: []string{name}, Err: fmt.Errorf("the certificate %s has no issuer", name), Hint: "write issuer: NAME, or ca: true"})
 		case !cert.CA && !known:
-			errs = append(errs, &FieldError{Field: []string{name, "issuer"}, Err: fmt.Errorf("there is no certificate %s in this step", cert.Issuer)})
+			errs = append(errs, &runner.FieldError{Field: []string{name, "issuer"}, Err: fmt.Errorf("there is no certificate %s in this step", cert.Issuer)})
 		case !cert.CA && !issuer.CA:
-			errs = append(errs, &FieldError{Field: []string{name, "issuer"}, Err: fmt.Errorf("%s is no certificate authority", cert.Issuer)})
+			errs = append(errs, &runner.FieldError{Field: []string{name, "issuer"}, Err: fmt.Errorf("%s is no certificate authority", cert.Issuer)})
 		}
 	}
 	return errors.Join(errs...)

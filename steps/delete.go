@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,17 +29,19 @@ var (
 )
 
 // SetDefaults implements [Defaulter].
-func (d *Delete) SetDefaults(defaults Defaults) { d.Namespace = or(d.Namespace, defaults.Namespace) }
+func (d *Delete) SetDefaults(defaults Defaults) {
+	d.Namespace = cmp.Or(d.Namespace, defaults.Namespace)
+}
 
 // Validate implements [Validator].
 func (d *Delete) Validate() error {
 	var errs []error
 	if len(d.Objects) == 0 {
-		errs = append(errs, &FieldError{Err: errors.New("nothing to delete"), Hint: "write [KIND/NAME, ...]"})
+		errs = append(errs, &runner.FieldError{Err: errors.New("nothing to delete"), Hint: "write [KIND/NAME, ...]"})
 	}
 	for i, object := range d.Objects {
 		if err := checkObject(object); err != nil {
-			errs = append(errs, &FieldError{Field: []string{"objects", fmt.Sprint(i)}, Err: err})
+			errs = append(errs, &runner.FieldError{Field: []string{"objects", fmt.Sprint(i)}, Err: err})
 		}
 	}
 	return errors.Join(errs...)
@@ -46,7 +49,7 @@ func (d *Delete) Validate() error {
 
 // Command implements [runner.Action].
 func (d *Delete) Command(s *runner.Scope) string {
-	return kubectl(or(d.Namespace, s.Namespace), append([]string{"delete"}, d.Objects...)...)
+	return kubectl(cmp.Or(d.Namespace, s.Namespace), append([]string{"delete"}, d.Objects...)...)
 }
 
 // Repeats implements [runner.Action].

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,14 +34,14 @@ func (e *Exec) SetDefaults(d Defaults) {
 	if e.In.IsZero() {
 		e.In.Name = d.In
 	}
-	e.Container = or(e.Container, d.Container)
-	e.Namespace = or(e.Namespace, d.Namespace)
+	e.Container = cmp.Or(e.Container, d.Container)
+	e.Namespace = cmp.Or(e.Namespace, d.Namespace)
 }
 
 // Validate implements [Validator].
 func (e *Exec) Validate() error {
 	if e.In.IsZero() {
-		return &FieldError{
+		return &runner.FieldError{
 			Err:  errors.New("no pod to run the command in"),
 			Hint: "write in: POD, in: deploy/NAME or in: {selector: LABELS}, or give it once under defaults",
 		}
@@ -58,7 +59,7 @@ func (e *Exec) Command(s *runner.Scope) string {
 	if e.Container != "" {
 		args = append(args, "-c", e.Container)
 	}
-	return kubectl(or(e.Namespace, s.Namespace), append(append(args, "--"), e.Argv...)...)
+	return kubectl(cmp.Or(e.Namespace, s.Namespace), append(append(args, "--"), e.Argv...)...)
 }
 
 // Repeats implements [runner.Action].
@@ -66,7 +67,7 @@ func (e *Exec) Repeats() bool { return true }
 
 // Try implements [runner.Action].
 func (e *Exec) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
-	pod, err := ready(s.Cluster.Pod(ctx, e.In.query(or(e.Namespace, s.Namespace), e.Container)))
+	pod, err := ready(s.Cluster.Pod(ctx, e.In.query(cmp.Or(e.Namespace, s.Namespace), e.Container)))
 	if err != nil {
 		return nil, err
 	}

@@ -65,9 +65,6 @@ type MeshChanger interface {
 	ChangesMesh() bool
 }
 
-// FieldError is [runner.FieldError].
-type FieldError = runner.FieldError
-
 // A Validator is a step kind, an expectation, or a part of one, that can tell
 // without a cluster whether its fields make sense. Strings may still hold
 // ${NAME}; it is called again when they have been replaced.

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,14 +38,14 @@ var (
 // Validate implements [Validator].
 func (l *Label) Validate() error {
 	if err := checkObject(l.Object); err != nil {
-		return &FieldError{Field: []string{"object"}, Err: err}
+		return &runner.FieldError{Field: []string{"object"}, Err: err}
 	}
 	if len(l.Set) == 0 && len(l.Remove) == 0 {
-		return &FieldError{Err: errors.New("no label to set or remove"), Hint: "write set: {NAME: VALUE}, or remove: [NAME]"}
+		return &runner.FieldError{Err: errors.New("no label to set or remove"), Hint: "write set: {NAME: VALUE}, or remove: [NAME]"}
 	}
 	for i, name := range l.Remove {
 		if _, both := l.Set[name]; both {
-			return &FieldError{Field: []string{"remove", fmt.Sprint(i)}, Err: fmt.Errorf("the label %s is set and removed", name)}
+			return &runner.FieldError{Field: []string{"remove", fmt.Sprint(i)}, Err: fmt.Errorf("the label %s is set and removed", name)}
 		}
 	}
 	return nil
@@ -79,7 +80,7 @@ func (l *Label) Command(s *runner.Scope) string {
 			args = append(args, name+"-")
 		}
 	}
-	namespace := or(l.Namespace, s.Namespace)
+	namespace := cmp.Or(l.Namespace, s.Namespace)
 	if kind == "namespace" || kind == "ns" {
 		namespace = ""
 	}

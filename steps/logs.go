@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,16 +32,16 @@ func (l *Logs) SetDefaults(d Defaults) {
 	if l.In.IsZero() {
 		l.In.Name = d.In
 	}
-	l.Namespace = or(l.Namespace, d.Namespace)
+	l.Namespace = cmp.Or(l.Namespace, d.Namespace)
 }
 
 // Validate implements [Validator].
 func (l *Logs) Validate() error {
 	if l.In.IsZero() {
-		return &FieldError{Err: errors.New("no pod whose log is to be shown"), Hint: "write in: POD, in: deploy/NAME or in: {selector: LABELS}"}
+		return &runner.FieldError{Err: errors.New("no pod whose log is to be shown"), Hint: "write in: POD, in: deploy/NAME or in: {selector: LABELS}"}
 	}
 	if l.Tail < 0 {
-		return &FieldError{Field: []string{"tail"}, Err: fmt.Errorf("tail is a number of lines, %d is none", l.Tail)}
+		return &runner.FieldError{Field: []string{"tail"}, Err: fmt.Errorf("tail is a number of lines, %d is none", l.Tail)}
 	}
 	return nil
 }
@@ -54,7 +55,7 @@ func (l *Logs) Command(s *runner.Scope) string {
 	if l.Tail > 0 {
 		args = append(args, fmt.Sprintf("--tail=%d", l.Tail))
 	}
-	return kubectl(or(l.Namespace, s.Namespace), args...)
+	return kubectl(cmp.Or(l.Namespace, s.Namespace), args...)
 }
 
 // Repeats implements [runner.Action].
@@ -62,7 +63,7 @@ func (l *Logs) Repeats() bool { return true }
 
 // Try implements [runner.Action].
 func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
-	pod, err := ready(s.Cluster.Pod(ctx, l.In.query(or(l.Namespace, s.Namespace), l.Container)))
+	pod, err := ready(s.Cluster.Pod(ctx, l.In.query(cmp.Or(l.Namespace, s.Namespace), l.Container)))
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func expandNode(n *yamlv3.Node, lookup runner.Lookup) error {
 	if n.Kind == yamlv3.ScalarNode {
 		value, err := variables.Expand(n.Value, lookup)
 		if err != nil {
-			return &FieldError{Line: n.Line, Err: err}
+			return &runner.FieldError{Line: n.Line, Err: err}
 		}
 		if value == n.Value {
 			return nil
@@ -134,7 +134,7 @@ func notYAML(err error) error {
 			}
 		}
 	}
-	return &FieldError{Line: line, Err: fmt.Errorf("the manifest is not YAML: %s", text)}
+	return &runner.FieldError{Line: line, Err: fmt.Errorf("the manifest is not YAML: %s", text)}
 }
 
 // object returns the object that a document describes. It goes through
@@ -142,7 +142,7 @@ func notYAML(err error) error {
 func object(doc *yamlv3.Node) (*unstructured.Unstructured, error) {
 	root := doc.Content[0]
 	fail := func(format string, args ...any) error {
-		return &FieldError{Line: root.Line, Err: fmt.Errorf(format, args...)}
+		return &runner.FieldError{Line: root.Line, Err: fmt.Errorf(format, args...)}
 	}
 	if root.Kind != yamlv3.MappingNode {
 		return nil, fail("an object is a mapping with apiVersion, kind and metadata")

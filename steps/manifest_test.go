@@ -55,7 +55,7 @@ func TestManifestSaysWhatIsWrongAndWhere(t *testing.T) {
 			var m Manifest
 			err := m.UnmarshalText([]byte(c.text))
 			require.EqualError(t, err, c.want)
-			if field, ok := errors.AsType[*FieldError](err); ok {
+			if field, ok := errors.AsType[*runner.FieldError](err); ok {
 				assert.Equal(t, c.line, field.Line)
 			}
 		})
@@ -94,7 +94,7 @@ func TestAWholePlainScalarTakesTheTypeOfItsValue(t *testing.T) {
 func TestAnUndefinedVariableIsAnError(t *testing.T) {
 	m := Manifest{Text: "apiVersion: v1\nkind: X\nmetadata:\n  name: ${NOPE}\n"}
 	err := m.ExpandVars(lookup(nil))
-	field, ok := errors.AsType[*FieldError](err)
+	field, ok := errors.AsType[*runner.FieldError](err)
 	require.True(t, ok)
 	assert.Equal(t, 4, field.Line)
 }

@@ -18,7 +18,7 @@ type Pod struct {
 // Validate implements [Validator].
 func (p Pod) Validate() error {
 	if p.Name != "" && p.Selector != "" {
-		return &FieldError{Field: []string{"selector"}, Err: errors.New("a pod is named or selected, not both")}
+		return &runner.FieldError{Field: []string{"selector"}, Err: errors.New("a pod is named or selected, not both")}
 	}
 	return nil
 }
@@ -61,14 +61,4 @@ func kubectl(namespace string, args ...string) string {
 		words = append(words, "-n", namespace)
 	}
 	return append(words, args...).String()
-}
-
-// or returns the first string that is not empty.
-func or(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

@@ -34,14 +34,14 @@ func (p *Policy) ChangesMesh() bool { return p.Set != "" }
 // Validate implements [Validator].
 func (p *Policy) Validate() error {
 	if (p.Expect == "") == (p.Set == "") {
-		return &FieldError{Err: errors.New("a policy step expects a mode or sets one"), Hint: "write expect: ALLOW_ANY, or set: REGISTRY_ONLY"}
+		return &runner.FieldError{Err: errors.New("a policy step expects a mode or sets one"), Hint: "write expect: ALLOW_ANY, or set: REGISTRY_ONLY"}
 	}
 	field := "set"
 	if p.Expect != "" {
 		field = "expect"
 	}
 	if mode := p.Expect + p.Set; !slices.Contains(modes, mode) && !strings.Contains(mode, "${") {
-		return &FieldError{Field: []string{field}, Err: fmt.Errorf("%q is no outbound traffic policy: want %s", mode, strings.Join(modes, " or "))}
+		return &runner.FieldError{Field: []string{field}, Err: fmt.Errorf("%q is no outbound traffic policy: want %s", mode, strings.Join(modes, " or "))}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (s *Set) Defines() []string { return slices.Sorted(maps.Keys(*s)) }
 // Validate implements [Validator].
 func (s *Set) Validate() error {
 	if len(*s) == 0 {
-		return &FieldError{Err: errors.New("no variable to set"), Hint: "write NAME: VALUE, or NAME: {get: KIND, ...}"}
+		return &runner.FieldError{Err: errors.New("no variable to set"), Hint: "write NAME: VALUE, or NAME: {get: KIND, ...}"}
 	}
 	return nil
 }
@@ -55,18 +56,18 @@ func (s *Set) Validate() error {
 func (v *Value) Validate() error {
 	if v.Get == "" {
 		if v.Name != "" || v.Selector != "" || v.JSONPath != "" || v.Namespace != "" {
-			return &FieldError{Err: errors.New("get is missing: the kind of object to read the value from")}
+			return &runner.FieldError{Err: errors.New("get is missing: the kind of object to read the value from")}
 		}
 		return nil
 	}
 	if v.Value != "" {
-		return &FieldError{Field: []string{"value"}, Err: errors.New("a variable has a value or gets one, not both")}
+		return &runner.FieldError{Field: []string{"value"}, Err: errors.New("a variable has a value or gets one, not both")}
 	}
 	if v.name() != "" && v.Selector != "" {
-		return &FieldError{Field: []string{"selector"}, Err: errors.New("an object is named or selected, not both")}
+		return &runner.FieldError{Field: []string{"selector"}, Err: errors.New("an object is named or selected, not both")}
 	}
 	if _, err := v.path(); err != nil {
-		return &FieldError{Field: []string{"jsonpath"}, Err: err}
+		return &runner.FieldError{Field: []string{"jsonpath"}, Err: err}
 	}
 	return nil
 }
@@ -78,7 +79,7 @@ func (v *Value) kind() string {
 
 func (v *Value) name() string {
 	_, name, _ := strings.Cut(v.Get, "/")
-	return or(v.Name, name)
+	return cmp.Or(v.Name, name)
 }
 
 func (v *Value) path() (*jsonpath.JSONPath, error) {
@@ -114,8 +115,8 @@ func (s *Set) Command(scope *runner.Scope) string {
 		if v.Selector != "" {
 			args = append(args, "-l", v.Selector)
 		}
-		args = append(args, "-o", "jsonpath="+or(v.JSONPath, "{.items[*].metadata.name}"))
-		lines = append(lines, "export "+name+"=$("+kubectl(or(v.Namespace, scope.Namespace), args...)+")")
+		args = append(args, "-o", "jsonpath="+cmp.Or(v.JSONPath, "{.items[*].metadata.name}"))
+		lines = append(lines, "export "+name+"=$("+kubectl(cmp.Or(v.Namespace, scope.Namespace), args...)+")")
 	}
 	return strings.Join(lines, "\n")
 }
@@ -189,14 +190,14 @@ func (v *Value) get(ctx context.Context, scope *runner.Scope) (string, error) {
 	var value strings.Builder
 	for _, part := range results {
 		if len(part) > 1 {
-			return "", runner.Retryable(fmt.Errorf("%s gives %d values, want one", or(v.JSONPath, "it"), len(part)))
+			return "", runner.Retryable(fmt.Errorf("%s gives %d values, want one", cmp.Or(v.JSONPath, "it"), len(part)))
 		}
 		if err := path.PrintResults(&value, part); err != nil {
 			return "", err
 		}
 	}
 	if value.Len() == 0 {
-		return "", runner.Retryable(fmt.Errorf("%s gives nothing", or(v.JSONPath, "it")))
+		return "", runner.Retryable(fmt.Errorf("%s gives nothing", cmp.Or(v.JSONPath, "it")))
 	}
 	return value.String(), nil
 }

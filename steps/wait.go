@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,23 +33,23 @@ var (
 )
 
 // SetDefaults implements [Defaulter].
-func (w *Wait) SetDefaults(d Defaults) { w.Namespace = or(w.Namespace, d.Namespace) }
+func (w *Wait) SetDefaults(d Defaults) { w.Namespace = cmp.Or(w.Namespace, d.Namespace) }
 
 // Validate implements [Validator].
 func (w *Wait) Validate() error {
 	var errs []error
 	if err := checkObject(w.Object); err != nil {
-		errs = append(errs, &FieldError{Field: []string{"object"}, Err: err})
+		errs = append(errs, &runner.FieldError{Field: []string{"object"}, Err: err})
 	}
 	if _, err := w.check(); err != nil {
-		errs = append(errs, &FieldError{Field: []string{"for"}, Err: err})
+		errs = append(errs, &runner.FieldError{Field: []string{"for"}, Err: err})
 	}
 	return errors.Join(errs...)
 }
 
 // Command implements [runner.Action].
 func (w *Wait) Command(s *runner.Scope) string {
-	namespace := or(w.Namespace, s.Namespace)
+	namespace := cmp.Or(w.Namespace, s.Namespace)
 	if w.For == "rollout" {
 		return kubectl(namespace, "rollout", "status", w.Object)
 	}
@@ -118,7 +119,7 @@ func (w *Wait) check() (func(*unstructured.Unstructured) string, error) {
 		return existing(rolledOut), nil
 	case what == "condition" && arg != "":
 		name, value, _ := strings.Cut(arg, "=")
-		return existing(func(obj *unstructured.Unstructured) string { return condition(obj, name, or(value, "True")) }), nil
+		return existing(func(obj *unstructured.Unstructured) string { return condition(obj, name, cmp.Or(value, "True")) }), nil
 	case what == "jsonpath" && arg != "":
 		at := strings.LastIndex(arg, "=")
 		if at < 0 {

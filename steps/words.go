@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/egressplay/egressplay/runner"
 )
 
 // Words is a command line split into its words as a POSIX shell would split
@@ -49,7 +51,7 @@ func splitWords(text string) ([]string, error) {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
 	if err != nil {
 		if perr, ok := errors.AsType[syntax.ParseError](err); ok {
-			return nil, &FieldError{Line: int(perr.Pos.Line()), Err: errors.New(perr.Text)}
+			return nil, &runner.FieldError{Line: int(perr.Pos.Line()), Err: errors.New(perr.Text)}
 		}
 		return nil, err
 	}
@@ -59,13 +61,13 @@ func splitWords(text string) ([]string, error) {
 	stmt := file.Stmts[0]
 	call, ok := stmt.Cmd.(*syntax.CallExpr)
 	if len(file.Stmts) > 1 || !ok || stmt.Negated || stmt.Background || len(stmt.Redirs) > 0 {
-		return nil, &FieldError{
+		return nil, &runner.FieldError{
 			Err:  errors.New("no shell runs the command, so it can have no pipe, redirection or second command"),
 			Hint: `to run a shell in the pod, write: sh -c '...'`,
 		}
 	}
 	if len(call.Assigns) > 0 {
-		return nil, &FieldError{
+		return nil, &runner.FieldError{
 			Err:  fmt.Errorf("no shell runs the command, so %s= sets no variable", call.Assigns[0].Name.Value),
 			Hint: "write: env NAME=VALUE COMMAND",
 		}
@@ -99,7 +101,7 @@ func wordText(text string, parts []syntax.WordPart, quoted bool) (string, error)
 		case *syntax.ParamExp:
 			b.WriteString(source)
 		default:
-			return "", &FieldError{
+			return "", &runner.FieldError{
 				Line: int(part.Pos().Line()),
 				Err:  fmt.Errorf("no shell runs the command, so %s means nothing", source),
 				Hint: `to run a shell in the pod, write: sh -c '...'`,
