@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,11 +22,9 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
-)
 
-// inside is set in the environment of the tests once they have namespaces of
-// their own.
-const inside = "EGRESSPLAY_NETWORK_TEST_INSIDE"
+	"github.com/egressplay/egressplay/lab/network/networktest"
+)
 
 const (
 	standIn      = "203.0.113.10"
@@ -38,50 +35,9 @@ const (
 // internet is that of the node in which the tests run.
 var internet *Namespace
 
-func TestMain(m *testing.M) {
-	if os.Getenv(inside) == "" {
-		os.Exit(runInNamespaces())
-	}
-	// Debian keeps nft and iptables from an ordinary user's PATH.
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	if err := setUpLab(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
-
-// runInNamespaces runs this test binary again in new namespaces, where it is
-// root whoever started it, and returns its exit code.
-func runInNamespaces() int {
-	runtime.LockOSThread() // Pdeathsig is sent when the starting thread ends
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
-		Pdeathsig:  syscall.SIGKILL,
-	}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "the tests need namespaces of their own:", err)
-		return 1
-	}
-	return 0
-}
+func TestMain(m *testing.M) { networktest.Main(m, setUpLab) }
 
 func setUpLab() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
-	}
 	ctx := context.Background()
 	if err := SetUpNode(ctx); err != nil {
 		return err
