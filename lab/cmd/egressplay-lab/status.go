@@ -22,7 +22,7 @@ type status struct {
 	Components []cluster.ComponentStatus `json:"components"`
 }
 
-// statusTimeout bounds the questions that a lab asks its parts.
+// statusTimeout bounds how long a lab may take to tell its status.
 const statusTimeout = 10 * time.Second
 
 func newStatus() *cobra.Command {
@@ -51,23 +51,28 @@ func newStatus() *cobra.Command {
 	return c
 }
 
+// statusOf asks the lab for its status. One that has just been started or is
+// about to end does not answer, so it is asked until it does or is gone.
 func statusOf(ctx context.Context, i *instance) (status, error) {
-	s := status{Name: i.name, Components: []cluster.ComponentStatus{}}
-	in, err := i.running()
-	if err != nil || in == nil {
-		return s, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	of, err := cluster.Dial(i.folder).Status(ctx)
-	if err != nil {
-		if in, again := i.running(); again == nil && in == nil {
-			return s, nil // it has ended meanwhile
+	s := status{Name: i.name, Components: []cluster.ComponentStatus{}}
+	for {
+		in, err := i.running()
+		if err != nil || in == nil {
+			return s, err
 		}
-		return s, err
+		of, err := cluster.Dial(i.folder).Status(ctx)
+		if err == nil {
+			s.Pid, s.Ready, s.Kubeconfig, s.Components = in.Pid, of.Ready, i.folder.Kubeconfig(), of.Components
+			return s, nil
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return s, err
+		}
 	}
-	s.Pid, s.Ready, s.Kubeconfig, s.Components = in.Pid, of.Ready, i.folder.Kubeconfig(), of.Components
-	return s, nil
 }
 
 func (s status) print(c *cobra.Command) error {
