@@ -15,7 +15,7 @@ import (
 // The main promise: the tutorials' own steps pass, by their names, and the
 // transcript shows what the tutorials show.
 func TestBuiltinPlaybooksPass(t *testing.T) {
-	before := lookAtWorld(t)
+	before := settledWorld(t)
 	flag, read := reportFlag(t)
 	e := egressplay(t, "run", "accessing-external-services", "tls-origination.yaml", flag)
 	e.exits(t, 0)

@@ -29,7 +29,7 @@ func TestInterruptAtAnyStepLeavesNothing(t *testing.T) {
 		{"Redeploy the sample so that its sidecar handles the cluster's own addresses only", syscall.SIGINT, 130},
 	} {
 		t.Run(c.after, func(t *testing.T) {
-			before := lookAtWorld(t)
+			before := settledWorld(t)
 			flag, read := reportFlag(t)
 			p := begin(t, "run", "accessing-external-services", flag)
 			p.await(c.after)
@@ -60,7 +60,7 @@ func lasting(t *testing.T) *script {
 
 func TestInterruptDuringACommand(t *testing.T) {
 	withSample(t)
-	before := lookAtWorld(t)
+	before := settledWorld(t)
 	flag, read := reportFlag(t)
 	p := begin(t, "run", lasting(t).file(), flag)
 	p.await("Policy")
@@ -74,7 +74,7 @@ func TestInterruptDuringACommand(t *testing.T) {
 
 func TestTimeoutOfAPlaybook(t *testing.T) {
 	withSample(t)
-	before := lookAtWorld(t)
+	before := settledWorld(t)
 	flag, read := reportFlag(t)
 	e := egressplay(t, "run", lasting(t).file(), "--timeout", "3s", flag)
 	e.exits(t, 3)
@@ -106,7 +106,7 @@ spec:
 		require.NoError(t, err)
 		return len(own.Items) == len(all.Items)
 	}, "the new namespace does not get what each namespace has")
-	before := lookAtWorld(t)
+	before := settledWorld(t)
 	e := egressplay(t, "run", "accessing-external-services", "--namespace", name)
 	e.exits(t, 0)
 	// The playbook deletes the ServiceEntry, so it is another one now.
@@ -116,7 +116,7 @@ spec:
 
 func TestPolicyOfBeforeIsPutBack(t *testing.T) {
 	registryOnly(t)
-	before := lookAtWorld(t)
+	before := settledWorld(t)
 	e := egressplay(t, "run", playbook(t,
 		"There\npolicy: {expect: REGISTRY_ONLY}",
 		"Change\npolicy: {set: ALLOW_ANY}",

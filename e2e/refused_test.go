@@ -52,7 +52,7 @@ func TestNoPermission(t *testing.T) {
 // To one who may not see that a lab serves the cluster it is any cluster.
 func TestMeshOfARealClusterIsNotChangedUnasked(t *testing.T) {
 	kubeconfig := account(t, "no-lab", `[{apiGroups: [""], resources: [namespaces], verbs: [get]}]`)
-	before := lookAtWorld(t)
+	before := settledWorld(t)
 	s := builtin(t, "accessing-external-services")
 	flag, read := reportFlag(t)
 	e := egressplay(t, "run", s.file(), "--kubeconfig", kubeconfig, flag)
@@ -114,7 +114,7 @@ func TestClusterWithoutIstio(t *testing.T) {
 	withSample(t)
 	server := httptest.NewServer(hideGroups(t, "istio.io"))
 	t.Cleanup(server.Close)
-	before := lookAtWorld(t)
+	before := settledWorld(t)
 	flag, read := reportFlag(t)
 	e := egressplay(t, "run", "tls-origination", "--namespace", sample, "--kubeconfig", kubeconfigOf(t, server.URL, nil), flag)
 	e.exits(t, 3)

@@ -101,7 +101,7 @@ func TestUntrueClaimsFail(t *testing.T) {
 			c.change(s)
 			s.within(c.at, "3s")
 			file := s.file()
-			before := lookAtWorld(t)
+			before := settledWorld(t)
 
 			flag, read := reportFlag(t)
 			e := egressplay(t, "run", file, "--namespace", sample, flag)

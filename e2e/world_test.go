@@ -39,6 +39,44 @@ var churn = []string{"componentstatuses", "events", "events.events.k8s.io", "lea
 // tells: the addresses of a Service, and its endpoints in the old form.
 var collected = []string{"endpoints", "ipaddresses.networking.k8s.io"}
 
+// addressGrace is how long the API server leaves the address of a Service that
+// is gone. It gives it back with the Service, but may make it anew when the
+// Service went right after it came.
+// Source: k8s.io/kubernetes
+// pkg/registry/core/service/ipallocator/controller/repairip.go, syncIPAddress.
+const addressGrace = time.Minute
+
+// settledWorld lists all objects once no address is left of an earlier Service.
+func settledWorld(t *testing.T) world {
+	t.Helper()
+	deadline := time.Now().Add(addressGrace + 30*time.Second)
+	for {
+		w := lookAtWorld(t)
+		left := w.leftAddresses(t)
+		if len(left) == 0 {
+			return w
+		}
+		require.True(t, time.Now().Before(deadline), "addresses of no Service: %v", left)
+	}
+}
+
+// leftAddresses are the addresses whose Service is gone.
+func (w world) leftAddresses(t *testing.T) (left []string) {
+	t.Helper()
+	for name, o := range w {
+		if !strings.HasPrefix(name, "ipaddresses.networking.k8s.io ") {
+			continue
+		}
+		var namespace, service string
+		require.NoError(t, json.Unmarshal([]byte(o.fields[".spec.parentRef.namespace"]), &namespace))
+		require.NoError(t, json.Unmarshal([]byte(o.fields[".spec.parentRef.name"]), &service))
+		if _, there := w["services "+namespace+"/"+service]; !there {
+			left = append(left, name)
+		}
+	}
+	return left
+}
+
 // lookAtWorld lists all objects.
 func lookAtWorld(t *testing.T) world {
 	t.Helper()
@@ -143,7 +181,7 @@ func join[V any](a, b map[string]V) map[string]V {
 func (w world) leavesNothing(t *testing.T, ignore ...string) {
 	t.Helper()
 	require.Empty(t, w.diff(lookAtWorld(t), false, ignore...), "the cluster is not as it was")
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(addressGrace + 30*time.Second)
 	for {
 		diff := w.diff(lookAtWorld(t), true, ignore...)
 		if diff == "" {
