@@ -186,6 +186,9 @@ func (c *child) decide(reason, exit error) bool {
 			Probe: c.probeErr, Log: lastLines(c.spec.Log, shownLines), File: c.spec.Log,
 		}
 	}
+	if errors.Is(reason, ErrEndedEarly) {
+		c.run, c.state = nil, Exited // before anyone hears of the outcome
+	}
 	close(c.decided)
 	return true
 }
