@@ -491,7 +491,9 @@ func TestImage(t *testing.T) {
 func TestCurlImage(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	l := newLab(t, func(c *Config) { c.Images = Images(ImagePaths{Istiod: self, Agent: self, Envoy: self, Bootstrap: self, CoreDNS: self}) })
+	l := newLab(t, func(c *Config) {
+		c.Images = Images(ImagePaths{Istiod: self, Agent: self, Envoy: self, Bootstrap: self, CoreDNS: self})
+	})
 	curl := func(c *runtimeapi.ContainerConfig) { c.Image.Image = "curlimages/curl" }
 	for _, tt := range []struct {
 		args []string
