@@ -148,4 +148,5 @@ type LogRequest struct {
 	Previous                  bool      // of the container that ran before the current one
 	Since                     time.Time // zero for all; the server rounds down to a second
 	Tail                      int64     // the last lines only; 0 for all
+	Timestamps                bool      // each line begins with the time at which it was written (RFC 3339)
 }

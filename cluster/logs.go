@@ -25,6 +25,9 @@ func (c *Client) Logs(ctx context.Context, r LogRequest) (io.ReadCloser, error) 
 	if r.Tail > 0 {
 		req.Param("tailLines", strconv.FormatInt(r.Tail, 10))
 	}
+	if r.Timestamps {
+		req.Param("timestamps", "true")
+	}
 	body, err := req.Stream(ctx)
 	if err != nil {
 		return nil, c.explain(ctx, err)

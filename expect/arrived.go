@@ -71,7 +71,7 @@ func (e *Arrived) Check(*runner.Observation) error {
 }
 
 // Watch implements [runner.Watcher].
-func (e *Arrived) Watch(_ context.Context, s *runner.Scope) (func(context.Context, *runner.Observation) error, error) {
+func (e *Arrived) Watch(_ context.Context, s *runner.Scope, _ runner.Action) (func(context.Context, *runner.Observation) error, error) {
 	return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s, o) }, nil
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -48,7 +47,7 @@ func (e *Counter) Check(*runner.Observation) error {
 }
 
 // Watch implements [runner.Watcher].
-func (e *Counter) Watch(ctx context.Context, s *runner.Scope) (func(context.Context, *runner.Observation) error, error) {
+func (e *Counter) Watch(ctx context.Context, s *runner.Scope, _ runner.Action) (func(context.Context, *runner.Observation) error, error) {
 	before, err := e.read(ctx, s)
 	if err != nil {
 		return nil, err
@@ -60,11 +59,15 @@ func (e *Counter) Watch(ctx context.Context, s *runner.Scope) (func(context.Cont
 		}
 		var ms runner.Mismatches
 		for i, c := range *e {
-			if grown := after[i] - before[i]; grown != c.Grows {
+			grown, err := after[i].since(before[i], c)
+			if err != nil {
+				return err
+			}
+			if grown != c.Grows {
 				ms = append(ms, &runner.Mismatch{
 					What: fmt.Sprintf("%s of %s in %s", c.Name, c.Cluster, c.In),
 					Want: fmt.Sprintf("to grow by %d", c.Grows),
-					Got:  fmt.Sprintf("%d (from %d to %d)", grown, before[i], after[i]),
+					Got:  strconv.FormatInt(grown, 10),
 				})
 			}
 		}
@@ -72,28 +75,74 @@ func (e *Counter) Watch(ctx context.Context, s *runner.Scope) (func(context.Cont
 	}, nil
 }
 
-func (e *Counter) read(ctx context.Context, s *runner.Scope) ([]int64, error) {
-	values := make([]int64, len(*e))
+// read reads the counters of all the proxies of each count.
+func (e *Counter) read(ctx context.Context, s *runner.Scope) ([]counted, error) {
+	all := make([]counted, len(*e))
 	for i, c := range *e {
-		namespace, selector := proxies(s, c.In)
-		pods, err := s.Cluster.List(ctx, "pod", namespace, selector)
+		pods, err := podsOf(ctx, s, c.In)
 		if err != nil {
 			return nil, err
 		}
-		// One that is about to go still has the labels, and stops answering.
-		pods = slices.DeleteFunc(pods, func(pod unstructured.Unstructured) bool { return pod.GetDeletionTimestamp() != nil })
-		if len(pods) == 0 {
-			return nil, fmt.Errorf("there is no pod with the labels %s in namespace %s", selector, namespace)
-		}
-		for _, pod := range pods {
-			n, err := counter(ctx, s.Cluster, namespace, pod.GetName(), c.Cluster, c.Name)
-			if err != nil {
-				return nil, fmt.Errorf("read the counters of %s: %w", pod.GetName(), err)
-			}
-			values[i] += n
+		if all[i], err = count(ctx, s, pods); err != nil {
+			return nil, err
 		}
 	}
-	return values, nil
+	return all, nil
+}
+
+// counted are the counters of proxies, by the pod's name.
+type counted map[string]*mesh.Counters
+
+func count(ctx context.Context, s *runner.Scope, pods []unstructured.Unstructured) (counted, error) {
+	all := make(counted, len(pods))
+	for _, pod := range pods {
+		c, err := mesh.ReadCounters(ctx, s.Cluster, &pod)
+		if err != nil {
+			return nil, fmt.Errorf("read the counters of %s: %w", pod.GetName(), err)
+		}
+		all[pod.GetName()] = c
+	}
+	return all, nil
+}
+
+// since adds up by how much a counter has grown. Where pods have come, gone or
+// been started anew meanwhile, nobody can say.
+func (after counted) since(before counted, c Count) (sum int64, err error) {
+	for name := range before {
+		if after[name] == nil {
+			return 0, runner.Retryable(fmt.Errorf("the proxy %s went while it was watched", name))
+		}
+	}
+	for name, counters := range after {
+		if before[name] == nil {
+			return 0, runner.Retryable(fmt.Errorf("the proxy %s came while it was watched", name))
+		}
+		grown, err := counters.Since(before[name], c.Name)
+		if err != nil {
+			return 0, runner.Retryable(fmt.Errorf("%s: %w", name, err))
+		}
+		for u, n := range grown {
+			if u.Cluster == c.Cluster {
+				sum += n
+			}
+		}
+	}
+	return sum, nil
+}
+
+// podsOf returns the pods of a proxy, without those that are about to go: they
+// still have the labels, and stop answering.
+func podsOf(ctx context.Context, s *runner.Scope, proxy string) ([]unstructured.Unstructured, error) {
+	namespace, selector := proxies(s, proxy)
+	pods, err := s.Cluster.List(ctx, "pod", namespace, selector)
+	if err != nil {
+		return nil, err
+	}
+	pods = slices.DeleteFunc(pods, func(pod unstructured.Unstructured) bool { return pod.GetDeletionTimestamp() != nil })
+	if len(pods) == 0 {
+		return nil, fmt.Errorf("there is no pod with the labels %s in namespace %s", selector, namespace)
+	}
+	return pods, nil
 }
 
 // proxies returns where the pods of a proxy are, and the labels they have.
@@ -106,39 +155,4 @@ func proxies(s *runner.Scope, proxy string) (namespace, selector string) {
 		return s.Namespace, "gateway.networking.k8s.io/gateway-name=" + name
 	}
 	return s.Namespace, proxy
-}
-
-// counter asks a proxy's administration interface for a counter of an upstream
-// cluster and adds it up over the cluster's hosts. A line of the answer is
-// CLUSTER::ADDRESS::NAME::VALUE (Envoy's "Administration interface",
-// GET /clusters).
-func counter(ctx context.Context, c cluster.Interface, namespace, pod, upstream, name string) (int64, error) {
-	var out, errs strings.Builder
-	result, err := c.Exec(ctx, cluster.ExecRequest{
-		Namespace: namespace, Pod: pod, Container: mesh.Sidecar,
-		Command: []string{"pilot-agent", "request", "GET", "clusters"}, Stdout: &out, Stderr: &errs,
-	})
-	if err != nil {
-		return 0, err
-	}
-	if result.ExitCode != 0 || !result.Trusted {
-		return 0, fmt.Errorf("pilot-agent request ended with exit code %d: %s", result.ExitCode, strings.TrimSpace(errs.String()))
-	}
-	var sum int64
-	for line := range strings.Lines(out.String()) {
-		rest, ok := strings.CutPrefix(line, upstream+"::")
-		if !ok {
-			continue
-		}
-		_, value, ok := strings.Cut(rest, "::"+name+"::")
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%s is no number: %w", strings.TrimSpace(line), err)
-		}
-		sum += n
-	}
-	return sum, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
@@ -40,14 +41,18 @@ outbound|443||www.wikipedia.org.example::203.0.113.12:443::cx_total::9
 	scope := &runner.Scope{Cluster: c, IstioNamespace: "istio-system"}
 	counter := decode(t, "counter", `[{in: egressgateway, cluster: outbound|443||www.wikipedia.org, name: cx_total, grows: 3}]`).(runner.Watcher)
 
-	judge, err := counter.Watch(t.Context(), scope)
+	judge, err := counter.Watch(t.Context(), scope, nil)
 	require.NoError(t, err)
-	assert.EqualError(t, judge(t.Context(), page()), "cx_total of outbound|443||www.wikipedia.org in egressgateway: want to grow by 3, got 0 (from 11 to 11)")
+	assert.EqualError(t, judge(t.Context(), page()), "cx_total of outbound|443||www.wikipedia.org in egressgateway: want to grow by 3, got 0")
 	calls["one"] += 2
 	calls["two"]++
 	assert.NoError(t, judge(t.Context(), page()))
 	calls["two"]++
 	assert.ErrorAs(t, judge(t.Context(), page()), new(runner.Mismatches), "one too many")
+	gone := clustertest.ReadyPod("istio-system", "two", labels, mesh.Sidecar)
+	require.NoError(t, unstructured.SetNestedSlice(gone.Object, []any{map[string]any{"name": mesh.Sidecar, "restartCount": int64(1)}}, "status", "containerStatuses"))
+	c.Put(gone)
+	assert.ErrorIs(t, judge(t.Context(), page()), mesh.ErrRestarted)
 	delete(calls, "two")
 	assert.ErrorContains(t, judge(t.Context(), page()), "read the counters of two", "what cannot be read is no number")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/cluster/clustertest"
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -146,7 +147,7 @@ func TestAPodWithoutASidecarHasNoAccessLog(t *testing.T) {
 	o.CurlExitCode, o.LocalAddr = new(int), "10.244.1.6:40000"
 	o.Pod = &cluster.Pod{Name: "curl-1", Containers: []string{"curl"}}
 	for key, text := range map[string]string{"log": "[{status: 200}]", "path": `[sidecar, "edition.cnn.com:443"]`} {
-		judge, err := decode(t, key, text).(runner.Watcher).Watch(t.Context(), new(runner.Scope))
+		judge, err := decode(t, key, text).(runner.Watcher).Watch(t.Context(), &runner.Scope{Cluster: clustertest.NewFake()}, nil)
 		require.NoError(t, err)
 		assert.EqualError(t, judge(t.Context(), o), "access log: want a line of this request, got no sidecar: pod curl-1 has no container istio-proxy", key)
 	}

@@ -69,7 +69,7 @@ func (e *Log) Check(*runner.Observation) error {
 }
 
 // Watch implements [runner.Watcher].
-func (e *Log) Watch(_ context.Context, s *runner.Scope) (func(context.Context, *runner.Observation) error, error) {
+func (e *Log) Watch(_ context.Context, s *runner.Scope, _ runner.Action) (func(context.Context, *runner.Observation) error, error) {
 	return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s.Cluster, o) }, nil
 }
 
@@ -77,29 +77,19 @@ func (e *Log) judge(ctx context.Context, c cluster.Interface, o *runner.Observat
 	if err := traceable(o); err != nil {
 		return err
 	}
-	until := ""
 	if len(*e) == 0 {
-		var err error
-		if until, err = laterRequest(ctx, c, o.Pod); err != nil {
-			return err
-		}
+		return e.judgeAbsence(ctx, c, o)
 	}
-	lines, seen, err := e.read(ctx, c, o, until)
+	lines, _, err := e.read(ctx, c, o, "")
 	if err != nil {
 		return err
-	}
-	if until != "" && !seen && len(lines) == 0 {
-		return fmt.Errorf("whether the sidecar logged the request cannot be told: the line of a later one has not come within %v", patience)
 	}
 	if len(lines) != len(*e) {
 		got := fmt.Sprintf("%d", len(lines))
 		if len(lines) == 0 {
 			got = fmt.Sprintf("none within %v (is meshConfig.accessLogFile set?)", patience)
 		}
-		for _, line := range lines {
-			got += "\n" + line.Line
-		}
-		return &runner.Mismatch{What: "access log", Want: e.count(), Got: got}
+		return e.miscounted(got, lines)
 	}
 	var ms runner.Mismatches
 	for i := range lines {
@@ -112,39 +102,74 @@ func (e *Log) judge(ctx context.Context, c cluster.Interface, o *runner.Observat
 	return orNil(ms)
 }
 
-func (e *Log) count() string {
+// judgeAbsence judges that there is no line: the line of a later request has
+// come, and the log has all that was written since the attempt began.
+func (e *Log) judgeAbsence(ctx context.Context, c cluster.Interface, o *runner.Observation) error {
+	address, err := laterRequest(ctx, c, o.Pod)
+	if err != nil {
+		return err
+	}
+	answered := time.Now()
+	lines, later, err := e.read(ctx, c, o, address)
+	if err != nil {
+		return err
+	}
+	if len(lines) > 0 {
+		return e.miscounted(strconv.Itoa(len(lines)), lines)
+	}
+	if later == nil {
+		return fmt.Errorf("whether the sidecar logged the request cannot be told: the line of a later one has not come within %v", patience)
+	}
+	begins, err := mesh.LogBegins(ctx, c, *o.Pod)
+	if err != nil {
+		return unread(o.Pod.Name, err)
+	}
+	// The node's clock is at least so much ahead of this machine's.
+	ahead := later.Start.Sub(answered)
+	if !begins.Before(o.Started.Add(ahead)) {
+		return runner.Retryable(errors.New("whether the sidecar logged the request cannot be told: its log begins only after it, because the sidecar was started anew or its log was rotated"))
+	}
+	return nil
+}
+
+// miscounted says that there are not as many lines as are expected.
+func (e *Log) miscounted(got string, lines []mesh.Entry) error {
+	for _, line := range lines {
+		got += "\n" + line.Line
+	}
+	want := fmt.Sprintf("%d lines of this request", len(*e))
 	switch len(*e) {
 	case 0:
-		return "no line of this request"
+		want = "no line of this request"
 	case 1:
-		return "one line of this request"
+		want = "one line of this request"
 	}
-	return fmt.Sprintf("%d lines of this request", len(*e))
+	return &runner.Mismatch{What: "access log", Want: want, Got: got}
 }
 
 // read reads the lines of the attempt: as many as are expected, or with until
-// all that come before the line of the request from that address.
-func (e *Log) read(ctx context.Context, c cluster.Interface, o *runner.Observation, until string) (lines []mesh.Entry, seen bool, err error) {
+// all that come before the line of the request from that address, later.
+func (e *Log) read(ctx context.Context, c cluster.Interface, o *runner.Observation, until string) (lines []mesh.Entry, later *mesh.Entry, err error) {
 	reading, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for entry, err := range mesh.Entries(reading, c, *o.Pod, o.Started.Add(-slack)) {
 		switch {
 		case ctx.Err() != nil:
-			return nil, false, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		case reading.Err() != nil:
-			return lines, false, nil
+			return lines, nil, nil
 		case err != nil:
-			return nil, false, unread(o.Pod.Name, err)
+			return nil, nil, unread(o.Pod.Name, err)
 		case until != "" && entry.DownstreamRemote == until:
-			return lines, true, nil
+			return lines, &entry, nil
 		case ours(&entry, o):
 			lines = append(lines, entry)
 			if until == "" && len(lines) == len(*e) {
-				return lines, true, nil
+				return lines, nil, nil
 			}
 		}
 	}
-	return lines, false, context.Cause(ctx)
+	return lines, nil, context.Cause(ctx)
 }
 
 // unread is the error of an access log that could not be read. One that breaks

@@ -3,12 +3,14 @@ package expect_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,5 +90,52 @@ type outcome struct{ err error }
 func (o *outcome) Send(e runner.Event) {
 	if e.Kind == runner.StepFinished {
 		o.err = e.Err
+	}
+}
+
+// That there is no line counts only once that of a later request has come, and
+// the log still has what was written meanwhile.
+func TestThatThereIsNoLine(t *testing.T) {
+	later := func(at time.Time) string {
+		return `[` + at.UTC().Format("2006-01-02T15:04:05.000Z") + `] "GET /version HTTP/1.1" 200 - via_upstream - "-" 0 67 3 2 "-" "curl/8.9" "id" "kubernetes" "10.96.0.1:443" PassthroughCluster 10.244.1.6:38743 10.96.0.1:443 10.244.1.6:40001 - default` + "\n"
+	}
+	for _, c := range []struct {
+		name    string
+		begins  time.Duration // the log, from now on
+		clock   time.Duration // how far the node's is ahead
+		line    string        // before that of the later request
+		want    runner.Status
+		because string
+	}{
+		{"none", -time.Minute, 0, "", runner.Passed, ""},
+		{"none, by another clock", 50 * time.Minute, time.Hour, "", runner.Passed, ""},
+		{"one", -time.Minute, 0, wayOut, runner.Failed, "want no line of this request, got 1"},
+		{"the log was rotated meanwhile", time.Second, 0, "", runner.Errored, "its log was rotated"},
+		{"rotated, by a clock that is late", -time.Minute, -time.Hour, "", runner.Errored, "its log was rotated"},
+	} {
+		for _, expectation := range []string{"log: []", "path: [direct]"} {
+			t.Run(c.name+" "+expectation[:4], func(t *testing.T) {
+				w := newWay(t, "accessLogFile: /dev/stdout\n")
+				request := w.ExecFunc
+				w.ExecFunc = func(ctx context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
+					if r.Command[len(r.Command)-1] == "https://kubernetes.default.svc/version" {
+						fmt.Fprint(r.Stdout, "10.244.1.6 40001")
+						return cluster.ExecResult{Trusted: true}, nil
+					}
+					return request(ctx, r)
+				}
+				w.LogsFunc = func(_ context.Context, r cluster.LogRequest) (io.ReadCloser, error) {
+					if r.Timestamps {
+						return io.NopCloser(strings.NewReader(time.Now().Add(c.begins).Format(time.RFC3339Nano) + " begins\n")), nil
+					}
+					return io.NopCloser(strings.NewReader(c.line + later(time.Now().Add(c.clock)))), nil
+				}
+				status, err := runOnce(t, w, expectation+"\n  within: 1ms")
+				assert.Equal(t, c.want, status, "%v", err)
+				if c.because != "" {
+					assert.ErrorContains(t, err, c.because)
+				}
+			})
+		}
 	}
 }

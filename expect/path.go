@@ -7,7 +7,8 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/mesh"
@@ -29,6 +30,9 @@ import (
 // DOWNSTREAM_REMOTE_ADDRESS, and a proxy's UPSTREAM_LOCAL_ADDRESS is the
 // DOWNSTREAM_REMOTE_ADDRESS of the next. (A request id does not join them: a
 // gateway makes its own.) Where lines cannot be told apart, it does not hold.
+//
+// Where the mesh writes no access log it holds where each proxy's own counters
+// grew by exactly this one request; see [countedWay].
 type Path struct {
 	Hops []string `yaml:"hops,list,scalar,required"`
 }
@@ -88,21 +92,49 @@ func (e *Path) Check(*runner.Observation) error {
 }
 
 // Watch implements [runner.Watcher].
-func (e *Path) Watch(_ context.Context, s *runner.Scope) (func(context.Context, *runner.Observation) error, error) {
-	return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s, o) }, nil
+func (e *Path) Watch(ctx context.Context, s *runner.Scope, action runner.Action) (func(context.Context, *runner.Observation) error, error) {
+	missing, err := mesh.Missing(ctx, s.Cluster, s.IstioNamespace, s.Revision, mesh.AccessLog)
+	if err == nil && missing != "" {
+		counted, err := countWay(ctx, s, action, e.Hops, missing)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s, o, counted) }, nil
+	}
+	// Not everyone may read the mesh's configuration. Where it has no access
+	// log after all, no line will come, and that is told.
+	return func(ctx context.Context, o *runner.Observation) error {
+		return e.judge(ctx, s, o, &loggedWay{scope: s, o: o})
+	}, nil
 }
 
-func (e *Path) judge(ctx context.Context, s *runner.Scope, o *runner.Observation) error {
+// A witness knows which way a request took.
+type witness interface {
+	// leaves returns what the sidecar says of the request, nil and why where
+	// it says nothing.
+	leaves(ctx context.Context, o *runner.Observation) (line *mesh.Entry, why string, err error)
+	// passes returns the same of a gateway that the request came to by way of
+	// the proxy that said before.
+	passes(ctx context.Context, before *mesh.Entry, gateway *cluster.Pod) (line *mesh.Entry, why string, err error)
+	// avoids returns an error, a [*runner.Mismatch] for a no, where the
+	// request did not go past the sidecar.
+	avoids(ctx context.Context, o *runner.Observation) error
+}
+
+func (e *Path) judge(ctx context.Context, s *runner.Scope, o *runner.Observation, by witness) error {
 	if e.Hops[0] == hopDirect {
 		if !slices.Contains(o.Pod.Containers, mesh.Sidecar) && o.LocalAddr != "" {
 			return nil // no sidecar that the request could have passed
 		}
-		return (&Log{}).judge(ctx, s.Cluster, o)
+		if err := traceable(o); err != nil {
+			return err
+		}
+		return by.avoids(ctx, o)
 	}
 	if err := traceable(o); err != nil {
 		return err
 	}
-	w := &way{scope: s, o: o}
+	w := &way{scope: s, o: o, by: by}
 	got, err := w.follow(ctx, e.Hops)
 	if err != nil {
 		return err
@@ -131,14 +163,15 @@ func traceable(o *runner.Observation) error {
 type way struct {
 	scope *runner.Scope
 	o     *runner.Observation
+	by    witness
 	seen  []string // the hops so far, for the reader
 }
 
 // follow returns what the way was instead of hops, "" where it was that.
 func (w *way) follow(ctx context.Context, hops []string) (got string, err error) {
-	line, err := w.line(ctx, *w.o.Pod, func(e *mesh.Entry) bool { return e.DownstreamRemote == w.o.LocalAddr })
+	line, why, err := w.by.leaves(ctx, w.o)
 	if line == nil || err != nil {
-		return w.so("no line of the request in the sidecar's access log (is meshConfig.accessLogFile set?)"), err
+		return w.so(why), err
 	}
 	w.seen = append(w.seen, hopSidecar)
 	blocked := line.Cluster == blackHole || line.Route == blockAll && line.UpstreamHost == ""
@@ -160,9 +193,9 @@ func (w *way) follow(ctx context.Context, hops []string) (got string, err error)
 			return w.so(end(line)), nil
 		}
 		w.seen = append(w.seen, hop)
-		next, err := w.line(ctx, *pod, func(e *mesh.Entry) bool { return joins(line, e) })
+		next, why, err := w.by.passes(ctx, line, pod)
 		if next == nil || err != nil {
-			return w.so("no line of the request in its access log"), err
+			return w.so(why), err
 		}
 		line = next
 	}
@@ -191,74 +224,17 @@ func end(e *mesh.Entry) string {
 	return fmt.Sprintf("%s (%s)", to, why)
 }
 
-// joins says whether a line of a gateway is of the same request as a line of
-// the proxy before it. One HTTP/2 connection carries many requests: there
-// method, path and authority must agree too, and the time must lie within.
-func joins(before, e *mesh.Entry) bool {
-	if before.UpstreamLocal == "" || e.DownstreamRemote != before.UpstreamLocal {
-		return false
-	}
-	if before.Method == "" {
-		return true
-	}
-	// The log's times have milliseconds.
-	ends := before.Start.Add(before.Duration + 2*time.Millisecond)
-	return e.Method == before.Method && e.Path == before.Path && e.Authority == before.Authority &&
-		!e.Start.Before(before.Start.Add(-time.Millisecond)) && !e.Start.After(ends)
-}
-
-// line returns the one line of a proxy's access log that is meant; nil where
-// none comes in time. Several that are meant cannot be told apart.
-func (w *way) line(ctx context.Context, pod cluster.Pod, meant func(*mesh.Entry) bool) (*mesh.Entry, error) {
-	since := w.o.Started.Add(-slack)
-	reading, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	came := false
-	for entry, err := range mesh.Entries(reading, w.scope.Cluster, pod, since) {
-		if reading.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if err != nil {
-			return nil, unread(pod.Name, err)
-		}
-		if came = meant(&entry); came {
-			break
-		}
-	}
-	if !came {
-		return nil, context.Cause(ctx)
-	}
-	var lines []mesh.Entry
-	for entry, err := range mesh.EntriesSoFar(ctx, w.scope.Cluster, pod, since) {
-		if err != nil {
-			return nil, unread(pod.Name, err)
-		}
-		if meant(&entry) {
-			lines = append(lines, entry)
-		}
-	}
-	if len(lines) != 1 {
-		return nil, &runner.Mismatch{What: "path", Want: "one line of the request in the access log of " + pod.Name, Got: fmt.Sprintf("%d, which cannot be told apart", len(lines))}
-	}
-	return &lines[0], nil
-}
-
 // gatewayAt returns the pod of a gateway that has an address ("ip:port"), nil
 // where none has.
 func gatewayAt(ctx context.Context, s *runner.Scope, hop, addr string) (*cluster.Pod, error) {
-	namespace, selector := proxies(s, hop)
-	pods, err := s.Cluster.List(ctx, "pod", namespace, selector)
+	pods, err := podsOf(ctx, s, hop)
 	if err != nil {
 		return nil, err
 	}
-	if len(pods) == 0 {
-		return nil, fmt.Errorf("there is no pod with the labels %s in namespace %s", selector, namespace)
-	}
 	ip, _, _ := net.SplitHostPort(addr)
 	for _, pod := range pods {
-		status, _ := pod.Object["status"].(map[string]any)
-		if podIP, _ := status["podIP"].(string); podIP != "" && podIP == ip {
-			return &cluster.Pod{Namespace: namespace, Name: pod.GetName(), IP: ip, Container: mesh.Sidecar}, nil
+		if podIP, _, _ := unstructured.NestedString(pod.Object, "status", "podIP"); podIP != "" && podIP == ip {
+			return &cluster.Pod{Namespace: pod.GetNamespace(), Name: pod.GetName(), IP: ip, Container: mesh.Sidecar}, nil
 		}
 	}
 	return nil, nil

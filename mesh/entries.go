@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/egressplay/egressplay/cluster"
@@ -65,4 +66,21 @@ func entries(ctx context.Context, c cluster.Interface, pod cluster.Pod, since ti
 			}
 		}
 	}
+}
+
+// LogBegins returns when the first line that the log of a pod's proxy still has
+// was written, by the node's clock. What was written before is gone: the
+// container was started anew, or its log was rotated. The error is io.EOF where
+// the log is empty.
+func LogBegins(ctx context.Context, c cluster.Interface, pod cluster.Pod) (time.Time, error) {
+	log, err := c.Logs(ctx, cluster.LogRequest{Namespace: pod.Namespace, Pod: pod.Name, Container: Sidecar, Timestamps: true})
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer log.Close()
+	line, err := bufio.NewReader(io.LimitReader(log, maxLine)).ReadString(' ')
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.RFC3339Nano, strings.TrimSuffix(line, " "))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
@@ -236,6 +237,24 @@ func TestMissing(t *testing.T) {
 	assert.Empty(t, missing(configMap("istio", "accessLogFile: /dev/stdout\n"), mesh.AccessLog))
 	for _, text := range []string{"", "accessLogFile: ''\n", "accessLogFile: /dev/stdout\naccessLogFormat: x\n"} {
 		assert.NotEmpty(t, missing(configMap("istio", text), mesh.AccessLog), text)
+	}
+	for _, c := range []struct {
+		config, spec string
+		missing      bool
+	}{
+		{"", "accessLogging: [{providers: [{name: envoy}]}]", false},
+		{"", "accessLogging: [{providers: [{name: other}]}]", true},
+		{"", "accessLogging: [{}]", true},
+		{"defaultProviders: {accessLogging: [envoy]}\n", "accessLogging: [{}]", false},
+		{"accessLogFile: /dev/stdout\n", "accessLogging: [{disabled: true}]", true},
+		{"accessLogFile: /dev/stdout\n", "{selector: {matchLabels: {app: x}}, accessLogging: [{disabled: true}]}", false},
+		{"accessLogFile: /dev/stdout\n", "tracing: [{}]", false},
+	} {
+		var spec map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(c.spec), &spec))
+		fake := configMap("istio", c.config)
+		fake.Put(clustertest.Object("telemetry.istio.io/v1", "Telemetry", "istio-system", "t", map[string]any{"spec": spec}))
+		assert.Equal(t, c.missing, missing(fake, mesh.AccessLog) != "", "%+v", c)
 	}
 	assert.NotEmpty(t, missing(clustertest.NewFake(), mesh.EgressGateway))
 	gateway := clustertest.ReadyPod("istio-system", "gw", map[string]string{"istio": "egressgateway"}, mesh.Sidecar)

@@ -30,6 +30,14 @@ type Action interface {
 	Repeats() bool
 }
 
+// A PodAction is an [Action] that runs a command in a pod.
+type PodAction interface {
+	Action
+
+	// Pod returns the pod in which an attempt would run the command now.
+	Pod(ctx context.Context, s *Scope) (*cluster.Pod, error)
+}
+
 // An Observation is what one attempt showed. Fields that do not apply to the
 // kind of step are zero.
 type Observation struct {
@@ -90,10 +98,10 @@ type Expectation interface {
 type Watcher interface {
 	Expectation
 
-	// Watch is called before each attempt. The function that it returns is
-	// called after the attempt in place of Check, with the same kinds of
-	// errors; it sees only what that attempt caused.
-	Watch(ctx context.Context, s *Scope) (judge func(ctx context.Context, o *Observation) error, err error)
+	// Watch is called before each attempt of an action. The function that it
+	// returns is called after the attempt in place of Check, with the same
+	// kinds of errors; it sees only what that attempt caused.
+	Watch(ctx context.Context, s *Scope, action Action) (judge func(ctx context.Context, o *Observation) error, err error)
 }
 
 // A Mismatch says that an expectation did not hold.

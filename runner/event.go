@@ -5,8 +5,8 @@ import "time"
 // EventKind says what happened.
 type EventKind string
 
-// The kinds of events, in the order in which a run sends them. Attempt and
-// Output may come several times in a step; a playbook's Undone events come
+// The kinds of events, in the order in which a run sends them. Attempt may
+// come several times in a step; a playbook's Undone events come
 // between its last StepFinished and its PlaybookFinished.
 const (
 	RunStarted       EventKind = "run.started"       // Target, Versions

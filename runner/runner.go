@@ -254,7 +254,7 @@ func (r *Runner) attempt(ctx context.Context, s *Scope, action Action, expectati
 	judges := make([]func(context.Context, *Observation) error, len(expectations))
 	for i, e := range expectations {
 		if w, ok := e.(Watcher); ok {
-			judge, err := w.Watch(ctx, s)
+			judge, err := w.Watch(ctx, s, action)
 			if err != nil {
 				return nil, err
 			}

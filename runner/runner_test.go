@@ -308,7 +308,7 @@ type watcher struct{ log []string }
 
 func (w *watcher) Check(*Observation) error { panic("a watcher is asked by its judge") }
 
-func (w *watcher) Watch(context.Context, *Scope) (func(context.Context, *Observation) error, error) {
+func (w *watcher) Watch(context.Context, *Scope, Action) (func(context.Context, *Observation) error, error) {
 	w.log = append(w.log, "watch")
 	return func(context.Context, *Observation) error {
 		w.log = append(w.log, "judge")

@@ -24,9 +24,9 @@ type Exec struct {
 }
 
 var (
-	_ runner.Action = (*Exec)(nil)
-	_ Defaulter     = (*Exec)(nil)
-	_ Validator     = (*Exec)(nil)
+	_ runner.PodAction = (*Exec)(nil)
+	_ Defaulter        = (*Exec)(nil)
+	_ Validator        = (*Exec)(nil)
 )
 
 // SetDefaults implements [Defaulter].
@@ -65,9 +65,14 @@ func (e *Exec) Command(s *runner.Scope) string {
 // Repeats implements [runner.Action].
 func (e *Exec) Repeats() bool { return true }
 
+// Pod implements [runner.PodAction].
+func (e *Exec) Pod(ctx context.Context, s *runner.Scope) (*cluster.Pod, error) {
+	return ready(s.Cluster.Pod(ctx, e.In.query(cmp.Or(e.Namespace, s.Namespace), e.Container)))
+}
+
 // Try implements [runner.Action].
 func (e *Exec) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
-	pod, err := ready(s.Cluster.Pod(ctx, e.In.query(cmp.Or(e.Namespace, s.Namespace), e.Container)))
+	pod, err := e.Pod(ctx, s)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,98 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// withoutAccessLog has the mesh write none for as long as the test runs.
+func withoutAccessLog(t *testing.T) {
+	t.Helper()
+	withSample(t)
+	const on, off = "accessLogFile: /dev/stdout", `accessLogFile: ""`
+	change := func(ctx context.Context, old, new string) {
+		config, err := resource("v1", "configmaps", "istio-system").Get(ctx, "istio", metav1.GetOptions{})
+		require.NoError(t, err)
+		mesh, _, err := unstructured.NestedString(config.Object, "data", "mesh")
+		require.NoError(t, err)
+		require.Contains(t, mesh, old)
+		require.NoError(t, unstructured.SetNestedField(config.Object, strings.Replace(mesh, old, new, 1), "data", "mesh"))
+		_, err = resource("v1", "configmaps", "istio-system").Update(ctx, config, metav1.UpdateOptions{})
+		require.NoError(t, err)
+	}
+	change(t.Context(), on, off)
+	t.Cleanup(func() { change(context.Background(), off, on) })
+}
+
+// Where the mesh writes no access log, the way is that which the counters of
+// the proxies tell, and where these do not tell there is no pass.
+func TestTheWayWithoutAccessLogs(t *testing.T) {
+	withoutAccessLog(t)
+	const register = `Register
+apply: |
+  apiVersion: networking.istio.io/v1
+  kind: ServiceEntry
+  metadata:
+    name: httpbin
+  spec:
+    hosts: [httpbin.org]
+    ports:
+    - {number: 80, name: http, protocol: HTTP}
+    - {number: 443, name: tls, protocol: TLS}
+    resolution: DNS
+`
+	const counting = `Deploy a workload whose sidecar counts what it accepts, and handles no address outside the cluster
+apply: |
+  apiVersion: apps/v1
+  kind: Deployment
+  metadata:
+    name: counting
+  spec:
+    selector: {matchLabels: {app: counting}}
+    template:
+      metadata:
+        labels: {app: counting}
+        annotations:
+          sidecar.istio.io/statsInclusionPrefixes: listener
+          traffic.sidecar.istio.io/includeOutboundIPRanges: 10.96.0.0/16
+      spec:
+        terminationGracePeriodSeconds: 0
+        containers:
+        - {name: sleep, image: curlimages/curl, command: [/bin/sleep, infinity]}
+`
+	const rollout = "Wait for it\nwait: {object: deploy/counting, for: rollout}"
+	request := func(in, command, path string) string {
+		return "A request\nexec: {in: " + in + ", container: sleep, command: " + command + "}\nexpect: {path: " + path + "}\nwithin: 10s"
+	}
+	const http, https = "curl -s http://httpbin.org/headers", "curl -s https://httpbin.org/headers"
+	for _, c := range []struct {
+		name  string
+		steps []string
+		code  int
+		shows string
+	}{
+		{"a host", []string{register, request("deploy/sleep", http, `[sidecar, "httpbin.org:80"]`)}, 0, ""},
+		{"a host by TLS", []string{register, request("deploy/sleep", https, `[sidecar, "httpbin.org:443"]`)}, 0, ""},
+		{"an unknown host", []string{request("deploy/sleep", https, "[sidecar, passthrough]")}, 0, ""},
+		{"a host that was said to be unknown", []string{register, request("deploy/sleep", http, `[sidecar, "httpbin.org:80"]`), request("deploy/sleep", http, "[sidecar, passthrough]")}, 1, "(outbound|80||httpbin.org)"},
+		{"not by the gateway", []string{register, request("deploy/sleep", http, `[sidecar, egressgateway, "httpbin.org:80"]`)}, 1, "(outbound|80||httpbin.org)"},
+		{"blocked", []string{request("deploy/sleep", https, "blocked")}, 3, "set meshConfig.accessLogFile to /dev/stdout"},
+		{"past a sidecar that does not count", []string{request("deploy/sleep", https, "direct")}, 3, "sidecar.istio.io/statsInclusionPrefixes: listener"},
+		{"past a sidecar that counts", []string{counting, rollout, request("deploy/counting", https, "direct")}, 0, ""},
+		{"not past a sidecar that counts", []string{counting, rollout, request("deploy/counting", "curl -sk https://kubernetes.default.svc/version", "direct")}, 1, "got   through the sidecar"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := egressplay(t, "run", playbook(t, c.steps...).file(), "--namespace", sample)
+			e.exits(t, c.code)
+			assert.Contains(t, e.stdout, c.shows)
+		})
+	}
+}
