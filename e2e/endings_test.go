@@ -155,7 +155,7 @@ func TestWhatCannotBePutBackIsListed(t *testing.T) {
 	flag, read := reportFlag(t)
 	e := egressplay(t, "run", file, "--kubeconfig", kubeconfig, flag)
 	e.exits(t, 4)
-	for _, text := range []string{"not put back: configmap/left-over", "cannot delete resource", "left in the cluster:", "1 change not put back"} {
+	for _, text := range []string{"not put back: configmap/left-over", "cannot delete resource", "left as the playbook made it:", "1 change not put back"} {
 		assert.Contains(t, e.stdout, text)
 	}
 	r := read()

@@ -32,7 +32,7 @@ func withSample(t *testing.T) {
 		file := builtin(t, "tls-origination").upTo("Set SOURCE_POD to the name of the sample's pod").file()
 		e := egressplay(t, "run", file, "--namespace", sample, "--keep")
 		e.exits(t, 0)
-		for _, what := range []string{"left in the cluster:", "deployment/sleep", "serviceaccount/sleep", "labels of namespace/sample"} {
+		for _, what := range []string{"left as the playbook made it:", "deployment/sleep", "serviceaccount/sleep", "labels of namespace/sample"} {
 			assert.Contains(t, e.stdout, what, "--keep says what it leaves")
 		}
 		sampleRuns = true

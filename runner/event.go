@@ -9,13 +9,13 @@ type EventKind string
 // come several times in a step; a playbook's Undone events come
 // between its last StepFinished and its PlaybookFinished.
 const (
-	RunStarted       EventKind = "run.started"       // Target, Versions
+	RunStarted       EventKind = "run.started"       // Target, Playbooks
 	PlaybookStarted  EventKind = "playbook.started"  // Playbook
 	StepStarted      EventKind = "step.started"      // Step, Command
 	Attempt          EventKind = "attempt"           // Step, Attempts, Err: an attempt that did not hold (yet)
 	StepFinished     EventKind = "step.finished"     // Step, Status, Took, Attempts, ExitCode, Output, Err
 	CleanupStarted   EventKind = "cleanup.started"   // Playbook, Left: all that is to be put back; only where there is something
-	Undone           EventKind = "undone"            // Undo, Took, Err
+	Undone           EventKind = "undone"            // Undo, Back, Took, Err
 	PlaybookFinished EventKind = "playbook.finished" // Playbook, Status, Took, Err, Left
 	RunFinished      EventKind = "run.finished"      // Status, Took, Summary, Left
 )
@@ -37,9 +37,10 @@ type Event struct {
 	Kind EventKind
 	Time time.Time
 
-	Target   Target
-	Playbook PlaybookInfo
-	Step     StepInfo
+	Target    Target
+	Playbooks []PlaybookInfo // all of the run
+	Playbook  PlaybookInfo
+	Step      StepInfo
 
 	// Command is what a person would type for the step.
 	Command string
@@ -55,8 +56,9 @@ type Event struct {
 	// Err says why the status is not Passed: a [*StepError] for a step.
 	Err error
 
-	// Undo says what was put back, as given to [Scope.Undo].
-	Undo string
+	// Undo says what was put back and Back how it is now, as given to
+	// [Scope.Undo].
+	Undo, Back string
 	// Left names what has not been put back.
 	Left    []string
 	Summary Summary

@@ -23,6 +23,10 @@ type Playbook struct {
 	Steps []Step
 }
 
+func (p *Playbook) info() PlaybookInfo {
+	return PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps)}
+}
+
 // StepInfo identifies a step to a reader.
 type StepInfo struct {
 	Index int // from 1

@@ -64,7 +64,11 @@ const (
 // in progress and skips what follows; the clean-up has time of its own.
 func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	started := r.now()
-	r.send(Event{Kind: RunStarted, Target: r.Target})
+	infos := make([]PlaybookInfo, len(playbooks))
+	for i, p := range playbooks {
+		infos[i] = p.info()
+	}
+	r.send(Event{Kind: RunStarted, Target: r.Target, Playbooks: infos})
 	var result Result
 	for _, p := range playbooks {
 		status, left := r.playbook(ctx, p)
@@ -81,7 +85,7 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 // playbook runs one playbook and cleans up after it.
 func (r *Runner) playbook(ctx context.Context, p *Playbook) (status Status, left []string) {
 	started := r.now()
-	info := PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps)}
+	info := p.info()
 	r.send(Event{Kind: PlaybookStarted, Playbook: info})
 
 	s := NewScope(r.Cluster, p.Vars)
@@ -304,7 +308,7 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope, info PlaybookInfo) (left
 		if err != nil {
 			left = append(left, u.what)
 		}
-		r.send(Event{Kind: Undone, Playbook: info, Undo: u.what, Took: r.now().Sub(started), Err: err})
+		r.send(Event{Kind: Undone, Playbook: info, Undo: u.what, Back: u.back, Took: r.now().Sub(started), Err: err})
 	}
 	return left
 }

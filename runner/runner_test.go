@@ -191,10 +191,10 @@ func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	a := action{try: func(_ context.Context, s *Scope) (*Observation, error) {
-		s.Undo("a", "a", undo("a", nil))
-		s.Undo("b", "b", undo("b", errors.New("refused")))
-		s.Undo("a", "a again", undo("a again", nil))
-		s.Undo("c", "c", undo("c", nil))
+		s.Undo("a", "a", "", undo("a", nil))
+		s.Undo("b", "b", "", undo("b", errors.New("refused")))
+		s.Undo("a", "a again", "", undo("a again", nil))
+		s.Undo("c", "c", "", undo("c", nil))
 		cancel(ErrInterrupted)
 		return nil, ctx.Err()
 	}}
@@ -211,8 +211,8 @@ func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
 func TestAnUndoThatHangsDoesNotKeepTheOthersFromTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := action{try: func(_ context.Context, s *Scope) (*Observation, error) {
-			s.Undo("a", "a", func(ctx context.Context) error { return ctx.Err() })
-			s.Undo("b", "b", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+			s.Undo("a", "a", "", func(ctx context.Context) error { return ctx.Err() })
+			s.Undo("b", "b", "", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
 			return &Observation{}, nil
 		}}
 		result, events := run(t, &Runner{UndoTimeout: time.Minute}, t.Context(), step(a))
@@ -223,7 +223,7 @@ func TestAnUndoThatHangsDoesNotKeepTheOthersFromTheirTime(t *testing.T) {
 
 func TestKeepLeavesWhatWasChanged(t *testing.T) {
 	a := action{try: func(_ context.Context, s *Scope) (*Observation, error) {
-		s.Undo("a", "a", func(context.Context) error { t.Error("undone"); return nil })
+		s.Undo("a", "a", "", func(context.Context) error { t.Error("undone"); return nil })
 		return &Observation{}, nil
 	}}
 	result, events := run(t, &Runner{Keep: true}, t.Context(), step(a))

@@ -31,8 +31,8 @@ type Scope struct {
 }
 
 type undo struct {
-	key, what string
-	do        func(context.Context) error
+	key, what, back string
+	do              func(context.Context) error
 }
 
 // NewScope returns a scope with a copy of vars as its variables.
@@ -57,11 +57,11 @@ func (s *Scope) Lookup(name string) (string, bool) {
 // before the change is tried: a change can half succeed. key names what is
 // changed; of several undos with one key only the first counts, for it knows
 // the state before the playbook. what is shown to the reader, such as
-// "serviceentry/httpbin-ext (deleted)". do must be harmless when the change was
-// never made.
-func (s *Scope) Undo(key, what string, do func(context.Context) error) {
+// "serviceentry/httpbin-ext", and so is how it is once it is put back, such as
+// "deleted". do must be harmless when the change was never made.
+func (s *Scope) Undo(key, what, back string, do func(context.Context) error) {
 	if !s.Undoes(key) {
-		s.undo = append(s.undo, undo{key, what, do})
+		s.undo = append(s.undo, undo{key, what, back, do})
 	}
 }
 

@@ -142,7 +142,7 @@ func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured,
 	switch {
 	case apierrors.IsNotFound(err):
 		verb = "created"
-		s.Undo(key(ref), ref.String()+" (deleted)", func(ctx context.Context) error {
+		s.Undo(key(ref), ref.String(), "deleted", func(ctx context.Context) error {
 			err := s.Cluster.Delete(ctx, ref)
 			if apierrors.IsNotFound(err) {
 				return nil
@@ -152,7 +152,7 @@ func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured,
 	case err != nil:
 		return "", err
 	default:
-		s.Undo(key(ref), ref.String()+" (as it was)", restore(s.Cluster, before))
+		s.Undo(key(ref), ref.String(), "as it was", restore(s.Cluster, before))
 	}
 	after, err := s.Cluster.Apply(ctx, obj)
 	if err != nil {

@@ -85,7 +85,7 @@ func (d *Delete) delete(ctx context.Context, s *runner.Scope, ref cluster.Ref) e
 		if err != nil {
 			return absent(err)
 		}
-		s.Undo(key(ref), ref.String()+" (as it was)", restore(s.Cluster, before))
+		s.Undo(key(ref), ref.String(), "as it was", restore(s.Cluster, before))
 	}
 	return absent(s.Cluster.Delete(ctx, ref))
 }

@@ -119,7 +119,7 @@ func (l *Label) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, 
 		return &runner.Observation{Text: ref.Long() + " not labeled\n"}, nil
 	}
 	names := strings.Join(slices.Sorted(maps.Keys(wanted)), ", ")
-	s.Undo(key(ref)+" labels "+names, "labels of "+ref.String()+" (as they were)", func(ctx context.Context) error {
+	s.Undo(key(ref)+" labels "+names, "labels of "+ref.String(), "as they were", func(ctx context.Context) error {
 		err := patchLabels(ctx, s.Cluster, ref, before)
 		if apierrors.IsNotFound(err) {
 			return nil

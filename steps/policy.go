@@ -72,7 +72,7 @@ func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*runner.Observation,
 		return o, nil
 	}
 	if policy.Mode != p.Set {
-		s.Undo("outbound traffic policy", "outbound traffic policy ("+policy.Mode+")", func(ctx context.Context) error {
+		s.Undo("outbound traffic policy", "outbound traffic policy", policy.Mode, func(ctx context.Context) error {
 			return policy.Restore(ctx, s.Cluster)
 		})
 		if err := policy.Set(ctx, s.Cluster, p.Set); err != nil {

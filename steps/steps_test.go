@@ -128,10 +128,10 @@ func TestTheUndoIsRegisteredBeforeTheChange(t *testing.T) {
 	var undone []string
 	for _, e := range es {
 		if e.Kind == runner.Undone {
-			undone = append(undone, e.Undo)
+			undone = append(undone, e.Undo+" "+e.Back)
 		}
 	}
-	assert.Equal(t, []string{"serviceentry/httpbin-ext (deleted)"}, undone)
+	assert.Equal(t, []string{"serviceentry/httpbin-ext deleted"}, undone)
 }
 
 func TestAnObjectThatIsRefusedIsAFailure(t *testing.T) {

@@ -90,8 +90,8 @@ func skipped(s runner.StepInfo) runner.Event {
 	return runner.Event{Kind: runner.StepFinished, Step: s, Status: runner.Skipped}
 }
 
-func undone(what string, took time.Duration) runner.Event {
-	return runner.Event{Kind: runner.Undone, Playbook: origination, Undo: what, Took: took}
+func undone(what, back string, took time.Duration) runner.Event {
+	return runner.Event{Kind: runner.Undone, Playbook: origination, Undo: what, Back: back, Took: took}
 }
 
 func concat(parts ...any) []runner.Event {
@@ -109,7 +109,7 @@ func concat(parts ...any) []runner.Event {
 
 var (
 	begin = concat(
-		runner.Event{Kind: runner.RunStarted, Target: target},
+		runner.Event{Kind: runner.RunStarted, Target: target, Playbooks: []runner.PlaybookInfo{origination}},
 		runner.Event{Kind: runner.PlaybookStarted, Playbook: origination},
 		passed(label, "kubectl label namespace default istio-injection=enabled", "namespace/default labeled", 12*time.Millisecond, 1),
 		passed(set, `export SOURCE_POD=$(kubectl get pod -l app=sleep -o jsonpath={.items..metadata.name})`, "SOURCE_POD=sleep-5577c64d7c-8rkzq", 2340*time.Millisecond, 6),
@@ -117,8 +117,8 @@ var (
 	)
 	cleanup = []runner.Event{
 		{Kind: runner.CleanupStarted, Playbook: origination, Left: []string{"serviceentry/edition-cnn-com in namespace default", "label istio-injection of namespace default"}},
-		undone("serviceentry/edition-cnn-com in namespace default", 17*time.Millisecond),
-		undone("label istio-injection of namespace default", 8*time.Millisecond),
+		undone("serviceentry/edition-cnn-com in namespace default", "deleted", 17*time.Millisecond),
+		undone("label istio-injection of namespace default", "as they were", 8*time.Millisecond),
 	}
 )
 
@@ -205,9 +205,22 @@ var keptRun = concat(begin,
 	runner.Event{Kind: runner.RunFinished, Status: runner.Passed, Took: 2 * time.Second, Summary: runner.Summary{Passed: 1}},
 )
 
+// slowRun waits in some of its steps.
+var slowRun = concat(begin,
+	runner.Event{Kind: runner.StepStarted, Step: request, Command: curl},
+	runner.Event{Kind: runner.Attempt, Step: request, Attempts: 1, Err: &runner.Mismatch{What: "status", Want: "200", Got: "301"}},
+	runner.Event{Kind: runner.Attempt, Step: request, Attempts: 2, Err: &runner.Mismatch{What: "status", Want: "200", Got: "503"}},
+	runner.Event{Kind: runner.StepFinished, Step: request, Command: curl, Status: runner.Passed, Took: 2 * time.Second, Attempts: 3},
+	runner.Event{Kind: runner.PlaybookFinished, Playbook: origination, Status: runner.Passed, Took: 5 * time.Second},
+	runner.Event{Kind: runner.RunFinished, Status: runner.Passed, Took: 5 * time.Second, Summary: runner.Summary{Passed: 1}},
+)
+
 // hostileRun has texts that try to reach the terminal of the reader.
 var hostileRun = concat(
-	runner.Event{Kind: runner.RunStarted, Target: runner.Target{Describe: "the cluster of context \"a\x1b]0;b\a\""}},
+	runner.Event{
+		Kind: runner.RunStarted, Target: runner.Target{Describe: "the cluster of context \"a\x1b]0;b\a\""},
+		Playbooks: []runner.PlaybookInfo{{File: "a\x1b[31m\r.yaml"}},
+	},
 	runner.Event{Kind: runner.PlaybookStarted, Playbook: runner.PlaybookInfo{Title: "\x1b[2JAll\nfine\u202e", File: "a\x1b[31m\r.yaml", Steps: 1}},
 	runner.Event{
 		Kind: runner.StepFinished, Step: runner.StepInfo{Index: 1, Title: "a\rb\x9b1m\tc", File: "a\x1b[31m.yaml", Line: 3},

@@ -27,6 +27,8 @@ type Options struct {
 	// Interactive shows on the last line what is being waited for and for how
 	// long, and redraws it. Only for a terminal.
 	Interactive bool
+	// Slowest is how many of the slowest steps are listed at the end.
+	Slowest int
 	// Now is the clock, time.Now where it is nil.
 	Now func() time.Time
 }
@@ -54,6 +56,7 @@ type Terminal struct {
 	playbooks int
 	steps     map[runner.Status]int // how many steps ended so
 	failures  []*runner.StepError
+	slowest   slowest
 	playbook  runner.PlaybookInfo
 	command   string // of the step that runs
 	short     bool   // the last block was a single line
@@ -108,7 +111,7 @@ func (t *Terminal) Send(e runner.Event) {
 	defer t.mu.Unlock()
 	switch e.Kind {
 	case runner.RunStarted:
-		t.write(t.header(e.Target))
+		t.write(t.header(e))
 	case runner.PlaybookStarted:
 		t.playbooks++
 		t.playbook, t.short, t.cleaning = e.Playbook, false, false
@@ -117,9 +120,11 @@ func (t *Terminal) Send(e runner.Event) {
 		t.command = e.Command
 		t.wait(fmt.Sprintf("%d  %s", e.Step.Index, oneLine(e.Step.Title)))
 	case runner.Attempt:
+		t.slowest.missed(e)
 		t.waiting.note = fmt.Sprintf("try %d: %s", e.Attempts, oneLine(errorText(e.Err)))
 	case runner.StepFinished:
 		t.steps[e.Status]++
+		t.slowest.note(e, t.o.Slowest)
 		t.stopped = t.stopped || errors.Is(e.Err, runner.ErrInterrupted)
 		if e.Command == "" {
 			e.Command = t.command
@@ -158,10 +163,15 @@ func (t *Terminal) write(text string) {
 	}
 }
 
-// header says where the run takes place.
-func (t *Terminal) header(target runner.Target) string {
+// header says what is run, and where.
+func (t *Terminal) header(e runner.Event) string {
 	var b block
-	b.add("", t.p.strong, fold("Runs in "+oneLine(target.Describe), t.o.Width())...)
+	target := e.Target
+	what := count(len(e.Playbooks), "playbook", "playbooks")
+	if len(e.Playbooks) == 1 {
+		what = "the " + source(e.Playbooks[0])
+	}
+	b.add("", t.p.strong, fold("Runs "+what+" in "+oneLine(target.Describe), t.o.Width())...)
 	var versions []string
 	for _, name := range []string{"kubernetes", "istio", "envoy"} {
 		if v := target.Versions[name]; v != "" {
@@ -182,12 +192,16 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 		name = p.Name
 	}
 	b.add("", t.p.strong.Inherit(t.p.accent), fold(oneLine(name), t.o.Width())...)
-	from := "playbook " + oneLine(p.File)
-	if file, builtIn := strings.CutPrefix(p.File, "built-in:"); builtIn {
-		from = "built-in playbook " + oneLine(file)
-	}
-	b.add("", t.p.faint, fold(from+", "+count(p.Steps, "step", "steps"), t.o.Width())...)
+	b.add("", t.p.faint, fold(source(p)+", "+count(p.Steps, "step", "steps"), t.o.Width())...)
 	return "\n" + b.String()
+}
+
+// source says where a playbook was read from.
+func source(p runner.PlaybookInfo) string {
+	if file, builtIn := strings.CutPrefix(p.File, "built-in:"); builtIn {
+		return "built-in playbook " + oneLine(file)
+	}
+	return "playbook " + oneLine(p.File)
 }
 
 // stepBlock shows a step that has ended.
@@ -360,6 +374,9 @@ func (t *Terminal) undone(e runner.Event) string {
 	}
 	what := oneLine(e.Undo)
 	if e.Err == nil {
+		if e.Back != "" {
+			what += " (" + oneLine(e.Back) + ")"
+		}
 		b.add("  ", t.p.faint, cut("↺ put back: "+what, t.o.Width()-2))
 		return b.String()
 	}
@@ -383,7 +400,7 @@ func (t *Terminal) ending(e runner.Event) string {
 	}
 	if len(e.Left) > 0 {
 		b.text("")
-		b.add("  ", t.p.warn, "left in the cluster:")
+		b.add("  ", t.p.warn, "left as the playbook made it:")
 		for _, what := range e.Left {
 			b.add("    ", t.p.warn, fold(oneLine(what), width)...)
 		}
@@ -395,6 +412,10 @@ func (t *Terminal) ending(e runner.Event) string {
 // several playbooks.
 func (t *Terminal) summary(e runner.Event) string {
 	var b block
+	if t.o.Slowest > 0 {
+		b.text("")
+		t.slowest.add(&b, t.p, t.o.Width())
+	}
 	b.text("")
 	if t.playbooks > 1 {
 		for _, f := range t.failures {

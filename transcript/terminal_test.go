@@ -49,6 +49,7 @@ func TestTerminal(t *testing.T) {
 		{"left.txt", leftRun, transcript.Options{}},
 		{"kept.txt", keptRun, transcript.Options{}},
 		{"hostile.txt", hostileRun, transcript.Options{}},
+		{"slowest.txt", slowRun, transcript.Options{Slowest: 2}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			golden(t, tt.file, []byte(render(t, tt.events, tt.o)))

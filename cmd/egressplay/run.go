@@ -34,6 +34,7 @@ type runOptions struct {
 	timeout             time.Duration
 	report              string
 	verbose             bool
+	slowest             int
 	color               string
 }
 
@@ -94,6 +95,7 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
 	f.StringVar(&o.report, "report", "", "also write a report: json=`PATH`")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each command and its output in full")
+	f.IntVar(&o.slowest, "slowest", 0, "list the `N` slowest steps at the end, and what each waited for")
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
 	return cmd
 }
@@ -104,11 +106,14 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.timeout < 0 {
 		return usagef("0 sets no limit", "--timeout %v is less than nothing", o.timeout)
 	}
+	if o.slowest < 0 {
+		return usagef("0 lists none", "--slowest %d is less than nothing", o.slowest)
+	}
 	look, err := terminalOptions(o.color, os.Stdout)
 	if err != nil {
 		return err
 	}
-	look.Verbose = o.verbose
+	look.Verbose, look.Slowest = o.verbose, o.slowest
 	file, err := newReportFile(o.report)
 	if err != nil {
 		return err
@@ -243,7 +248,7 @@ func (s *session) quit(signal int) {
 	case !complete:
 		fmt.Fprintln(os.Stderr, "  what the playbook has changed so far is left in the cluster")
 	case len(left) > 0:
-		fmt.Fprintln(os.Stderr, "  left in the cluster:")
+		fmt.Fprintln(os.Stderr, "  left as the playbook made it:")
 		for _, what := range left {
 			fmt.Fprintln(os.Stderr, "    "+what)
 		}
