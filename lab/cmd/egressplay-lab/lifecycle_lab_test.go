@@ -275,6 +275,25 @@ func TestUpIsKilled(t *testing.T) {
 	verb(t, "down", "--name", name)
 }
 
+// An interrupted start leaves nothing, its logs included.
+func TestUpIsInterrupted(t *testing.T) {
+	before := look(t)
+	const name = "stopped"
+	for sig, code := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		cmd := program("up", "--name", name)
+		var said strings.Builder
+		cmd.Stderr = &said
+		require.NoError(t, cmd.Start())
+		require.Eventually(t, func() bool { return statusOfLab(t, name).Pid != 0 }, aWhile, 10*time.Millisecond)
+		require.NoError(t, cmd.Process.Signal(sig))
+		cmd.Wait()
+		assert.Equal(t, code, cmd.ProcessState.ExitCode(), said.String())
+		assert.Contains(t, said.String(), "lab stopped was taken down again")
+		assert.Equal(t, before, look(t))
+		assert.NoDirExists(t, filepath.Join(runDir(), name))
+	}
+}
+
 func TestTwoLabsDoNotSeeEachOther(t *testing.T) {
 	const name = "two"
 	t.Cleanup(func() { verb(t, "down", "--name", name) })

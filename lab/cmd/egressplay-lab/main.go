@@ -31,6 +31,7 @@ const (
 const (
 	exitUsage  = 2
 	exitFailed = 3
+	exitSignal = 128 // and the signal
 )
 
 func main() {
@@ -44,11 +45,32 @@ func main() {
 			end(firstProcess())
 		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(report(newCommand().ExecuteContext(ctx)))
+	ctx := untilSignal()
+	code := report(newCommand().ExecuteContext(ctx))
+	if sig, ok := context.Cause(ctx).(interrupted); ok && code == exitFailed {
+		code = exitSignal + int(sig.Signal.(syscall.Signal))
+	}
+	os.Exit(code)
 }
+
+// untilSignal returns a context that SIGINT or SIGTERM ends, with an
+// [interrupted] as its cause. A second one ends the program at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		sig := <-signals
+		signal.Stop(signals)
+		cancel(interrupted{sig})
+	}()
+	return ctx
+}
+
+// interrupted is why a command ended that its user stopped.
+type interrupted struct{ os.Signal }
+
+func (i interrupted) Error() string { return "interrupted by " + i.String() }
 
 // end ends a process that no person called.
 func end(err error) {

@@ -45,7 +45,12 @@ func up(ctx context.Context, i *instance, hosts []byte, out io.Writer) error {
 		return await(ctx, i, hosts, out)
 	}
 	if err := cluster.Dial(i.folder).Follow(ctx, newProgress(out).show); err != nil {
-		return errors.Join(i.explain(err), s.kill())
+		err = errors.Join(i.explain(err), s.kill())
+		if ctx.Err() != nil { // nobody asks for the logs of what was stopped
+			_, stopErr := i.stop(context.WithoutCancel(ctx))
+			err = errors.Join(err, stopErr)
+		}
+		return err
 	}
 	if err := s.letGo(); err != nil {
 		return errors.Join(err, s.kill())
@@ -88,8 +93,8 @@ func (i *instance) hint(out io.Writer) {
 
 // explain adds to the error of a start where to look.
 func (i *instance) explain(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("interrupted: lab %s was taken down again", i.name)
+	if _, ok := errors.AsType[interrupted](err); ok {
+		return fmt.Errorf("%w: lab %s was taken down again", err, i.name)
 	}
 	hint := ""
 	if strings.Contains(err.Error(), "inotify") { // whose errors speak of too many open files
