@@ -28,6 +28,13 @@ var ownsPods = map[schema.GroupKind]bool{
 	{Group: "batch", Kind: "Job"}:              true,
 }
 
+// namesPods has the kinds whose pods, made by another controller, have a label
+// with the object's name. The garbage collector does not wait for those.
+// Source: gateway-api.sigs.k8s.io, GEP-1762.
+var namesPods = map[schema.GroupKind]string{
+	{Group: "gateway.networking.k8s.io", Kind: "Gateway"}: "gateway.networking.k8s.io/gateway-name",
+}
+
 // Delete implements [Interface].
 func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	t, err := c.target(ctx, ref)
@@ -59,10 +66,35 @@ func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	if err := json.Unmarshal(body, &obj.Object); err != nil {
 		return fmt.Errorf("delete %s: %w", ref, err)
 	}
-	if obj.GetKind() == "Status" || obj.GetUID() == "" {
-		return nil
+	if obj.GetKind() != "Status" && obj.GetUID() != "" {
+		if err := c.waitGone(ctx, t, obj); err != nil {
+			return err
+		}
 	}
-	return c.waitGone(ctx, t, obj)
+	if label := namesPods[t.mapping.GroupVersionKind.GroupKind()]; label != "" {
+		return c.waitPodsGone(ctx, t.ref.Namespace, label+"="+t.ref.Name)
+	}
+	return nil
+}
+
+// waitPodsGone returns when the pods that a selector selects are gone.
+func (c *Client) waitPodsGone(ctx context.Context, namespace, selector string) error {
+	t, err := c.target(ctx, Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace})
+	if err != nil {
+		return err
+	}
+	pods, err := t.api.List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return c.explain(ctx, err)
+	}
+	for _, pod := range pods.Items {
+		of := *t
+		of.ref.Name = pod.GetName()
+		if err := c.waitGone(ctx, &of, &pod); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // waitGone returns when obj is gone. An object of the same name with another

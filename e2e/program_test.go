@@ -120,10 +120,16 @@ func (p *process) signal(s os.Signal) {
 // wait waits for the end.
 func (p *process) wait() ended {
 	p.t.Helper()
+	return p.waitFor(patience)
+}
+
+// waitFor waits for an end that may take longer.
+func (p *process) waitFor(most time.Duration) ended {
+	p.t.Helper()
 	select {
 	case <-p.done:
-	case <-time.After(patience):
-		require.Fail(p.t, "egressplay did not end", "after %v: %s\n%s%s", patience, p.cmd, p.stdout.String(), p.stderr.String())
+	case <-time.After(most):
+		require.Fail(p.t, "egressplay did not end", "after %v: %s\n%s%s", most, p.cmd, p.stdout.String(), p.stderr.String())
 	}
 	e := ended{stdout: p.stdout.String(), stderr: p.stderr.String()}
 	exit, ok := errors.AsType[*exec.ExitError](p.err)

@@ -32,6 +32,17 @@ func withoutAccessLog(t *testing.T) {
 	t.Cleanup(func() { change(context.Background(), off, on) })
 }
 
+// What arrived is looked at in each lab of this machine, however it is named.
+func TestWhatArrivedWhereALabIsNamed(t *testing.T) {
+	withSample(t)
+	const request = "A request\nexec: {in: deploy/sleep, container: sleep, command: curl -s http://httpbin.org/headers}\nwithin: 1ms\nexpect: {arrived: [{host: "
+	for host, code := range map[string]int{"httpbin.org": 0, "www.google.com": 1} {
+		e := egressplay(t, "run", playbook(t, request+host+"}]}").file(), "--namespace", sample, "--kubeconfig", shared.kubeconfig)
+		e.exits(t, code)
+		assert.NotContains(t, e.stdout, "not checked")
+	}
+}
+
 // Where the mesh writes no access log, the way is that which the counters of
 // the proxies tell, and where these do not tell there is no pass.
 func TestTheWayWithoutAccessLogs(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os/exec"
@@ -24,7 +23,8 @@ const connectTimeout = 15 * time.Second
 type place struct {
 	client *cluster.Client
 	target runner.Target
-	// lab is the path of egressplay-lab where it keeps the lab that is used.
+	// lab is the path of egressplay-lab where it keeps, on this machine, the
+	// lab that is used.
 	lab string
 }
 
@@ -32,13 +32,17 @@ type place struct {
 // neither KUBECONFIG nor a current context is used unasked.
 func (s *session) connect(ctx context.Context) (*place, error) {
 	if s.o.context != "" || s.o.kubeconfig != "" {
-		return s.connectTo(ctx, cluster.Options{Context: s.o.context, Kubeconfig: s.o.kubeconfig})
+		p, err := s.connectTo(ctx, cluster.Options{Context: s.o.context, Kubeconfig: s.o.kubeconfig})
+		if err == nil && p.target.Lab {
+			p.lab = keeper(ctx, p.target.Name, p.client.Server())
+		}
+		return p, err
 	}
 	lab, err := findLab()
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig, err := runningLab(ctx, lab)
+	kubeconfig, err := runningLab(ctx, lab, "default")
 	if err != nil {
 		return nil, err
 	}
@@ -133,13 +137,31 @@ func istioVersion(ctx context.Context, c cluster.Interface, namespace string) st
 	return ""
 }
 
-// runningLab returns the kubeconfig of the lab "default", "" when it is not
-// running. That it runs and is not ready is an error: a second lab beside it is
-// not what its owner expects.
-func runningLab(ctx context.Context, lab string) (kubeconfig string, err error) {
+// keeper returns the path of egressplay-lab where it keeps, on this machine, the
+// lab with that name at that server; else "".
+func keeper(ctx context.Context, name, server string) string {
+	lab, err := findLab()
+	if err != nil {
+		return "" // the lab is another machine's
+	}
+	kubeconfig, err := runningLab(ctx, lab, name)
+	if err != nil || kubeconfig == "" {
+		return ""
+	}
+	client, err := cluster.New(cluster.Options{Kubeconfig: kubeconfig})
+	if err != nil || client.Server() != server {
+		return ""
+	}
+	return lab
+}
+
+// runningLab returns the kubeconfig of a lab, "" when it is not running. That
+// it runs and is not ready is an error: a second lab beside it is not what its
+// owner expects.
+func runningLab(ctx context.Context, lab, name string) (kubeconfig string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, lab, "status", "-o", "json", "--name", "default")
+	cmd := exec.CommandContext(ctx, lab, "status", "-o", "json", "--name", name)
 	cmd.Env = labEnv()
 	out, err := cmd.Output()
 	var status struct {
@@ -154,7 +176,7 @@ func runningLab(ctx context.Context, lab string) (kubeconfig string, err error) 
 	}
 	if !status.Ready {
 		return "", &hinted{
-			errors.New(`lab "default" is running, but not ready`),
+			fmt.Errorf("lab %q is running, but not ready", name),
 			"egressplay lab status says what it waits for; run the same command again when it is ready",
 		}
 	}
