@@ -332,7 +332,9 @@ func TestAPodWithoutTheContainerIsAnErrorAtOnce(t *testing.T) {
 func TestWait(t *testing.T) {
 	deploy := func(status map[string]any) *clustertest.Fake {
 		d := clustertest.Object("apps/v1", "Deployment", "default", "sleep", map[string]any{
-			"spec": map[string]any{"replicas": int64(1)}, "status": status})
+			"spec": map[string]any{"replicas": int64(1), "template": map[string]any{
+				"spec": map[string]any{"containers": []any{map[string]any{"name": "sleep"}}}}},
+			"status": status})
 		d.SetGeneration(2)
 		c := clustertest.NewFake()
 		c.Put(d)
@@ -385,6 +387,15 @@ func TestWait(t *testing.T) {
 			assert.Equal(t, w.got, mismatch.Got)
 		})
 	}
+	c := deploy(with("availableReplicas", int64(0)))
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "pod" {
+			return &cluster.NotReadyError{Query: "deploy/sleep", Reason: "pod sleep-1: container sleep: ErrImagePull"}
+		}
+		return nil
+	}
+	_, err := (&Wait{Object: "deploy/sleep", For: "rollout"}).Try(t.Context(), scope(c))
+	assert.EqualError(t, err, "deployment/sleep: want rollout, got 0 of 1 pods available; pod sleep-1: container sleep: ErrImagePull")
 	for _, what := range []string{"", "condition", "condition=", "ready", "jsonpath={.a}", "jsonpath={.a=b"} {
 		assert.Error(t, (&Wait{Object: "deploy/a", For: what}).Validate(), what)
 	}

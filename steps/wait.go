@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/jsonpath"
 
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -79,6 +80,13 @@ func (w *Wait) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, e
 	got := check(obj)
 	if got == "" {
 		return &runner.Observation{Text: ref.Long() + " " + w.met() + "\n"}, nil
+	}
+	if w.For == "rollout" && obj != nil && obj.GetKind() == "Deployment" {
+		// What keeps its pods from being ready, where they can be seen.
+		_, err := s.Cluster.Pod(ctx, cluster.PodQuery{Namespace: ref.Namespace, Owner: w.Object})
+		if why, ok := errors.AsType[*cluster.NotReadyError](err); ok {
+			got += "; " + why.Reason
+		}
 	}
 	return nil, &runner.Mismatch{What: ref.String(), Want: w.For, Got: got}
 }
