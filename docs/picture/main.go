@@ -1,10 +1,10 @@
 // Picture draws what a program printed to a terminal as an SVG with a window
 // around it. The picture at the top of the README is one:
 //
-//	egressplay run --color=always tls-origination.yaml |
-//		go run ./docs/picture -command 'egressplay run tls-origination.yaml' > docs/tls-origination.svg
+//	COLUMNS=100 egressplay run --color=always tls-origination.yaml |
+//		go run ./docs/picture -command 'egressplay run tls-origination.yaml' > docs/transcript.svg
 //
-// COLUMNS=100 before the command sets the width at which it wraps.
+// COLUMNS sets the width at which it wraps.
 package main
 
 import (
