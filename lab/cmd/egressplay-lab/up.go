@@ -45,12 +45,13 @@ func up(ctx context.Context, i *instance, hosts []byte, out io.Writer) error {
 		return await(ctx, i, hosts, out)
 	}
 	if err := cluster.Dial(i.folder).Follow(ctx, newProgress(out).show); err != nil {
-		err = errors.Join(i.explain(err), s.kill())
-		if ctx.Err() != nil { // nobody asks for the logs of what was stopped
-			_, stopErr := i.stop(context.WithoutCancel(ctx))
-			err = errors.Join(err, stopErr)
+		if ctx.Err() == nil {
+			return errors.Join(i.explain(err), s.kill())
 		}
-		return err
+		// Nobody asks for the logs of what was stopped.
+		killErr := s.kill()
+		_, stopErr := i.stop(context.WithoutCancel(ctx))
+		return errors.Join(fmt.Errorf("%w: lab %s was taken down again", context.Cause(ctx), i.name), killErr, stopErr)
 	}
 	if err := s.letGo(); err != nil {
 		return errors.Join(err, s.kill())
@@ -93,9 +94,6 @@ func (i *instance) hint(out io.Writer) {
 
 // explain adds to the error of a start where to look.
 func (i *instance) explain(err error) error {
-	if _, ok := errors.AsType[interrupted](err); ok {
-		return fmt.Errorf("%w: lab %s was taken down again", err, i.name)
-	}
 	hint := ""
 	if strings.Contains(err.Error(), "inotify") { // whose errors speak of too many open files
 		hint = "\nhint: a lab has about 20 inotify instances, which all programs of a user share: sysctl -w fs.inotify.max_user_instances=512"
