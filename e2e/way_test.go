@@ -107,3 +107,32 @@ apply: |
 		})
 	}
 }
+
+// The counters follow a request from proxy to proxy: a built-in playbook passes
+// without its access log, and where the request does not pass the gateway the
+// same step fails.
+func TestTheWayByTheGatewayWithoutAccessLogs(t *testing.T) {
+	withoutAccessLog(t)
+	const (
+		direct  = "Direct HTTPS to edition.cnn.com through the egress gateway, which passes it on by its SNI"
+		through = "The HTTPS request takes its way through the egress gateway, still in one TLS session with the site"
+		log     = `    log:
+    - cluster: outbound|443|cnn|istio-egressgateway.${ISTIO_NAMESPACE}.svc.cluster.local
+      sni: edition.cnn.com
+`
+	)
+	withoutLog := func() *script {
+		s := builtin(t, "egress-gateway-https").replace(through, log, "")
+		s.text = strings.Replace(s.text, "requires: [accessLog, egressGateway]", "requires: [egressGateway]", 1)
+		return s
+	}
+	e := egressplay(t, "run", withoutLog().file(), "--namespace", sample)
+	e.exits(t, 0)
+
+	// Nothing but the way and the gateway tell the difference.
+	s := withoutLog().withoutDocument(direct, "kind: VirtualService").within(through, "3s")
+	e = egressplay(t, "run", s.file(), "--namespace", sample)
+	e.exits(t, 1)
+	assert.Contains(t, e.stdout, "want  sidecar → egressgateway → edition.cnn.com:443")
+	assert.Contains(t, e.stdout, "(outbound|443||edition.cnn.com)")
+}
