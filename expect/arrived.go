@@ -49,8 +49,7 @@ func (e *Arrived) Validate() error {
 
 // Validate says what is wrong with the expectation.
 func (e *Arrival) Validate() error {
-	if from := e.From; from != "" && from != hopSidecar && from != hopGateway &&
-		!strings.HasPrefix(from, "gateway/") && !strings.HasPrefix(from, "deploy/") {
+	if from := e.From; from != "" && from != hopSidecar && !isGateway(from) && !strings.HasPrefix(from, "deploy/") {
 		return &runner.FieldError{Field: []string{"from"}, Err: fmt.Errorf("%q makes no connection: want sidecar, egressgateway, gateway/NAME or deploy/NAME", from)}
 	}
 	if e.TLS != nil || e.Status != nil || e.From != "" {

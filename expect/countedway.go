@@ -43,20 +43,20 @@ func countWay(ctx context.Context, s *runner.Scope, action runner.Action, hops [
 	if !slices.Contains(w.pod.Containers, mesh.Sidecar) {
 		return w, nil
 	}
-	pod, err := w.read(ctx)
+	if hops[0] == hopBlocked {
+		return nil, &unwatchedError{text: "counters do not tell a request that was blocked from one that found no host, and the mesh writes no access log", hint: noLog}
+	}
+	pod, err := w.present(ctx, w.pod)
 	if err != nil {
 		return nil, err
 	}
 	if w.sidecar, err = mesh.ReadCounters(ctx, s.Cluster, pod); err != nil {
-		return nil, fmt.Errorf("read the counters of %s: %w", w.pod.Name, err)
+		return nil, err
 	}
-	switch hops[0] {
-	case hopBlocked:
-		return nil, &unwatchedError{text: "counters do not tell a request that was blocked from one that found no host, and the mesh writes no access log", hint: noLog}
-	case hopDirect:
+	if hops[0] == hopDirect {
 		var counts bool
 		if w.accepted, counts, err = mesh.Accepted(ctx, s.Cluster, pod); err != nil {
-			return nil, fmt.Errorf("read the counters of %s: %w", w.pod.Name, err)
+			return nil, err
 		}
 		if !counts {
 			return nil, &unwatchedError{
@@ -66,7 +66,7 @@ func countWay(ctx context.Context, s *runner.Scope, action runner.Action, hops [
 		}
 	}
 	for _, hop := range hops {
-		if hop != hopGateway && !strings.HasPrefix(hop, "gateway/") {
+		if !isGateway(hop) {
 			continue
 		}
 		pods, err := podsOf(ctx, s, hop)
@@ -82,9 +82,9 @@ func countWay(ctx context.Context, s *runner.Scope, action runner.Action, hops [
 	return w, nil
 }
 
-// read returns the pod's present state.
-func (w *countedWay) read(ctx context.Context) (*unstructured.Unstructured, error) {
-	return w.scope.Cluster.Get(ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: w.pod.Namespace, Name: w.pod.Name})
+// present returns a pod's present state.
+func (w *countedWay) present(ctx context.Context, pod *cluster.Pod) (*unstructured.Unstructured, error) {
+	return w.scope.Cluster.Get(ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name})
 }
 
 // An unwatchedError says that nothing tells which way a request takes.
@@ -109,7 +109,7 @@ func (w *countedWay) passes(ctx context.Context, _ *mesh.Entry, gateway *cluster
 	if before == nil {
 		return nil, "", runner.Retryable(fmt.Errorf("the proxy %s came while it was watched", gateway.Name))
 	}
-	pod, err := w.scope.Cluster.Get(ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: gateway.Namespace, Name: gateway.Name})
+	pod, err := w.present(ctx, gateway)
 	if err != nil {
 		return nil, "", err
 	}
@@ -143,7 +143,7 @@ func (w *countedWay) same(ctx context.Context, o *runner.Observation) (*unstruct
 	if o.Pod.Name != w.pod.Name {
 		return nil, runner.Retryable(fmt.Errorf("the request was made in %s, but %s was watched", o.Pod.Name, w.pod.Name))
 	}
-	return w.read(ctx)
+	return w.present(ctx, w.pod)
 }
 
 const sentNone = "it sent no request on"
@@ -153,7 +153,7 @@ const sentNone = "it sent no request on"
 func (w *countedWay) sent(ctx context.Context, before *mesh.Counters, pod *unstructured.Unstructured) (*mesh.Entry, string, error) {
 	after, err := mesh.ReadCounters(ctx, w.scope.Cluster, pod)
 	if err != nil {
-		return nil, "", fmt.Errorf("read the counters of %s: %w", pod.GetName(), err)
+		return nil, "", err
 	}
 	grown, err := after.Since(before, "rq_total")
 	if err != nil {

@@ -98,7 +98,7 @@ func count(ctx context.Context, s *runner.Scope, pods []unstructured.Unstructure
 	for _, pod := range pods {
 		c, err := mesh.ReadCounters(ctx, s.Cluster, &pod)
 		if err != nil {
-			return nil, fmt.Errorf("read the counters of %s: %w", pod.GetName(), err)
+			return nil, err
 		}
 		all[pod.GetName()] = c
 	}

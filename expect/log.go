@@ -202,7 +202,7 @@ func ours(entry *mesh.Entry, o *runner.Observation) bool {
 // sees whichever addresses outside the mesh it leaves alone, and returns the
 // address that it came from.
 func laterRequest(ctx context.Context, c cluster.Interface, pod *cluster.Pod) (string, error) {
-	var out strings.Builder
+	out := cluster.Bounded{Max: 1 << 10}
 	argv := []string{"curl", "-sk", "-o", "/dev/null", "-m", "5", "-w", "%{local_ip} %{local_port}", "https://kubernetes.default.svc/version"}
 	result, err := c.Exec(ctx, cluster.ExecRequest{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container, Command: argv, Stdout: &out})
 	if err != nil {

@@ -71,7 +71,7 @@ func (e *Path) Validate() error {
 		return &runner.FieldError{Err: errors.New("a way begins at the sidecar"), Hint: "write [sidecar, ..., HOST:PORT], [direct] or [blocked]"}
 	}
 	for i, hop := range hops[1 : len(hops)-1] {
-		if hop != hopGateway && !strings.HasPrefix(hop, "gateway/") {
+		if !isGateway(hop) {
 			return fail(i+1, "%q is no proxy on a way: want egressgateway or gateway/NAME", hop)
 		}
 	}
@@ -84,6 +84,10 @@ func (e *Path) Validate() error {
 	}
 	return nil
 }
+
+// isGateway says whether a hop is a gateway: Istio's own or one of the Gateway
+// API.
+func isGateway(hop string) bool { return hop == hopGateway || strings.HasPrefix(hop, "gateway/") }
 
 // Check implements [runner.Expectation]; what the observation itself shows is
 // not enough to judge.
@@ -122,17 +126,14 @@ type witness interface {
 }
 
 func (e *Path) judge(ctx context.Context, s *runner.Scope, o *runner.Observation, by witness) error {
-	if e.Hops[0] == hopDirect {
-		if !slices.Contains(o.Pod.Containers, mesh.Sidecar) && o.LocalAddr != "" {
-			return nil // no sidecar that the request could have passed
-		}
-		if err := traceable(o); err != nil {
-			return err
-		}
-		return by.avoids(ctx, o)
+	if e.Hops[0] == hopDirect && !slices.Contains(o.Pod.Containers, mesh.Sidecar) && o.LocalAddr != "" {
+		return nil // no sidecar that the request could have passed
 	}
 	if err := traceable(o); err != nil {
 		return err
+	}
+	if e.Hops[0] == hopDirect {
+		return by.avoids(ctx, o)
 	}
 	w := &way{scope: s, o: o, by: by}
 	got, err := w.follow(ctx, e.Hops)

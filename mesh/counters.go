@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -133,43 +132,29 @@ func inboundListener(statistic string) bool {
 	return false
 }
 
-// ask asks a proxy's administration interface.
+// ask asks a proxy's administration interface for its counters.
 func ask(ctx context.Context, c cluster.Interface, pod *unstructured.Unstructured, path string) (string, error) {
-	var out, errs capped
+	out, errs := cluster.Bounded{Max: maxAnswer}, cluster.Bounded{Max: maxAnswer}
 	result, err := c.Exec(ctx, cluster.ExecRequest{
 		Namespace: pod.GetNamespace(), Pod: pod.GetName(), Container: Sidecar,
 		Command: []string{"pilot-agent", "request", "GET", path}, Stdout: &out, Stderr: &errs,
 	})
 	switch {
 	case err != nil:
-		return "", err
 	case result.ExitCode != 0 || !result.Trusted:
-		return "", fmt.Errorf("pilot-agent request ended with exit code %d: %s", result.ExitCode, bytes.TrimSpace(errs.text))
-	case out.full:
-		return "", fmt.Errorf("the answer of the administration interface has more than %d MiB", maxAnswer>>20)
+		err = fmt.Errorf("pilot-agent request ended with exit code %d: %s", result.ExitCode, strings.TrimSpace(errs.String()))
+	case out.Truncated:
+		err = fmt.Errorf("the answer of the administration interface has more than %d MiB", maxAnswer>>20)
 	}
-	return string(out.text), nil
+	if err != nil {
+		return "", fmt.Errorf("read the counters of %s: %w", pod.GetName(), err)
+	}
+	return out.String(), nil
 }
 
 // maxAnswer is how much of an administration interface's answer is read, in
 // bytes: a mesh of ten thousand services has about 100 lines for each.
 const maxAnswer = 64 << 20
-
-// capped keeps the first maxAnswer bytes that are written to it.
-type capped struct {
-	text []byte
-	full bool
-}
-
-// Write implements io.Writer. It never fails.
-func (w *capped) Write(p []byte) (int, error) {
-	n := len(p)
-	if room := maxAnswer - len(w.text); n > room {
-		p, w.full = p[:room], true
-	}
-	w.text = append(w.text, p...)
-	return n, nil
-}
 
 // proxyRun names the present run of a pod's proxy.
 func proxyRun(pod *unstructured.Unstructured) (string, error) {

@@ -83,7 +83,7 @@ func (e *Exec) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, e
 // curl, curl itself is a second witness of it.
 func run(ctx context.Context, c cluster.Interface, pod *cluster.Pod, argv []string, stdin string) (*runner.Observation, error) {
 	curl, isCurl := parseCurl(argv)
-	var stdout, stderr bounded
+	stdout, stderr := cluster.Bounded{Max: maxOutput}, cluster.Bounded{Max: maxOutput}
 	request := cluster.ExecRequest{
 		Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container,
 		Command: argv, Stdout: &stdout, Stderr: &stderr,
@@ -99,7 +99,7 @@ func run(ctx context.Context, c cluster.Interface, pod *cluster.Pod, argv []stri
 	o.Ended = time.Now()
 	o.Elapsed = o.Ended.Sub(o.Started)
 	o.Stdout, o.Stderr = stdout.String(), stderr.String()
-	o.Truncated = stdout.truncated || stderr.truncated
+	o.Truncated = stdout.Truncated || stderr.Truncated
 	if isCurl {
 		if werr := curl.witness(o); werr != nil && err == nil {
 			err = werr
@@ -132,22 +132,3 @@ func run(ctx context.Context, c cluster.Interface, pod *cluster.Pod, argv []stri
 // maxOutput is how much of a command's output is kept, in bytes of each
 // stream.
 const maxOutput = 1 << 20
-
-// bounded keeps the first maxOutput bytes that are written to it.
-type bounded struct {
-	text      strings.Builder
-	truncated bool
-}
-
-// Write implements io.Writer. It never fails: what a command writes too much
-// must not end it.
-func (b *bounded) Write(p []byte) (int, error) {
-	n := len(p)
-	if room := maxOutput - b.text.Len(); n > room {
-		p, b.truncated = p[:room], true
-	}
-	b.text.Write(p)
-	return n, nil
-}
-
-func (b *bounded) String() string { return b.text.String() }

@@ -75,9 +75,9 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, e
 		return nil, err
 	}
 	defer log.Close()
-	var text bounded
+	text := cluster.Bounded{Max: maxOutput}
 	if _, err := io.Copy(&text, log); err != nil {
 		return nil, fmt.Errorf("read the log of %s: %w", pod.Name, err)
 	}
-	return &runner.Observation{Pod: pod, Stdout: text.String(), Truncated: text.truncated, Text: text.String()}, nil
+	return &runner.Observation{Pod: pod, Stdout: text.String(), Truncated: text.Truncated, Text: text.String()}, nil
 }
