@@ -85,7 +85,11 @@ initContainers:
 func TestRestartsAndPreviousLogs(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, false)
-	n.apply(pod("fails", "echo this is the run before; exit 7", "", ""))
+	// Only the first run fails: of the runs that have ended the kubelet keeps
+	// the last, so that the one before goes while its log is asked for.
+	n.apply(pod("fails", "[ -e /v/ran ] && "+forever+"; touch /v/ran; echo this is the run before; exit 7",
+		"volumes: [{name: v, emptyDir: {}}]", "volumeMounts: [{name: v, mountPath: /v}]"))
+	n.apply(pod("keeps-failing", "exit 7", "", ""))
 	n.apply(pod("killed", "kill -KILL $$$$", "restartPolicy: Never", ""))
 	n.apply(pod("done", "echo done", "restartPolicy: Never", ""))
 
@@ -95,7 +99,7 @@ func TestRestartsAndPreviousLogs(t *testing.T) {
 	n.eventuallyField("pod/fails", ".status.containerStatuses[0].restartCount", "1")
 	assert.Equal(t, "7", n.field("pod/fails", ".status.containerStatuses[0].lastState.terminated.exitCode"))
 	assert.Equal(t, "this is the run before\n", n.must("logs", "fails", "--previous"))
-	n.eventuallyField("pod/fails", ".status.containerStatuses[0].state.waiting.message", "back-off")
+	n.eventuallyField("pod/keeps-failing", ".status.containerStatuses[0].state.waiting.message", "back-off")
 }
 
 func TestProbes(t *testing.T) {
