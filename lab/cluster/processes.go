@@ -111,6 +111,7 @@ func (p *processes) controllerManager() supervise.Process {
 		"--cluster-signing-key-file", k.path(caKeyFile),
 		"--service-account-private-key-file", k.path(accountKeyFile),
 		"--use-service-account-credentials",
+		"--flex-volume-plugin-dir", p.volumePlugins(), // its own it would make, in /usr
 		"--kube-api-qps", "1000", "--kube-api-burst", "2000",
 		"--leader-elect=false",
 		"--profiling=false",
@@ -152,6 +153,9 @@ func (p *processes) kubelet() (supervise.Process, error) {
 func (p *processes) kubeletRoot() string { return p.folder.state("kubelet") }
 func (p *processes) criSocket() string   { return p.folder.state("cri.sock") }
 
+// volumePlugins is a folder without any.
+func (p *processes) volumePlugins() string { return p.folder.state("volume-plugins") }
+
 // config writes the configuration file of a component from its template.
 func (p *processes) config(name string) (path string, err error) {
 	templates, err := template.ParseFS(configs, "configs/"+name+".yaml")
@@ -169,7 +173,7 @@ func (p *processes) config(name string) (path string, err error) {
 		"NodeIP":     network.NodeIP,
 		"PodCIDR":    network.PodCIDR,
 		"PodLogs":    p.folder.state("pods"),
-		"Plugins":    p.folder.state("volume-plugins"),
+		"Plugins":    p.volumePlugins(),
 		"Socket":     "unix://" + p.criSocket(),
 	})
 	if err != nil {

@@ -13,10 +13,11 @@ import (
 
 // Enter is the first thing that a program started by [Start] calls. When it
 // returns, the process is the lab: it has capabilities in namespaces of its
-// own, private mounts with its own /proc, /run, /dev/shm and /dev/pts, a
-// read-only /sys, its own hostname, umask 022, no signal ignored, and the
-// system folders of programs on its PATH. The inherited files are closed in
-// any program it starts. Loopback is still down.
+// own, private mounts with its own /proc, /run, /var/log, /dev/shm and /dev/pts,
+// the machine's other files to read only, except the folders to keep, its own
+// hostname, umask 022, no signal ignored, and the system folders of programs on
+// its PATH. The inherited files are closed in any program it starts. Loopback is
+// still down.
 //
 // In the init, which is pid 1, Enter does not return: it ends with the lab's
 // exit code, 128 + the signal when the lab was killed.

@@ -10,7 +10,10 @@ import (
 )
 
 // mountAll gives this mount namespace what a lab must not share with the
-// machine. The folders to keep are reachable afterwards as before.
+// machine, and makes all else of the machine's files read-only, so that no
+// component writes where it is used to: the kubelet's /var/log/containers, which
+// has no setting, and which an ordinary user may not make. The folders to keep
+// are reachable afterwards as before.
 func mountAll(keep []string) error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
@@ -24,10 +27,10 @@ func mountAll(keep []string) error {
 	if err != nil {
 		return err
 	}
-	if err := mountProc("/proc"); err != nil {
+	if err := readOnlyTree("/"); err != nil {
 		return err
 	}
-	if err := readOnlyTree("/sys"); err != nil {
+	if err := mountProc("/proc"); err != nil {
 		return err
 	}
 	for _, m := range []struct {
@@ -36,6 +39,7 @@ func mountAll(keep []string) error {
 		data         string
 	}{
 		{"tmpfs", "/run", unix.MS_NODEV, "mode=755"}, // iptables locks /run/xtables.lock, network namespaces are named in /run/netns
+		{"tmpfs", "/var/log", unix.MS_NODEV, "mode=755"},
 		{"tmpfs", "/dev/shm", unix.MS_NODEV, "mode=1777"},
 		{"devpts", "/dev/pts", unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
 	} {
@@ -113,8 +117,8 @@ func holdAll(paths []string) (held, error) {
 	return h, nil
 }
 
-// bindBack mounts each folder where it was. Programs may run from there, also
-// where the machine forbids it: Debian mounts /run noexec.
+// bindBack mounts each folder where it was, to be written. Programs may run from
+// there, also where the machine forbids it: Debian mounts /run noexec.
 func (h held) bindBack() error {
 	for _, f := range h {
 		if err := os.MkdirAll(f.Name(), 0o755); err != nil {
@@ -124,15 +128,8 @@ func (h held) bindBack() error {
 		if err := mount(source, f.Name(), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return err
 		}
-		var fs unix.Statfs_t
-		if err := unix.Statfs(f.Name(), &fs); err != nil {
-			return &os.PathError{Op: "statfs", Path: f.Name(), Err: err}
-		}
-		if fs.Flags&unix.ST_NOEXEC == 0 {
-			continue
-		}
-		if err := remount(f.Name(), 0, unix.MS_NOEXEC); err != nil {
-			return fmt.Errorf("let programs run from the run folder, which the machine mounts noexec: %w", err)
+		if err := remount(f.Name(), 0, unix.MS_RDONLY|unix.MS_NOEXEC); err != nil {
+			return fmt.Errorf("let programs write to the run folder and run from it: %w", err)
 		}
 	}
 	return nil

@@ -30,9 +30,10 @@ type Config struct {
 
 	Hostname string // the lab's own; "" is "egressplay"
 
-	// Keep lists folders (absolute paths) that stay reachable and usable for
-	// programs inside, also where they lie beneath a folder that the lab gets
-	// anew, as /run. The lab's run folder belongs here.
+	// Keep lists folders (absolute paths) that programs inside can write to and
+	// run programs from, also where they lie beneath a folder that the lab gets
+	// anew, as /run. All else of the machine's files is read-only there. The
+	// lab's run folder belongs here.
 	Keep []string
 }
 

@@ -154,6 +154,8 @@ func describe(out *os.File) int {
 
 	note("write kept file", os.WriteFile(os.Getenv("KEPT_FILE")+".new", nil, 0o644))
 	note("run kept program", exec.Command(filepath.Join(filepath.Dir(os.Getenv("KEPT_FILE")), "program")).Run())
+	note("write to the machine's /var/tmp", os.WriteFile("/var/tmp/egressplay-test", nil, 0o600))
+	note("write /var/log", os.Mkdir("/var/log/containers", 0o755))
 	note("write /run", os.WriteFile("/run/xtables.lock", nil, 0o600))
 	note("write /dev/shm", os.WriteFile("/dev/shm/x", nil, 0o600))
 	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -264,7 +266,7 @@ func TestSandboxFromInside(t *testing.T) {
 	}
 	for what, err := range d.Errors {
 		switch what {
-		case "write kernel/panic", "write vm/swappiness", "write fs/file-max", "open sysrq-trigger", "open uevent", "mkdir in /sys", "mknod", "set the clock":
+		case "write kernel/panic", "write vm/swappiness", "write fs/file-max", "open sysrq-trigger", "open uevent", "mkdir in /sys", "mknod", "set the clock", "write to the machine's /var/tmp":
 			assert.NotEmpty(t, err, "%s should be refused", what)
 		default:
 			assert.Empty(t, err, what)
@@ -272,6 +274,7 @@ func TestSandboxFromInside(t *testing.T) {
 	}
 	assert.FileExists(t, file+".new", "what is written inside is seen outside")
 	assert.NoFileExists(t, "/dev/shm/x")
+	assert.NoFileExists(t, "/var/tmp/egressplay-test")
 	now, err := os.Hostname()
 	require.NoError(t, err)
 	assert.Equal(t, ownName, now, "the machine's hostname")

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,26 +16,6 @@ import (
 	"github.com/egressplay/egressplay/lab/cluster"
 	"github.com/egressplay/egressplay/lab/internet"
 )
-
-func TestFolderOf(t *testing.T) {
-	t.Setenv("EGRESSPLAY_LAB_DIR", "/short")
-	for name, want := range map[string]string{
-		"default":               "/short/default",
-		"a":                     "/short/a",
-		"two-labs-2":            "/short/two-labs-2",
-		strings.Repeat("a", 20): "/short/" + strings.Repeat("a", 20),
-		strings.Repeat("a", 21): "",
-		"":                      "",
-		"../etc":                "",
-		"A":                     "",
-		"-a":                    "",
-		"a-":                    "",
-	} {
-		got, err := folderOf(name)
-		assert.Equal(t, cluster.Folder(want), got, name)
-		assert.Equal(t, want == "", err != nil, name)
-	}
-}
 
 func TestMakeFolderRefusesWhatOthersMayChange(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "labs")

@@ -63,6 +63,22 @@ func makeFolder(f cluster.Folder) error {
 	return nil
 }
 
+// removeFolder deletes the run folder, and with the last lab's the folder of all
+// labs, unless the user has named it.
+func removeFolder(f cluster.Folder) error {
+	if err := os.RemoveAll(string(f)); err != nil {
+		return err
+	}
+	if os.Getenv("EGRESSPLAY_LAB_DIR") != "" {
+		return nil
+	}
+	err := os.Remove(filepath.Dir(string(f)))
+	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrNotExist) {
+		return nil // another lab's, or gone with another lab
+	}
+	return err
+}
+
 // empty deletes what an earlier lab left in its folder, except the lock.
 func empty(f cluster.Folder) error {
 	entries, err := os.ReadDir(string(f))

@@ -161,7 +161,7 @@ func (i *instance) launch(ctx context.Context, programs cluster.Programs) (s *st
 		Files: []*os.File{fdAPI - 3: api, fdControl - 3: control, fdAlive - 3: alive, fdLeash - 3: end},
 		// Nothing else of the caller's: a proxy, for one, would be asked for
 		// what is in the lab.
-		Env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=/"},
+		Env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=/", "TMPDIR=" + i.folder.State()},
 		Dir:  "/",
 		Log:  log,
 		Keep: []string{string(i.folder)},
@@ -239,7 +239,7 @@ func (i *instance) stop(ctx context.Context) (*info, error) {
 			return nil, fmt.Errorf("end lab %s, process %d: %w", i.name, in.Pid, err)
 		}
 	}
-	if err := os.RemoveAll(string(i.folder)); err != nil {
+	if err := removeFolder(i.folder); err != nil {
 		return nil, fmt.Errorf("delete the run folder: %w", err)
 	}
 	return in, nil
@@ -281,12 +281,13 @@ func (i *instance) killAndWait(ctx context.Context, pid int) error {
 // lock takes the lock of the run folder, which is made if need be.
 func (i *instance) lock(ctx context.Context) (*os.File, error) {
 	for {
-		if err := makeFolder(i.folder); err != nil {
-			return nil, err
+		var f *os.File
+		err := makeFolder(i.folder)
+		if err == nil {
+			f, err = lock(ctx, i.folder.Lock())
 		}
-		f, err := lock(ctx, i.folder.Lock())
 		if errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
-			continue // deleted between the two
+			continue // deleted meanwhile
 		}
 		if err != nil {
 			return nil, err
