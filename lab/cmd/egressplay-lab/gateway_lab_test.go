@@ -90,8 +90,7 @@ func TestGatewayOfTheGatewayAPI(t *testing.T) {
 		n.kubectl("exec", "deploy/sleep", "-c", "sleep", "--", "curl", "-sS", "-m", "20", "-o", "/dev/null", "http://edition.cnn.com"+marker)
 		return came() == gateway
 	}, func() string { return "the last came from " + came() + ", want " + gateway })
-	log := n.must("logs", "deploy/cnn-egress-gateway-istio")
-	assert.Contains(t, log, `"GET `+marker+` HTTP/1.1" 301`)
+	n.eventuallyLogged(`"GET `+marker+` HTTP/1.1" 301`, "logs", "deploy/cnn-egress-gateway-istio")
 
 	n.must("delete", "gateway", "cnn-egress-gateway")
 	n.must("wait", "deployment/cnn-egress-gateway-istio", "--for=delete", "--timeout="+aWhile.String())

@@ -108,11 +108,8 @@ func TestNginxWithMutualTLS(t *testing.T) {
 	assert.Contains(t, curl("https://my-nginx/"), "No required SSL certificate was sent")
 	assert.Contains(t, curl("http://my-nginx:443/"), "The plain HTTP request was sent to HTTPS port")
 
-	var log string
-	n.eventually(func() bool {
-		log = n.must("logs", "deploy/my-nginx")
-		return strings.Contains(log, ` 200 "GET / HTTP/1.1"`) && strings.Contains(log, ` 400 "GET / HTTP/1.1"`)
-	}, func() string { return log })
+	n.eventuallyLogged(` 200 "GET / HTTP/1.1"`, "logs", "deploy/my-nginx")
+	n.eventuallyLogged(` 400 "GET / HTTP/1.1"`, "logs", "deploy/my-nginx")
 	n.must("exec", "deploy/my-nginx", "--", "nginx", "-t")
 }
 
@@ -189,9 +186,9 @@ func TestSquid(t *testing.T) {
 	assert.Contains(t, r.stderr, "CONNECT tunnel failed, response 403")
 	assert.Contains(t, curl("-x", proxy, "http://httpbin.org/headers").stdout, `"Via"`)
 
-	log := n.must("exec", "deploy/squid", "--", "cat", "/var/log/squid/access.log")
-	assert.Regexp(t, `TCP_TUNNEL/200 \d+ CONNECT en\.wikipedia\.org:443 - HIER_DIRECT/203\.0\.113\.14 -`, log)
-	assert.Contains(t, log, "TCP_DENIED/403")
+	accessLog := []string{"exec", "deploy/squid", "--", "cat", "/var/log/squid/access.log"}
+	n.eventuallyLogged("TCP_DENIED/403", accessLog...)
+	assert.Regexp(t, `TCP_TUNNEL/200 \d+ CONNECT en\.wikipedia\.org:443 - HIER_DIRECT/203\.0\.113\.14 -`, n.eventuallyLogged("TCP_TUNNEL", accessLog...))
 	assert.Equal(t, "13\n", n.must("exec", "deploy/squid", "--", "id", "-u"))
 
 	name := n.must("get", "pods", "-l", "app=squid", "-o", "name")

@@ -178,6 +178,18 @@ func (n namespace) ready(what, condition string) {
 	n.must("wait", what, "--for=condition="+condition, "--timeout="+aWhile.String())
 }
 
+// eventuallyLogged waits until a log has a text, which a program may write a
+// moment after what it is about, and returns the log.
+func (n namespace) eventuallyLogged(text string, logs ...string) string {
+	n.t.Helper()
+	var log string
+	n.eventually(func() bool {
+		log = n.must(logs...)
+		return strings.Contains(log, text)
+	}, func() string { return fmt.Sprintf("want %q in %q", text, log) })
+	return log
+}
+
 // field reads a field of an object by JSON path.
 func (n namespace) field(what, path string) string {
 	n.t.Helper()

@@ -134,9 +134,15 @@ func TestLogs(t *testing.T) {
 	assert.Equal(t, exitUsage, r.code)
 
 	// -f goes on until it is interrupted.
-	cmd := program("logs", "-f", "internet", "-o", "json")
+	cmd := program("logs", "-f", "kube-apiserver")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	time.AfterFunc(200*time.Millisecond, func() { cmd.Process.Signal(os.Interrupt) })
+	_, err = out.Read(make([]byte, 1))
+	require.NoError(t, err)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_, err = io.Copy(io.Discard, out)
+	require.NoError(t, err)
 	assert.NoError(t, cmd.Wait())
 }
 

@@ -76,7 +76,7 @@ spec:
 	n.eventually(func() bool {
 		return strings.Contains(curl("http://httpbin.org/headers"), `"X-Envoy-Decorator-Operation": "httpbin.org:80/*"`)
 	}, func() string { return "the request does not take the way of the ServiceEntry" })
-	assert.Contains(t, n.must("logs", "deploy/sleep", "-c", "istio-proxy"), "outbound|80||httpbin.org")
+	n.eventuallyLogged("outbound|80||httpbin.org", "logs", "deploy/sleep", "-c", "istio-proxy")
 	assert.Contains(t, n.must("get", "configmap", "istio", "-n", "istio-system", "-o", "yaml"), "mode: ALLOW_ANY")
 
 	// The far end tells the same.
