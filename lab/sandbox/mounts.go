@@ -13,7 +13,7 @@ import (
 // machine, and makes all else of the machine's files read-only, so that no
 // component writes where it is used to: the kubelet's /var/log/containers, which
 // has no setting, and which an ordinary user may not make. The folders to keep
-// are reachable afterwards as before.
+// are where they were, to be written.
 func mountAll(keep []string) error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
@@ -27,7 +27,7 @@ func mountAll(keep []string) error {
 	if err != nil {
 		return err
 	}
-	if err := readOnlyTree("/"); err != nil {
+	if err := setMount("/", unix.AT_RECURSIVE, unix.MOUNT_ATTR_RDONLY, 0); err != nil {
 		return err
 	}
 	if err := mountProc("/proc"); err != nil {
@@ -74,7 +74,7 @@ func mountProc(target string) error {
 		if err != nil {
 			return err
 		}
-		if err := remount(path, unix.MS_RDONLY, 0); err != nil {
+		if err := setMount(path, 0, unix.MOUNT_ATTR_RDONLY, 0); err != nil {
 			return err
 		}
 	}
@@ -82,19 +82,7 @@ func mountProc(target string) error {
 	if err := mount(net, net, "", unix.MS_BIND, ""); err != nil {
 		return err
 	}
-	return remount(net, 0, unix.MS_RDONLY)
-}
-
-// readOnlyTree makes a mount and all beneath it read-only. It needs Linux 5.12.
-func readOnlyTree(path string) error {
-	err := unix.MountSetattr(unix.AT_FDCWD, path, unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
-	if errors.Is(err, unix.ENOSYS) {
-		err = errors.New("the kernel is too old, a lab needs Linux 5.12 or newer")
-	}
-	if err != nil {
-		return fmt.Errorf("make %s read-only: %w", path, err)
-	}
-	return nil
+	return setMount(net, 0, 0, unix.MOUNT_ATTR_RDONLY)
 }
 
 // held are folders that stay open, and thereby reachable, while others are
@@ -128,7 +116,7 @@ func (h held) bindBack() error {
 		if err := mount(source, f.Name(), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return err
 		}
-		if err := remount(f.Name(), 0, unix.MS_RDONLY|unix.MS_NOEXEC); err != nil {
+		if err := setMount(f.Name(), 0, 0, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC); err != nil {
 			return fmt.Errorf("let programs write to the run folder and run from it: %w", err)
 		}
 	}
@@ -143,32 +131,18 @@ func (h held) close() error {
 	return errors.Join(errs...)
 }
 
-// remount changes the flags of one mount point, not of the file system, and
-// keeps the others: the kernel refuses to lose those of a mount that came from
-// a more privileged namespace.
-func remount(path string, set, clear uintptr) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(path, &fs); err != nil {
-		return &os.PathError{Op: "statfs", Path: path, Err: err}
+// setMount sets and clears attributes of a mount, not of its file system, and
+// leaves the others as they are; with AT_RECURSIVE also those of all mounts
+// beneath. It needs Linux 5.12.
+func setMount(path string, flags uint, set, clear uint64) error {
+	err := unix.MountSetattr(unix.AT_FDCWD, path, flags, &unix.MountAttr{Attr_set: set, Attr_clr: clear})
+	if errors.Is(err, unix.ENOSYS) {
+		err = errors.New("the kernel is too old, a lab needs Linux 5.12 or newer")
 	}
-	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND)
-	for st, ms := range mountFlags {
-		if fs.Flags&st != 0 {
-			flags |= ms
-		}
+	if err != nil {
+		return fmt.Errorf("set what %s is mounted with: %w", path, err)
 	}
-	return mount("", path, "", flags&^clear|set, "")
-}
-
-// mountFlags has the mount(2) flag for each that statfs(2) shows.
-var mountFlags = map[int64]uintptr{
-	unix.ST_RDONLY:     unix.MS_RDONLY,
-	unix.ST_NOSUID:     unix.MS_NOSUID,
-	unix.ST_NODEV:      unix.MS_NODEV,
-	unix.ST_NOEXEC:     unix.MS_NOEXEC,
-	unix.ST_NOATIME:    unix.MS_NOATIME,
-	unix.ST_NODIRATIME: unix.MS_NODIRATIME,
-	unix.ST_RELATIME:   unix.MS_RELATIME,
+	return nil
 }
 
 func mount(source, target, kind string, flags uintptr, data string) error {
