@@ -72,6 +72,10 @@ func TestInternet(t *testing.T) {
 	took, err := strconv.ParseFloat(curl("-o", "/dev/null", "-w", "%{time_total}", "http://slow.example.com/0.3").stdout, 64)
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, took, 0.3)
+
+	first, _, _ := strings.Cut(followsUntilInterrupted(t, "internet", "-o", "json"), "\n")
+	var r internet.Record
+	assert.NoError(t, json.Unmarshal([]byte(first), &r), first)
 }
 
 // A name that does not exist is just that, and no failure of the name server, which

@@ -133,17 +133,27 @@ func TestLogs(t *testing.T) {
 	r := execute(program("logs", "nothing"))
 	assert.Equal(t, exitUsage, r.code)
 
-	// -f goes on until it is interrupted.
-	cmd := program("logs", "-f", "kube-apiserver")
+	followsUntilInterrupted(t, "kube-apiserver")
+}
+
+// followsUntilInterrupted follows a log that is not empty, interrupts that once
+// it has begun, and returns what was printed.
+func followsUntilInterrupted(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := program(append([]string{"logs", "-f"}, args...)...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	_, err = out.Read(make([]byte, 1))
+	late := time.AfterFunc(aWhile, func() { cmd.Process.Kill() })
+	defer late.Stop()
+	begun := make([]byte, 1)
+	_, err = out.Read(begun)
 	require.NoError(t, err)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	_, err = io.Copy(io.Discard, out)
+	rest, err := io.ReadAll(out)
 	require.NoError(t, err)
 	assert.NoError(t, cmd.Wait())
+	return string(begun) + string(rest)
 }
 
 func TestUsage(t *testing.T) {
