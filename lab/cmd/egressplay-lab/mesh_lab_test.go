@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -93,6 +94,55 @@ spec:
 	assert.Contains(t, arrived, "edition.cnn.com/politics")
 	assert.Contains(t, arrived, "httpbin.org/headers")
 	assert.Contains(t, verb(t, "logs", "internet"), "https://www.baidu.com/ HTTP/2.0 200")
+}
+
+// callsOut is a container that ends well only if the way out through the sidecar
+// is there at once.
+const callsOut = `{name: %s, image: curlimages/curl, command: [curl, -sS, --fail, -m, "20", -w, "%%{http_code}", "http://httpbin.org/status/204"]}`
+
+// The startup probe of a native sidecar holds the containers after it until the
+// proxy is ready.
+func TestNativeSidecarHoldsInitContainers(t *testing.T) {
+	t.Parallel()
+	n := newNamespace(t, true)
+	n.apply(`
+apiVersion: batch/v1
+kind: Job
+metadata: {name: native}
+spec:
+  backoffLimit: 0
+  template:
+    metadata: {annotations: {sidecar.istio.io/nativeSidecar: "true"}}
+    spec:
+      restartPolicy: Never
+      initContainers:
+      - ` + fmt.Sprintf(callsOut, "first") + `
+      containers:
+      - ` + fmt.Sprintf(callsOut, "then") + `
+`)
+	n.eventuallyField("job/native", ".status.conditions[*].type", "Complete")
+	assert.Equal(t, "istio-init istio-proxy first", n.field("pods", ".items[0].spec.initContainers[*].name"))
+	for _, container := range []string{"first", "then"} {
+		assert.Equal(t, "204", n.must("logs", "job/native", "-c", container))
+	}
+}
+
+func TestApplicationIsHeldUntilTheProxyStarts(t *testing.T) {
+	t.Parallel()
+	n := newNamespace(t, true)
+	n.apply(`
+apiVersion: v1
+kind: Pod
+metadata: {name: held, annotations: {proxy.istio.io/config: "holdApplicationUntilProxyStarts: true"}}
+spec:
+  restartPolicy: Never
+  containers:
+  - ` + fmt.Sprintf(callsOut, "application") + `
+`)
+	const exitCode = ".status.containerStatuses[?(@.name=='application')].state.terminated.exitCode"
+	assert.Equal(t, "0", n.eventuallyField("pod/held", exitCode, "0"))
+	assert.Equal(t, "istio-proxy application", n.field("pod/held", ".spec.containers[*].name"))
+	assert.Equal(t, "204", n.must("logs", "held", "-c", "application"))
 }
 
 // Addresses of Services do not depend on br_netfilter, which an ordinary user
