@@ -27,9 +27,10 @@ const bringUpTimeout = 3 * time.Minute
 
 // What is shown of a bring-up besides the components.
 const (
-	charts    = "istio charts" // rendered
-	objects   = "objects"      // applied
-	injection = "injection"    // a pod that asks for a sidecar would get one
+	charts     = "istio charts" // rendered
+	objects    = "objects"      // applied
+	injection  = "injection"    // a pod that asks for a sidecar would get one
+	validation = "validation"   // istiod judges each object of Istio's
 )
 
 // bringUp starts everything, as the package's documentation draws it, and
@@ -235,12 +236,19 @@ func (l *lab) awaitMesh(ctx context.Context, gateway []*unstructured.Unstructure
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	// A gateway that asks for istiod before its name resolves and it answers
-	// waits seconds before it asks again.
-	if err := api.applyAll(ctx, gateway); err != nil {
-		return err
-	}
-	return l.awaitWorkload(ctx, egressGateway)
+	group, ctx = errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return l.step(validation, func() error { return api.awaitValidation(ctx) })
+	})
+	group.Go(func() error {
+		// A gateway that asks for istiod before its name resolves and it answers
+		// waits seconds before it asks again.
+		if err := api.applyAll(ctx, gateway); err != nil {
+			return err
+		}
+		return l.awaitWorkload(ctx, egressGateway)
+	})
+	return group.Wait()
 }
 
 func (l *lab) awaitWorkload(ctx context.Context, w workload) error {

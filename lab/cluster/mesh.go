@@ -12,12 +12,15 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/egressplay/egressplay/lab/istio"
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
 var (
-	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-	pods        = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	deployments    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	pods           = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	serviceEntries = schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "serviceentries"}
+	validators     = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}
 )
 
 // awaitAvailable waits until a Deployment has the condition Available.
@@ -76,19 +79,32 @@ func (l *lab) gatewayAPIState(ctx context.Context) supervise.State {
 // isPodOf tells whether a pod has a name that a Deployment gives.
 func isPodOf(deployment, pod string) bool { return strings.HasPrefix(pod, deployment+"-") }
 
-// The time for one try to have a pod injected doubles from the shortest to the
-// longest. It is short at first because a connection to a Service is lost, and
-// tried again by the kernel after a second, when it begins at the very moment at
-// which kube-proxy changes its rules.
+// The time for one question to istiod by way of a webhook doubles from the
+// shortest to the longest. It is short at first because a connection to a Service
+// is lost, and tried again by the kernel after a second, when it begins at the
+// very moment at which kube-proxy changes its rules.
 const (
-	shortestInjection = 100 * time.Millisecond
-	longestInjection  = 3 * time.Second
+	shortestQuestion = 100 * time.Millisecond
+	longestQuestion  = 3 * time.Second
 )
+
+// askWebhook calls ask, with a limit of its time, until it returns nil or ctx ends.
+func askWebhook(ctx context.Context, ask func(context.Context) error) error {
+	limit := shortestQuestion
+	return retry(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		limit = min(2*limit, longestQuestion)
+		return ask(ctx)
+	})
+}
+
+// dryRun makes no object of what the API server would take.
+var dryRun = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 
 // awaitInjection waits until the API server would have istiod put a sidecar into
 // a pod: the webhook has istiod's certificate, its Service leads to istiod, and
-// the namespace has its ServiceAccount. It asks with a dry run, so that no pod
-// comes of it.
+// the namespace has its ServiceAccount.
 func (a *api) awaitInjection(ctx context.Context) error {
 	pod := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1",
@@ -101,12 +117,8 @@ func (a *api) awaitInjection(ctx context.Context) error {
 			"containers": []any{map[string]any{"name": "probe", "image": "sleep"}},
 		},
 	}}
-	limit := shortestInjection
-	return retry(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		limit = min(2*limit, longestInjection)
-		got, err := a.client.Resource(pods).Namespace("default").Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	return askWebhook(ctx, func(ctx context.Context) error {
+		got, err := a.client.Resource(pods).Namespace("default").Create(ctx, pod, dryRun)
 		if err != nil {
 			return fmt.Errorf("try to have a pod injected: %w", err)
 		}
@@ -119,6 +131,59 @@ func (a *api) awaitInjection(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// awaitValidation waits until the API server has istiod judge each object of
+// Istio's, and takes none without its judgement. istiod switches its webhook from
+// Ignore to Fail once it has seen that it is asked, so an object that comes
+// earlier may pass unseen.
+func (a *api) awaitValidation(ctx context.Context) error {
+	if err := a.await(ctx, validators, "", istio.Validator, failsClosed); err != nil {
+		return err
+	}
+	bad := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "networking.istio.io/v1",
+		"kind":       "ServiceEntry",
+		"metadata":   map[string]any{"name": "egressplay-lab-probe"},
+		"spec": map[string]any{
+			"hosts":      []any{"*.egressplay.test"},
+			"ports":      []any{map[string]any{"number": int64(80), "name": "http", "protocol": "HTTP"}},
+			"resolution": "DNS", // which needs a name
+		},
+	}}
+	return askWebhook(ctx, func(ctx context.Context) error {
+		_, err := a.client.Resource(serviceEntries).Namespace("default").Create(ctx, bad, dryRun)
+		if err == nil {
+			return errors.New("try to have an object judged: istiod let a bad one pass")
+		}
+		if !strings.Contains(err.Error(), "denied the request") {
+			return fmt.Errorf("try to have an object judged: %w", err)
+		}
+		return nil
+	})
+}
+
+// failsClosed says nil of a webhook configuration without whose webhooks nothing
+// passes.
+func failsClosed(o *unstructured.Unstructured) error {
+	webhooks, _, err := unstructured.NestedSlice(o.Object, "webhooks")
+	if err != nil {
+		return err
+	}
+	for _, w := range webhooks {
+		webhook, ok := w.(map[string]any)
+		if !ok {
+			return fmt.Errorf("a webhook is %T", w)
+		}
+		authority, _, err := unstructured.NestedString(webhook, "clientConfig", "caBundle")
+		if err != nil {
+			return err
+		}
+		if webhook["failurePolicy"] != "Fail" || authority == "" {
+			return fmt.Errorf("istiod has not switched webhook %v on yet", webhook["name"])
+		}
+	}
+	return nil
 }
 
 func isSidecar(container any) bool {

@@ -9,9 +9,9 @@ import _ "embed"
 // Namespace is where istiod and the egress gateway live.
 const Namespace = "istio-system"
 
-// Injector is the name of the webhook configuration by which the API server has
-// istiod put sidecars into pods.
-const Injector = "istio-sidecar-injector"
+// Validator is the name of the webhook configuration by which the API server has
+// istiod judge every object of Istio's.
+const Validator = "istiod-default-validator"
 
 // Operator is the IstioOperator, in YAML, by which the charts are rendered.
 //

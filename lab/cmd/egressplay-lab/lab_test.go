@@ -132,10 +132,15 @@ func newNamespace(t testing.TB, injected bool) namespace {
 // apply applies a manifest in the namespace.
 func (n namespace) apply(manifest string) {
 	n.t.Helper()
+	r := n.applied(manifest)
+	require.Equal(n.t, 0, r.code, "%s\n%s", r.stderr, manifest)
+}
+
+// applied tries to apply a manifest in the namespace.
+func (n namespace) applied(manifest string) result {
 	cmd := n.command("apply", "-f", "-")
 	cmd.Stdin = strings.NewReader(manifest)
-	r := execute(cmd)
-	require.Equal(n.t, 0, r.code, "%s\n%s", r.stderr, manifest)
+	return execute(cmd)
 }
 
 func (n namespace) command(args ...string) *exec.Cmd {

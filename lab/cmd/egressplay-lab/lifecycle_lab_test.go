@@ -322,6 +322,10 @@ func TestTwoLabsDoNotSeeEachOther(t *testing.T) {
 		})
 	}
 	both.Wait()
+	// istiod judges already the first object.
+	apply := program("kubectl", "--name", name, "apply", "-f", "-")
+	apply.Stdin = strings.NewReader(fmt.Sprintf(serviceEntry, "DNS"))
+	refused(t, execute(apply))
 	first, second := statusOfLab(t, defaultName), statusOfLab(t, name)
 	assert.True(t, second.Ready)
 	assert.NotEqual(t, first.Pid, second.Pid)

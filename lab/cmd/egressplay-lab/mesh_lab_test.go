@@ -145,6 +145,36 @@ spec:
 	assert.Equal(t, "204", n.must("logs", "held", "-c", "application"))
 }
 
+// serviceEntry is one for all hosts beneath a domain, of a resolution.
+const serviceEntry = `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wildcard}
+spec:
+  hosts: ["*.wikipedia.org"]
+  ports: [{number: 443, name: tls, protocol: TLS}]
+  resolution: %s
+`
+
+func TestIstiodJudgesEveryObject(t *testing.T) {
+	t.Parallel()
+	n := newNamespace(t, false)
+	refused(t, n.applied(fmt.Sprintf(serviceEntry, "DNS")))
+	n.apply(fmt.Sprintf(serviceEntry, "NONE"))
+
+	// Not even one that is changed later.
+	refused(t, n.kubectl("patch", "serviceentry", "wildcard", "--type=merge", "--patch", `{"spec": {"resolution": "DNS"}}`))
+	assert.Equal(t, "NONE", n.field("serviceentry/wildcard", ".spec.resolution"))
+}
+
+// refused asserts that a ServiceEntry was refused, in istiod's words.
+func refused(t *testing.T, r result) {
+	t.Helper()
+	assert.Equal(t, 1, r.code)
+	assert.Contains(t, r.stderr, `admission webhook "validation.istio.io" denied the request`)
+	assert.Contains(t, r.stderr, "hosts must be FQDN or contain only prefix wildcards if no endpoints are provided for resolution mode DNS")
+}
+
 // Addresses of Services do not depend on br_netfilter, which an ordinary user
 // cannot load.
 func TestServiceWithoutBridgeNetfilter(t *testing.T) {
