@@ -9,6 +9,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/egressplay/egressplay/lab/istio"
+	"github.com/egressplay/egressplay/lab/proc"
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
@@ -49,13 +50,12 @@ func (l *lab) status(ctx context.Context) Status {
 	add := func(name string, state supervise.State, rss uint64) {
 		s.Components = append(s.Components, ComponentStatus{name, state, rss})
 	}
-	// A process that cannot be read has no memory: it has ended.
-	self, _ := supervise.RSS(os.Getpid())
-	add(labItself, supervise.Ready, self)
+	self, _ := proc.Of(os.Getpid()) // what cannot be read is shown as nothing
+	add(labItself, supervise.Ready, self.RSS)
 	add(Internet, supervise.Ready, 0) // its end would be the lab's
 	add(NetworkPolicy, l.policiesState(), 0)
 	for _, p := range l.supervisor.Status() {
-		add(p.Name, p.State, p.RSSBytes)
+		add(p.Name, p.State, p.Usage.RSS)
 	}
 	rss := l.podMemory(ctx)
 	states := make([]supervise.State, len(workloads))

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/egressplay/egressplay/lab/proc"
 )
 
 // child is one process that a supervisor owns, through all its runs.
@@ -273,8 +275,8 @@ func (c *child) status() Status {
 	s := Status{Name: c.spec.Name, State: c.state, Restarts: c.restarts, Took: c.took}
 	if c.run != nil {
 		s.Pid = c.run.pid
-		// One that ends at this moment has no memory, and that is the truth.
-		s.RSSBytes, _ = RSS(c.run.pid)
+		// One that ends at this moment uses nothing, and that is the truth.
+		s.Usage, _ = proc.Of(c.run.pid)
 	}
 	return s
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/lab/proc"
 )
 
 // aWhile is longer than anything here takes; it ends a test that hangs.
@@ -65,7 +67,7 @@ func TestReady(t *testing.T) {
 	require.Len(t, status, 1)
 	assert.Equal(t, "server", status[0].Name)
 	assert.Equal(t, Ready, status[0].State)
-	assert.Greater(t, status[0].RSSBytes, uint64(1<<20))
+	assert.Greater(t, status[0].Usage.RSS, uint64(1<<20))
 	assert.Positive(t, status[0].Took)
 	assert.Equal(t, 0, status[0].Restarts)
 
@@ -267,8 +269,8 @@ func TestTheWholeGroupIsKilled(t *testing.T) {
 
 // runs says whether a process exists that is no zombie.
 func runs(pid int) bool {
-	_, err := RSS(pid)
-	return err == nil
+	u, err := proc.Of(pid)
+	return err == nil && u.RSS > 0
 }
 
 func TestStopKillsWhatDoesNotEnd(t *testing.T) {
@@ -322,9 +324,4 @@ func TestBackOff(t *testing.T) {
 	assert.Equal(t, 200*time.Millisecond, backOff(1))
 	assert.Equal(t, 5*time.Second, backOff(6))
 	assert.Equal(t, 5*time.Second, backOff(1000))
-}
-
-func TestRSSOfNobody(t *testing.T) {
-	_, err := RSS(1 << 30)
-	require.ErrorIs(t, err, os.ErrNotExist)
 }
