@@ -3,10 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -42,14 +40,14 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	kubeconfig, err := runningLab(ctx, lab, "default")
+	running, err := runningLab(ctx, lab, "default")
 	if err != nil {
 		return nil, err
 	}
-	if kubeconfig != "" {
-		p, err := s.connectTo(ctx, cluster.Options{Kubeconfig: kubeconfig})
+	if running != nil {
+		p, err := s.connectTo(ctx, cluster.Options{Kubeconfig: running.Kubeconfig})
 		if err == nil {
-			p.target.Describe, p.lab = fmt.Sprintf("lab %q", p.target.Name), lab
+			p.target.Describe, p.lab = fmt.Sprintf("lab %q", p.target.Name)+running.unready(), lab
 		}
 		return p, err
 	}
@@ -144,41 +142,13 @@ func keeper(ctx context.Context, name, server string) string {
 	if err != nil {
 		return "" // the lab is another machine's
 	}
-	kubeconfig, err := runningLab(ctx, lab, name)
-	if err != nil || kubeconfig == "" {
+	running, err := runningLab(ctx, lab, name)
+	if err != nil || running == nil {
 		return ""
 	}
-	client, err := cluster.New(cluster.Options{Kubeconfig: kubeconfig})
+	client, err := cluster.New(cluster.Options{Kubeconfig: running.Kubeconfig})
 	if err != nil || client.Server() != server {
 		return ""
 	}
 	return lab
-}
-
-// runningLab returns the kubeconfig of a lab, "" when it is not running. That
-// it runs and is not ready is an error: a second lab beside it is not what its
-// owner expects.
-func runningLab(ctx context.Context, lab, name string) (kubeconfig string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, lab, "status", "-o", "json", "--name", name)
-	cmd.Env = labEnv()
-	out, err := cmd.Output()
-	var status struct {
-		Pid        int    `json:"pid"`
-		Ready      bool   `json:"ready"`
-		Kubeconfig string `json:"kubeconfig"`
-	}
-	// An error means that no lab is running; where more is wrong, starting one
-	// will say so.
-	if err != nil || json.Unmarshal(out, &status) != nil || status.Pid == 0 {
-		return "", nil
-	}
-	if !status.Ready {
-		return "", &hinted{
-			fmt.Errorf("lab %q is running, but not ready", name),
-			"egressplay lab status says what it waits for; run the same command again when it is ready",
-		}
-	}
-	return status.Kubeconfig, nil
 }

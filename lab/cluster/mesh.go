@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/egressplay/egressplay/lab/istio"
-	"github.com/egressplay/egressplay/lab/supervise"
 )
 
 var (
@@ -49,35 +48,6 @@ func condition(o *unstructured.Unstructured, name string) error {
 	}
 	return fmt.Errorf("not %s yet", name)
 }
-
-// workloadState asks for the state of a component that is a Deployment.
-func (l *lab) workloadState(ctx context.Context, w workload) supervise.State {
-	api := l.api.Load()
-	if api == nil {
-		return supervise.Starting
-	}
-	o, err := api.client.Resource(deployments).Namespace(w.namespace).Get(ctx, w.component, metav1.GetOptions{})
-	if err != nil || available(o) != nil {
-		return supervise.Starting
-	}
-	return supervise.Ready
-}
-
-// gatewayAPIState asks whether istiod takes care of Gateways.
-func (l *lab) gatewayAPIState(ctx context.Context) supervise.State {
-	api := l.api.Load()
-	if api == nil {
-		return supervise.Starting
-	}
-	o, err := api.client.Resource(gatewayClasses).Get(ctx, gatewayClass, metav1.GetOptions{})
-	if err != nil || accepted(o) != nil {
-		return supervise.Starting
-	}
-	return supervise.Ready
-}
-
-// isPodOf tells whether a pod has a name that a Deployment gives.
-func isPodOf(deployment, pod string) bool { return strings.HasPrefix(pod, deployment+"-") }
 
 // The time for one question to istiod by way of a webhook doubles from the
 // shortest to the longest. It is short at first because a connection to a Service

@@ -2,13 +2,15 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"github.com/egressplay/egressplay/lab/istio"
 	"github.com/egressplay/egressplay/lab/proc"
 	"github.com/egressplay/egressplay/lab/supervise"
 )
@@ -24,7 +26,8 @@ type Status struct {
 type ComponentStatus struct {
 	Name     string          `json:"name"`
 	State    supervise.State `json:"state"`
-	RSSBytes uint64          `json:"rssBytes"` // resident memory of all its processes
+	RSSBytes uint64          `json:"rssBytes"`      // resident memory of all its processes
+	Why      string          `json:"why,omitempty"` // it is not ready, where a cluster's part says so
 }
 
 // What a status lists besides the components.
@@ -33,49 +36,69 @@ const (
 	otherPods = "pods"           // all that are no component
 )
 
-// workload is a component that is a Deployment.
-type workload struct{ component, namespace string }
+// askTime bounds the questions to the API, so that a status also comes of a lab
+// whose API server hangs.
+const askTime = 3 * time.Second
 
-var (
-	coredns       = workload{CoreDNS, "kube-system"}
-	istiod        = workload{Istiod, istio.Namespace}
-	egressGateway = workload{EgressGateway, istio.Namespace}
-
-	workloads = []workload{coredns, istiod, egressGateway}
-)
-
-// status asks everything that knows. What cannot be asked is not ready.
+// status asks everything that knows, at this moment. What cannot be asked is not
+// ready.
 func (l *lab) status(ctx context.Context) Status {
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("the API server did not answer within %v", askTime))
+	defer cancel()
 	s := Status{Version: l.Version}
-	add := func(name string, state supervise.State, rss uint64) {
-		s.Components = append(s.Components, ComponentStatus{name, state, rss})
-	}
+	add := func(c ComponentStatus) { s.Components = append(s.Components, c) }
 	self, _ := proc.Of(os.Getpid()) // what cannot be read is shown as nothing
-	add(labItself, supervise.Ready, self.RSS)
-	add(Internet, supervise.Ready, 0) // its end would be the lab's
-	add(NetworkPolicy, l.policiesState(), 0)
+	add(ComponentStatus{Name: labItself, State: supervise.Ready, RSSBytes: self.RSS})
+	add(ComponentStatus{Name: Internet, State: supervise.Ready}) // its end would be the lab's
+	add(ComponentStatus{Name: NetworkPolicy, State: l.policiesState()})
 	for _, p := range l.supervisor.Status() {
-		add(p.Name, p.State, p.Usage.RSS)
+		add(ComponentStatus{Name: p.Name, State: p.State, RSSBytes: p.Usage.RSS})
 	}
-	rss := l.podMemory(ctx)
-	states := make([]supervise.State, len(workloads))
-	var asked sync.WaitGroup
-	for i, w := range workloads {
-		asked.Go(func() { states[i] = l.workloadState(ctx, w) })
+	inPods := l.podMemory(ctx)
+	for _, part := range l.inCluster(ctx) {
+		part.RSSBytes = inPods[part.Name]
+		add(part)
 	}
-	var gatewayAPI supervise.State
-	asked.Go(func() { gatewayAPI = l.gatewayAPIState(ctx) })
-	asked.Wait()
-	for i, w := range workloads {
-		add(w.component, states[i], rss[w.component])
-	}
-	add(GatewayAPI, gatewayAPI, 0)
-	add(otherPods, supervise.Ready, rss[otherPods])
+	add(ComponentStatus{Name: otherPods, State: supervise.Ready, RSSBytes: inPods[otherPods]})
 	s.Ready = l.up.Load() && !slices.ContainsFunc(s.Components, func(c ComponentStatus) bool {
 		return c.State != supervise.Ready
 	})
 	return s
 }
+
+// inCluster asks the API for the parts that run in the cluster, all at once.
+func (l *lab) inCluster(ctx context.Context) []ComponentStatus {
+	type part struct {
+		name  string
+		works func(context.Context, *api) error
+	}
+	var parts []part
+	for _, w := range workloads {
+		parts = append(parts, part{w.component, func(ctx context.Context, a *api) error { return a.serves(ctx, w) }})
+	}
+	parts = append(parts, part{GatewayAPI, func(ctx context.Context, a *api) error { return a.gatewaysServed(ctx) }})
+
+	list := make([]ComponentStatus, len(parts))
+	var asked sync.WaitGroup
+	for i, p := range parts {
+		asked.Go(func() {
+			problem := errNoAPI
+			if api := l.api.Load(); api != nil {
+				problem = p.works(ctx, api)
+			}
+			if problem != nil && ctx.Err() != nil {
+				problem = context.Cause(ctx)
+			}
+			state, why := l.state(problem)
+			list[i] = ComponentStatus{Name: p.name, State: state, Why: why}
+		})
+	}
+	asked.Wait()
+	return list
+}
+
+// errNoAPI is why nothing in the cluster works yet.
+var errNoAPI = errors.New("there is no API server yet")
 
 // podMemory sums the memory of the containers by component.
 func (l *lab) podMemory(ctx context.Context) map[string]uint64 {
@@ -104,15 +127,4 @@ func componentOf(labels map[string]string) string {
 		}
 	}
 	return otherPods
-}
-
-// NamespaceOf tells in which namespace a component runs that is a Deployment of
-// the same name; false for one that is none.
-func NamespaceOf(component string) (string, bool) {
-	for _, w := range workloads {
-		if w.component == component {
-			return w.namespace, true
-		}
-	}
-	return "", false
 }

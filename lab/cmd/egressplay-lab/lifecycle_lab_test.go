@@ -47,6 +47,38 @@ func TestStatus(t *testing.T) {
 	assert.Contains(t, verb(t, "status"), "lab default is ready")
 }
 
+// status looks at the pods at the moment that it is asked. Of both these
+// Deployments Kubernetes says that they are available.
+func TestStatusLooksAtThePods(t *testing.T) {
+	kubectl := func(args ...string) { verb(t, append([]string{"kubectl", "-n", "istio-system"}, args...)...) }
+	const gateway = "deployment/" + cluster.EgressGateway
+	becomes := func(state, why string) {
+		t.Helper()
+		var last status
+		assert.Eventually(t, func() bool {
+			last = statusOfLab(t, defaultName)
+			i := slices.IndexFunc(last.Components, func(c cluster.ComponentStatus) bool { return c.Name == cluster.EgressGateway })
+			part := last.Components[i]
+			return string(part.State) == state && strings.Contains(part.Why, why) && last.Ready == (state == "ready")
+		}, aWhile, 50*time.Millisecond, "want %s %s", state, why)
+		if t.Failed() {
+			t.Fatalf("%+v", last)
+		}
+	}
+	t.Cleanup(func() { kubectl("rollout", "status", gateway) })
+
+	kubectl("scale", gateway, "--replicas=0")
+	becomes("not ready", "it has 0 of 1 pods")
+	assert.Regexp(t, `istio-egressgateway +not ready .*it has 0 of 1 pods`, verb(t, "status"))
+	kubectl("scale", gateway, "--replicas=1")
+	becomes("ready", "")
+
+	kubectl("set", "image", gateway, "istio-proxy=no.such/image")
+	becomes("not ready", "istio-proxy: ErrImagePull")
+	kubectl("rollout", "undo", gateway)
+	becomes("ready", "")
+}
+
 func mapKeys(m map[string]any) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for k := range m {

@@ -90,7 +90,7 @@ func (s status) print(c *cobra.Command) error {
 	fmt.Fprintln(table, "COMPONENT\tSTATE\tMEMORY")
 	var sum uint64
 	for _, part := range s.Components {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", part.Name, part.State, mebibytes(part.RSSBytes))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", part.Name, part.State, mebibytes(part.RSSBytes), part.Why)
 		sum += part.RSSBytes
 	}
 	fmt.Fprintf(table, "all\t\t%s\n", mebibytes(sum))

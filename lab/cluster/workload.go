@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/egressplay/egressplay/lab/istio"
+	"github.com/egressplay/egressplay/lab/supervise"
+)
+
+// workload is a component that is a Deployment.
+type workload struct{ component, namespace string }
+
+var (
+	coredns       = workload{CoreDNS, "kube-system"}
+	istiod        = workload{Istiod, istio.Namespace}
+	egressGateway = workload{EgressGateway, istio.Namespace}
+
+	workloads = []workload{coredns, istiod, egressGateway}
+)
+
+// NamespaceOf returns the namespace of a component that is a Deployment of the
+// same name, and false for any other.
+func NamespaceOf(component string) (string, bool) {
+	for _, w := range workloads {
+		if w.component == component {
+			return w.namespace, true
+		}
+	}
+	return "", false
+}
+
+// isPodOf reports whether a pod has a name that a Deployment gives.
+func isPodOf(deployment, pod string) bool { return strings.HasPrefix(pod, deployment+"-") }
+
+// NotReady is the state of a part of a lab that came up, and does not work now.
+const NotReady supervise.State = "not ready"
+
+// state turns what keeps a part of the cluster from working, nil for nothing,
+// into its state and the reason. During the bring-up there is nothing to explain.
+func (l *lab) state(problem error) (supervise.State, string) {
+	switch {
+	case problem == nil:
+		return supervise.Ready, ""
+	case !l.up.Load():
+		return supervise.Starting, ""
+	default:
+		return NotReady, problem.Error()
+	}
+}
+
+// serves returns nil if a workload has its pods and each is ready now. The
+// condition Available of the Deployment is no witness: it is true of one that was
+// scaled to no pod.
+func (a *api) serves(ctx context.Context, w workload) error {
+	d, err := a.client.Resource(deployments).Namespace(w.namespace).Get(ctx, w.component, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	labels, _, err := unstructured.NestedStringMap(d.Object, "spec", "selector", "matchLabels")
+	if err != nil {
+		return err
+	}
+	want, _, err := unstructured.NestedInt64(d.Object, "spec", "replicas")
+	if err != nil {
+		return err
+	}
+	list, err := a.client.Resource(pods).Namespace(w.namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: labels}),
+	})
+	if err != nil {
+		return err
+	}
+	var count int64
+	for _, item := range list.Items {
+		var pod corev1.Pod
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &pod); err != nil {
+			return err
+		}
+		if isLeaving(&pod) {
+			continue
+		}
+		count++
+		if err := podReady(&pod); err != nil {
+			return err
+		}
+	}
+	if want = max(want, 1); count < want {
+		return fmt.Errorf("it has %d of %d pods", count, want)
+	}
+	return nil
+}
+
+// isLeaving reports whether a pod has ended or is about to, so that another is to
+// take its place.
+func isLeaving(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
+}
+
+// podReady returns nil if a pod has the condition Ready, else what it says about
+// that, and why its containers do not run.
+func podReady(pod *corev1.Pod) error {
+	why := "it has not started"
+	for _, c := range pod.Status.Conditions {
+		if c.Type != corev1.PodReady {
+			continue
+		}
+		if c.Status == corev1.ConditionTrue {
+			return nil
+		}
+		why = c.Message
+	}
+	for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
+		if w := c.State.Waiting; w != nil {
+			why += fmt.Sprintf(", %s: %s", c.Name, w.Reason)
+		}
+	}
+	return fmt.Errorf("pod %s: %s", pod.Name, why)
+}
+
+// gatewaysServed returns nil if istiod takes care of Gateways.
+func (a *api) gatewaysServed(ctx context.Context) error {
+	o, err := a.client.Resource(gatewayClasses).Get(ctx, gatewayClass, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	return accepted(o)
+}
