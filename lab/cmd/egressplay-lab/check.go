@@ -67,6 +67,9 @@ func checkMachine(ctx context.Context, i *instance, out io.Writer) error {
 }
 
 func problems(ctx context.Context, i *instance, try bool) ([]sandbox.Problem, error) {
+	if _, err := trusted(i.folder); err != nil {
+		return nil, err
+	}
 	config := sandbox.CheckConfig{RunDir: string(i.folder), Sockets: cluster.Sockets}
 	if try {
 		self, err := os.Executable()

@@ -16,16 +16,33 @@ import (
 // names are those of labs: they become a part of paths that must be short.
 var names = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$`)
 
-// folderOf is the run folder of the lab with a name. It need not exist.
+// folderOf returns the folder of the lab with a name. It need not exist, and
+// whether it can be believed [trusted] tells. Symbolic links above the folder of
+// all labs are resolved here, once: nobody can turn them elsewhere afterwards.
 func folderOf(name string) (cluster.Folder, error) {
 	if !names.MatchString(name) {
 		return "", fmt.Errorf("%q is no name of a lab: want 1 to 20 of a-z, 0-9 and '-'", name)
 	}
-	base, err := filepath.Abs(runDir())
+	all, err := filepath.Abs(runDir())
 	if err != nil {
-		return "", err
+		return "", failure{err}
 	}
-	return cluster.Folder(filepath.Join(base, name)), nil
+	above, err := resolve(filepath.Dir(all))
+	if err != nil {
+		return "", failure{fmt.Errorf("look for the lab's folder: %w", err)}
+	}
+	return cluster.Folder(filepath.Join(above, filepath.Base(all), name)), nil
+}
+
+// resolve follows the symbolic links in a path, of which the last parts need
+// not exist.
+func resolve(path string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return resolved, err
+	}
+	above, err := resolve(filepath.Dir(path))
+	return filepath.Join(above, filepath.Base(path)), err
 }
 
 // runDir is the folder of all labs of this user.
@@ -33,34 +50,31 @@ func runDir() string {
 	if dir := os.Getenv("EGRESSPLAY_LAB_DIR"); dir != "" {
 		return dir
 	}
+	if os.Geteuid() == 0 { // whose XDG_RUNTIME_DIR may be that of the user who became root
+		return "/run/egressplay"
+	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
 		return filepath.Join(dir, "egressplay")
-	}
-	if os.Geteuid() == 0 {
-		return "/run/egressplay"
 	}
 	return "/tmp/egressplay-" + strconv.Itoa(os.Geteuid())
 }
 
-// makeFolder makes the run folder. One that others may change or that belongs to
-// someone else is refused: in /tmp anyone could have made it.
+// makeFolder makes a lab's folder, or takes the one that is there.
 func makeFolder(f cluster.Folder) error {
+	if exists, err := trusted(f); exists || err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(string(f)), 0o700); err != nil {
 		return err
 	}
 	if err := os.Mkdir(string(f), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	for _, dir := range []string{filepath.Dir(string(f)), string(f)} {
-		info, err := os.Lstat(dir)
-		if err != nil {
-			return err
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); !info.IsDir() || !ok || int(stat.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
-			return fmt.Errorf("%s does not belong to this user alone: remove it, or set EGRESSPLAY_LAB_DIR to another folder", dir)
-		}
+	exists, err := trusted(f) // somebody else may have been faster
+	if err == nil && !exists {
+		return fmt.Errorf("make %s: %w", f, fs.ErrNotExist) // another process has deleted it
 	}
-	return nil
+	return err
 }
 
 // removeFolder deletes the run folder, and with the last lab's the folder of all

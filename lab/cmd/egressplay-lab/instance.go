@@ -46,6 +46,9 @@ const (
 // killed has left is no sign of life: the lock on alive is, which the kernel
 // takes away.
 func (i *instance) running() (*info, error) {
+	if exists, err := trusted(i.folder); err != nil || !exists {
+		return nil, err
+	}
 	alive, err := locked(i.folder.Alive())
 	if err != nil || !alive {
 		return nil, err
@@ -71,6 +74,14 @@ func (i *instance) mustRun() (*info, error) {
 		err = fmt.Errorf("lab %s is not running: start it with `egressplay lab up%s`", i.name, i.flag())
 	}
 	return in, err
+}
+
+// kubeconfig returns the path of the running lab's kubeconfig.
+func (i *instance) kubeconfig() (string, error) {
+	if _, err := i.mustRun(); err != nil {
+		return "", err
+	}
+	return trustedKubeconfig(i.folder)
 }
 
 // flag is what a command line has to say to mean this lab.
@@ -222,8 +233,8 @@ func (s *started) kill() error {
 // stop ends the lab, waits until it is gone and deletes its run folder. It says
 // who ran the lab; nil when nobody did.
 func (i *instance) stop(ctx context.Context) (*info, error) {
-	if _, err := os.Stat(string(i.folder)); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if exists, err := trusted(i.folder); err != nil || !exists {
+		return nil, err
 	}
 	held, err := i.lock(ctx)
 	if err != nil {

@@ -17,10 +17,11 @@ func newKubeconfig() *cobra.Command {
 		Short: "Print the path of the running lab's kubeconfig",
 		Args:  cobra.NoArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
-			if _, err := i.mustRun(); err != nil {
+			path, err := i.kubeconfig()
+			if err != nil {
 				return err
 			}
-			fmt.Fprintln(c.OutOrStdout(), i.folder.Kubeconfig())
+			fmt.Fprintln(c.OutOrStdout(), path)
 			return nil
 		}),
 	}
@@ -75,13 +76,14 @@ func istioctl(i *instance, args []string) error { return i.become("istioctl", ar
 // become becomes a client, so that the terminal, the signals and the exit code
 // are its own. It returns only if that fails.
 func (i *instance) become(client string, args []string) error {
-	if _, err := i.mustRun(); err != nil {
+	kubeconfig, err := i.kubeconfig()
+	if err != nil {
 		return err
 	}
 	programs, err := cluster.FindPrograms()
 	if err != nil {
 		return err
 	}
-	env := append(os.Environ(), "KUBECONFIG="+i.folder.Kubeconfig())
+	env := append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	return fmt.Errorf("run %s: %w", client, syscall.Exec(clients(programs)[client], append([]string{client}, args...), env))
 }

@@ -57,7 +57,7 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 		}
 		return kubectl(i, args)
 	}
-	f, err := os.Open(i.folder.Log(component))
+	f, err := i.openLog(component)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err := i.mustRun()
 		return errors.Join(err, fmt.Errorf("there is no log of %s", component))
@@ -75,6 +75,18 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 	}
 	_, err = io.Copy(out, source)
 	return err
+}
+
+// openLog opens the log of a part, of a lab that runs or did.
+func (i *instance) openLog(component string) (*os.File, error) {
+	exists, err := trusted(i.folder)
+	if err == nil && !exists {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(i.folder.Log(component))
 }
 
 // followPause lies between two looks at whether a file has grown.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"text/tabwriter"
 	"time"
 
@@ -65,6 +67,9 @@ func statusOf(ctx context.Context, i *instance) (status, error) {
 		of, err := cluster.Dial(i.folder).Status(ctx)
 		if err == nil {
 			s.Pid, s.Ready, s.Kubeconfig, s.Components = in.Pid, of.Ready, i.folder.Kubeconfig(), of.Components
+			if _, err := trustedKubeconfig(i.folder); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is not there from the first moment on
+				return s, err
+			}
 			return s, nil
 		}
 		select {
