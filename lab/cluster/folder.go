@@ -48,6 +48,11 @@ func (f Folder) Hosts() string { return f.join("hosts.yaml") }
 // State is the folder of what is gone with the lab.
 func (f Folder) State() string { return f.join("state") }
 
+// Files are the paths of all that may be in the folder.
+func (f Folder) Files() []string {
+	return []string{f.Info(), f.Kubeconfig(), f.Control(), f.Hosts(), f.Lock(), f.Alive(), f.Logs(), f.State()}
+}
+
 func (f Folder) join(elem ...string) string {
 	return filepath.Join(append([]string{string(f)}, elem...)...)
 }

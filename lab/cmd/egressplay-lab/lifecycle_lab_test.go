@@ -311,6 +311,33 @@ func TestEndings(t *testing.T) {
 	}
 }
 
+// killAll kills a served lab and what would take it down.
+func (s *served) killAll(t *testing.T, name string) {
+	t.Helper()
+	pid := statusOfLab(t, name).Pid
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGSTOP)) // or it would see the lab end, and clean up
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	require.NoError(t, s.cmd.Process.Kill())
+	s.cmd.Wait()
+	assert.Eventually(t, func() bool { return len(look(t).processes) == 0 }, aWhile, 20*time.Millisecond)
+}
+
+// A lab of which everything is killed leaves its folder, which the next start of
+// any lab takes away.
+func TestAllOfALabIsKilled(t *testing.T) {
+	before := look(t)
+	const name = "run-1"
+	serveLab(t, name).killAll(t, name)
+	assert.Equal(t, append(slices.Clone(before.folders), name), look(t).folders)
+	assert.Zero(t, statusOfLab(t, name).Pid)
+	verb(t, "up") // of the lab that runs
+	assert.Equal(t, before, look(t))
+
+	serveLab(t, name).killAll(t, name)
+	assert.Contains(t, execute(program("serve")).stderr, "lab default is running already")
+	assert.Equal(t, before, look(t))
+}
+
 // What started a lab and is gone before it was ready takes the lab with it.
 func TestUpIsKilled(t *testing.T) {
 	const name = "killed"

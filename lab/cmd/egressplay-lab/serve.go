@@ -49,6 +49,7 @@ func serve(ctx context.Context, i *instance, hosts []byte, stdin io.Reader, out 
 	if err := checkMachine(ctx, i, os.Stderr); err != nil {
 		return err
 	}
+	i.removeKilled(ctx, os.Stderr)
 	s, err := i.start(ctx, hosts)
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ func up(ctx context.Context, i *instance, hosts []byte, out io.Writer) error {
 	if err := checkMachine(ctx, i, out); err != nil {
 		return err
 	}
+	i.removeKilled(ctx, out)
 	s, err := i.start(ctx, hosts)
 	if err != nil {
 		return err

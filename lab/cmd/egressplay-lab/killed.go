@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/egressplay/egressplay/lab/cluster"
+)
+
+// removeKilled deletes the folders of this user's other labs that were killed.
+// What it cannot delete is a warning on out: that lab keeps nobody from starting
+// this one.
+func (i *instance) removeKilled(ctx context.Context, out io.Writer) {
+	all := filepath.Dir(string(i.folder))
+	entries, err := os.ReadDir(all)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintln(out, "warning: look for labs that were killed:", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !names.MatchString(e.Name()) || e.Name() == i.name {
+			continue // not a lab, or left to who starts it
+		}
+		other := &instance{e.Name(), cluster.Folder(filepath.Join(all, e.Name()))}
+		err := other.removeIfKilled(ctx)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // somebody else deletes it, too
+			fmt.Fprintf(out, "warning: delete what lab %s has left, which was killed: %v\n", other.name, err)
+		}
+	}
+}
+
+// errInUse is why a lab's folder is left to the one who holds its lock.
+var errInUse = errors.New("somebody starts or ends the lab")
+
+func (i *instance) removeIfKilled(ctx context.Context) error {
+	if killed, err := i.killed(); err != nil || !killed {
+		return err
+	}
+	once, cancel := context.WithCancelCause(ctx)
+	cancel(errInUse) // lock still tries once
+	held, err := lock(once, i.folder.Lock())
+	if errors.Is(err, errInUse) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if killed, err := i.killed(); err != nil || !killed { // somebody has started it since
+		return err
+	}
+	return os.RemoveAll(string(i.folder))
+}
+
+// killed reports whether all processes of a lab were killed, those included that
+// would have taken it down: its file alive is still there and nobody holds it. A
+// lab that has ended in another way leaves its logs at most. A folder that has
+// anything but a lab's files is not a lab's, whatever its name is.
+func (i *instance) killed() (bool, error) {
+	entries, err := os.ReadDir(string(i.folder))
+	if err != nil {
+		return false, err
+	}
+	hasAlive := false
+	for _, e := range entries {
+		path := filepath.Join(string(i.folder), e.Name())
+		if !slices.Contains(i.folder.Files(), path) {
+			return false, nil
+		}
+		hasAlive = hasAlive || path == i.folder.Alive()
+	}
+	if !hasAlive {
+		return false, nil
+	}
+	if exists, err := trusted(i.folder); err != nil || !exists {
+		return false, err
+	}
+	alive, err := locked(i.folder.Alive())
+	return !alive, err
+}
