@@ -41,7 +41,7 @@ func (c *Client) Exec(ctx context.Context, r ExecRequest) (ExecResult, error) {
 	if c.webSocketOnly.Load() {
 		return c.execWebSocket(ctx, r)
 	}
-	conn, err := c.upgrade(ctx, r)
+	conn, err := c.upgradeExec(ctx, r)
 	if errors.Is(err, errNoSPDY) {
 		result, err := c.execWebSocket(ctx, r)
 		c.webSocketOnly.Store(err == nil)
@@ -76,34 +76,16 @@ func (c *Client) execURL(r ExecRequest) *url.URL {
 	return req.URL()
 }
 
-// upgrade asks for the command and returns the connection over which to talk
+// upgradeExec asks for the command and returns the connection over which to talk
 // SPDY. The command has not started then: it does once all streams are there.
-func (c *Client) upgrade(ctx context.Context, r ExecRequest) (io.ReadWriteCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.execURL(r).String(), nil)
+func (c *Client) upgradeExec(ctx context.Context, r ExecRequest) (io.ReadWriteCloser, error) {
+	conn, resp, err := c.upgrade(ctx, c.execURL(r), remotecommand.StreamProtocolV5Name, remotecommand.StreamProtocolV4Name)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set(httpstream.HeaderConnection, httpstream.HeaderUpgrade)
-	req.Header.Set(httpstream.HeaderUpgrade, spdy.HeaderSpdy31)
-	req.Header[httpstream.HeaderProtocolVersion] = []string{
-		remotecommand.StreamProtocolV5Name,
-		remotecommand.StreamProtocolV4Name,
-	}
-	resp, err := c.upgrader.RoundTrip(req)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, &LostError{Err: &UnreachableError{Server: c.Server(), Err: err}}
-	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
+	if conn == nil {
 		defer resp.Body.Close()
 		return nil, c.refused(ctx, r, resp)
-	}
-	conn, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok || !strings.EqualFold(resp.Header.Get(httpstream.HeaderUpgrade), spdy.HeaderSpdy31) {
-		resp.Body.Close()
-		return nil, errNoSPDY
 	}
 	switch protocol := resp.Header.Get(httpstream.HeaderProtocolVersion); protocol {
 	case remotecommand.StreamProtocolV5Name, remotecommand.StreamProtocolV4Name:
@@ -113,6 +95,34 @@ func (c *Client) upgrade(ctx context.Context, r ExecRequest) (io.ReadWriteCloser
 		return nil, fmt.Errorf("exec: the server speaks protocol %q only, in which an exit code may be lost unseen; %s is needed",
 			protocol, remotecommand.StreamProtocolV4Name)
 	}
+}
+
+// upgrade asks the server to speak SPDY and returns the connection; nil and the
+// server's answer where it does not.
+func (c *Client) upgrade(ctx context.Context, to *url.URL, protocols ...string) (io.ReadWriteCloser, *http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set(httpstream.HeaderConnection, httpstream.HeaderUpgrade)
+	req.Header.Set(httpstream.HeaderUpgrade, spdy.HeaderSpdy31)
+	req.Header[httpstream.HeaderProtocolVersion] = protocols
+	resp, err := c.upgrader.RoundTrip(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, nil, context.Cause(ctx)
+		}
+		return nil, nil, &LostError{Err: &UnreachableError{Server: c.Server(), Err: err}}
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return nil, resp, nil
+	}
+	conn, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok || !strings.EqualFold(resp.Header.Get(httpstream.HeaderUpgrade), spdy.HeaderSpdy31) {
+		resp.Body.Close()
+		return nil, nil, errNoSPDY
+	}
+	return conn, resp, nil
 }
 
 // refused tells why the server did not upgrade a connection.

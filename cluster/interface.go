@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -56,6 +57,18 @@ type Interface interface {
 	// not about to end. The error is a [*NotReadyError] where there is none
 	// (yet).
 	Pod(ctx context.Context, q PodQuery) (*Pod, error)
+
+	// PodAt returns the pod that has an address, in any namespace; nil where none
+	// has, or where we may not look.
+	PodAt(ctx context.Context, ip string) (*Pod, error)
+
+	// PodsOf returns all the pods that a query means and that are ready and not
+	// about to end, by name. Where there is none the error is a [*NotReadyError].
+	PodsOf(ctx context.Context, q PodQuery) ([]Pod, error)
+
+	// Dial connects to a port on the loopback interface of a pod, as kubectl
+	// port-forward does. ctx bounds the connecting alone. Close the connection.
+	Dial(ctx context.Context, namespace, pod string, port int) (net.Conn, error)
 
 	// Exec runs a command in a container and returns how it ended. The exit
 	// code is one that the server sent: where none came the error is a
@@ -118,6 +131,9 @@ type Pod struct {
 	Container string
 	// Containers are the names of all, native sidecars included.
 	Containers []string
+	// Labels are the pod's, and Node is the name of the node that it runs on.
+	Labels map[string]string
+	Node   string
 }
 
 // An ExecRequest is a command to run in a container. Neither a shell nor a

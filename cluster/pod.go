@@ -191,9 +191,66 @@ func ownedBy(pods []corev1.Pod, owner types.UID) []corev1.Pod {
 	})
 }
 
+// PodsOf implements [Interface].
+func (c *Client) PodsOf(ctx context.Context, q PodQuery) ([]Pod, error) {
+	if err := q.Validate(); err != nil {
+		return nil, err
+	}
+	pods, err := c.candidates(ctx, q)
+	if apierrors.IsNotFound(err) {
+		return nil, &NotReadyError{Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
+	}
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	return PickPods(q, pods)
+}
+
+// PodAt implements [Interface].
+func (c *Client) PodAt(ctx context.Context, ip string) (*Pod, error) {
+	var list corev1.PodList
+	err := c.rest.Get().AbsPath("/api/v1/pods").Param("fieldSelector", "status.podIP="+ip).Do(ctx).Into(&list)
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	return PickAt(ip, list.Items), nil
+}
+
+// PickAt returns the pod that [Interface].PodAt promises. Pods that have ended
+// keep an address that another may have by now, and so do those of the node's
+// own network.
+func PickAt(ip string, pods []corev1.Pod) *Pod {
+	for i := range pods {
+		p := &pods[i]
+		if p.Status.PodIP == ip && !p.Spec.HostNetwork && p.Status.Phase == corev1.PodRunning {
+			return podOf(p, containers(p)[0])
+		}
+	}
+	return nil
+}
+
 // PickPod returns the pod that [Interface].Pod promises, of those that the
 // query may mean.
 func PickPod(q PodQuery, pods []corev1.Pod) (*Pod, error) {
+	ready, err := pick(q, pods)
+	if err != nil {
+		return nil, err
+	}
+	return &ready[0], nil
+}
+
+// PickPods returns the pods that [Interface].PodsOf promises.
+func PickPods(q PodQuery, pods []corev1.Pod) ([]Pod, error) {
+	ready, err := pick(q, pods)
+	slices.SortFunc(ready, func(a, b Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return ready, err
+}
+
+// pick returns those of the pods that are ready, the newest first.
+func pick(q PodQuery, pods []corev1.Pod) (ready []Pod, err error) {
 	if len(pods) == 0 {
 		return nil, &NotReadyError{Query: q.String(), Reason: "there is none in namespace " + q.Namespace}
 	}
@@ -216,19 +273,28 @@ func PickPod(q PodQuery, pods []corev1.Pod) (*Pod, error) {
 			reasons = append(reasons, fmt.Sprintf("pod %s: %s", pod.Name, why))
 			continue
 		}
-		return &Pod{
-			Namespace:  pod.Namespace,
-			Name:       pod.Name,
-			IP:         pod.Status.PodIP,
-			Container:  container,
-			Containers: names,
-		}, nil
+		ready = append(ready, *podOf(pod, container))
+	}
+	if len(ready) > 0 {
+		return ready, nil
 	}
 	const most = 3 // a reader learns nothing from the tenth
 	if more := len(reasons) - most; more > 0 {
 		reasons = append(reasons[:most], fmt.Sprintf("and %d more", more))
 	}
 	return nil, &NotReadyError{Query: q.String(), Reason: strings.Join(reasons, "; "), Final: lacking == len(pods)}
+}
+
+func podOf(pod *corev1.Pod, container string) *Pod {
+	return &Pod{
+		Namespace:  pod.Namespace,
+		Name:       pod.Name,
+		IP:         pod.Status.PodIP,
+		Container:  container,
+		Containers: containers(pod),
+		Labels:     pod.Labels,
+		Node:       pod.Spec.NodeName,
+	}
 }
 
 // containers returns the names of a pod's containers, and of those of its init

@@ -1,31 +1,33 @@
 package expect
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
-// Arrived are the requests that reached the far end while the command ran, in
-// order: as many as are listed. The lab's internet records them. Where nobody
-// does, the expectation is not checked, and the transcript says so.
+// Arrived are the requests that the command brought to the far end, in order: as
+// many as are listed, and with an empty list none. The lab's internet records
+// them. Where nobody does, the expectation is not checked.
 type Arrived []Arrival
 
 // An Arrival is what one request is to be like where it arrives. What it does
 // not state may be anything.
 type Arrival struct {
-	Host     *Value `yaml:"host"`
+	// Host is the host that the request names. Unless Site says otherwise, the
+	// server that was reached must be the one that has this name.
+	Host *Value `yaml:"host"`
+	// Site is the server that was reached, by its first name.
+	Site     *Value `yaml:"site"`
 	TLS      *bool  `yaml:"tls"`
 	SNI      *Value `yaml:"sni"`
 	ALPN     *Value `yaml:"alpn"`
-	Protocol *Value `yaml:"protocol"` // HTTP/1.1 or HTTP/2.0
+	Protocol *Value `yaml:"protocol"` // HTTP/1.1, HTTP/2.0 or TCP
 	Method   *Value `yaml:"method"`
 	Path     *Value `yaml:"path"`
 	Status   *int   `yaml:"status"`
@@ -37,135 +39,218 @@ type Arrival struct {
 	From string `yaml:"from"`
 }
 
-var _ runner.Watcher = (*Arrived)(nil)
-
-// Validate says what is wrong with the expectation.
-func (e *Arrived) Validate() error {
-	if len(*e) == 0 {
-		return &runner.FieldError{Err: errors.New("no arrival is stated"), Hint: "that nothing arrives is stated by path: [blocked]"}
-	}
-	return nil
-}
-
 // Validate says what is wrong with the expectation.
 func (e *Arrival) Validate() error {
-	if from := e.From; from != "" && from != hopSidecar && !isGateway(from) && !strings.HasPrefix(from, "deploy/") {
-		return &runner.FieldError{Field: []string{"from"}, Err: fmt.Errorf("%q makes no connection: want sidecar, egressgateway, gateway/NAME or deploy/NAME", from)}
+	if from := e.From; from != "" && from != hopSidecar && !isProxy(from) && !strings.Contains(from, "${") {
+		return &runner.FieldError{Field: []string{"from"}, Err: fmt.Errorf("%q makes no connection: want sidecar, %s", from, proxies)}
 	}
 	if e.TLS != nil || e.Status != nil || e.From != "" {
 		return nil
 	}
-	for _, f := range e.fields() {
+	for _, f := range e.fields(&evidence.Arrival{}) {
 		if f.want != nil {
 			return nil
 		}
 	}
-	return &runner.FieldError{Err: errors.New("nothing is expected of the arrival"), Hint: "write host, tls, sni, protocol, from, ..."}
+	return &runner.FieldError{Err: errors.New("nothing is expected of the arrival"), Hint: "write host, tls, sni, protocol, from, ..., or arrived: [] for none"}
 }
 
-// Check implements [runner.Expectation]; what the observation itself shows is
-// not enough to judge.
-func (e *Arrived) Check(*runner.Observation) error {
-	return errors.New("the far end was not watched")
-}
-
-// Watch implements [runner.Watcher].
-func (e *Arrived) Watch(_ context.Context, s *runner.Scope, _ runner.Action) (func(context.Context, *runner.Observation) error, error) {
-	return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s, o) }, nil
-}
-
-func (e *Arrived) judge(ctx context.Context, s *runner.Scope, o *runner.Observation) error {
-	if s.Arrivals == nil {
-		o.Text += "(what arrived was not checked: nobody records it here)\n"
-		return nil
-	}
-	all, err := s.Arrivals(ctx)
-	if err != nil {
-		return err
-	}
-	// The lab's internet runs on this machine, by the same clock, and writes
-	// its record before it answers.
-	all = slices.DeleteFunc(all, func(a runner.Arrival) bool { return a.Time.Before(o.Started) || a.Time.After(o.Ended) })
-	if len(all) != len(*e) {
-		got := strconv.Itoa(len(all))
-		for _, a := range all {
-			got += "\n" + describe(&a)
+// Needs implements [runner.Expectation].
+func (e *Arrived) Needs() evidence.Needs {
+	n := evidence.Needs{Arrivals: true, Lines: true, Way: true, Absence: len(*e) == 0}
+	for _, r := range *e {
+		if isProxy(r.From) {
+			n = n.And(evidence.Needs{Places: []string{r.From}})
 		}
-		return &runner.Mismatch{What: "requests that arrived", Want: strconv.Itoa(len(*e)), Got: got}
 	}
-	var ms runner.Mismatches
-	for i := range all {
-		what := "arrived"
-		if len(all) > 1 {
-			what = fmt.Sprintf("arrived, request %d", i+1)
-		}
-		more, err := (*e)[i].check(ctx, s, o, what, &all[i])
-		if err != nil {
-			return err
-		}
-		ms = append(ms, more...)
-	}
-	return orNil(ms)
+	return n
 }
 
-func describe(a *runner.Arrival) string {
-	return fmt.Sprintf("%s %s %s%s from %s at %s", a.Method, a.Protocol, a.Host, a.Path, a.Remote, a.Time.Format(time.StampMilli))
+// Judge implements [runner.Expectation].
+func (e *Arrived) Judge(a *evidence.Attempt) evidence.Verdicts {
+	if a.Arrivals == nil || !a.Arrivals.Recorded {
+		return evidence.Verdicts{{Outcome: evidence.NotChecked, Want: flow(e.yaml()), Why: "nobody records here what arrives"}}
+	}
+	var ours []*evidence.Arrival
+	for i := range a.Arrivals.All {
+		if r := &a.Arrivals.All[i]; r.Ours {
+			ours = append(ours, r)
+		}
+	}
+	if len(ours) != len(*e) {
+		v := judge(nil, false, flow(e.yaml()), flow(arrivals(ours)))
+		if len(ours) == 0 {
+			v.Why = whyNothing(a)
+		}
+		return evidence.Verdicts{v}
+	}
+	if len(*e) == 0 {
+		return e.judgeNothing(a)
+	}
+	var vs evidence.Verdicts
+	for i, r := range ours {
+		vs = append(vs, (*e)[i].check(a, []string{index(i)}, r)...)
+	}
+	return vs
+}
+
+// judgeNothing judges that nothing arrived, which a second witness has to say,
+// too: a proxy that sent nothing on, or curl, which made no connection.
+func (e *Arrived) judgeNothing(a *evidence.Attempt) evidence.Verdicts {
+	v := judge(nil, true, "[]", "[]")
+	if a.Command.Curl == nil || len(a.Transfers) == 0 {
+		return unjudged(nil, false, "that nothing arrived needs a second witness, and the command is no curl that tells of its connections", "")
+	}
+	connected := false
+	for _, t := range a.Transfers {
+		connected = connected || t.Local != ""
+	}
+	if !connected {
+		v.Facts = []string{"curl made no connection"}
+		return evidence.Verdicts{v}
+	}
+	if len(a.Ways) == 0 {
+		if s := a.Beside(); s != nil && s.Log.Complete && a.Past != nil && len(a.Past.Against) == 0 && s.Counted {
+			return unjudged(nil, true, "nothing arrived, but the request left no line in the sidecar's access log: nobody tells where it went", "")
+		}
+		return unjudged(nil, true, "that nothing arrived needs a second witness, and the way of the request is not known", "")
+	}
+	for _, w := range a.Ways {
+		switch {
+		case w.Unknown != "":
+			return unjudged(nil, w.Again, w.Unknown, "")
+		case w.Direct:
+			return unjudged(nil, true, "nothing was recorded, but curl connected directly, past no proxy that could tell", "")
+		case w.Ends == "" && w.Pod == nil && strings.Contains(w.Cluster, "|") && !strings.HasSuffix(w.Cluster, ".svc.cluster.local"),
+			w.Ends == "" && w.Cluster == evidence.Passthrough:
+			return unjudged(nil, true, "two witnesses contradict each other: nothing was recorded, but the request went "+Describe(a, &w), "")
+		}
+		v.Facts = append(v.Facts, Describe(a, &w))
+	}
+	return evidence.Verdicts{v}
+}
+
+// whyNothing says how far the requests got.
+func whyNothing(a *evidence.Attempt) string {
+	var ways []string
+	for i := range a.Ways {
+		ways = append(ways, Describe(a, &a.Ways[i]))
+	}
+	return strings.Join(ways, "; ")
+}
+
+// misdirected says who was reached where that is not the server whose name the
+// request has, "" where it is. The name is the client's word. An address of the
+// cluster may lead to a host under a name of the cluster's own.
+func misdirected(r *evidence.Arrival) string {
+	name := evidence.HostOf(r.Host)
+	if name == "" {
+		name = r.SNI
+	}
+	switch {
+	case r.Site == "" || name == "" || name == r.Site || r.Owner == r.Site:
+		return ""
+	case r.Owner == "" && (strings.HasSuffix(name, ".svc.cluster.local") || !strings.Contains(name, ".") || net.ParseIP(name) != nil):
+		return ""
+	}
+	return fmt.Sprintf("%s answered, which is not %s", r.Site, name)
 }
 
 type arrivalField struct {
 	name string
 	want *Value
-	got  func(*runner.Arrival) string
+	got  string
 }
 
-func (e *Arrival) fields() []arrivalField {
+func (e *Arrival) fields(r *evidence.Arrival) []arrivalField {
 	return []arrivalField{
-		{"host", e.Host, func(a *runner.Arrival) string { return a.Host }},
-		{"sni", e.SNI, func(a *runner.Arrival) string { return a.SNI }},
-		{"alpn", e.ALPN, func(a *runner.Arrival) string { return a.ALPN }},
-		{"protocol", e.Protocol, func(a *runner.Arrival) string { return a.Protocol }},
-		{"method", e.Method, func(a *runner.Arrival) string { return a.Method }},
-		{"path", e.Path, func(a *runner.Arrival) string { return a.Path }},
-		{"client certificate", e.ClientCertificate, func(a *runner.Arrival) string { return a.ClientCertificate }},
+		{"host", e.Host, r.Host},
+		{"site", e.Site, r.Site},
+		{"sni", e.SNI, r.SNI},
+		{"alpn", e.ALPN, r.ALPN},
+		{"protocol", e.Protocol, r.Protocol},
+		{"method", e.Method, r.Method},
+		{"path", e.Path, r.Path},
+		{"clientCertificate", e.ClientCertificate, r.ClientCertificate},
 	}
 }
 
-func (e *Arrival) check(ctx context.Context, s *runner.Scope, o *runner.Observation, what string, a *runner.Arrival) (ms runner.Mismatches, err error) {
-	for _, f := range e.fields() {
-		switch got := f.got(a); {
-		case f.want == nil, f.want.Absent && got == "":
-		default:
-			ms = append(ms, f.want.check(what+": "+f.name, got)...)
+func (e *Arrival) check(a *evidence.Attempt, field []string, r *evidence.Arrival) (vs evidence.Verdicts) {
+	for _, f := range e.fields(r) {
+		if f.want == nil {
+			continue
 		}
+		vs = append(vs, f.want.check(at(field, f.name), f.got, f.got != "")...)
 	}
-	if e.TLS != nil && *e.TLS != a.TLS {
-		ms = append(ms, &runner.Mismatch{What: what + ": TLS", Want: strconv.FormatBool(*e.TLS), Got: strconv.FormatBool(a.TLS)})
+	if who := misdirected(r); who != "" && e.Site == nil && (e.Host != nil || e.SNI != nil) {
+		v := judge(at(field, "host"), false, "the server that has the name", who)
+		v.Hint = "where that is meant, state site: " + r.Site
+		vs = append(vs, v)
 	}
-	if e.Status != nil && *e.Status != a.Status {
-		ms = append(ms, &runner.Mismatch{What: what + ": status", Want: strconv.Itoa(*e.Status), Got: strconv.Itoa(a.Status)})
+	if e.TLS != nil {
+		vs = append(vs, judge(at(field, "tls"), *e.TLS == r.TLS, strconv.FormatBool(*e.TLS), strconv.FormatBool(r.TLS)))
+	}
+	if e.Status != nil {
+		vs = append(vs, judge(at(field, "status"), *e.Status == r.Status, strconv.Itoa(*e.Status), strconv.Itoa(r.Status)))
 	}
 	if e.From == "" {
-		return ms, nil
+		return vs
 	}
-	from, err := cameFrom(ctx, s, o, e.From, a.Remote)
-	if err != nil {
-		return nil, err
+	ip, _, _ := net.SplitHostPort(r.Remote)
+	if e.From == hopSidecar {
+		return append(vs, judge(at(field, "from"), ip == a.Command.Pod.IP, e.From, who(a, ip)))
 	}
-	if !from {
-		ms = append(ms, &runner.Mismatch{What: what + ": from", Want: e.From, Got: a.Remote})
+	means, why := a.Means(e.From, &evidence.Pod{IP: ip})
+	if why != "" {
+		return append(vs, unjudged(at(field, "from"), true, why, "")...)
 	}
-	return ms, nil
+	return append(vs, judge(at(field, "from"), means, e.From, who(a, ip)))
 }
 
-// cameFrom says whether it was who that connected from an address ("ip:port").
-func cameFrom(ctx context.Context, s *runner.Scope, o *runner.Observation, who, addr string) (bool, error) {
-	switch {
-	case who == hopSidecar:
-		ip, _, _ := net.SplitHostPort(addr)
-		return ip == o.Pod.IP, nil
-	case strings.HasPrefix(who, "deploy/"):
-		return workloadAt(ctx, s, who, addr)
+// who returns the name of the proxy or place that has an address.
+func who(a *evidence.Attempt, ip string) string {
+	if ip == a.Command.Pod.IP {
+		return hopSidecar
 	}
-	pod, err := gatewayAt(ctx, s, who, addr)
-	return pod != nil, err
+	if p := a.Proxy(ip); p != nil {
+		return p.Name
+	}
+	return ip
+}
+
+// yaml returns the arrivals that are wanted as a playbook has them.
+func (e *Arrived) yaml() []mapping {
+	list := []mapping{}
+	for _, w := range *e {
+		var m mapping
+		for _, f := range w.fields(&evidence.Arrival{}) {
+			if f.want != nil {
+				m = append(m, pair{f.name, f.want.yaml()})
+			}
+		}
+		if w.TLS != nil {
+			m = append(m, pair{"tls", *w.TLS})
+		}
+		if w.Status != nil {
+			m = append(m, pair{"status", *w.Status})
+		}
+		if w.From != "" {
+			m = append(m, pair{"from", w.From})
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// arrivals returns what arrived as a playbook has it.
+func arrivals(list []*evidence.Arrival) []mapping {
+	all := []mapping{}
+	for _, r := range list {
+		m := mapping{{"host", r.Host}, {"method", r.Method}, {"path", r.Path}, {"protocol", r.Protocol}, {"status", r.Status}}
+		if r.Method == "" {
+			m = mapping{{"site", r.Site}, {"sni", r.SNI}, {"protocol", r.Protocol}}
+		}
+		all = append(all, m)
+	}
+	return all
 }

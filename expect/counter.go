@@ -1,16 +1,14 @@
 package expect
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
-	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/nearest"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -20,7 +18,8 @@ type Counter []Count
 // A Count is a counter of a proxy's upstream cluster, added up over its hosts
 // and over the proxy's pods, without those that are about to go.
 type Count struct {
-	// In is the proxy: egressgateway, gateway/NAME, or a label selector.
+	// In is the proxy: egressgateway, gateway/NAME, deploy/NAME, sidecar, or a
+	// label selector.
 	In string `yaml:"in,required"`
 	// Cluster is the upstream cluster, such as outbound|443||www.wikipedia.org.
 	Cluster string `yaml:"cluster,required"`
@@ -30,129 +29,130 @@ type Count struct {
 	Grows int64 `yaml:"grows,required"`
 }
 
-var _ runner.Watcher = (*Counter)(nil)
-
 // Validate says what is wrong with the expectation.
 func (e *Counter) Validate() error {
 	if len(*e) == 0 {
 		return &runner.FieldError{Err: errors.New("no counter is stated"), Hint: "write [{in: egressgateway, cluster: CLUSTER, name: cx_total, grows: 1}]"}
 	}
+	for i, c := range *e {
+		if c.Grows < 0 {
+			return &runner.FieldError{Field: []string{index(i), "grows"}, Err: fmt.Errorf("grows must be 0 or more, got %d", c.Grows)}
+		}
+	}
 	return nil
 }
 
-// Check implements [runner.Expectation]; a counter is known only from before
-// to after.
-func (e *Counter) Check(*runner.Observation) error {
-	return errors.New("the counters were not watched")
+// Needs implements [runner.Expectation].
+func (e *Counter) Needs() (n evidence.Needs) {
+	for _, c := range *e {
+		n = n.And(evidence.Needs{Counters: []string{c.In}, Absence: c.Grows == 0})
+		if c.In != hopSidecar {
+			n = n.And(evidence.Needs{Places: []string{c.In}})
+		} else {
+			n.Lines = n.Lines || c.Grows == 0
+		}
+	}
+	return n
 }
 
-// Watch implements [runner.Watcher].
-func (e *Counter) Watch(ctx context.Context, s *runner.Scope, _ runner.Action) (func(context.Context, *runner.Observation) error, error) {
-	before, err := e.read(ctx, s)
-	if err != nil {
-		return nil, err
+// Judge implements [runner.Expectation].
+func (e *Counter) Judge(a *evidence.Attempt) (vs evidence.Verdicts) {
+	for i := range *e {
+		vs = append(vs, (*e)[i].judge(a, []string{index(i)})...)
 	}
-	return func(ctx context.Context, o *runner.Observation) error {
-		after, err := e.read(ctx, s)
-		if err != nil {
-			return err
+	return vs
+}
+
+func (c *Count) judge(a *evidence.Attempt, field []string) evidence.Verdicts {
+	proxies, why := c.proxies(a)
+	if why != "" {
+		return unjudged(at(field, "in"), true, why, "")
+	}
+	var clusters, names []string
+	var grew, lines int64
+	logged := true
+	for _, p := range proxies {
+		if !p.Counted {
+			return unjudged(at(field, "in"), true, fmt.Sprintf("the counters of %s were not read: %s", p.Pod.Name, p.Uncounted), "")
 		}
-		var ms runner.Mismatches
-		for i, c := range *e {
-			grown, err := after[i].since(before[i], c)
-			if err != nil {
-				return err
+		logged = logged && p.Log.Read && p.Log.Off == "" && p.Log.Partial == ""
+		for _, k := range a.Counters {
+			if k.Pod != p.Pod.Name {
+				continue
 			}
-			if grown != c.Grows {
-				ms = append(ms, &runner.Mismatch{
-					What: fmt.Sprintf("%s of %s in %s", c.Name, c.Cluster, c.In),
-					Want: fmt.Sprintf("to grow by %d", c.Grows),
-					Got:  strconv.FormatInt(grown, 10),
-				})
+			clusters = append(clusters, k.Cluster)
+			if k.Cluster != c.Cluster {
+				continue
+			}
+			if k.Name != "" {
+				names = append(names, k.Name)
+			}
+			if k.Name == c.Name {
+				grew += k.Grew
 			}
 		}
-		return orNil(ms)
-	}, nil
-}
-
-// read reads the counters of all the proxies of each count.
-func (e *Counter) read(ctx context.Context, s *runner.Scope) ([]counted, error) {
-	all := make([]counted, len(*e))
-	for i, c := range *e {
-		pods, err := podsOf(ctx, s, c.In)
-		if err != nil {
-			return nil, err
-		}
-		if all[i], err = count(ctx, s, pods); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// counted are the counters of proxies, by the pod's name.
-type counted map[string]*mesh.Counters
-
-func count(ctx context.Context, s *runner.Scope, pods []unstructured.Unstructured) (counted, error) {
-	all := make(counted, len(pods))
-	for _, pod := range pods {
-		c, err := mesh.ReadCounters(ctx, s.Cluster, &pod)
-		if err != nil {
-			return nil, err
-		}
-		all[pod.GetName()] = c
-	}
-	return all, nil
-}
-
-// since adds up by how much a counter has grown. Where pods have come, gone or
-// been started anew meanwhile, nobody can say.
-func (after counted) since(before counted, c Count) (sum int64, err error) {
-	for name := range before {
-		if after[name] == nil {
-			return 0, runner.Retryable(fmt.Errorf("the proxy %s went while it was watched", name))
-		}
-	}
-	for name, counters := range after {
-		if before[name] == nil {
-			return 0, runner.Retryable(fmt.Errorf("the proxy %s came while it was watched", name))
-		}
-		grown, err := counters.Since(before[name], c.Name)
-		if err != nil {
-			return 0, runner.Retryable(fmt.Errorf("%s: %w", name, err))
-		}
-		for u, n := range grown {
-			if u.Cluster == c.Cluster {
-				sum += n
+		for _, l := range a.Lines {
+			if l.Pod == p.Pod.Name && l.Cluster == c.Cluster && !l.Start.Before(a.Started) && !l.Start.After(a.Ended) {
+				lines++
 			}
 		}
 	}
-	return sum, nil
+	switch {
+	case !slices.Contains(clusters, c.Cluster):
+		return unjudged(at(field, "cluster"), true, fmt.Sprintf("%s has no cluster %s", c.In, c.Cluster), hint(c.Cluster, clusters))
+	case len(names) > 0 && !slices.Contains(names, c.Name):
+		return unjudged(at(field, "name"), false, fmt.Sprintf("the cluster %s has no counter %s", c.Cluster, c.Name), hint(c.Name, names))
+	case len(names) == 0 && c.Grows == 0:
+		return unjudged(field, true, fmt.Sprintf("the cluster %s has no host yet, so that nothing is counted", c.Cluster), "")
+	}
+	v := judge(at(field, "grows"), grew == c.Grows, strconv.FormatInt(c.Grows, 10), strconv.FormatInt(grew, 10))
+	if c.Grows > 0 || v.Outcome != evidence.Held {
+		return evidence.Verdicts{v}
+	}
+	// That nothing was sent is said by a second witness, too.
+	switch {
+	case lines > 0:
+		return unjudged(at(field, "grows"), true, fmt.Sprintf("two witnesses contradict each other: the counter has not grown, but the access log of %s has %d lines with that cluster", c.In, lines), "")
+	case !logged && (a.Arrivals == nil || !a.Arrivals.Recorded):
+		return unjudged(at(field, "grows"), false, fmt.Sprintf("that nothing was sent needs a second witness, and %s has no access log", c.In), "have the mesh write access logs")
+	}
+	return evidence.Verdicts{v}
 }
 
-// podsOf returns the pods of a proxy, without those that are about to go: they
-// still have the labels, and stop answering.
-func podsOf(ctx context.Context, s *runner.Scope, proxy string) ([]unstructured.Unstructured, error) {
-	namespace, selector := proxies(s, proxy)
-	pods, err := s.Cluster.List(ctx, "pod", namespace, selector)
-	if err != nil {
-		return nil, err
+// proxies returns the proxies that the count means, or why there are none.
+func (c *Count) proxies(a *evidence.Attempt) (proxies []*evidence.Proxy, why string) {
+	if c.In == hopSidecar {
+		if p := a.Beside(); p != nil {
+			return []*evidence.Proxy{p}, ""
+		}
+		return nil, "the pod has no sidecar"
 	}
-	pods = slices.DeleteFunc(pods, func(pod unstructured.Unstructured) bool { return pod.GetDeletionTimestamp() != nil })
-	if len(pods) == 0 {
-		return nil, fmt.Errorf("there is no pod with the labels %s in namespace %s", selector, namespace)
+	for i := range a.Proxies {
+		p := &a.Proxies[i]
+		means, why := a.Means(c.In, &p.Pod)
+		if why != "" {
+			return nil, why
+		}
+		if means {
+			proxies = append(proxies, p)
+		}
 	}
-	return pods, nil
+	if len(proxies) == 0 {
+		return nil, "no proxy of " + c.In + " was looked at"
+	}
+	return proxies, ""
 }
 
-// proxies returns where the pods of a proxy are, and the labels they have.
-func proxies(s *runner.Scope, proxy string) (namespace, selector string) {
-	if proxy == hopGateway {
-		return s.IstioNamespace, mesh.EgressGatewayLabels
+// hint names the nearest of the names that there are.
+func hint(name string, known []string) string {
+	slices.Sort(known)
+	known = slices.Compact(known)
+	if near, ok := nearest.Name(name, known); ok {
+		return "did you mean " + near + "?"
 	}
-	if name, ok := strings.CutPrefix(proxy, "gateway/"); ok {
-		// Source: istio.io "Kubernetes Gateway API", "Automated Deployment".
-		return s.Namespace, "gateway.networking.k8s.io/gateway-name=" + name
+	const most = 8
+	if len(known) > most {
+		known = append(known[:most:most], fmt.Sprintf("and %d more", len(known)-most))
 	}
-	return s.Namespace, proxy
+	return "there are " + strings.Join(known, ", ")
 }

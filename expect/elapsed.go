@@ -4,11 +4,12 @@ import (
 	"errors"
 	"time"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
 // Elapsed bounds how long a command takes: by curl's own clock where the
-// command is curl, else by that of the call.
+// command is curl, over all its transfers, else by that of the call.
 type Elapsed struct {
 	Min time.Duration `yaml:"min"`
 	Max time.Duration `yaml:"max"`
@@ -25,14 +26,21 @@ func (e *Elapsed) Validate() error {
 	return nil
 }
 
-// Check implements [runner.Expectation].
-func (e *Elapsed) Check(o *runner.Observation) error {
-	got := o.Elapsed.Round(time.Millisecond).String()
-	if o.Elapsed < e.Min {
-		return &runner.Mismatch{What: "time", Want: "at least " + e.Min.String(), Got: got}
+// Needs implements [runner.Expectation].
+func (e *Elapsed) Needs() evidence.Needs { return evidence.Needs{} }
+
+// Judge implements [runner.Expectation].
+func (e *Elapsed) Judge(a *evidence.Attempt) (vs evidence.Verdicts) {
+	if a.Command == nil {
+		return unjudged(nil, false, "no command was run", "")
 	}
-	if e.Max > 0 && o.Elapsed > e.Max {
-		return &runner.Mismatch{What: "time", Want: "at most " + e.Max.String(), Got: got}
+	took := a.Command.Elapsed
+	got := took.Round(time.Millisecond).String()
+	if e.Min > 0 {
+		vs = append(vs, judge([]string{"min"}, took >= e.Min, e.Min.String(), got))
 	}
-	return nil
+	if e.Max > 0 {
+		vs = append(vs, judge([]string{"max"}, took <= e.Max, e.Max.String(), got))
+	}
+	return vs
 }

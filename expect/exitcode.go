@@ -5,30 +5,44 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
-// ExitCode is the exit code that a command is to end with, 0 to 255.
-type ExitCode int
+// ExitCode is the exit code that a command is to end with, or not to end with.
+// YAML has the number itself, or {not: NUMBER}.
+type ExitCode struct {
+	Is  *int `yaml:"is,scalar"` // 0 to 255
+	Not *int `yaml:"not"`       // 0 to 255
+}
 
 // Success expects exit code 0.
-func Success() runner.Expectation { return new(ExitCode) }
+func Success() runner.Expectation { return &ExitCode{Is: new(int)} }
 
 // Validate says what is wrong with the expectation.
 func (e *ExitCode) Validate() error {
-	if *e < 0 || *e > 255 {
-		return &runner.FieldError{Err: fmt.Errorf("an exit code is 0 to 255, %d is none", *e)}
+	if (e.Is == nil) == (e.Not == nil) {
+		return &runner.FieldError{Err: errors.New("an exit code is stated, or ruled out"), Hint: "write exitCode: 35, or exitCode: {not: 0}"}
+	}
+	for field, n := range map[string]*int{"is": e.Is, "not": e.Not} {
+		if n != nil && (*n < 0 || *n > 255) {
+			return &runner.FieldError{Field: []string{field}, Err: fmt.Errorf("exitCode must be 0-255, got %d", *n)}
+		}
 	}
 	return nil
 }
 
-// Check implements [runner.Expectation].
-func (e *ExitCode) Check(o *runner.Observation) error {
-	if o.ExitCode == nil {
-		return errors.New("no exit code came")
+// Needs implements [runner.Expectation].
+func (e *ExitCode) Needs() evidence.Needs { return evidence.Needs{} }
+
+// Judge implements [runner.Expectation].
+func (e *ExitCode) Judge(a *evidence.Attempt) evidence.Verdicts {
+	if a.Command == nil || a.Command.ExitCode == nil {
+		return unjudged(nil, false, "no exit code came", "")
 	}
-	if *o.ExitCode != int(*e) {
-		return &runner.Mismatch{What: "exit code", Want: strconv.Itoa(int(*e)), Got: strconv.Itoa(*o.ExitCode)}
+	got := *a.Command.ExitCode
+	if e.Not != nil {
+		return evidence.Verdicts{judge(nil, got != *e.Not, fmt.Sprintf("{not: %d}", *e.Not), strconv.Itoa(got))}
 	}
-	return nil
+	return evidence.Verdicts{judge(nil, got == *e.Is, strconv.Itoa(*e.Is), strconv.Itoa(got))}
 }

@@ -1,29 +1,31 @@
 package expect
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/egressplay/egressplay/cluster"
-	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
-// Log are the lines that the sidecar's access log has for the requests of a
-// curl command, in order: as many as are listed, and an empty list for none.
+// Log are the lines that the access logs have for the requests of a curl
+// command, in order: for each proxy that is named as many as are listed, and
+// with an empty list none in the sidecar's.
+//
 // A line is known to be the command's by the address from which curl made its
-// connection, which is the line's DOWNSTREAM_REMOTE_ADDRESS.
+// connection, which is the line's DOWNSTREAM_REMOTE_ADDRESS; see
+// [evidence.Join].
 type Log []LogLine
 
 // A LogLine is what a line of the access log is to be like, by field. What it
 // does not state may be anything. A field that the line has not is "-".
 type LogLine struct {
+	// In is the proxy that wrote it: sidecar, which is the default, or a gateway
+	// as in a path.
+	In           string `yaml:"in"`
 	Method       *Value `yaml:"method"`
 	Path         *Value `yaml:"path"`
 	Protocol     *Value `yaml:"protocol"`
@@ -37,22 +39,13 @@ type LogLine struct {
 	Route        *Value `yaml:"route"`
 }
 
-var _ runner.Watcher = (*Log)(nil)
-
-const (
-	// patience is how long a line of the access log may take: Envoy writes
-	// what it has gathered once a second unless told otherwise (Envoy's
-	// option --file-flush-interval-msec).
-	patience = 4 * time.Second
-	// slack is how much earlier than the attempt the log is read from: its
-	// server counts by the second, with a clock of its own.
-	slack = 3 * time.Second
-)
-
 // Validate says what is wrong with the expectation.
 func (e *LogLine) Validate() error {
+	if e.In != "" && e.In != hopSidecar && !isProxy(e.In) && !strings.Contains(e.In, "${") {
+		return &runner.FieldError{Field: []string{"in"}, Err: notAProxy(e.In)}
+	}
 	for _, f := range e.fields() {
-		if *f.want != nil {
+		if f.want != nil {
 			return nil
 		}
 	}
@@ -62,193 +55,300 @@ func (e *LogLine) Validate() error {
 	return nil
 }
 
-// Check implements [runner.Expectation]; what the observation itself shows is
-// not enough to judge.
-func (e *Log) Check(*runner.Observation) error {
-	return errors.New("the access log was not watched")
+func (e *LogLine) proxy() string {
+	if e.In == "" {
+		return hopSidecar
+	}
+	return e.In
 }
 
-// Watch implements [runner.Watcher].
-func (e *Log) Watch(_ context.Context, s *runner.Scope, _ runner.Action) (func(context.Context, *runner.Observation) error, error) {
-	return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s.Cluster, o) }, nil
+// proxies returns the proxies that the lines name, in their order.
+func (e *Log) proxies() []string {
+	var names []string
+	for i := range *e {
+		if name := (*e)[i].proxy(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		names = []string{hopSidecar}
+	}
+	return names
 }
 
-func (e *Log) judge(ctx context.Context, c cluster.Interface, o *runner.Observation) error {
-	if err := traceable(o); err != nil {
-		return err
+// Needs implements [runner.Expectation].
+func (e *Log) Needs() evidence.Needs {
+	n := evidence.Needs{Lines: true, Absence: len(*e) == 0, Arrivals: len(*e) == 0}
+	for _, name := range e.proxies() {
+		if name != hopSidecar {
+			n.Places, n.Way = append(n.Places, name), true
+		}
+	}
+	return n
+}
+
+// Judge implements [runner.Expectation].
+func (e *Log) Judge(a *evidence.Attempt) evidence.Verdicts {
+	if vs := traceable(a); vs != nil {
+		return vs
 	}
 	if len(*e) == 0 {
-		return e.judgeAbsence(ctx, c, o)
+		return judgeAbsence(a)
 	}
-	lines, _, err := e.read(ctx, c, o, "")
-	if err != nil {
-		return err
+	var vs evidence.Verdicts
+	for _, name := range e.proxies() {
+		vs = append(vs, e.judge(a, name)...)
 	}
-	if len(lines) != len(*e) {
-		got := fmt.Sprintf("%d", len(lines))
-		if len(lines) == 0 {
-			got = fmt.Sprintf("none within %v (is meshConfig.accessLogFile set?)", patience)
-		}
-		return e.miscounted(got, lines)
-	}
-	var ms runner.Mismatches
-	for i := range lines {
-		what := "access log"
-		if len(lines) > 1 {
-			what = fmt.Sprintf("access log, line %d", i+1)
-		}
-		ms = append(ms, (*e)[i].check(what, &lines[i])...)
-	}
-	return orNil(ms)
+	return vs
 }
 
-// judgeAbsence judges that there is no line: the line of a later request has
-// come, and the log has all that was written since the attempt began.
-func (e *Log) judgeAbsence(ctx context.Context, c cluster.Interface, o *runner.Observation) error {
-	address, err := laterRequest(ctx, c, o.Pod)
-	if err != nil {
-		return err
+// judgeAbsence judges that the sidecar has logged none of the requests, for
+// which a second witness has to agree.
+func judgeAbsence(a *evidence.Attempt) evidence.Verdicts {
+	if lines := a.Of(evidence.Sidecar); len(lines) > 0 {
+		v := judge(nil, false, "[]", flow(linesOf(lines, nil)))
+		v.Facts = texts(lines)
+		return evidence.Verdicts{v}
 	}
-	answered := time.Now()
-	lines, later, err := e.read(ctx, c, o, address)
-	if err != nil {
-		return err
+	held, judged, why := past(a)
+	if !judged {
+		return unjudged(nil, a.Past == nil || a.Past.Again || len(a.Past.Against) > 0, why, "")
 	}
-	if len(lines) > 0 {
-		return e.miscounted(strconv.Itoa(len(lines)), lines)
+	v := judge(nil, held, "[]", "not seen, but: "+why)
+	if held {
+		v.Got, v.Facts = "[]", []string{why}
 	}
-	if later == nil {
-		return fmt.Errorf("whether the sidecar logged the request cannot be told: the line of a later one has not come within %v", patience)
+	return evidence.Verdicts{v}
+}
+
+// past returns whether the requests went past the sidecar.
+func past(a *evidence.Attempt) (held, judged bool, why string) {
+	if a.Past == nil {
+		return false, false, "no witness was asked"
 	}
-	begins, err := mesh.LogBegins(ctx, c, *o.Pod)
-	if err != nil {
-		return unread(o.Pod.Name, err)
+	return a.Past.Held()
+}
+
+// judge judges the lines of one proxy.
+func (e *Log) judge(a *evidence.Attempt, proxy string) evidence.Verdicts {
+	var want []int // indices of e
+	for i := range *e {
+		if (*e)[i].proxy() == proxy {
+			want = append(want, i)
+		}
 	}
-	// The node's clock is at least so much ahead of this machine's.
-	ahead := later.Start.Sub(answered)
-	if !begins.Before(o.Started.Add(ahead)) {
-		return runner.Retryable(errors.New("whether the sidecar logged the request cannot be told: its log begins only after it, because the sidecar was started anew or its log was rotated"))
+	lines, vs := e.lines(a, proxy)
+	if vs != nil {
+		return vs
+	}
+	if len(lines) != len(want) {
+		v := judge(nil, false, flow(e.yaml(want)), flow(linesOf(lines, e.keys(want))))
+		v.Facts = texts(lines)
+		if len(lines) == 0 {
+			v.Why = e.whyNone(a, proxy)
+		}
+		return evidence.Verdicts{v}
+	}
+	for n, i := range want {
+		vs = append(vs, (*e)[i].check([]string{index(i)}, lines[n])...)
+	}
+	return vs
+}
+
+// lines returns the lines of the attempt's requests that a proxy has, or why
+// that is not known for certain.
+func (e *Log) lines(a *evidence.Attempt, proxy string) ([]*evidence.Line, evidence.Verdicts) {
+	if proxy == hopSidecar {
+		lines, log := a.Of(evidence.Sidecar), a.Beside().Log
+		switch {
+		case log.Off != "":
+			return nil, unjudged(nil, false, log.Off, "")
+		case a.Unclear != "":
+			return nil, unjudged(nil, true, a.Unclear, "")
+		case len(a.Unread) > 0:
+			return nil, unjudged(nil, true, "a line of this time cannot be read: "+a.Unread[0].Text, "")
+		case !log.Complete && log.Partial == "":
+			return nil, unjudged(nil, log.Again, "whether these are all the lines is not known: "+log.Why, "")
+		}
+		return lines, nil
+	}
+	var lines []*evidence.Line
+	for _, w := range a.Ways {
+		for n, hop := range w.Hops {
+			means, why := a.Means(proxy, &hop.Pod)
+			if why != "" {
+				return nil, unjudged(nil, true, why, "")
+			}
+			if !means {
+				continue
+			}
+			if n >= len(w.Lines) {
+				return nil, unjudged(nil, w.Again, w.Unknown, "")
+			}
+			lines = append(lines, &a.Lines[w.Lines[n]])
+		}
+	}
+	if len(a.Ways) == 0 {
+		return nil, unjudged(nil, true, "the way of the requests is not known: the sidecar's access log has no line of them", "")
+	}
+	return lines, nil
+}
+
+// whyNone says why a proxy may have logged nothing.
+func (e *Log) whyNone(a *evidence.Attempt, proxy string) string {
+	if proxy == hopSidecar {
+		return a.Beside().Log.Partial
+	}
+	var ways []string
+	for _, w := range a.Ways {
+		ways = append(ways, Describe(a, &w))
+	}
+	return "the request went " + strings.Join(ways, "; ")
+}
+
+func texts(lines []*evidence.Line) []string {
+	all := make([]string, len(lines))
+	for i, l := range lines {
+		all[i] = l.Text
+	}
+	return all
+}
+
+// traceable returns why the requests of a command cannot be found in an access
+// log, nil where they can.
+func traceable(a *evidence.Attempt) evidence.Verdicts {
+	c := a.Command
+	switch {
+	case c == nil || c.Curl == nil:
+		return unjudged(nil, false, "a request is found in the access log by the address of curl's connection, and the command is no curl that tells it", "")
+	case c.Curl.Unreported != "":
+		return unjudged(nil, false, "a request is found in the access log by the address of curl's connection, which curl cannot tell here: "+c.Curl.Unreported, "")
+	case len(a.Transfers) == 0:
+		return unjudged(nil, false, "a request is found in the access log by the address of curl's connection, which curl did not tell", "")
+	case !c.Pod.Sidecar:
+		v := judge(nil, false, "a line of this request", "no sidecar")
+		v.Why = fmt.Sprintf("pod %s has no container istio-proxy", c.Pod.Name)
+		return evidence.Verdicts{v}
+	}
+	for _, t := range a.Transfers {
+		if t.Local == "" {
+			v := judge(nil, false, "a line of this request", "no connection")
+			v.Why = "curl made none to " + t.URL
+			if t.Error != "" {
+				v.Why += ": " + t.Error
+			}
+			return evidence.Verdicts{v}
+		}
 	}
 	return nil
 }
 
-// miscounted says that there are not as many lines as are expected.
-func (e *Log) miscounted(got string, lines []mesh.Entry) error {
-	for _, line := range lines {
-		got += "\n" + line.Line
-	}
-	want := fmt.Sprintf("%d lines of this request", len(*e))
-	switch len(*e) {
-	case 0:
-		want = "no line of this request"
-	case 1:
-		want = "one line of this request"
-	}
-	return &runner.Mismatch{What: "access log", Want: want, Got: got}
+type logField struct {
+	name string
+	want *Value
+	got  string
 }
 
-// read reads the lines of the attempt: as many as are expected, or with until
-// all that come before the line of the request from that address, later.
-func (e *Log) read(ctx context.Context, c cluster.Interface, o *runner.Observation, until string) (lines []mesh.Entry, later *mesh.Entry, err error) {
-	reading, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for entry, err := range mesh.Entries(reading, c, *o.Pod, o.Started.Add(-slack)) {
-		switch {
-		case ctx.Err() != nil:
-			return nil, nil, context.Cause(ctx)
-		case reading.Err() != nil:
-			return lines, nil, nil
-		case err != nil:
-			return nil, nil, unread(o.Pod.Name, err)
-		case until != "" && entry.DownstreamRemote == until:
-			return lines, &entry, nil
-		case ours(&entry, o):
-			lines = append(lines, entry)
-			if until == "" && len(lines) == len(*e) {
-				return lines, nil, nil
+var logFields = []string{"method", "path", "protocol", "flags", "details", "authority", "cluster", "upstreamHost", "sni", "route"}
+
+// fields returns the fields with what is wanted of them.
+func (e *LogLine) fields() []logField {
+	values := []*Value{e.Method, e.Path, e.Protocol, e.Flags, e.Details, e.Authority, e.Cluster, e.UpstreamHost, e.SNI, e.Route}
+	fields := make([]logField, len(values))
+	for i, v := range values {
+		fields[i] = logField{name: logFields[i], want: v}
+	}
+	return fields
+}
+
+// field returns a field of a line as the line has it.
+func field(l *evidence.Line, name string) string {
+	value := map[string]string{
+		"method": l.Method, "path": l.Path, "protocol": l.Protocol, "flags": strings.Join(l.Flags, ","),
+		"details": l.Details, "authority": l.Authority, "cluster": l.Cluster, "upstreamHost": l.UpstreamHost,
+		"sni": l.SNI, "route": l.Route,
+	}[name]
+	if value == "" {
+		return "-"
+	}
+	return value
+}
+
+func (e *LogLine) check(below []string, line *evidence.Line) (vs evidence.Verdicts) {
+	if e.Status != nil {
+		vs = append(vs, judge(at(below, "status"), *e.Status == line.Status, strconv.Itoa(*e.Status), strconv.Itoa(line.Status)))
+	}
+	for _, f := range e.fields() {
+		if f.want == nil {
+			continue
+		}
+		got := field(line, f.name)
+		if f.want.Absent || f.want.Not != nil && f.want.Not.Absent {
+			vs = append(vs, f.want.check(at(below, f.name), got, got != "-")...)
+			continue
+		}
+		vs = append(vs, f.want.check(at(below, f.name), got, true)...)
+	}
+	for i := range vs {
+		vs[i].Facts = []string{line.Text}
+	}
+	return vs
+}
+
+// keys returns the fields that lines state, in the order of the docs.
+func (e *Log) keys(of []int) []string {
+	var keys []string
+	for _, i := range of {
+		if (*e)[i].Status != nil && !slices.Contains(keys, "status") {
+			keys = append(keys, "status")
+		}
+		for _, f := range (*e)[i].fields() {
+			if f.want != nil && !slices.Contains(keys, f.name) {
+				keys = append(keys, f.name)
 			}
 		}
 	}
-	return lines, nil, context.Cause(ctx)
+	return keys
 }
 
-// unread is the error of an access log that could not be read. One that breaks
-// off in the middle can be read again, after another request.
-func unread(pod string, err error) error {
-	err = fmt.Errorf("read the access log of %s: %w", pod, err)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return runner.Retryable(err)
-	}
-	return err
-}
-
-// ours says whether a line is of one of the attempt's requests. curl tells the
-// address of its last connection only: where it followed redirects, those
-// before are known by the pod's address and by the time.
-func ours(entry *mesh.Entry, o *runner.Observation) bool {
-	if entry.DownstreamRemote == o.LocalAddr {
-		return true
-	}
-	if o.Redirects == 0 {
-		return false
-	}
-	theirs, _, _ := net.SplitHostPort(entry.DownstreamRemote)
-	mine, _, _ := net.SplitHostPort(o.LocalAddr)
-	// The log's times have milliseconds.
-	return theirs == mine && !entry.Start.Before(o.Started.Truncate(time.Millisecond)) && !entry.Start.After(o.Ended)
-}
-
-// laterRequest makes a request to the API server's service, which a sidecar
-// sees whichever addresses outside the mesh it leaves alone, and returns the
-// address that it came from.
-func laterRequest(ctx context.Context, c cluster.Interface, pod *cluster.Pod) (string, error) {
-	out := cluster.Bounded{Max: 1 << 10}
-	argv := []string{"curl", "-sk", "-o", "/dev/null", "-m", "5", "-w", "%{local_ip} %{local_port}", "https://kubernetes.default.svc/version"}
-	result, err := c.Exec(ctx, cluster.ExecRequest{Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container, Command: argv, Stdout: &out})
-	if err != nil {
-		return "", fmt.Errorf("make a later request: %w", err)
-	}
-	ip, port, _ := strings.Cut(out.String(), " ")
-	if result.ExitCode != 0 || port == "" || port == "0" {
-		return "", fmt.Errorf("make a later request, to see what the access log has before it: curl ended with exit code %d", result.ExitCode)
-	}
-	return net.JoinHostPort(ip, port), nil
-}
-
-type logField struct {
-	name string
-	want **Value
-	got  func(*mesh.Entry) string
-}
-
-func (e *LogLine) fields() []logField {
-	return []logField{
-		{"method", &e.Method, func(l *mesh.Entry) string { return l.Method }},
-		{"path", &e.Path, func(l *mesh.Entry) string { return l.Path }},
-		{"protocol", &e.Protocol, func(l *mesh.Entry) string { return l.Protocol }},
-		{"flags", &e.Flags, func(l *mesh.Entry) string { return strings.Join(l.Flags, ",") }},
-		{"details", &e.Details, func(l *mesh.Entry) string { return l.Details }},
-		{"authority", &e.Authority, func(l *mesh.Entry) string { return l.Authority }},
-		{"cluster", &e.Cluster, func(l *mesh.Entry) string { return l.Cluster }},
-		{"upstreamHost", &e.UpstreamHost, func(l *mesh.Entry) string { return l.UpstreamHost }},
-		{"sni", &e.SNI, func(l *mesh.Entry) string { return l.SNI }},
-		{"route", &e.Route, func(l *mesh.Entry) string { return l.Route }},
-	}
-}
-
-func (e *LogLine) check(what string, line *mesh.Entry) (ms runner.Mismatches) {
-	if e.Status != nil && *e.Status != line.Status {
-		ms = append(ms, &runner.Mismatch{What: what + ": status", Want: strconv.Itoa(*e.Status), Got: strconv.Itoa(line.Status)})
-	}
-	for _, f := range e.fields() {
-		if *f.want == nil {
-			continue
+// yaml returns lines that are wanted as a playbook has them.
+func (e *Log) yaml(of []int) []mapping {
+	list := []mapping{}
+	for _, i := range of {
+		var m mapping
+		if in := (*e)[i].In; in != "" {
+			m = append(m, pair{"in", in})
 		}
-		got := f.got(line)
-		if got == "" {
-			got = "-"
+		if status := (*e)[i].Status; status != nil {
+			m = append(m, pair{"status", *status})
 		}
-		ms = append(ms, (*f.want).check(what+": "+f.name, got)...)
+		for _, f := range (*e)[i].fields() {
+			if f.want != nil {
+				m = append(m, pair{f.name, f.want.yaml()})
+			}
+		}
+		list = append(list, m)
 	}
-	return ms
+	return list
+}
+
+// linesOf returns lines as a playbook has them, by these fields; with none, by
+// those that say most.
+func linesOf(lines []*evidence.Line, keys []string) []mapping {
+	if len(keys) == 0 {
+		keys = []string{"method", "path", "status", "flags", "cluster"}
+	}
+	list := []mapping{}
+	for _, l := range lines {
+		var m mapping
+		for _, key := range keys {
+			if key == "status" {
+				m = append(m, pair{key, l.Status})
+			} else {
+				m = append(m, pair{key, field(l, key)})
+			}
+		}
+		list = append(list, m)
+	}
+	return list
 }

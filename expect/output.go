@@ -1,6 +1,8 @@
 package expect
 
-import "github.com/egressplay/egressplay/runner"
+import (
+	"github.com/egressplay/egressplay/evidence"
+)
 
 // Stdout judges what the command wrote to its standard output.
 type Stdout Text
@@ -8,9 +10,12 @@ type Stdout Text
 // Validate says what is wrong with the expectation.
 func (e *Stdout) Validate() error { return (*Text)(e).Validate() }
 
-// Check implements [runner.Expectation].
-func (e *Stdout) Check(o *runner.Observation) error {
-	return (*Text)(e).check("stdout", o.Stdout, o.Truncated)
+// Needs implements [runner.Expectation].
+func (e *Stdout) Needs() evidence.Needs { return evidence.Needs{} }
+
+// Judge implements [runner.Expectation].
+func (e *Stdout) Judge(a *evidence.Attempt) evidence.Verdicts {
+	return (*Text)(e).check(nil, a.Command.Stdout, a.Command.Truncated)
 }
 
 // Stderr judges what the command wrote to its standard error.
@@ -19,9 +24,12 @@ type Stderr Text
 // Validate says what is wrong with the expectation.
 func (e *Stderr) Validate() error { return (*Text)(e).Validate() }
 
-// Check implements [runner.Expectation].
-func (e *Stderr) Check(o *runner.Observation) error {
-	return (*Text)(e).check("stderr", o.Stderr, o.Truncated)
+// Needs implements [runner.Expectation].
+func (e *Stderr) Needs() evidence.Needs { return evidence.Needs{} }
+
+// Judge implements [runner.Expectation].
+func (e *Stderr) Judge(a *evidence.Attempt) evidence.Verdicts {
+	return (*Text)(e).check(nil, a.Command.Stderr, a.Command.Truncated)
 }
 
 // Body judges the body of the last response: what curl wrote to its standard
@@ -31,10 +39,17 @@ type Body Text
 // Validate says what is wrong with the expectation.
 func (e *Body) Validate() error { return (*Text)(e).Validate() }
 
-// Check implements [runner.Expectation].
-func (e *Body) Check(o *runner.Observation) error {
-	if len(o.Responses) == 0 {
-		return &runner.Mismatch{What: "response", Want: "one, with a body", Got: "none"}
+// Needs implements [runner.Expectation].
+func (e *Body) Needs() evidence.Needs { return evidence.Needs{} }
+
+// Judge implements [runner.Expectation].
+func (e *Body) Judge(a *evidence.Attempt) evidence.Verdicts {
+	switch curl := a.Command.Curl; {
+	case curl != nil && !curl.BodyShown:
+		return unjudged(nil, false, "the body is not in the output: curl wrote it elsewhere (-o), or asked for none (-I)", "leave out -o and -I where the body is expected")
+	case len(a.Responses) == 0:
+		miss := judge(nil, false, "a response", "none")
+		return evidence.Verdicts{miss}
 	}
-	return (*Text)(e).check("body", o.Body, o.Truncated)
+	return (*Text)(e).check(nil, a.Body, a.Command.Truncated)
 }

@@ -1,21 +1,18 @@
 package expect
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
-	"github.com/egressplay/egressplay/cluster"
-	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
-// Path is the way that a curl command's last request took, hop by hop:
+// Path is the way that each transfer's last request of a curl command took, hop
+// by hop:
 //
 //	[sidecar, passthrough]                              out of the mesh, to an unknown service
 //	[sidecar, HOST:PORT]                                to a service that the mesh knows
@@ -24,44 +21,35 @@ import (
 //	[sidecar, deploy/NAME]                              to a pod of the cluster
 //	[direct]                                            past the sidecar
 //	[blocked]                                           no further than the sidecar
+//	{hops: [sidecar, egressgateway], ends: refused}     no further than the gateway
 //
 // It holds only where the access-log line of this very request on each proxy
-// says so. The lines are joined by addresses: curl's own is the sidecar's
-// DOWNSTREAM_REMOTE_ADDRESS, and a proxy's UPSTREAM_LOCAL_ADDRESS is the
-// DOWNSTREAM_REMOTE_ADDRESS of the next. (A request id does not join them: a
-// gateway makes its own.) Where lines cannot be told apart, it does not hold.
-//
-// Where the mesh writes no access log it holds where each proxy's own counters
-// grew by exactly this one request; see [countedWay].
+// says so, or where the mesh writes no access log, the proxies' counters; see
+// [evidence.Join]. A way ends at a host only where a connection to it was made.
 type Path struct {
 	Hops []string `yaml:"hops,list,scalar,required"`
+	// Ends says how a way ends that goes no further than its last hop: blocked,
+	// refused or timeout.
+	Ends string `yaml:"ends"`
+	// Why is the reason that the proxy gives for that.
+	Why *Value `yaml:"why"`
 }
 
-var _ runner.Watcher = (*Path)(nil)
-
-const (
-	hopSidecar     = "sidecar"
-	hopGateway     = "egressgateway"
-	hopPassthrough = "passthrough"
-	hopDirect      = "direct"
-	hopBlocked     = "blocked"
-)
-
-// The clusters that istiod gives every proxy.
-// Source: istio/istio pilot/pkg/util/constant.go.
-const (
-	blackHole   = "BlackHoleCluster"
-	passthrough = "PassthroughCluster"
-	blockAll    = "block_all" // a route
-)
+var ends = []string{evidence.EndsBlocked, evidence.EndsRefused, evidence.EndsTimeout}
 
 // Validate says what is wrong with the expectation.
 func (e *Path) Validate() error {
 	hops := e.Hops
 	fail := func(i int, format string, args ...any) error {
-		return &runner.FieldError{Field: []string{"hops", fmt.Sprint(i)}, Err: fmt.Errorf(format, args...)}
+		return &runner.FieldError{Field: []string{"hops", index(i)}, Err: fmt.Errorf(format, args...)}
 	}
-	if len(hops) == 1 {
+	if e.Ends != "" && !slices.Contains(ends, e.Ends) {
+		return &runner.FieldError{Field: []string{"ends"}, Err: fmt.Errorf("%q is no end of a way: want %s", e.Ends, strings.Join(ends, ", "))}
+	}
+	if e.Why != nil && e.Ends == "" {
+		return &runner.FieldError{Field: []string{"why"}, Err: errors.New("why goes with ends")}
+	}
+	if len(hops) == 1 && e.Ends == "" {
 		if hops[0] != hopDirect && hops[0] != hopBlocked {
 			return fail(0, "a way of one hop is [direct] or [blocked], not [%s]", hops[0])
 		}
@@ -70,13 +58,17 @@ func (e *Path) Validate() error {
 	if len(hops) == 0 || hops[0] != hopSidecar {
 		return &runner.FieldError{Err: errors.New("a way begins at the sidecar"), Hint: "write [sidecar, ..., HOST:PORT], [direct] or [blocked]"}
 	}
-	for i, hop := range hops[1 : len(hops)-1] {
-		if !isGateway(hop) {
-			return fail(i+1, "%q is no proxy on a way: want egressgateway or gateway/NAME", hop)
+	between := hops[1:]
+	if e.Ends == "" {
+		between = hops[1 : len(hops)-1]
+	}
+	for i, hop := range between {
+		if !isProxy(hop) && !strings.Contains(hop, "${") {
+			return &runner.FieldError{Field: []string{"hops", index(i + 1)}, Err: notAProxy(hop)}
 		}
 	}
 	last := hops[len(hops)-1]
-	if strings.HasPrefix(last, "deploy/") || last == hopPassthrough || strings.Contains(last, "${") {
+	if e.Ends != "" || isNamed(last, "deploy/") || last == hopPassthrough || strings.Contains(last, "${") {
 		return nil
 	}
 	if host, port, err := net.SplitHostPort(last); err != nil || host == "" || port == "" {
@@ -85,208 +77,287 @@ func (e *Path) Validate() error {
 	return nil
 }
 
-// isGateway says whether a hop is a gateway: Istio's own or one of the Gateway
-// API.
-func isGateway(hop string) bool { return hop == hopGateway || strings.HasPrefix(hop, "gateway/") }
-
-// Check implements [runner.Expectation]; what the observation itself shows is
-// not enough to judge.
-func (e *Path) Check(*runner.Observation) error {
-	return errors.New("the way was not watched")
-}
-
-// Watch implements [runner.Watcher].
-func (e *Path) Watch(ctx context.Context, s *runner.Scope, action runner.Action) (func(context.Context, *runner.Observation) error, error) {
-	missing, err := mesh.Missing(ctx, s.Cluster, s.IstioNamespace, s.Revision, mesh.AccessLog)
-	if err == nil && missing != "" {
-		counted, err := countWay(ctx, s, action, e.Hops, missing)
-		if err != nil {
-			return nil, err
+// Needs implements [runner.Expectation].
+func (e *Path) Needs() evidence.Needs {
+	n := evidence.Needs{Lines: true, Way: true}
+	for _, hop := range e.Hops {
+		if isProxy(hop) {
+			n.Places = append(n.Places, hop)
 		}
-		return func(ctx context.Context, o *runner.Observation) error { return e.judge(ctx, s, o, counted) }, nil
 	}
-	// Not everyone may read the mesh's configuration. Where it has no access
-	// log after all, no line will come, and that is told.
-	return func(ctx context.Context, o *runner.Observation) error {
-		return e.judge(ctx, s, o, &loggedWay{scope: s, o: o})
-	}, nil
+	switch last := e.Hops[len(e.Hops)-1]; {
+	case last == hopDirect:
+		n.Absence, n.Arrivals = true, true
+	case e.Ends == "" && strings.Contains(last, ":"):
+		n.Arrivals = true // which server it was that answered
+	}
+	return n
 }
 
-// A witness knows which way a request took.
-type witness interface {
-	// leaves returns what the sidecar says of the request, nil and why where
-	// it says nothing.
-	leaves(ctx context.Context, o *runner.Observation) (line *mesh.Entry, why string, err error)
-	// passes returns the same of a gateway that the request came to by way of
-	// the proxy that said before.
-	passes(ctx context.Context, before *mesh.Entry, gateway *cluster.Pod) (line *mesh.Entry, why string, err error)
-	// avoids returns an error, a [*runner.Mismatch] for a no, where the
-	// request did not go past the sidecar.
-	avoids(ctx context.Context, o *runner.Observation) error
-}
-
-func (e *Path) judge(ctx context.Context, s *runner.Scope, o *runner.Observation, by witness) error {
-	if e.Hops[0] == hopDirect && !slices.Contains(o.Pod.Containers, mesh.Sidecar) && o.LocalAddr != "" {
-		return nil // no sidecar that the request could have passed
+// Judge implements [runner.Expectation].
+func (e *Path) Judge(a *evidence.Attempt) evidence.Verdicts {
+	want := e.String()
+	if e.Hops[0] == hopDirect && a.Command != nil && !a.Command.Pod.Sidecar && len(a.Ways) > 0 {
+		return evidence.Verdicts{judge(nil, true, want, want)} // no sidecar that the request could have passed
 	}
-	if err := traceable(o); err != nil {
-		return err
+	if vs := traceable(a); vs != nil {
+		return vs
 	}
 	if e.Hops[0] == hopDirect {
-		return by.avoids(ctx, o)
+		return e.judgeDirect(a)
 	}
-	w := &way{scope: s, o: o, by: by}
-	got, err := w.follow(ctx, e.Hops)
-	if err != nil {
-		return err
+	ways, vs := e.ways(a)
+	if vs != nil {
+		return vs
 	}
-	if got != "" {
-		return &runner.Mismatch{What: "path", Want: strings.Join(e.Hops, " → "), Got: got}
+	for _, w := range ways {
+		v := e.judge(a, w)
+		for _, i := range w.Lines {
+			v.Facts = append(v.Facts, a.Lines[i].Text)
+		}
+		vs = append(vs, v)
 	}
-	return nil
+	return vs
 }
 
-// traceable says why the request of a command cannot be found in an access
-// log, nil where it can.
-func traceable(o *runner.Observation) error {
-	switch {
-	case o.CurlExitCode == nil:
-		return errors.New("a request is found in the access log by the address of curl's connection, and the command is no curl that tells it")
-	case !slices.Contains(o.Pod.Containers, mesh.Sidecar):
-		return &runner.Mismatch{What: "access log", Want: "a line of this request", Got: fmt.Sprintf("no sidecar: pod %s has no container %s", o.Pod.Name, mesh.Sidecar)}
-	case o.LocalAddr == "":
-		return &runner.Mismatch{What: "access log", Want: "a line of this request", Got: "no connection: curl made none"}
+func (e *Path) judgeDirect(a *evidence.Attempt) evidence.Verdicts {
+	held, judged, why := past(a)
+	if !judged {
+		return unjudged(nil, a.Past == nil || a.Past.Again || len(a.Past.Against) > 0, why, directHint(a))
 	}
-	return nil
+	v := judge(nil, held, hopDirect, hopDirect)
+	v.Facts = []string{why}
+	if !held {
+		v.Got, v.Why = "not direct", why
+		if len(a.Ways) > 0 {
+			v.Got = Describe(a, &a.Ways[len(a.Ways)-1])
+		}
+	}
+	return evidence.Verdicts{v}
 }
 
-// A way is followed from proxy to proxy.
-type way struct {
-	scope *runner.Scope
-	o     *runner.Observation
-	by    witness
-	seen  []string // the hops so far, for the reader
+// directHint says how a sidecar without an access log can tell.
+// Source: istio.io "Envoy Statistics".
+func directHint(a *evidence.Attempt) string {
+	s := a.Beside()
+	if s == nil || s.Log.Off == "" || s.Accepted != nil {
+		return ""
+	}
+	return "have the mesh write access logs, or the sidecar count its connections: on the pod, the annotation sidecar.istio.io/statsInclusionPrefixes: listener"
 }
 
-// follow returns what the way was instead of hops, "" where it was that.
-func (w *way) follow(ctx context.Context, hops []string) (got string, err error) {
-	line, why, err := w.by.leaves(ctx, w.o)
-	if line == nil || err != nil {
-		return w.so(why), err
+// ways returns the way of each transfer's last request, or why they are not
+// known.
+func (e *Path) ways(a *evidence.Attempt) ([]*evidence.Way, evidence.Verdicts) {
+	sidecar := a.Beside()
+	if sidecar == nil {
+		return nil, unjudged(nil, true, "the sidecar was not looked at", "")
 	}
-	w.seen = append(w.seen, hopSidecar)
-	blocked := line.Cluster == blackHole || line.Route == blockAll && line.UpstreamHost == ""
+	if len(a.Ways) == 0 {
+		switch log := sidecar.Log; {
+		case log.Off != "" && e.Hops[0] == hopBlocked:
+			return nil, unjudged(nil, false, "counters do not tell a request that was blocked from one that found no host", log.Off)
+		case log.Off != "":
+			return nil, unjudged(nil, false, log.Off, sidecar.Uncounted)
+		case log.Partial != "":
+			return nil, unjudged(nil, false, log.Partial, "")
+		case a.Unclear != "":
+			return nil, unjudged(nil, true, a.Unclear, "")
+		case !log.Complete:
+			return nil, unjudged(nil, log.Again, "no line of the request in the sidecar's access log, of which not all was read: "+log.Why, "")
+		}
+		v := judge(nil, false, e.String(), "no line of the request in the sidecar's access log")
+		if held, judged, why := past(a); judged && held {
+			v.Got, v.Why = hopDirect, why
+		}
+		return nil, evidence.Verdicts{v}
+	}
+	if a.Ways[0].By == "counters" && e.Hops[0] == hopBlocked {
+		return nil, unjudged(nil, false, "counters do not tell a request that was blocked from one that found no host", sidecar.Log.Off)
+	}
+	// One way for each transfer: that of its last request.
+	var ways []*evidence.Way
+	last := 0
+	for _, t := range a.Transfers {
+		last += 1 + t.Redirects
+		if last-1 < len(a.Ways) && len(a.Transfers) > 1 {
+			ways = append(ways, &a.Ways[last-1])
+		}
+	}
+	if len(a.Transfers) == 1 {
+		ways = append(ways, &a.Ways[len(a.Ways)-1])
+	} else if len(ways) < len(a.Transfers) {
+		return nil, unjudged(nil, true, fmt.Sprintf("curl made %d transfers, and the sidecar's access log has lines of %d requests", len(a.Transfers), len(a.Ways)), "")
+	}
+	return ways, nil
+}
+
+// judge judges one way.
+func (e *Path) judge(a *evidence.Attempt, w *evidence.Way) evidence.Verdict {
+	want, got := e.String(), Describe(a, w)
+	miss := func(why string) evidence.Verdict {
+		v := judge(nil, false, want, got)
+		v.Why = why
+		return v
+	}
+	hops := e.Hops
+	ends := e.Ends
 	if hops[0] == hopBlocked {
-		if blocked {
-			return "", nil
+		hops, ends = []string{hopSidecar}, evidence.EndsBlocked
+	}
+	proxies := hops
+	if ends == "" {
+		proxies = hops[:len(hops)-1]
+	}
+	for i, name := range proxies {
+		if i >= len(w.Hops) {
+			return miss("")
 		}
-		return w.so(end(line)), nil
-	}
-	if blocked {
-		return w.so(hopBlocked), nil
-	}
-	for _, hop := range hops[1 : len(hops)-1] {
-		pod, err := gatewayAt(ctx, w.scope, hop, line.UpstreamHost)
-		if err != nil {
-			return "", err
+		if i == 0 {
+			continue
 		}
-		if pod == nil {
-			return w.so(end(line)), nil
+		means, why := a.Means(name, &w.Hops[i].Pod)
+		if why != "" {
+			return miss(why)
 		}
-		w.seen = append(w.seen, hop)
-		next, why, err := w.by.passes(ctx, line, pod)
-		if next == nil || err != nil {
-			return w.so(why), err
-		}
-		line = next
-	}
-	ok, err := w.ends(ctx, line, hops[len(hops)-1])
-	if ok || err != nil {
-		return "", err
-	}
-	return w.so(end(line)), nil
-}
-
-// so returns the hops that were seen and what came then.
-func (w *way) so(then string) string {
-	return strings.Join(append(slices.Clone(w.seen), then), " → ")
-}
-
-// end says where a proxy sent a request.
-func end(e *mesh.Entry) string {
-	to := e.UpstreamHost
-	if to == "" {
-		to = "nowhere"
-	}
-	why := e.Cluster
-	if len(e.Flags) > 0 {
-		why = strings.TrimPrefix(why+", flags "+strings.Join(e.Flags, ","), ", ")
-	}
-	return fmt.Sprintf("%s (%s)", to, why)
-}
-
-// gatewayAt returns the pod of a gateway that has an address ("ip:port"), nil
-// where none has.
-func gatewayAt(ctx context.Context, s *runner.Scope, hop, addr string) (*cluster.Pod, error) {
-	pods, err := podsOf(ctx, s, hop)
-	if err != nil {
-		return nil, err
-	}
-	ip, _, _ := net.SplitHostPort(addr)
-	for _, pod := range pods {
-		if podIP, _, _ := unstructured.NestedString(pod.Object, "status", "podIP"); podIP != "" && podIP == ip {
-			return &cluster.Pod{Namespace: pod.GetNamespace(), Name: pod.GetName(), IP: ip, Container: mesh.Sidecar}, nil
+		if !means {
+			return miss("")
 		}
 	}
-	return nil, nil
+	if w.Unknown != "" {
+		return evidence.Verdict{Outcome: evidence.NotJudged, Again: w.Again, Want: want, Why: got}
+	}
+	if ends != "" {
+		if len(w.Hops) != len(proxies) || w.Ends != ends {
+			return miss("")
+		}
+		if e.Why != nil {
+			if vs := e.Why.check([]string{"why"}, w.Why, w.Why != ""); vs[0].Outcome != evidence.Held {
+				return vs[0]
+			}
+		}
+		return judge(nil, true, want, got)
+	}
+	end := hops[len(hops)-1]
+	if len(w.Hops) != len(proxies) {
+		// A workload that has a proxy of its own is a hop and the end.
+		if isNamed(end, "deploy/") && len(w.Hops) == len(hops) {
+			if means, _ := a.Means(end, &w.Hops[len(hops)-1].Pod); means && w.Ends == "" {
+				return judge(nil, true, want, got)
+			}
+		}
+		return miss("")
+	}
+	if w.Ends != "" {
+		return miss("")
+	}
+	held, why, unknown := e.ended(a, w, end)
+	if unknown != "" {
+		return evidence.Verdict{Outcome: evidence.NotJudged, Again: true, Want: want, Why: unknown}
+	}
+	if !held {
+		return miss(why)
+	}
+	return judge(nil, true, want, want)
 }
 
-// workloadAt says whether the pod of deploy/NAME, or deploy/NAME.NAMESPACE, has
-// an address ("ip:port").
-func workloadAt(ctx context.Context, s *runner.Scope, place, addr string) (bool, error) {
-	owner, namespace, found := strings.Cut(place, ".")
-	if !found {
-		namespace = s.Namespace
-	}
-	pod, err := s.Cluster.Pod(ctx, cluster.PodQuery{Namespace: namespace, Owner: owner})
-	if err != nil {
-		return false, err
-	}
-	ip, _, _ := net.SplitHostPort(addr)
-	return ip == pod.IP, nil
-}
-
-// ends says whether the last proxy's line ends at a place.
-func (w *way) ends(ctx context.Context, line *mesh.Entry, place string) (bool, error) {
+// ended reports whether a way got to an end that is wanted.
+func (e *Path) ended(a *evidence.Attempt, w *evidence.Way, end string) (held bool, why, unknown string) {
 	switch {
-	case place == hopPassthrough:
-		return line.Cluster == passthrough && line.UpstreamHost != "", nil
-	case strings.HasPrefix(place, "deploy/"):
-		return workloadAt(ctx, w.scope, place, line.UpstreamHost)
+	case end == hopPassthrough:
+		return w.Cluster == evidence.Passthrough && w.Address != "", "", ""
+	case isNamed(end, "deploy/"):
+		means, why := a.Means(end, w.Pod)
+		return means, why, ""
 	}
-	host, port, err := net.SplitHostPort(place)
+	host, port, err := net.SplitHostPort(end)
 	if err != nil {
-		return false, err
+		return false, err.Error(), ""
 	}
-	_, toPort, err := net.SplitHostPort(line.UpstreamHost)
-	if err != nil || toPort != port {
-		return false, nil
+	if _, to, err := net.SplitHostPort(w.Address); err != nil || to != port || !serves(w, host) {
+		return false, "", ""
 	}
-	return serves(line, host), nil
+	return answered(a, w, host)
 }
 
-// serves says whether the upstream cluster of a line is that of a host. The
-// name of a cluster is DIRECTION|PORT|SUBSET|HOST (istio/istio
-// pilot/pkg/model/service.go, BuildSubsetKey). Where it is of a wildcard, or
-// of Envoy's dynamic forward proxy, the request itself names the host.
-func serves(line *mesh.Entry, host string) bool {
-	named := line.SNI == host || line.Authority == host
-	parts := strings.Split(line.Cluster, "|")
+// serves reports whether the upstream cluster at the end of a way is that of a
+// host. The name of a cluster is DIRECTION|PORT|SUBSET|HOST (istio/istio
+// pilot/pkg/model/service.go, BuildSubsetKey). Where it is of a wildcard, or of
+// Envoy's dynamic forward proxy, the request itself names the host.
+func serves(w *evidence.Way, host string) bool {
+	named := w.SNI == host || evidence.HostOf(w.Authority) == host
+	parts := strings.Split(w.Cluster, "|")
 	if len(parts) != 4 || parts[0] != "outbound" {
-		return strings.Contains(line.Cluster, "dynamic_forward_proxy") && named
+		return strings.Contains(w.Cluster, "dynamic_forward_proxy") && named
 	}
 	if wildcard, ok := strings.CutPrefix(parts[3], "*"); ok {
 		return host == parts[3] || strings.HasSuffix(host, wildcard) && named
 	}
 	return parts[3] == host
+}
+
+// answered reports whether the server that was reached is that of a host, as far
+// as the far end tells. The name in a request is the client's word.
+func answered(a *evidence.Attempt, w *evidence.Way, host string) (held bool, why, unknown string) {
+	if a.Arrivals != nil && a.Arrivals.Recorded && len(w.Lines) > 0 {
+		from := a.Lines[w.Lines[len(w.Lines)-1]].UpstreamLocal
+		for _, r := range a.Arrivals.All {
+			if r.Remote == from && from != "" {
+				if who := misdirected(&r); who != "" && !strings.HasPrefix(host, "*") {
+					return false, who, ""
+				}
+				return true, "", ""
+			}
+		}
+		return true, "", "" // the end is no host that records
+	}
+	// A cluster of a wildcard without resolution sends the request wherever the
+	// client wanted it.
+	if strings.Contains(w.Cluster, "|*") && a.Command.Curl.Redirected {
+		return false, "", "curl itself chose the address to connect to, and the mesh sends a request for a host of a wildcard there: nobody tells whose address that is"
+	}
+	return true, "", ""
+}
+
+// String returns the way as a playbook has it.
+func (e *Path) String() string {
+	if e.Ends != "" {
+		m := mapping{{"hops", e.Hops}, {"ends", e.Ends}}
+		if e.Why != nil {
+			m = append(m, pair{"why", e.Why.yaml()})
+		}
+		return flow(m)
+	}
+	if len(e.Hops) == 1 {
+		return e.Hops[0]
+	}
+	return flow(e.Hops)
+}
+
+// Describe returns a way as a playbook has it, as far as it is known.
+func Describe(a *evidence.Attempt, w *evidence.Way) string {
+	if w.Direct {
+		return hopDirect
+	}
+	hops := make([]string, 0, len(w.Hops)+1)
+	for _, h := range w.Hops {
+		hops = append(hops, h.Name)
+	}
+	switch {
+	case w.Unknown != "":
+		return flow(hops) + ", and then: " + w.Unknown
+	case w.Ends == evidence.EndsBlocked && len(w.Hops) == 1:
+		return hopBlocked
+	case w.Ends != "":
+		m := mapping{{"hops", hops}, {"ends", w.Ends}}
+		if w.Why != "" {
+			m = append(m, pair{"why", w.Why})
+		}
+		text := flow(m)
+		if w.Address != "" {
+			text += fmt.Sprintf(" at %s (%s)", w.Address, w.Cluster)
+		}
+		return text
+	}
+	return flow(append(hops, w.EndName())) + " " + fmt.Sprintf("(%s, %s)", w.Address, w.Cluster)
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -59,69 +60,85 @@ func (e *Headers) Validate() error {
 	return nil
 }
 
-// Check implements [runner.Expectation].
-func (e *Responses) Check(o *runner.Observation) error {
-	if o.Redirects > 0 && !o.HeadsShown {
-		return errors.New("the responses before the last one are not known: have curl print them, with -D - or -i")
+// Needs implements [runner.Expectation].
+func (e *Responses) Needs() evidence.Needs { return evidence.Needs{} }
+
+// Judge implements [runner.Expectation].
+func (e *Responses) Judge(a *evidence.Attempt) evidence.Verdicts {
+	redirects := 0
+	for _, t := range a.Transfers {
+		redirects += t.Redirects
 	}
-	var ms runner.Mismatches
-	if len(o.Responses) != len(*e) {
-		got := make([]string, len(o.Responses))
-		for i, r := range o.Responses {
-			got[i] = fmt.Sprintf("%s %d", r.Proto, r.Status)
-		}
-		ms = append(ms, &runner.Mismatch{What: "responses", Want: strconv.Itoa(len(*e)), Got: strings.TrimSpace(fmt.Sprintf("%d %s", len(got), strings.Join(got, ", ")))})
+	shown := a.Command.Curl != nil && a.Command.Curl.HeadsShown
+	if (redirects > 0 || len(a.Transfers) > 1) && !shown {
+		return unjudged(nil, false, "the responses before the last one are not known", "have curl print them, with -D - or -i")
 	}
-	for i := range min(len(*e), len(o.Responses)) {
-		what := ""
-		if len(*e) > 1 {
-			what = fmt.Sprintf(" of response %d", i+1)
-		}
-		more, err := (*e)[i].check(what, o.Responses[i])
-		if err != nil {
-			return err
-		}
-		ms = append(ms, more...)
+	if len(a.Responses) != len(*e) {
+		return evidence.Verdicts{judge(nil, false, flow(e.yaml()), flow(seen(a.Responses)))}
 	}
-	return orNil(ms)
+	var vs evidence.Verdicts
+	for i := range *e {
+		vs = append(vs, (*e)[i].check([]string{index(i)}, a.Responses[i])...)
+	}
+	return vs
 }
 
-// Check implements [runner.Expectation].
-func (e *Headers) Check(o *runner.Observation) error {
-	if len(o.Responses) == 0 {
-		return &runner.Mismatch{What: "headers", Want: "a response", Got: "none"}
+// seen returns responses as a playbook has them.
+func seen(responses []evidence.Response) []mapping {
+	list := []mapping{}
+	for _, r := range responses {
+		list = append(list, mapping{{"status", r.Status}, {"proto", r.Proto}})
 	}
-	want := Response{Headers: *e}
-	ms, err := want.check("", o.Responses[len(o.Responses)-1])
-	if err != nil {
-		return err
-	}
-	return orNil(ms)
+	return list
 }
 
-func (e *Response) check(what string, got runner.Response) (ms runner.Mismatches, err error) {
-	if e.Proto != "" && e.Proto != got.Proto {
-		ms = append(ms, &runner.Mismatch{What: "protocol" + what, Want: e.Proto, Got: got.Proto})
+func (e *Responses) yaml() []mapping {
+	var list []mapping
+	for _, r := range *e {
+		var m mapping
+		if r.Status != nil {
+			m = append(m, pair{"status", *r.Status})
+		}
+		if r.Proto != "" {
+			m = append(m, pair{"proto", r.Proto})
+		}
+		list = append(list, m)
 	}
-	if e.Status != nil && *e.Status != got.Status {
-		ms = append(ms, &runner.Mismatch{What: "status" + what, Want: strconv.Itoa(*e.Status), Got: strconv.Itoa(got.Status)})
+	return list
+}
+
+// Needs implements [runner.Expectation].
+func (e *Headers) Needs() evidence.Needs { return evidence.Needs{} }
+
+// Judge implements [runner.Expectation].
+func (e *Headers) Judge(a *evidence.Attempt) evidence.Verdicts {
+	if len(a.Responses) == 0 {
+		return evidence.Verdicts{judge(nil, false, "a response", "none")}
 	}
-	if len(e.Headers) > 0 && got.Header == nil {
-		return nil, errors.New("the headers are not known: have curl print them, with -D - or -i")
+	return checkHeaders(nil, *e, a.Responses[len(a.Responses)-1])
+}
+
+func (e *Response) check(field []string, got evidence.Response) (vs evidence.Verdicts) {
+	if e.Status != nil {
+		vs = append(vs, judge(at(field, "status"), *e.Status == got.Status, strconv.Itoa(*e.Status), strconv.Itoa(got.Status)))
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		v := e.Headers[name]
-		what := "header " + strings.ToLower(name) + what
+	if e.Proto != "" {
+		vs = append(vs, judge(at(field, "proto"), e.Proto == got.Proto, e.Proto, got.Proto))
+	}
+	if len(e.Headers) > 0 {
+		vs = append(vs, checkHeaders(at(field, "headers"), e.Headers, got)...)
+	}
+	return vs
+}
+
+func checkHeaders(field []string, want map[string]Value, got evidence.Response) (vs evidence.Verdicts) {
+	if got.Header == nil {
+		return unjudged(field, false, "the headers are not known", "have curl print them, with -D - or -i")
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		v := want[name]
 		values := got.Header.Values(name)
-		switch {
-		case v.Absent && len(values) > 0:
-			ms = append(ms, &runner.Mismatch{What: what, Want: "none", Got: show(strings.Join(values, ", "))})
-		case v.Absent:
-		case len(values) == 0:
-			ms = append(ms, &runner.Mismatch{What: what, Want: v.String(), Got: "no such header"})
-		default:
-			ms = append(ms, v.check(what, strings.Join(values, ", "))...)
-		}
+		vs = append(vs, v.check(at(field, name), strings.Join(values, ", "), len(values) > 0)...)
 	}
-	return ms, nil
+	return vs
 }

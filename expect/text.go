@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/client-go/util/jsonpath"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -51,7 +52,7 @@ func (t *Text) Validate() error {
 	if t.Equals == nil && t.Contains == nil && t.Matches == nil && t.Not == nil && len(t.JSON) == 0 {
 		return &runner.FieldError{Err: errors.New("nothing is expected of the text"), Hint: "write equals, contains, matches, not or json"}
 	}
-	return checkPattern(t.Matches)
+	return errors.Join(checkContains(t.Contains), checkPattern(t.Matches))
 }
 
 // Validate says what is wrong with the expectation.
@@ -74,98 +75,124 @@ func (v *Value) Validate() error {
 	if !v.Absent && v.Equals == nil && v.Contains == nil && v.Matches == nil && v.Not == nil {
 		return &runner.FieldError{Err: errors.New("nothing is expected of the value"), Hint: "write equals, contains, matches, not or absent"}
 	}
-	return checkPattern(v.Matches)
+	return errors.Join(checkContains(v.Contains), checkPattern(v.Matches))
 }
 
+// checkContains refuses what every text contains. A variable may have become
+// an empty text.
+func checkContains(text *string) error {
+	if text == nil || *text != "" {
+		return nil
+	}
+	return &runner.FieldError{Field: []string{"contains"}, Err: errors.New("contains is empty, and every text contains that"), Hint: "write the text that is to be there, or look at the variable's value"}
+}
+
+// checkPattern refuses a pattern that is none, or that every text matches.
 func checkPattern(pattern *string) error {
 	if pattern == nil {
 		return nil
 	}
-	if _, err := regexp.Compile(*pattern); err != nil {
+	re, err := regexp.Compile(*pattern)
+	if err != nil {
 		return &runner.FieldError{Field: []string{"matches"}, Err: err}
+	}
+	if re.MatchString("") && re.MatchString("\x00egressplay\x00") {
+		return &runner.FieldError{Field: []string{"matches"}, Err: fmt.Errorf("every text matches %q", *pattern), Hint: "write a pattern that some texts do not match"}
 	}
 	return nil
 }
 
 // check judges a text of which more may have come than was kept.
-func (t *Text) check(what, got string, truncated bool) error {
-	v := Value{Equals: t.Equals, Contains: t.Contains, Matches: t.Matches, Not: t.Not}
+func (t *Text) check(field []string, got string, truncated bool) evidence.Verdicts {
 	if truncated && (t.Equals != nil || t.Not != nil || len(t.JSON) > 0) {
-		return fmt.Errorf("the %s is longer than is kept, so that it cannot be judged whole", what)
+		return unjudged(field, false, "the text is longer than is kept, so that it cannot be judged whole", "")
 	}
-	ms := v.check(what, strings.TrimSuffix(got, "\n"))
-	if len(t.JSON) > 0 {
-		var data any
-		if err := json.Unmarshal([]byte(got), &data); err != nil {
-			ms = append(ms, &runner.Mismatch{What: what, Want: "JSON", Got: show(got)})
-			return ms
-		}
-		for i := range t.JSON {
-			ms = append(ms, t.JSON[i].check(what, data)...)
+	v := Value{Equals: t.Equals, Contains: t.Contains, Matches: t.Matches, Not: t.Not}
+	vs := v.check(field, strings.TrimSuffix(got, "\n"), true)
+	for i := range vs {
+		if truncated && vs[i].Outcome == evidence.NotHeld {
+			return unjudged(field, false, "the text is longer than is kept, and what is wanted is not in what was kept", "")
 		}
 	}
-	return orNil(ms)
+	if len(t.JSON) == 0 {
+		return vs
+	}
+	var data any
+	if err := json.Unmarshal([]byte(got), &data); err != nil {
+		miss := judge(at(field, "json"), false, "JSON", scalar(got))
+		miss.Why = err.Error()
+		return append(vs, miss)
+	}
+	for i := range t.JSON {
+		vs = append(vs, t.JSON[i].check(at(field, "json", index(i)), data)...)
+	}
+	return vs
 }
 
-func (j *JSON) check(what string, data any) runner.Mismatches {
-	what += " at " + j.Path
+func (j *JSON) check(field []string, data any) evidence.Verdicts {
 	path, err := parsePath(j.Path)
 	if err != nil {
-		return runner.Mismatches{{What: what, Want: "a JSON path", Got: err.Error()}}
+		return unjudged(field, false, err.Error(), "")
+	}
+	results, err := path.FindResults(data)
+	if err != nil {
+		return unjudged(field, false, fmt.Sprintf("the JSON path %s cannot be followed: %v", j.Path, err), "")
 	}
 	var values []string
-	if results, err := path.FindResults(data); err == nil {
-		for _, result := range results {
-			for i := range result {
-				var b strings.Builder
-				if err := path.PrintResults(&b, result[i:i+1]); err == nil {
-					values = append(values, b.String())
-				}
+	for _, result := range results {
+		for i := range result {
+			var b strings.Builder
+			if err := path.PrintResults(&b, result[i:i+1]); err != nil {
+				return unjudged(field, false, fmt.Sprintf("the value at %s cannot be shown: %v", j.Path, err), "")
 			}
+			values = append(values, b.String())
 		}
 	}
 	switch {
-	case j.Absent && len(values) > 0:
-		return runner.Mismatches{{What: what, Want: "no value", Got: show(strings.Join(values, ", "))}}
-	case j.Absent:
-		return nil
-	case len(values) == 0:
-		return runner.Mismatches{{What: what, Want: j.value().String(), Got: "no value"}}
+	case len(values) > 1 && j.Absent:
+		return evidence.Verdicts{judge(field, false, j.value().String(), flow(values))}
 	case len(values) > 1:
-		return runner.Mismatches{{What: what, Want: "one value", Got: fmt.Sprintf("%d values", len(values))}}
+		miss := judge(field, false, j.value().String(), flow(values))
+		miss.Why = "the path leads to several values"
+		return evidence.Verdicts{miss}
+	case len(values) == 1:
+		return j.value().check(field, values[0], true)
 	}
-	return j.value().check(what, values[0])
+	return j.value().check(field, "", false)
 }
 
 func parsePath(text string) (*jsonpath.JSONPath, error) {
 	if !strings.HasPrefix(text, "{") {
 		text = "{" + text + "}"
 	}
-	p := jsonpath.New("path")
+	p := jsonpath.New("path").AllowMissingKeys(true)
 	if err := p.Parse(text); err != nil {
 		return nil, fmt.Errorf("JSON path %s: %w", text, err)
 	}
 	return p, nil
 }
 
-// check judges a value that is there.
-func (v *Value) check(what, got string) (ms runner.Mismatches) {
+// check judges a value; there says whether there is one. Nothing but absent,
+// and not absent, can be said of one that is not there.
+func (v *Value) check(field []string, got string, there bool) evidence.Verdicts {
+	shown := scalar(got)
+	if !there {
+		shown = "{absent: true}"
+	}
+	return evidence.Verdicts{judge(field, v.holds(got, there), v.String(), shown)}
+}
+
+func (v *Value) holds(got string, there bool) bool {
 	if v.Absent {
-		return runner.Mismatches{{What: what, Want: "none", Got: show(got)}}
+		return !there
 	}
-	if v.Equals != nil && got != *v.Equals {
-		ms = append(ms, &runner.Mismatch{What: what, Want: show(*v.Equals), Got: show(got)})
+	if !there {
+		return false
 	}
-	if v.Contains != nil && !strings.Contains(got, *v.Contains) {
-		ms = append(ms, &runner.Mismatch{What: what, Want: "to contain " + show(*v.Contains), Got: show(got)})
-	}
-	if v.Matches != nil && !matches(*v.Matches, got) {
-		ms = append(ms, &runner.Mismatch{What: what, Want: "to match " + *v.Matches, Got: show(got)})
-	}
-	if v.Not != nil && len(v.Not.check(what, got)) == 0 {
-		ms = append(ms, &runner.Mismatch{What: what, Want: "not " + v.Not.String(), Got: show(got)})
-	}
-	return ms
+	return (v.Equals == nil || got == *v.Equals) &&
+		(v.Contains == nil || strings.Contains(got, *v.Contains)) &&
+		(v.Matches == nil || matches(*v.Matches, got)) &&
+		(v.Not == nil || !v.Not.holds(got, there))
 }
 
 func matches(pattern, text string) bool {
@@ -173,48 +200,27 @@ func matches(pattern, text string) bool {
 	return err == nil && re.MatchString(text) // Validate has compiled it
 }
 
-// String says in words what is expected.
-func (v *Value) String() string {
-	var words []string
+// String returns what is expected as YAML has it.
+func (v *Value) String() string { return flow(v.yaml()) }
+
+func (v *Value) yaml() any {
+	if v.Equals != nil && v.Contains == nil && v.Matches == nil && v.Not == nil {
+		return *v.Equals
+	}
+	var m mapping
+	for _, p := range []struct {
+		key  string
+		text *string
+	}{{"equals", v.Equals}, {"contains", v.Contains}, {"matches", v.Matches}} {
+		if p.text != nil {
+			m = append(m, pair{p.key, *p.text})
+		}
+	}
 	if v.Absent {
-		words = append(words, "none")
-	}
-	if v.Equals != nil {
-		words = append(words, show(*v.Equals))
-	}
-	if v.Contains != nil {
-		words = append(words, "containing "+show(*v.Contains))
-	}
-	if v.Matches != nil {
-		words = append(words, "matching "+*v.Matches)
+		m = append(m, pair{"absent", true})
 	}
 	if v.Not != nil {
-		words = append(words, "not "+v.Not.String())
+		m = append(m, pair{"not", v.Not.yaml()})
 	}
-	return strings.Join(words, ", ")
-}
-
-// maxShown is how much of a text a mismatch quotes, in bytes.
-const maxShown = 400
-
-// show quotes a text for a mismatch.
-func show(text string) string {
-	switch {
-	case text == "":
-		return "nothing"
-	case len(text) > maxShown:
-		text = text[:maxShown] + "…"
-	}
-	if strings.ContainsAny(text, "\n\t ") {
-		return fmt.Sprintf("%q", text)
-	}
-	return text
-}
-
-// orNil returns ms as an error, nil when there are none.
-func orNil(ms runner.Mismatches) error {
-	if len(ms) == 0 {
-		return nil
-	}
-	return ms
+	return m
 }

@@ -3,55 +3,29 @@ package mesh
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/egressplay/egressplay/evidence"
 )
 
-// An Entry is a line of a proxy's access log in one of Istio's two default
-// formats, text and JSON. A field that the line leaves out ("-") is empty.
+// ErrNoLine says that a line of a proxy's log is none of its access log.
+var ErrNoLine = errors.New("no line of the access log")
+
+// ErrUnreadable says that a line of a proxy's log is one of its access log and
+// cannot be read: a request has put something into it that Envoy does not
+// escape.
+var ErrUnreadable = errors.New("the line cannot be read")
+
+// ParseLine reads a line of a proxy's access log in one of Istio's two default
+// formats, text and JSON. The error is [ErrNoLine] or [ErrUnreadable].
 // Sources: istio.io "Envoy Access Logs", "Default access log format"; the
 // formats themselves are EnvoyTextLogFormat, behind which further fields may
 // stand, and EnvoyJSONLogFormatIstio in istio/istio
 // pilot/pkg/model/telemetry_logging.go.
-type Entry struct {
-	Line string // the whole line
-
-	Start       time.Time // when the request began, to the millisecond
-	Method      string    // this and the next two are empty for a connection that is no HTTP
-	Path        string
-	Protocol    string   // "HTTP/1.1", "HTTP/2"
-	Status      int      // 0 for a connection that is no HTTP, or when no response came
-	Flags       []string // Envoy's response flags: "UH", "URX"
-	Details     string   // how the response came about: "via_upstream", "direct_response"
-	Termination string   // why Envoy ended the connection
-
-	TransportFailure string // why the connection to the upstream failed
-	BytesReceived    int64
-	BytesSent        int64
-	Duration         time.Duration // until the last byte was sent
-	UpstreamTime     time.Duration // as the upstream tells it; 0 when it does not
-
-	ForwardedFor string // X-Forwarded-For
-	UserAgent    string
-	RequestID    string
-	Authority    string
-
-	UpstreamHost     string // "ip:port"
-	Cluster          string // "outbound|80||httpbin.org", "PassthroughCluster"
-	UpstreamLocal    string // the address from which the proxy connected
-	DownstreamLocal  string // the address to which the client connected
-	DownstreamRemote string // the address from which the client connected
-	SNI              string
-	Route            string
-}
-
-// ErrNoEntry says that a line of a proxy's log is none of its access log.
-var ErrNoEntry = errors.New("no line of the access log")
-
-// ParseEntry reads a line of the access log. The error is [ErrNoEntry] for a
-// line that is none.
-func ParseEntry(line string) (Entry, error) {
+func ParseLine(line string) (evidence.Line, error) {
 	var f entryFields
 	ok := false
 	if strings.HasPrefix(line, "{") {
@@ -60,35 +34,27 @@ func ParseEntry(line string) (Entry, error) {
 		f, ok = splitEntry(line)
 	}
 	if !ok {
-		return Entry{}, ErrNoEntry
+		return evidence.Line{}, unreadable(line)
 	}
 	start, err := time.Parse(time.RFC3339, string(f.Start))
 	if err != nil {
-		return Entry{}, ErrNoEntry
+		return evidence.Line{}, unreadable(line)
 	}
 	n := numbers{ok: true}
-	e := Entry{
-		Line: line,
+	l := evidence.Line{
+		Text: line,
 
-		Start:       start,
-		Method:      f.Method.text(),
-		Path:        f.Path.text(),
-		Protocol:    f.Protocol.text(),
-		Status:      int(n.parse(f.Status)),
-		Details:     f.Details.text(),
-		Termination: f.Termination.text(),
-
-		TransportFailure: f.TransportFailure.text(),
-		BytesReceived:    n.parse(f.BytesReceived),
-		BytesSent:        n.parse(f.BytesSent),
+		Start:            start,
 		Duration:         n.milliseconds(f.Duration),
-		UpstreamTime:     n.milliseconds(f.UpstreamTime),
-
-		ForwardedFor: f.ForwardedFor.text(),
-		UserAgent:    f.UserAgent.text(),
-		RequestID:    f.RequestID.text(),
-		Authority:    f.Authority.text(),
-
+		Method:           f.Method.text(),
+		Path:             f.Path.text(),
+		Protocol:         f.Protocol.text(),
+		Status:           int(n.parse(f.Status)),
+		Details:          f.Details.text(),
+		Termination:      f.Termination.text(),
+		TransportFailure: f.TransportFailure.text(),
+		BytesSent:        n.parse(f.BytesSent),
+		Authority:        f.Authority.text(),
 		UpstreamHost:     f.UpstreamHost.text(),
 		Cluster:          f.Cluster.text(),
 		UpstreamLocal:    f.UpstreamLocal.text(),
@@ -98,13 +64,28 @@ func ParseEntry(line string) (Entry, error) {
 		Route:            f.Route.text(),
 	}
 	if flags := f.Flags.text(); flags != "" {
-		e.Flags = strings.Split(flags, ",")
+		l.Flags = strings.Split(flags, ",")
+	}
+	for _, other := range []entryField{f.BytesReceived, f.UpstreamTime} {
+		n.parse(other)
 	}
 	if !n.ok {
-		return Entry{}, ErrNoEntry
+		return evidence.Line{}, unreadable(line)
 	}
-	return e, nil
+	return l, nil
 }
+
+// unreadable returns the error of a line that was not read. A line of the access
+// log begins with a time in brackets or is JSON with a time; what else a proxy
+// logs does not.
+func unreadable(line string) error {
+	if begins.MatchString(line) {
+		return ErrUnreadable
+	}
+	return ErrNoLine
+}
+
+var begins = regexp.MustCompile(`^(\[[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z\] "|\{.*"start_time":")`)
 
 // entryFields are the fields of a line as they stand there, by their names in
 // the JSON format.
@@ -122,9 +103,6 @@ type entryFields struct {
 	BytesSent        entryField `json:"bytes_sent"`
 	Duration         entryField `json:"duration"`
 	UpstreamTime     entryField `json:"upstream_service_time"`
-	ForwardedFor     entryField `json:"x_forwarded_for"`
-	UserAgent        entryField `json:"user_agent"`
-	RequestID        entryField `json:"request_id"`
 	Authority        entryField `json:"authority"`
 	UpstreamHost     entryField `json:"upstream_host"`
 	Cluster          entryField `json:"upstream_cluster"`
@@ -175,68 +153,85 @@ func (n *numbers) milliseconds(f entryField) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// splitEntry reads a line of text. Envoy escapes nothing, so a client can put
-// quotation marks into its user agent; what stands behind has none of its own.
+// splitEntry reads a line of text. Envoy escapes nothing, so a request can put
+// anything into its path, X-Forwarded-For, user agent and request id, such as
+// what looks like other fields. Those that follow the authority are read from the
+// end of the line, and those between path and X-Forwarded-For must be found in
+// one place only: a line that can be read in two ways is not read at all.
 func splitEntry(line string) (f entryFields, ok bool) {
-	s := splitter{rest: line, ok: true}
-	start := s.word()
-	request := s.quoted()
-	method, rest, ok1 := strings.Cut(request, " ")
-	last := strings.LastIndex(rest, " ") // a path may have blanks
-	if !ok1 || last < 0 || !strings.HasPrefix(start, "[") || !strings.HasSuffix(start, "]") {
+	start, rest, found := strings.Cut(line, "] \"")
+	method, rest, found2 := strings.Cut(rest, " ")
+	if !found || !found2 || !strings.HasPrefix(start, "[") {
 		return f, false
 	}
-	f.Start = entryField(start[1 : len(start)-1])
-	f.Method, f.Path, f.Protocol = entryField(method), entryField(rest[:last]), entryField(rest[last+1:])
-	for _, word := range []*entryField{&f.Status, &f.Flags, &f.Details, &f.Termination} {
-		*word = entryField(s.word())
-	}
-	f.TransportFailure = entryField(s.quoted())
-	for _, word := range []*entryField{&f.BytesReceived, &f.BytesSent, &f.Duration, &f.UpstreamTime} {
-		*word = entryField(s.word())
-	}
-	f.ForwardedFor = entryField(s.quoted())
-	if !s.ok || !strings.HasPrefix(s.rest, `"`) {
+	f.Start, f.Method = entryField(start[1:]), entryField(method)
+	tail := onlyMatch(logTail, rest, true)
+	if tail == nil {
 		return f, false
 	}
-
-	agent := s.rest[1:]
-	// From the end: what looks like the rest of a line may be in it too.
-	for end := strings.LastIndex(agent, `" `); end >= 0; end = strings.LastIndex(agent[:end], `" `) {
-		s := splitter{rest: agent[end+2:], ok: true}
-		for _, text := range []*entryField{&f.RequestID, &f.Authority, &f.UpstreamHost} {
-			*text = entryField(s.quoted())
-		}
-		for _, word := range []*entryField{&f.Cluster, &f.UpstreamLocal, &f.DownstreamLocal, &f.DownstreamRemote, &f.SNI, &f.Route} {
-			*word = entryField(s.word())
-		}
-		if s.ok {
-			f.UserAgent = entryField(agent[:end])
-			return f, true
-		}
+	head, last := rest[:tail[0]], fieldsOf(rest, tail)
+	middle := onlyMatch(logMiddle, head, false)
+	if middle == nil {
+		return f, false
 	}
-	return f, false
+	f.Path = entryField(head[:middle[0]])
+	for i, text := range fieldsOf(head, middle) {
+		*[]*entryField{&f.Protocol, &f.Status, &f.Flags, &f.Details, &f.Termination, &f.TransportFailure,
+			&f.BytesReceived, &f.BytesSent, &f.Duration, &f.UpstreamTime}[i] = entryField(text)
+	}
+	for i, text := range last {
+		*[]*entryField{&f.Authority, &f.UpstreamHost, &f.Cluster, &f.UpstreamLocal, &f.DownstreamLocal,
+			&f.DownstreamRemote, &f.SNI, &f.Route}[i] = entryField(text)
+	}
+	return f, true
 }
 
-// A splitter takes fields off the beginning of a line.
-type splitter struct {
-	rest string
-	ok   bool // every field was there, and was what it was taken for
+// The parts of a line of text between which a request writes what it likes.
+var (
+	logMiddle = regexp.MustCompile(` (HTTP/[0-9.]+|-)" ([0-9]+) (\S+) (\S+) (\S+) "([^"]*)" ([0-9]+) ([0-9]+) ([0-9]+|-) (\S+) "`)
+	logTail   = regexp.MustCompile(` "([^"]*)" "(` + address + `)" (\S+) (` + address + `) (` + address + `) (` + address + `) (\S+) (\S+)`)
+)
+
+// address is an address with its port, that of an internal listener, or "-".
+const address = `[0-9a-fA-F.:\[\]]+:[0-9]+|envoy://\S+|-`
+
+// onlyMatch returns where a pattern matches a text: at its end, where atEnd says
+// that it should and one does, else in the one place where it does. It is nil
+// where there are several or none.
+func onlyMatch(pattern *regexp.Regexp, text string, atEnd bool) []int {
+	var matches [][]int
+	for from := 0; from < len(text); {
+		m := pattern.FindStringSubmatchIndex(text[from:])
+		if m == nil {
+			break
+		}
+		for i := range m {
+			if m[i] >= 0 {
+				m[i] += from
+			}
+		}
+		if matches = append(matches, m); len(matches) > maxReadings {
+			return nil
+		}
+		from = m[0] + 1
+	}
+	if len(matches) == 0 {
+		return nil
+	}
+	if last := matches[len(matches)-1]; len(matches) == 1 || atEnd && last[1] == len(text) {
+		return last
+	}
+	return nil
 }
 
-// word takes a field without quotation marks.
-func (s *splitter) word() string {
-	word, rest, _ := strings.Cut(s.rest, " ")
-	s.ok = s.ok && word != "" && word[0] != '"'
-	s.rest = rest
-	return word
-}
+// maxReadings is how many ways to read a line are looked at.
+const maxReadings = 64
 
-// quoted takes a field between quotation marks, behind which another one is.
-func (s *splitter) quoted() string {
-	text, isQuoted := strings.CutPrefix(s.rest, `"`)
-	text, rest, ended := strings.Cut(text, `" `)
-	s.ok = s.ok && isQuoted && ended && !strings.Contains(text, `"`)
-	s.rest = rest
-	return text
+// fieldsOf returns the texts of a match's groups.
+func fieldsOf(text string, match []int) []string {
+	var fields []string
+	for i := 2; i < len(match); i += 2 {
+		fields = append(fields, text[match[i]:match[i+1]])
+	}
+	return fields
 }

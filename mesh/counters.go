@@ -1,9 +1,12 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,12 +15,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // Counters are what a proxy has counted of its upstream hosts so far.
 type Counters struct {
 	run   string // which run of the proxy counted: a new one begins at 0
 	hosts map[Upstream]map[string]int64
+	// clusters are the names of all, those without hosts among them.
+	clusters map[string]bool
 }
 
 // An Upstream is a host of one of a proxy's upstream clusters.
@@ -30,29 +36,35 @@ type Upstream struct {
 // counters, so that nobody can say by how much they grew.
 var ErrRestarted = errors.New("the proxy was started anew")
 
-// ReadCounters asks the administration interface of a pod's proxy for the
-// counters of its upstream hosts. It is the list that Envoy keeps whichever
-// statistics it is told to leave out (Envoy's "Administration interface",
-// GET /clusters; istio.io "Envoy Statistics").
-func ReadCounters(ctx context.Context, c cluster.Interface, pod *unstructured.Unstructured) (*Counters, error) {
-	run, err := proxyRun(pod)
+// counters asks a pod's proxy for the counters of its upstream hosts. It is the
+// list that Envoy keeps whichever statistics it is told to leave out (Envoy's
+// "Administration interface", GET /clusters; istio.io "Envoy Statistics").
+func (m *Mesh) counters(ctx context.Context, pod cluster.Pod) (*Counters, error) {
+	object, err := m.Cluster.Get(ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name})
 	if err != nil {
 		return nil, err
 	}
-	text, err := ask(ctx, c, pod, "clusters")
+	run, err := proxyRun(object)
 	if err != nil {
 		return nil, err
 	}
-	counters := &Counters{run: run, hosts: make(map[Upstream]map[string]int64)}
+	text, err := m.Ask(ctx, pod.Namespace, pod.Name, "clusters")
+	if err != nil {
+		return nil, err
+	}
+	counters := &Counters{run: run, hosts: make(map[Upstream]map[string]int64), clusters: map[string]bool{}}
 	for line := range strings.Lines(text) {
 		// A line is CLUSTER::ADDRESS::NAME::VALUE. A cluster's own lines have
 		// other words in the place of an address, and not always numbers.
 		// The address is an IPv6 one at times, with colons of its own.
-		cluster, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "::")
+		cluster, rest, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "::")
+		if ok {
+			counters.clusters[cluster] = true
+		}
 		rest, value := cutLast(rest)
 		host, name := cutLast(rest)
 		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || host == "" {
+		if _, _, addrErr := net.SplitHostPort(host); err != nil || addrErr != nil {
 			continue
 		}
 		u := Upstream{Cluster: cluster, Host: host}
@@ -73,33 +85,43 @@ func cutLast(text string) (before, after string) {
 	return text[:i], text[i+2:]
 }
 
-// Since returns by how much a counter, such as cx_total or rq_total, has grown
-// at each host since an earlier reading; a host where it has not is left out.
-// Envoy forgets a host that is gone, and counts from 0 when it is back. The
-// error is [ErrRestarted].
-func (c *Counters) Since(before *Counters, name string) (map[Upstream]int64, error) {
+// since returns by how much each counter of each host has grown since an earlier
+// reading. A host that was not there then began at 0, as does one that Envoy
+// forgot and knows again. A cluster without hosts has one entry without a host.
+// The error is [ErrRestarted].
+func (c *Counters) since(before *Counters, proxy, pod string) ([]evidence.Counter, error) {
 	if c.run != before.run {
 		return nil, ErrRestarted
 	}
-	grown := make(map[Upstream]int64)
+	var all []evidence.Counter
+	seen := map[string]bool{}
 	for u, values := range c.hosts {
-		n := values[name]
-		if was := before.hosts[u][name]; was <= n {
-			n -= was
-		}
-		if n > 0 {
-			grown[u] = n
+		seen[u.Cluster] = true
+		for name, n := range values {
+			grew := n
+			if was := before.hosts[u][name]; was <= n {
+				grew -= was
+			}
+			all = append(all, evidence.Counter{Proxy: proxy, Pod: pod, Cluster: u.Cluster, Host: u.Host, Name: name, Value: n, Grew: grew})
 		}
 	}
-	return grown, nil
+	for name := range c.clusters {
+		if !seen[name] {
+			all = append(all, evidence.Counter{Proxy: proxy, Pod: pod, Cluster: name})
+		}
+	}
+	slices.SortFunc(all, func(a, b evidence.Counter) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Name, b.Name))
+	})
+	return all, nil
 }
 
-// Accepted returns how many connections the listeners of a pod's proxy have
+// accepted returns how many connections the listeners of a pod's proxy have
 // accepted for clusters outside it, and whether the proxy counts them: Istio
 // leaves these statistics out unless told otherwise (istio.io "Envoy
 // Statistics").
-func Accepted(ctx context.Context, c cluster.Interface, pod *unstructured.Unstructured) (n int64, counted bool, err error) {
-	text, err := ask(ctx, c, pod, `stats?filter=^listener\..*\.downstream_cx_total$`)
+func (m *Mesh) accepted(ctx context.Context, pod cluster.Pod) (n int64, counted bool, err error) {
+	text, err := m.Ask(ctx, pod.Namespace, pod.Name, `stats?filter=^listener\..*\.downstream_cx_total$`)
 	if err != nil {
 		return 0, false, err
 	}
@@ -131,30 +153,6 @@ func inboundListener(statistic string) bool {
 	}
 	return false
 }
-
-// ask asks a proxy's administration interface for its counters.
-func ask(ctx context.Context, c cluster.Interface, pod *unstructured.Unstructured, path string) (string, error) {
-	out, errs := cluster.Bounded{Max: maxAnswer}, cluster.Bounded{Max: maxAnswer}
-	result, err := c.Exec(ctx, cluster.ExecRequest{
-		Namespace: pod.GetNamespace(), Pod: pod.GetName(), Container: Sidecar,
-		Command: []string{"pilot-agent", "request", "GET", path}, Stdout: &out, Stderr: &errs,
-	})
-	switch {
-	case err != nil:
-	case result.ExitCode != 0 || !result.Trusted:
-		err = fmt.Errorf("pilot-agent request ended with exit code %d: %s", result.ExitCode, strings.TrimSpace(errs.String()))
-	case out.Truncated:
-		err = fmt.Errorf("the answer of the administration interface has more than %d MiB", maxAnswer>>20)
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the counters of %s: %w", pod.GetName(), err)
-	}
-	return out.String(), nil
-}
-
-// maxAnswer is how much of an administration interface's answer is read, in
-// bytes: a mesh of ten thousand services has about 100 lines for each.
-const maxAnswer = 64 << 20
 
 // proxyRun names the present run of a pod's proxy.
 func proxyRun(pod *unstructured.Unstructured) (string, error) {

@@ -70,6 +70,9 @@ func ReadOutboundPolicy(ctx context.Context, c cluster.Interface, namespace, rev
 	return p, nil
 }
 
+// Ref returns the ConfigMap that states the policy.
+func (p *OutboundPolicy) Ref() cluster.Ref { return p.ref }
+
 // Set makes mode the outbound traffic policy of the mesh that the policy was
 // read from. Nothing else in the configuration changes, by not a blank, also
 // where somebody else changes it at the same time.

@@ -14,6 +14,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/egressplay/egressplay/nearest"
 	"github.com/egressplay/egressplay/variables"
 )
 
@@ -221,7 +222,7 @@ func (d *decoder) fields(n *yaml.Node, v reflect.Value, path string, others *oth
 			continue
 		}
 		hint := "known are " + strings.Join(known, ", ")
-		if meant, ok := nearest(key, known); ok {
+		if meant, ok := nearest.Name(key, known); ok {
 			hint = "did you mean " + quote(meant) + "?"
 			seen[meant] = true
 		} else if n.Style&yaml.FlowStyle == 0 && slices.ContainsFunc(fields, func(f field) bool { return f.scalar }) {

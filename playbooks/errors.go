@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/egressplay/egressplay/nearest"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -113,4 +114,13 @@ func cut(text string) string {
 		return line + "…"
 	}
 	return line
+}
+
+// didYouMean returns the hint for a name that is none of the known ones: the
+// nearest of them, or "" when none is near.
+func didYouMean(name string, known []string) string {
+	if near, ok := nearest.Name(name, known); ok {
+		return "did you mean " + quote(near) + "?"
+	}
+	return ""
 }

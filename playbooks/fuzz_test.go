@@ -53,12 +53,18 @@ func FuzzLoad(f *testing.F) {
 			return "x", true
 		}
 		for _, step := range p.Steps {
-			action, expectations, err := step.Bind(lookup)
+			action, checks, err := step.Bind(lookup)
 			if err != nil { // a value may make a text what it must not be
 				continue
 			}
 			assert.NotEmpty(t, action.Command(runner.NewScope(nil, p.Vars)))
-			assert.NotContains(t, expectations, nil)
+			for _, c := range checks {
+				assert.NotNil(t, c.Expectation)
+				assert.NotEmpty(t, c.Key)
+				if c.Position != nil {
+					assert.Positive(t, c.Position([]string{"0", "status"}).Line)
+				}
+			}
 		}
 	})
 }

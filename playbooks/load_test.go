@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
@@ -65,6 +66,10 @@ steps:
   expect:
     status: 200
     headers: {server: envoy}
+  continue: true
+- title: It stays so
+  policy: {expect: REGISTRY_ONLY}
+  holds: 5s
 - title: The same again
   policy: {set: ALLOW_ANY}
 `
@@ -78,37 +83,101 @@ steps:
 		"HOST": "www.example.com", "URL": "https://www.example.com", "CODE": "35",
 		"NAMESPACE": "here", "ISTIO_NAMESPACE": "istio-system",
 	}, p.Vars)
-	require.Len(t, p.Steps, 5)
+	require.Len(t, p.Steps, 6)
 
 	blocked := p.Steps[1]
 	line := strings.Count(text[:strings.Index(text, "- title: Blocked")], "\n") + 1
 	assert.Equal(t, runner.StepInfo{Index: 2, ID: "blocked", Title: "Blocked", Kind: "exec", File: p.File, Line: line}, blocked.StepInfo)
 	assert.Equal(t, 5*time.Second, blocked.Within)
 	assert.Equal(t, 3, blocked.Holds)
+	assert.Zero(t, blocked.HoldsFor)
+	assert.False(t, blocked.Continue)
 	assert.Equal(t, time.Minute, blocked.Timeout)
 	require.NotNil(t, p.ChangesMesh)
 	assert.Equal(t, p.Steps[2].StepInfo, *p.ChangesMesh)
 
 	scope := runner.NewScope(nil, p.Vars)
 	scope.Set("SOURCE_POD", "sleep-2")
-	action, expectations, err := blocked.Bind(scope.Lookup)
+	action, checks, err := blocked.Bind(scope.Lookup)
 	require.NoError(t, err)
 	assert.Equal(t, &steps.Exec{
 		In: steps.Pod{Name: "sleep-2"}, Container: "sleep", Namespace: "here",
 		Argv: steps.Words{"curl", "-sI", "https://www.example.com", "a www.example.com b"},
 	}, action)
-	code := expect.ExitCode(35)
-	assert.Equal(t, []runner.Expectation{&code}, expectations)
+	code := 35
+	require.Len(t, checks, 1, "what is stated takes the place of what is implied")
+	assert.Equal(t, "exitCode", checks[0].Key)
+	assert.Equal(t, &expect.ExitCode{Is: &code}, checks[0].Expectation)
+	line = strings.Count(text[:strings.Index(text, "expect: {exitCode")], "\n") + 1
+	assert.Equal(t, evidence.Position{File: p.File, Line: line, Column: 22}, checks[0].Position(nil))
 
 	passes := p.Steps[3]
 	assert.Equal(t, 20*time.Second, passes.Within)
 	assert.Equal(t, 1, passes.Holds)
 	assert.Zero(t, passes.Timeout)
-	_, expectations, err = passes.Bind(scope.Lookup)
+	assert.True(t, passes.Continue)
+	_, checks, err = passes.Bind(scope.Lookup)
 	require.NoError(t, err)
-	status, server := expect.Status(200), "envoy"
-	assert.Equal(t, []runner.Expectation{expect.Success(), &status, &expect.Headers{"server": {Equals: &server}}}, expectations,
+	server := "envoy"
+	var expectations []runner.Expectation
+	var keys []string
+	for _, c := range checks {
+		keys, expectations = append(keys, c.Key), append(expectations, c.Expectation)
+	}
+	assert.Equal(t, []string{"exitCode", "status", "headers"}, keys)
+	assert.Equal(t, []runner.Expectation{expect.Success(), &expect.Status{Any: []int{200}}, &expect.Headers{"server": {Equals: &server}}}, expectations,
 		"what the kind implies, then what is stated, in its order")
+	assert.Nil(t, checks[0].Position, "it is not written there")
+
+	again := p.Steps[4]
+	assert.Equal(t, 1, again.Holds)
+	assert.Equal(t, 5*time.Second, again.HoldsFor)
+}
+
+// A verdict leads its reader to what it is about.
+func TestEachClaimHasItsPlace(t *testing.T) {
+	text := head + `steps:
+- title: A step
+  exec: {in: p, command: curl -s http://a}
+  expect:
+    status: 200
+    log:
+    - cluster: a
+    - cluster: b
+      flags:
+        not: {contains: UF}
+`
+	p := loadText(t, text)
+	_, checks, err := p.Steps[0].Bind(func(string) (string, bool) { return "", false })
+	require.NoError(t, err)
+	require.Len(t, checks, 3)
+	at := func(key string, field ...string) string {
+		for _, c := range checks {
+			if c.Key == key {
+				return strings.TrimPrefix(c.Position(field).String(), p.File+":")
+			}
+		}
+		return "no such check"
+	}
+	first := strings.Count(head, "\n")
+	for _, c := range []struct {
+		key   string
+		field []string
+		want  string // line below the head, column
+	}{
+		{"status", nil, "5:13"},
+		{"status", []string{"any"}, "5:13"},
+		{"log", nil, "7:5"},
+		{"log", []string{"0"}, "7:7"},
+		{"log", []string{"1", "flags"}, "10:9"},
+		{"log", []string{"1", "sni"}, "8:7"},
+		{"log", []string{"1", "flags", "not", "contains"}, "10:25"},
+	} {
+		var line, column int
+		_, err := fmt.Sscanf(at(c.key, c.field...), "%d:%d", &line, &column)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, fmt.Sprintf("%d:%d", line-first, column), "%s %v", c.key, c.field)
+	}
 }
 
 func TestLoadMinimal(t *testing.T) {

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
@@ -20,17 +22,20 @@ import (
 
 // A step is a step as it is written, its variables not yet replaced.
 type step struct {
-	Title   string         `yaml:"title,required"`
-	ID      string         `yaml:"id"`
-	Expect  *yaml.Node     `yaml:"expect"`
-	Within  *time.Duration `yaml:"within"`
-	Holds   *int           `yaml:"holds"`
-	Timeout *time.Duration `yaml:"timeout"`
+	Title  string         `yaml:"title,required"`
+	ID     string         `yaml:"id"`
+	Expect *yaml.Node     `yaml:"expect"`
+	Within *time.Duration `yaml:"within"`
+	// Holds is a number of tries, or a duration.
+	Holds    *holds         `yaml:"holds"`
+	Continue bool           `yaml:"continue"`
+	Timeout  *time.Duration `yaml:"timeout"`
 	// ChangesNothing is why leaving the step out changes no later result. A run
 	// has no use for it: the mutation tester holds the playbook to it.
 	ChangesNothing string `yaml:"changesNothing"`
 
 	index        int // from 1
+	file         string
 	node         *yaml.Node
 	verb         string
 	verbNode     *yaml.Node
@@ -38,6 +43,32 @@ type step struct {
 	action       runner.Action // nil where it could not be decoded
 	expectations []expectation // those that could be decoded
 	changesMesh  bool
+}
+
+// holds says how often in a row, or for how long, a step's expectations must
+// hold.
+type holds struct {
+	times int // 0 where a duration is given
+	over  time.Duration
+}
+
+// UnmarshalText reads a number such as 3, or a duration such as 5s.
+func (h *holds) UnmarshalText(text []byte) error {
+	if n, err := strconv.Atoi(string(text)); err == nil {
+		if h.times = n; n < 1 || n > 100 {
+			return fmt.Errorf("holds: want 1 to 100, got %d", n)
+		}
+		return nil
+	}
+	d, err := time.ParseDuration(string(text))
+	switch {
+	case err != nil:
+		return &runner.FieldError{Err: fmt.Errorf("holds: want a number of tries or a duration, got %s", quote(string(text))), Hint: "write 3 for three tries in a row, or 5s for as long"}
+	case d <= 0:
+		return errors.New("holds: want more than 0s")
+	}
+	h.over = d
+	return nil
 }
 
 // ordinary is what to do with an expectation that says nothing.
@@ -79,7 +110,7 @@ func (l *loader) readSteps(read func(string) ([]byte, error)) {
 
 // readStep reads a step up to its verb.
 func (l *loader) readStep(index int, n *yaml.Node) *step {
-	s := &step{index: index, node: n}
+	s := &step{index: index, file: l.file, node: n}
 	l.root = fmt.Sprintf("step %d", index)
 	if n.Kind != yaml.MappingNode {
 		if n.Kind != yaml.AliasNode {
@@ -215,9 +246,6 @@ func (l *loader) check(s *step, ids map[string]int) {
 	if stated(s.node, "changesNothing") && strings.TrimSpace(s.ChangesNothing) == "" {
 		fail("changesNothing", "write why no later step needs this one", "changesNothing is empty")
 	}
-	if s.Holds != nil && (*s.Holds < 1 || *s.Holds > 100) {
-		fail("holds", "", "holds: want 1 to 100, got %d", *s.Holds)
-	}
 	l.place(s.node, errors.Join(errs...), s.index)
 }
 
@@ -256,10 +284,10 @@ func (l *loader) try(s *step) {
 	if m, ok := action.(steps.MeshChanger); ok {
 		s.changesMesh = m.ChangesMesh()
 	}
-	if s.Holds != nil && *s.Holds > 1 && !action.Repeats() {
+	if s.Holds != nil && s.Holds.times != 1 && !action.Repeats() {
 		l.place(s.node, &runner.FieldError{
 			Field: []string{"holds"},
-			Err:   fmt.Errorf("holds: a step with %s is done once, it cannot hold %d times", s.verb, *s.Holds),
+			Err:   fmt.Errorf("holds: a step with %s is done once, it cannot hold for longer", s.verb),
 			Hint:  "write holds at the step that looks at what came of it",
 		}, s.index)
 	}
@@ -303,39 +331,44 @@ func within(n *yaml.Node, f func(*yaml.Node) bool) bool {
 
 // bindable returns the step as the runner takes it.
 func (s *step) bindable(file string, within *time.Duration) runner.Step {
-	holds := 1
+	holds := holds{times: 1}
 	if s.Holds != nil {
 		holds = *s.Holds
 	}
 	return runner.Step{
 		StepInfo: runner.StepInfo{Index: s.index, ID: s.ID, Title: s.Title, Kind: s.verb, File: file, Line: s.node.Line},
 		Within:   cmp.Or(first(s.Within, within), s.kind.Within, defaultWithin),
-		Holds:    holds,
+		Holds:    max(holds.times, 1),
+		HoldsFor: holds.over,
+		Continue: s.Continue,
 		Timeout:  first(s.Timeout),
 		Bind:     s.bind,
 	}
 }
 
 // bind is a step's [runner.Step.Bind].
-func (s *step) bind(lookup runner.Lookup) (runner.Action, []runner.Expectation, error) {
+func (s *step) bind(lookup runner.Lookup) (runner.Action, []runner.Check, error) {
 	action, err := Expand(s.action, lookup)
 	err = named(s.verb, err)
-	var expectations []runner.Expectation
+	var checks []runner.Check
 	for _, key := range slices.Sorted(maps.Keys(s.kind.Implied)) {
 		stated := slices.ContainsFunc(s.expectations, func(e expectation) bool { return e.key == key })
 		if !stated {
-			expectations = append(expectations, s.kind.Implied[key]())
+			checks = append(checks, runner.Check{Key: key, Expectation: s.kind.Implied[key]()})
 		}
 	}
 	for _, e := range s.expectations {
 		value, expandErr := Expand(e.value, lookup)
 		err = errors.Join(err, named(e.key, expandErr))
-		expectations = append(expectations, value)
+		checks = append(checks, runner.Check{Key: e.key, Expectation: value, Position: func(field []string) evidence.Position {
+			n, _ := find(e.node, field)
+			return evidence.Position{File: s.file, Line: n.Line, Column: n.Column}
+		}})
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return action, expectations, nil
+	return action, checks, nil
 }
 
 // named puts the path of the field before each of the errors that err joins.

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
-	"time"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // An Action is the verb of a step with its values put in.
@@ -23,9 +21,9 @@ type Action interface {
 	// ends the step, unless [Retryable] marks it. A [*Mismatch] says that what
 	// the step promises by itself did not hold, such as "the object is
 	// accepted".
-	Try(ctx context.Context, s *Scope) (*Observation, error)
+	Try(ctx context.Context, s *Scope) (*evidence.Attempt, error)
 
-	// Repeats says whether an attempt that did not hold may be made again:
+	// Repeats reports whether an attempt that did not hold may be made again:
 	// true for a step that looks, false for one that changes.
 	Repeats() bool
 }
@@ -38,75 +36,56 @@ type PodAction interface {
 	Pod(ctx context.Context, s *Scope) (*cluster.Pod, error)
 }
 
-// An Observation is what one attempt showed. Fields that do not apply to the
-// kind of step are zero.
-type Observation struct {
-	// ExitCode is the command's exit code as the server sent it, 128 + the
-	// signal for a command that a signal ended; nil when no command was run.
-	ExitCode *int
-	// CurlExitCode is the exit code that curl itself reported beside it, nil
-	// where it did not.
-	CurlExitCode *int
-	// Stdout and Stderr are what the command wrote, each at most 1 MiB of it.
-	Stdout, Stderr string
-	// Truncated says that there was more output than was kept.
-	Truncated bool
-
-	// Responses are the HTTP responses in the order in which they came: the
-	// heads that curl printed, or where it printed none, the last response as
-	// curl reported it.
-	Responses []Response
-	// Redirects is how many redirects curl followed.
-	Redirects int
-	// HeadsShown says that curl was told to print the heads of its responses,
-	// so that Responses is complete.
-	HeadsShown bool
-	// Body is Stdout without the heads of Responses.
-	Body string
-
-	// Elapsed is the command's own time where it told, else that of the call.
-	Elapsed time.Duration
-
-	// Pod is the pod in which a command ran.
-	Pod *cluster.Pod
-	// LocalAddr is the address ("ip:port") from which curl made its last
-	// connection; "" when it made none or is not known.
-	LocalAddr string
-	// Started and Ended bound the attempt, by this machine's clock.
-	Started, Ended time.Time
-
-	// Text is what a reader is shown, as the command would have printed it.
-	Text string
-}
-
-// A Response is the head of one HTTP response.
-type Response struct {
-	Proto  string // "HTTP/1.1" or "HTTP/2", as curl prints it
-	Status int
-	Header http.Header // nil when it is not known
-}
-
-// An Expectation judges what one attempt showed.
+// An Expectation judges what one attempt showed. It is a function of the
+// evidence alone.
 type Expectation interface {
-	// Check returns nil when the expectation holds, a [*Mismatch] when it does
-	// not, and another error when it cannot be judged, which ends the step.
-	Check(o *Observation) error
+	// Needs returns the facts that Judge looks at, beyond those that the action
+	// itself shows.
+	Needs() evidence.Needs
+	// Judge returns a verdict for each claim that the expectation makes, or one
+	// for all of them. A verdict's Field is the path below the expectation.
+	Judge(a *evidence.Attempt) evidence.Verdicts
 }
 
-// A Watcher is an [Expectation] about something that the observation does not
-// show, such as a proxy's access log.
-type Watcher interface {
+// A Check is an expectation at its place in the playbook.
+type Check struct {
+	// Key is the expectation's key below expect, such as "log".
+	Key string
 	Expectation
-
-	// Watch is called before each attempt of an action. The function that it
-	// returns is called after the attempt in place of Check, with the same
-	// kinds of errors; it sees only what that attempt caused.
-	Watch(ctx context.Context, s *Scope, action Action) (judge func(ctx context.Context, o *Observation) error, err error)
+	// Position returns where a field of the expectation is in the playbook; nil
+	// where it is not written there.
+	Position func(field []string) evidence.Position
 }
 
-// A Mismatch says that an expectation did not hold.
+// judge returns the verdicts of a check with their keys and places.
+func (c *Check) judge(a *evidence.Attempt, step *StepInfo) evidence.Verdicts {
+	verdicts := c.Judge(a)
+	for i := range verdicts {
+		v := &verdicts[i]
+		v.Key = evidence.Path(append([]string{"expect", c.Key}, v.Field...)...)
+		v.At = evidence.Position{File: step.File, Line: step.Line, Column: 1}
+		if c.Position != nil {
+			v.At = c.Position(v.Field)
+		}
+		plainVerdict(v)
+	}
+	return verdicts
+}
+
+// A Collector gathers facts from one kind of witness.
+type Collector interface {
+	// Watch is called before each attempt of an action, with what all its
+	// expectations need and the pod in which it will run a command, nil for
+	// none. The function that it returns is called after the attempt and adds
+	// to it; it is nil where there is nothing to add. What a witness cannot
+	// tell is a fact like any other and stands in the attempt; the error is
+	// that of a context that ended, or one that [Retryable] marks.
+	Watch(ctx context.Context, needs evidence.Needs, pod *cluster.Pod) (func(context.Context, *evidence.Attempt) error, error)
+}
+
+// A Mismatch says that what a step promises by itself did not hold.
 type Mismatch struct {
-	What string // what was looked at: "exit code", "header location of response 1"
+	What string // what was looked at: "deploy/sleep", "outbound traffic policy"
 	Want string
 	Got  string
 }
@@ -115,16 +94,33 @@ func (m *Mismatch) Error() string {
 	return fmt.Sprintf("%s: want %s, got %s", m.What, m.Want, m.Got)
 }
 
-// Mismatches are several expectations that one attempt did not meet.
-type Mismatches []*Mismatch
-
-func (ms Mismatches) Error() string {
-	lines := make([]string, len(ms))
-	for i, m := range ms {
-		lines[i] = m.Error()
+// verdict returns the mismatch as a verdict on a step.
+func (m *Mismatch) verdict(step *StepInfo) evidence.Verdict {
+	v := evidence.Verdict{
+		Key: step.Kind, At: evidence.Position{File: step.File, Line: step.Line, Column: 1},
+		What: m.What, Outcome: evidence.NotHeld, Want: m.Want, Got: m.Got,
 	}
-	return strings.Join(lines, "\n")
+	return v
 }
+
+// A judgement is the error of an attempt that was judged and did not pass.
+type judgement struct{ evidence.Verdicts }
+
+func (j *judgement) Error() string { return j.String() }
+
+// Hint returns the first advice that a verdict has.
+func (j *judgement) Hint() string {
+	for _, v := range j.Verdicts {
+		if v.Hint != "" {
+			return v.Hint
+		}
+	}
+	return ""
+}
+
+// failed reports whether an expectation did not hold, rather than could not be
+// judged.
+func (j *judgement) failed() bool { return len(j.Of(evidence.NotHeld)) > 0 }
 
 // Retryable marks an error as one that time may cure: no pod is ready yet, an
 // object does not exist yet. The attempt is made again until the step's
@@ -138,15 +134,4 @@ func (r *retryable) Unwrap() error { return r.error }
 func isRetryable(err error) bool {
 	_, ok := errors.AsType[*retryable](err)
 	return ok
-}
-
-// mismatches returns the mismatches in err, and whether there are any.
-func mismatches(err error) (Mismatches, bool) {
-	if ms, ok := errors.AsType[Mismatches](err); ok {
-		return ms, true
-	}
-	if m, ok := errors.AsType[*Mismatch](err); ok {
-		return Mismatches{m}, true
-	}
-	return nil, false
 }

@@ -1,22 +1,31 @@
 package runner
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/egressplay/egressplay/evidence"
+)
 
 // EventKind says what happened.
 type EventKind string
 
-// The kinds of events, in the order in which a run sends them. Attempt may
-// come several times in a step; a playbook's Undone events come
-// between its last StepFinished and its PlaybookFinished.
+// The kinds of events, in the order in which a run sends them. Waiting and
+// Attempt may come several times in a step; a playbook's Undone events come
+// between its last StepFinished and its PlaybookFinished. Each event of a
+// playbook has Playbook, each event of a step has Step.
 const (
 	RunStarted       EventKind = "run.started"       // Target, Playbooks
-	PlaybookStarted  EventKind = "playbook.started"  // Playbook
-	StepStarted      EventKind = "step.started"      // Step, Command
-	Attempt          EventKind = "attempt"           // Step, Attempts, Err: an attempt that did not hold (yet)
-	StepFinished     EventKind = "step.finished"     // Step, Status, Took, Attempts, ExitCode, Output, Err
-	CleanupStarted   EventKind = "cleanup.started"   // Playbook, Left: all that is to be put back; only where there is something
-	Undone           EventKind = "undone"            // Undo, Back, Took, Err
-	PlaybookFinished EventKind = "playbook.finished" // Playbook, Status, Took, Err, Left
+	PlaybookStarted  EventKind = "playbook.started"  //
+	StepStarted      EventKind = "step.started"      // Command
+	Waiting          EventKind = "waiting"           // Text: what a step waits for before its attempts
+	Attempt          EventKind = "attempt"           // Attempts, Problem: an attempt that did not hold (yet)
+	StepFinished     EventKind = "step.finished"     // Status, Took, Attempts, Output, Evidence, Verdicts, Problem
+	Note             EventKind = "note"              // Text: what a reader is to know, said once in a run
+	CleanupStarted   EventKind = "cleanup.started"   // Left: all that is to be put back; only where there is something
+	Undone           EventKind = "undone"            // Undo, Back, Took, Problem
+	PlaybookFinished EventKind = "playbook.finished" // Status, Took, Problem, Left
 	RunFinished      EventKind = "run.finished"      // Status, Took, Summary, Left
 )
 
@@ -31,65 +40,112 @@ const (
 	Errored Status = "error"   // it could not be run, or could not be judged
 )
 
-// An Event is one thing that happened. A field that does not belong to the
-// event's kind is zero.
+// An Event is one thing that happened, as data. A field that does not belong to
+// the event's kind is zero.
 type Event struct {
-	Kind EventKind
-	Time time.Time
+	Kind EventKind `json:"kind"`
+	Time time.Time `json:"time"`
 
-	Target    Target
-	Playbooks []PlaybookInfo // all of the run
-	Playbook  PlaybookInfo
-	Step      StepInfo
+	Target    *Target        `json:"target,omitempty"`
+	Playbooks []PlaybookInfo `json:"playbooks,omitempty"` // all of the run
+	Playbook  *PlaybookInfo  `json:"playbook,omitempty"`
+	Step      *StepInfo      `json:"step,omitempty"`
 
 	// Command is what a person would type for the step.
-	Command string
-	Status  Status
-	Took    time.Duration
+	Command string        `json:"command,omitempty"`
+	Text    string        `json:"text,omitempty"`
+	Status  Status        `json:"status,omitempty"`
+	Took    time.Duration `json:"took,omitempty"` // in nanoseconds
 	// Attempts counts the tries of a step so far, from 1.
-	Attempts int
-	// ExitCode is the exit code of the step's last command, nil without one.
-	ExitCode *int
+	Attempts int `json:"attempts,omitempty"`
 	// Output is what the step's last attempt showed: bounded, and free of
 	// terminal control sequences.
-	Output string
-	// Err says why the status is not Passed: a [*StepError] for a step.
-	Err error
+	Output string `json:"output,omitempty"`
+	// Evidence is what is known of the step's last attempt, bounded likewise;
+	// nil where nothing is.
+	Evidence *evidence.Attempt `json:"evidence,omitempty"`
+	// Verdicts are how each claim of the step's last attempt was judged.
+	Verdicts evidence.Verdicts `json:"verdicts,omitempty"`
+	// Problem says why the status is not Passed.
+	Problem *Problem `json:"problem,omitempty"`
 
 	// Undo says what was put back and Back how it is now, as given to
 	// [Scope.Undo].
-	Undo, Back string
+	Undo string `json:"undo,omitempty"`
+	Back string `json:"back,omitempty"`
 	// Left names what has not been put back.
-	Left    []string
-	Summary Summary
+	Left    []string `json:"left,omitempty"`
+	Summary *Summary `json:"summary,omitempty"`
+}
+
+// A Problem is why something did not pass.
+type Problem struct {
+	Text string `json:"text"`
+	// Hint says what to do next; "" when nothing useful can be said.
+	Hint string `json:"hint,omitempty"`
+	// Verdicts are the claims that did not hold or could not be judged; none
+	// where the step could not be run.
+	Verdicts evidence.Verdicts `json:"verdicts,omitempty"`
+	// Step is the step that says so; nil where none does.
+	Step *StepInfo `json:"step,omitempty"`
+	// Interrupted says that the user stopped the run.
+	Interrupted bool `json:"interrupted,omitempty"`
+}
+
+// Error returns the problem with its place.
+func (p *Problem) Error() string {
+	if p.Step == nil {
+		return p.Text
+	}
+	return fmt.Sprintf("%s:%d: step %d, %q: %s", p.Step.File, p.Step.Line, p.Step.Index, p.Step.Title, p.Text)
+}
+
+// problem returns an error as a problem, nil for none.
+func problem(err error) *Problem {
+	if err == nil {
+		return nil
+	}
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	p := &Problem{Text: Plain(err.Error()), Hint: Plain(hint(err)), Interrupted: errors.Is(err, ErrInterrupted)}
+	if j, ok := errors.AsType[*judgement](err); ok {
+		p.Verdicts = j.Verdicts
+	}
+	return p
 }
 
 // PlaybookInfo identifies a playbook to a reader.
 type PlaybookInfo struct {
-	Name, Title, File string
-	Topic             int
-	Steps             int // how many it has
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	File  string `json:"file"`
+	Topic int    `json:"topic"`
+	Steps int    `json:"steps"` // how many it has
+	// Round is which repetition of it runs, from 1; 0 where it runs once.
+	Round int `json:"round,omitempty"`
 }
 
 // Target says where a run takes place.
 type Target struct {
 	// Name is the lab's or the context's name.
-	Name string
+	Name string `json:"name"`
 	// Lab says that a lab of ours serves the cluster.
-	Lab bool
+	Lab bool `json:"lab"`
 	// Describe is one line for a reader, such as `lab "default" (running)`.
-	Describe string
+	Describe string `json:"describe"`
 	// Versions are the versions of what takes part, by name: "egressplay",
 	// "kubernetes", "istio", "envoy"; one that is not known is absent.
-	Versions map[string]string
+	Versions map[string]string `json:"versions"`
 }
 
-// Summary counts playbooks by status.
+// Summary counts playbooks by status, and the claims that were not checked.
 type Summary struct {
-	Passed  int `json:"passed"`
-	Failed  int `json:"failed"`
-	Skipped int `json:"skipped"`
-	Error   int `json:"error"`
+	Passed     int `json:"passed"`
+	Failed     int `json:"failed"`
+	Skipped    int `json:"skipped"`
+	Error      int `json:"error"`
+	NotChecked int `json:"notChecked"`
 }
 
 // A Sink takes events in order, one at a time.

@@ -1,6 +1,8 @@
 package runner
 
-import "time"
+import (
+	"time"
+)
 
 // A Playbook is a list of steps, ready to be run.
 type Playbook struct {
@@ -29,12 +31,12 @@ func (p *Playbook) info() PlaybookInfo {
 
 // StepInfo identifies a step to a reader.
 type StepInfo struct {
-	Index int // from 1
-	ID    string
-	Title string
-	Kind  string // the step's verb in YAML, such as "exec"
-	File  string
-	Line  int // from 1; the line at which the step begins
+	Index int    `json:"index"` // from 1
+	ID    string `json:"id,omitempty"`
+	Title string `json:"title"`
+	Kind  string `json:"kind"` // the step's verb in YAML, such as "exec"
+	File  string `json:"file"`
+	Line  int    `json:"line"` // from 1; the line at which the step begins
 }
 
 // A Step is one step of a playbook.
@@ -43,8 +45,13 @@ type Step struct {
 
 	// Within is how long the expectations may take to hold.
 	Within time.Duration
-	// Holds is how many attempts in a row must hold; at least 1.
-	Holds int
+	// Holds is how many attempts in a row must hold, at least 1; HoldsFor over
+	// which time they must.
+	Holds    int
+	HoldsFor time.Duration
+	// Continue has the steps that follow run although this one did not pass;
+	// the playbook has then not passed.
+	Continue bool
 	// Timeout bounds the whole step, whatever its attempts do.
 	Timeout time.Duration
 
@@ -52,7 +59,7 @@ type Step struct {
 	// It is called once, before the first attempt. An error means that the
 	// step cannot be run, for example because a variable's value is no valid
 	// regular expression.
-	Bind func(lookup Lookup) (Action, []Expectation, error)
+	Bind func(lookup Lookup) (Action, []Check, error)
 }
 
 // Lookup returns the value of a variable, and whether it is set.

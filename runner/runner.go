@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // A Runner runs playbooks, one after the other.
@@ -31,13 +32,21 @@ type Runner struct {
 	// Require says what the cluster lacks of a playbook's requirement, "" when
 	// it has it.
 	Require func(ctx context.Context, requirement string) (missing string, err error)
-	// Arrivals is [Scope.Arrivals].
-	Arrivals func(context.Context) ([]Arrival, error)
+	// Collectors gather the evidence of attempts, all at the same time.
+	Collectors []Collector
+	// Settler knows when a change of the mesh is in force; nil where nobody
+	// does.
+	Settler Settler
+	// Strict makes an error of each claim that is not checked.
+	Strict bool
+	// Repeat is how often each playbook runs, at least once.
+	Repeat int
 	// Pause is called before each step where it is not nil. Its error ends
 	// the playbook as an interrupt does.
 	Pause func(context.Context, StepInfo) error
-	// Now is the clock, time.Now where it is nil.
-	Now func() time.Time
+
+	playbook    *PlaybookInfo // the one that runs
+	saidUnknown bool
 }
 
 // A Result is how a run ended.
@@ -59,48 +68,58 @@ const (
 	lastPause  = time.Second / 2
 )
 
-// Run runs playbooks one after the other. It returns when what they changed
-// has been put back, as far as it could be. A cancelled context ends the step
-// in progress and skips what follows; the clean-up has time of its own.
+// Run runs playbooks one after the other, each as often as it is to be repeated.
+// It returns when what they changed has been put back, as far as it could be. A
+// cancelled context ends the step in progress and skips what follows; the
+// clean-up has time of its own.
 func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
-	started := r.now()
-	infos := make([]PlaybookInfo, len(playbooks))
-	for i, p := range playbooks {
-		infos[i] = p.info()
+	started := time.Now()
+	rounds := max(r.Repeat, 1)
+	var infos []PlaybookInfo
+	for round := range rounds {
+		for _, p := range playbooks {
+			info := p.info()
+			if rounds > 1 {
+				info.Round = round + 1
+			}
+			infos = append(infos, info)
+		}
 	}
-	r.send(Event{Kind: RunStarted, Target: r.Target, Playbooks: infos})
+	r.send(Event{Kind: RunStarted, Target: &r.Target, Playbooks: infos})
 	var result Result
-	for _, p := range playbooks {
-		status, left := r.playbook(ctx, p)
+	for i := range infos {
+		status, left := r.run(ctx, playbooks[i%len(playbooks)], &infos[i], &result.Summary)
 		result.Summary.add(status)
 		if !r.Keep {
 			result.Left = append(result.Left, left...)
 		}
 	}
+	r.playbook = nil
 	result.Interrupted = ctx.Err() != nil
-	r.send(Event{Kind: RunFinished, Status: result.Summary.Status(), Took: r.now().Sub(started), Summary: result.Summary, Left: result.Left})
+	r.send(Event{Kind: RunFinished, Status: result.Summary.Status(), Took: time.Since(started), Summary: &result.Summary, Left: result.Left})
 	return result
 }
 
-// playbook runs one playbook and cleans up after it.
-func (r *Runner) playbook(ctx context.Context, p *Playbook) (status Status, left []string) {
-	started := r.now()
-	info := p.info()
-	r.send(Event{Kind: PlaybookStarted, Playbook: info})
+// run runs one playbook and cleans up after it.
+func (r *Runner) run(ctx context.Context, p *Playbook, info *PlaybookInfo, summary *Summary) (status Status, left []string) {
+	started := time.Now()
+	r.playbook = info
+	r.send(Event{Kind: PlaybookStarted})
 
 	s := NewScope(r.Cluster, p.Vars)
 	s.Namespace, s.IstioNamespace, s.Revision = r.Namespace, r.IstioNamespace, r.Revision
-	s.Started, s.Arrivals = started, r.Arrivals
+	s.Started = started
 
-	status, err := r.steps(ctx, s, p)
-	left = r.cleanUp(ctx, s, info)
-	r.send(Event{Kind: PlaybookFinished, Playbook: info, Status: status, Took: r.now().Sub(started), Err: err, Left: left})
+	status, err := r.steps(ctx, s, p, summary)
+	left = r.cleanUp(ctx, s)
+	r.send(Event{Kind: PlaybookFinished, Status: status, Took: time.Since(started), Problem: problem(err), Left: left})
 	return status, left
 }
 
 // steps runs a playbook's steps in order, up to the first one that does not
-// pass, and says of the rest that they were skipped.
-func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook) (Status, error) {
+// pass and does not let the rest continue, and says of the rest that they were
+// skipped.
+func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook, summary *Summary) (Status, error) {
 	limit := r.Timeout
 	if p.Timeout > 0 && (limit == 0 || p.Timeout < limit) {
 		limit = p.Timeout
@@ -110,32 +129,52 @@ func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook) (Status, erro
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the playbook did not end within %v", limit))
 		defer cancel()
 	}
-	steps := p.Steps
-	status, stop := r.required(ctx, p)
-	for i := range steps {
-		step := &steps[i]
+	worst, stop := r.required(ctx, p)
+	var first error // of the steps that did not pass and let the rest continue
+	for i := range p.Steps {
+		step := &p.Steps[i]
 		if stop == nil && ctx.Err() != nil {
 			if stop = context.Cause(ctx); i > 0 {
-				status = Errored
+				worst = worse(worst, Errored)
 			}
 		}
 		if stop != nil {
-			r.send(Event{Kind: StepFinished, Step: step.StepInfo, Status: Skipped})
+			r.send(Event{Kind: StepFinished, Step: &step.StepInfo, Status: Skipped})
 			continue
 		}
 		if r.Pause != nil {
 			if err := r.Pause(ctx, step.StepInfo); err != nil {
-				status, stop = Errored, err
-				r.send(Event{Kind: StepFinished, Step: step.StepInfo, Status: Skipped, Err: err})
+				worst, stop = worse(worst, Errored), err
+				r.send(Event{Kind: StepFinished, Step: &step.StepInfo, Status: Skipped, Problem: problem(err)})
 				continue
 			}
 		}
-		var err error
-		if status, err = r.step(ctx, s, step); status != Passed {
+		status, err := r.step(ctx, s, step, summary)
+		worst = worse(worst, status)
+		switch {
+		case status == Passed:
+		case step.Continue && ctx.Err() == nil:
+			if first == nil {
+				first = err
+			}
+		default:
 			stop = err
 		}
 	}
-	return status, stop
+	if stop == nil || first != nil {
+		stop = first
+	}
+	return worst, stop
+}
+
+// worse returns the worse of two statuses, as [Summary.Status] orders them.
+func worse(a, b Status) Status {
+	for _, s := range []Status{Failed, Errored, Passed} {
+		if a == s || b == s {
+			return s
+		}
+	}
+	return Skipped
 }
 
 // required says why a playbook is not to be run: it is skipped where the
@@ -157,138 +196,49 @@ func (r *Runner) required(ctx context.Context, p *Playbook) (Status, error) {
 }
 
 // step runs one step to its end and tells about it.
-func (r *Runner) step(ctx context.Context, s *Scope, step *Step) (Status, error) {
-	started := r.now()
-	finished := Event{Kind: StepFinished, Step: step.StepInfo, Status: Passed}
+func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summary) (Status, error) {
+	started := time.Now()
+	finished := Event{Kind: StepFinished, Step: &step.StepInfo, Status: Passed}
 
-	action, expectations, err := step.Bind(s.Lookup)
+	action, checks, err := step.Bind(s.Lookup)
 	if err == nil {
-		command := action.Command(s)
-		finished.Command = Plain(command)
-		r.send(Event{Kind: StepStarted, Step: step.StepInfo, Command: finished.Command})
-		var o *Observation
-		o, finished.Attempts, err = r.attempts(ctx, s, step, action, expectations)
-		if o != nil {
-			finished.Output, finished.ExitCode = Plain(o.Text), o.ExitCode
+		finished.Command = Plain(action.Command(s))
+		r.send(Event{Kind: StepStarted, Step: &step.StepInfo, Command: finished.Command})
+		t := tries{runner: r, scope: s, step: step, action: action, checks: checks}
+		err = t.run(ctx)
+		finished.Attempts, finished.Verdicts = t.made, t.verdicts
+		if t.last != nil {
+			finished.Output, finished.Evidence = Plain(t.last.Text), shown(t.last)
 		}
 	} else {
-		r.send(Event{Kind: StepStarted, Step: step.StepInfo})
+		r.send(Event{Kind: StepStarted, Step: &step.StepInfo})
 	}
-	finished.Took = r.now().Sub(started)
+	if err == nil {
+		unchecked := finished.Verdicts.Of(evidence.NotChecked)
+		summary.NotChecked += len(unchecked)
+		if r.Strict && len(unchecked) > 0 {
+			err = &judgement{unchecked}
+		}
+	}
+	finished.Took = time.Since(started)
 	if err != nil {
-		failure := &StepError{Step: step.StepInfo, Attempts: finished.Attempts, Took: finished.Took, Hint: hint(err), Err: err}
+		finished.Problem = problem(err)
+		finished.Problem.Step = &step.StepInfo
 		finished.Status = Errored
-		if ms, ok := mismatches(err); ok {
-			failure.Mismatches = ms
+		if len(finished.Problem.Verdicts.Of(evidence.NotHeld)) > 0 {
 			finished.Status = Failed
 		}
-		finished.Err = failure
 	}
 	r.send(finished)
-	return finished.Status, finished.Err
-}
-
-// attempts tries a step until its expectations hold, as often in a row as the
-// step asks for. It returns the last observation, also with an error.
-func (r *Runner) attempts(ctx context.Context, s *Scope, step *Step, action Action, expectations []Expectation) (last *Observation, tries int, err error) {
-	if step.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, step.Timeout, &Mismatch{What: "the step's time", Want: "at most " + step.Timeout.String(), Got: "no end"})
-		defer cancel()
+	if finished.Problem == nil {
+		return Passed, nil
 	}
-	deadline := r.now().Add(step.Within)
-	inARow := 0
-	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
-		o, err := r.attempt(ctx, s, action, expectations)
-		tries++
-		if o != nil {
-			last = o
-		}
-		if ctx.Err() != nil {
-			// What an attempt shows whose time is over may be the end of time alone.
-			return last, tries, ended(ctx, err)
-		}
-		ms, judged := mismatches(err)
-		switch {
-		case err == nil:
-			if inARow++; inARow >= step.Holds {
-				return last, tries, nil
-			}
-			// The next attempt is to hold as well: there is nothing to wait for.
-			pause = firstPause
-		case judged && action.Repeats(), isRetryable(err):
-			inARow = 0
-			r.send(Event{Kind: Attempt, Step: step.StepInfo, Attempts: tries, Err: err})
-			if r.now().Add(pause).After(deadline) {
-				if judged {
-					return last, tries, ms
-				}
-				return last, tries, err
-			}
-		default:
-			return last, tries, err
-		}
-		select {
-		case <-ctx.Done():
-			return last, tries, ended(ctx, err)
-		case <-time.After(pause):
-		}
-	}
-}
-
-// ended is the error of a step whose context ended: the reason, and what the
-// step waited for, if it did.
-func ended(ctx context.Context, last error) error {
-	cause := context.Cause(ctx)
-	ms, judged := mismatches(last)
-	if timeout, ok := errors.AsType[*Mismatch](cause); ok {
-		return append(Mismatches{timeout}, ms...)
-	}
-	if judged {
-		return fmt.Errorf("%w, while: %s", cause, ms)
-	}
-	if last != nil && !errors.Is(last, cause) && !errors.Is(last, ctx.Err()) {
-		return fmt.Errorf("%w, while: %w", cause, last)
-	}
-	return cause
-}
-
-// attempt tries an action once and judges what it showed.
-func (r *Runner) attempt(ctx context.Context, s *Scope, action Action, expectations []Expectation) (*Observation, error) {
-	judges := make([]func(context.Context, *Observation) error, len(expectations))
-	for i, e := range expectations {
-		if w, ok := e.(Watcher); ok {
-			judge, err := w.Watch(ctx, s, action)
-			if err != nil {
-				return nil, err
-			}
-			judges[i] = judge
-		} else {
-			judges[i] = func(_ context.Context, o *Observation) error { return e.Check(o) }
-		}
-	}
-	o, err := action.Try(ctx, s)
-	if err != nil {
-		return o, err
-	}
-	var all Mismatches
-	for _, judge := range judges {
-		err := judge(ctx, o)
-		if ms, ok := mismatches(err); ok {
-			all = append(all, ms...)
-		} else if err != nil {
-			return o, err
-		}
-	}
-	if len(all) > 0 {
-		return o, all
-	}
-	return o, nil
+	return finished.Status, finished.Problem
 }
 
 // cleanUp undoes what the steps did, newest first, and returns what it could
 // not undo. One undo that goes wrong does not keep the others from being done.
-func (r *Runner) cleanUp(ctx context.Context, s *Scope, info PlaybookInfo) (left []string) {
+func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 	if len(s.undo) == 0 {
 		return nil
 	}
@@ -296,20 +246,22 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope, info PlaybookInfo) (left
 	for _, u := range slices.Backward(s.undo) {
 		all = append(all, u.what)
 	}
-	r.send(Event{Kind: CleanupStarted, Playbook: info, Left: all})
+	r.send(Event{Kind: CleanupStarted, Left: all})
 	if r.Keep {
 		return all
 	}
 	// An interrupt has cancelled ctx: undoing needs time of its own.
 	ctx = context.WithoutCancel(ctx)
+	changed := r.before(ctx)
 	for _, u := range slices.Backward(s.undo) {
-		started := r.now()
+		started := time.Now()
 		err := r.undo(ctx, u)
 		if err != nil {
 			left = append(left, u.what)
 		}
-		r.send(Event{Kind: Undone, Playbook: info, Undo: u.what, Back: u.back, Took: r.now().Sub(started), Err: err})
+		r.send(Event{Kind: Undone, Undo: u.what, Back: u.back, Took: time.Since(started), Problem: problem(err)})
 	}
+	changed(ctx, s, s.changes)
 	return left
 }
 
@@ -333,15 +285,8 @@ func hint(err error) string {
 	return ""
 }
 
-func (r *Runner) now() time.Time {
-	if r.Now != nil {
-		return r.Now()
-	}
-	return time.Now()
-}
-
 func (r *Runner) send(e Event) {
-	e.Time = r.now()
+	e.Time, e.Playbook = time.Now(), r.playbook
 	r.Sink.Send(e)
 }
 

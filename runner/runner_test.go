@@ -2,7 +2,9 @@ package runner
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +12,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // recorder is a Sink that keeps what it gets.
@@ -40,25 +45,46 @@ func (r recorder) last(kind EventKind) Event {
 
 // action is an Action whose attempts a test scripts.
 type action struct {
-	try     func(ctx context.Context, s *Scope) (*Observation, error)
+	try     func(ctx context.Context, s *Scope) (*evidence.Attempt, error)
 	repeats bool
 }
 
 func (a action) Command(*Scope) string { return "do it" }
 func (a action) Repeats() bool         { return a.repeats }
-func (a action) Try(ctx context.Context, s *Scope) (*Observation, error) {
+func (a action) Try(ctx context.Context, s *Scope) (*evidence.Attempt, error) {
 	return a.try(ctx, s)
 }
 
-type expectation func(*Observation) error
+// expectation is an Expectation whose verdicts a test scripts.
+type expectation struct {
+	needs evidence.Needs
+	judge func(*evidence.Attempt) evidence.Verdicts
+}
 
-func (e expectation) Check(o *Observation) error { return e(o) }
+func (e expectation) Needs() evidence.Needs                       { return e.needs }
+func (e expectation) Judge(a *evidence.Attempt) evidence.Verdicts { return e.judge(a) }
+
+// says is an expectation whose only verdict is always the same.
+func says(v evidence.Verdict) expectation {
+	return expectation{judge: func(*evidence.Attempt) evidence.Verdicts { return evidence.Verdicts{v} }}
+}
+
+var (
+	held    = evidence.Verdict{Outcome: evidence.Held, Want: "35", Got: "35"}
+	notHeld = evidence.Verdict{Outcome: evidence.NotHeld, Want: "35", Got: "0"}
+	unknown = evidence.Verdict{Outcome: evidence.NotJudged, Why: "the headers are not known"}
+	later   = evidence.Verdict{Outcome: evidence.NotJudged, Why: "the line has not come yet", Again: true}
+)
 
 func step(a Action, es ...Expectation) Step {
+	var checks []Check
+	for _, e := range es {
+		checks = append(checks, Check{Key: "exitCode", Expectation: e})
+	}
 	return Step{
 		StepInfo: StepInfo{Index: 1, Title: "a step", Kind: "do", File: "p.yaml", Line: 7},
 		Within:   30 * time.Second, Holds: 1, Timeout: 5 * time.Minute,
-		Bind: func(Lookup) (Action, []Expectation, error) { return a, es, nil },
+		Bind: func(Lookup) (Action, []Check, error) { return a, checks, nil },
 	}
 }
 
@@ -72,57 +98,86 @@ func run(t *testing.T, r *Runner, ctx context.Context, steps ...Step) (Result, r
 }
 
 func passing() action {
-	return action{try: func(context.Context, *Scope) (*Observation, error) { return &Observation{}, nil }}
+	return action{try: func(context.Context, *Scope) (*evidence.Attempt, error) { return &evidence.Attempt{}, nil }}
 }
 
 var mismatch = &Mismatch{What: "exit code", Want: "35", Got: "0"}
 
 func TestStepsRunInOrderUpToTheFirstThatFails(t *testing.T) {
-	failing := action{try: func(context.Context, *Scope) (*Observation, error) { return &Observation{Text: "out"}, mismatch }}
+	failing := action{try: func(context.Context, *Scope) (*evidence.Attempt, error) {
+		return &evidence.Attempt{Text: "out"}, mismatch
+	}}
 	result, events := run(t, &Runner{}, t.Context(), step(passing()), step(failing), step(passing()))
 	assert.Equal(t, "run.started playbook.started "+
 		"step.started step.finished=passed step.started step.finished=failed step.finished=skipped "+
 		"playbook.finished=failed run.finished", events.kinds())
 	assert.Equal(t, Summary{Failed: 1}, result.Summary)
-	e := events.last(PlaybookFinished).Err
-	failure, ok := errors.AsType[*StepError](e)
-	require.True(t, ok)
-	assert.Equal(t, `p.yaml:7: step 1, "a step": exit code: want 35, got 0`, failure.Error())
-	assert.Equal(t, Mismatches{mismatch}, failure.Mismatches)
+	p := events.last(PlaybookFinished).Problem
+	require.NotNil(t, p)
+	assert.EqualError(t, p, `p.yaml:7: step 1, "a step": exit code: want 35, got 0`)
+	assert.Equal(t, "exit code: want 35, got 0", p.Text)
+	assert.Equal(t, evidence.Verdicts{{
+		Key: "do", At: evidence.Position{File: "p.yaml", Line: 7, Column: 1},
+		What: "exit code", Outcome: evidence.NotHeld, Want: "35", Got: "0",
+	}}, p.Verdicts, "what the step itself promises stands at its verb")
 }
 
 func TestAnAttemptIsMadeAgainUntilItHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		a := action{repeats: true, try: func(context.Context, *Scope) (*Observation, error) {
+		a := action{repeats: true, try: func(context.Context, *Scope) (*evidence.Attempt, error) {
 			if tries++; tries < 4 {
-				return &Observation{}, mismatch
+				return &evidence.Attempt{}, mismatch
 			}
-			return &Observation{}, nil
+			return &evidence.Attempt{}, nil
 		}}
 		result, events := run(t, &Runner{}, t.Context(), step(a))
 		assert.Equal(t, Summary{Passed: 1}, result.Summary)
 		assert.Equal(t, 4, events.last(StepFinished).Attempts)
+		e := events.last(Attempt)
+		assert.Equal(t, 3, e.Attempts)
+		assert.Equal(t, "exit code: want 35, got 0", e.Problem.Text)
 	})
 }
 
 func TestAnExpectationThatDoesNotHoldInTimeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := action{repeats: true, try: func(context.Context, *Scope) (*Observation, error) { return &Observation{}, nil }}
-		never := expectation(func(*Observation) error { return mismatch })
-		result, events := run(t, &Runner{}, t.Context(), step(a, never, never))
+		a := action{repeats: true, try: passing().try}
+		result, events := run(t, &Runner{}, t.Context(), step(a, says(notHeld), says(held), says(notHeld)))
 		assert.Equal(t, Summary{Failed: 1}, result.Summary)
-		failure, _ := errors.AsType[*StepError](events.last(StepFinished).Err)
-		require.NotNil(t, failure)
-		assert.Len(t, failure.Mismatches, 2, "what each expectation has to say")
-		assert.Greater(t, failure.Attempts, 20)
-		assert.InDelta(t, 30*time.Second, failure.Took, float64(time.Second))
+		e := events.last(StepFinished)
+		require.NotNil(t, e.Problem)
+		assert.Len(t, e.Problem.Verdicts, 2, "what each expectation has to say that did not hold")
+		assert.Len(t, e.Verdicts, 3, "all of them")
+		assert.Greater(t, e.Attempts, 20)
+		assert.InDelta(t, 30*time.Second, e.Took, float64(time.Second))
 	})
+}
+
+func TestAVerdictSaysWhichClaimOfThePlaybookItIs(t *testing.T) {
+	s := step(passing())
+	s.Bind = func(Lookup) (Action, []Check, error) {
+		placed := func(field []string) evidence.Position {
+			return evidence.Position{File: "p.yaml", Line: 10 + len(field), Column: 5}
+		}
+		below := expectation{judge: func(*evidence.Attempt) evidence.Verdicts {
+			return evidence.Verdicts{{Field: []string{"1", "status"}, Outcome: evidence.NotHeld, Want: "200", Got: "\x1b[2J503"}}
+		}}
+		return passing(), []Check{{Key: "log", Expectation: below, Position: placed}, {Key: "exitCode", Expectation: says(held)}}, nil
+	}
+	_, events := run(t, &Runner{}, t.Context(), s)
+	e := events.last(StepFinished)
+	require.Len(t, e.Verdicts, 2)
+	assert.Equal(t, "expect.log[1].status", e.Verdicts[0].Key)
+	assert.Equal(t, "p.yaml:12:5", e.Verdicts[0].At.String())
+	assert.Equal(t, "expect.exitCode", e.Verdicts[1].Key)
+	assert.Equal(t, "p.yaml:7:1", e.Verdicts[1].At.String(), "one that is implied stands where the step does")
+	assert.EqualError(t, e.Problem, `p.yaml:7: step 1, "a step": log[1].status: want 200, got 503`)
 }
 
 func TestAStepThatChangesIsTriedOnce(t *testing.T) {
 	tries := 0
-	a := action{try: func(context.Context, *Scope) (*Observation, error) { tries++; return nil, mismatch }}
+	a := action{try: func(context.Context, *Scope) (*evidence.Attempt, error) { tries++; return nil, mismatch }}
 	result, _ := run(t, &Runner{}, t.Context(), step(a))
 	assert.Equal(t, Summary{Failed: 1}, result.Summary)
 	assert.Equal(t, 1, tries)
@@ -131,11 +186,11 @@ func TestAStepThatChangesIsTriedOnce(t *testing.T) {
 func TestARetryableErrorIsCuredByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
-		a := action{try: func(context.Context, *Scope) (*Observation, error) {
+		a := action{try: func(context.Context, *Scope) (*evidence.Attempt, error) {
 			if tries++; tries < 3 {
 				return nil, Retryable(errors.New("no pod yet"))
 			}
-			return &Observation{}, nil
+			return &evidence.Attempt{}, nil
 		}}
 		result, _ := run(t, &Runner{}, t.Context(), step(a))
 		assert.Equal(t, Summary{Passed: 1}, result.Summary)
@@ -144,33 +199,84 @@ func TestARetryableErrorIsCuredByTime(t *testing.T) {
 
 func TestAnErrorEndsTheStepAtOnce(t *testing.T) {
 	tries := 0
-	a := action{repeats: true, try: func(context.Context, *Scope) (*Observation, error) {
+	a := action{repeats: true, try: func(context.Context, *Scope) (*evidence.Attempt, error) {
 		tries++
 		return nil, errors.New("no permission")
 	}}
-	result, events := run(t, &Runner{}, t.Context(), step(a))
+	result, events := run(t, &Runner{}, t.Context(), step(a, says(held)))
 	assert.Equal(t, Summary{Error: 1}, result.Summary)
-	assert.Equal(t, Errored, events.last(StepFinished).Status)
+	e := events.last(StepFinished)
+	assert.Equal(t, Errored, e.Status)
+	assert.Empty(t, e.Verdicts, "nothing was judged")
 	assert.Equal(t, 1, tries)
 }
 
 func TestAnExpectationThatCannotBeJudgedIsNoPass(t *testing.T) {
 	a := action{repeats: true, try: passing().try}
-	unknown := expectation(func(*Observation) error { return errors.New("the headers are not known") })
-	result, events := run(t, &Runner{}, t.Context(), step(a, unknown))
+	result, events := run(t, &Runner{}, t.Context(), step(a, says(held), says(unknown)))
 	assert.Equal(t, Summary{Error: 1}, result.Summary)
-	assert.Equal(t, 1, events.last(StepFinished).Attempts)
+	e := events.last(StepFinished)
+	assert.Equal(t, Errored, e.Status)
+	assert.Equal(t, 1, e.Attempts)
+	assert.Equal(t, "exitCode: the headers are not known", e.Problem.Text)
+}
+
+func TestWhatALaterAttemptMayTellIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			name     string
+			verdicts []Expectation
+			want     Status
+			once     bool
+		}{
+			{"time may cure it, and does not", []Expectation{says(held), says(later)}, Errored, false},
+			{"one of two cannot be cured", []Expectation{says(later), says(unknown)}, Errored, true},
+			{"one did not hold, another cannot be judged", []Expectation{says(notHeld), says(unknown)}, Failed, false},
+		} {
+			result, events := run(t, &Runner{}, t.Context(), step(action{repeats: true, try: passing().try}, c.verdicts...))
+			e := events.last(StepFinished)
+			assert.Equal(t, c.want, e.Status, c.name)
+			assert.Equal(t, c.want, result.Summary.Status(), c.name)
+			assert.Equal(t, c.once, e.Attempts == 1, "%s: %d attempts", c.name, e.Attempts)
+		}
+		judged := 0
+		cured := expectation{judge: func(*evidence.Attempt) evidence.Verdicts {
+			if judged++; judged < 3 {
+				return evidence.Verdicts{later}
+			}
+			return evidence.Verdicts{held}
+		}}
+		result, events := run(t, &Runner{}, t.Context(), step(action{repeats: true, try: passing().try}, cured))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, 3, events.last(StepFinished).Attempts)
+	})
+}
+
+// What is not checked passes and is counted; a strict run does not let it pass.
+func TestWhatIsNotChecked(t *testing.T) {
+	unchecked := says(evidence.Verdict{Outcome: evidence.NotChecked, Why: "nobody records here what arrives"})
+	result, events := run(t, &Runner{}, t.Context(), step(passing(), says(held), unchecked))
+	assert.Equal(t, Summary{Passed: 1, NotChecked: 1}, result.Summary)
+	assert.Equal(t, 1, events.last(RunFinished).Summary.NotChecked)
+	assert.Len(t, events.last(StepFinished).Verdicts.Of(evidence.NotChecked), 1)
+
+	result, events = run(t, &Runner{Strict: true}, t.Context(), step(passing(), says(held), unchecked))
+	assert.Equal(t, Summary{Error: 1, NotChecked: 1}, result.Summary)
+	assert.EqualError(t, events.last(PlaybookFinished).Problem, `p.yaml:7: step 1, "a step": exitCode: nobody records here what arrives`)
+
+	result, _ = run(t, &Runner{Strict: true}, t.Context(), step(passing(), says(held)))
+	assert.Equal(t, Summary{Passed: 1}, result.Summary)
 }
 
 func TestHoldsAsksForAttemptsInARow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
 		// It holds twice, fails once, and holds from then on.
-		a := action{repeats: true, try: func(context.Context, *Scope) (*Observation, error) {
+		a := action{repeats: true, try: func(context.Context, *Scope) (*evidence.Attempt, error) {
 			if tries++; tries == 3 {
-				return &Observation{}, mismatch
+				return &evidence.Attempt{}, mismatch
 			}
-			return &Observation{}, nil
+			return &evidence.Attempt{}, nil
 		}}
 		s := step(a)
 		s.Holds = 3
@@ -178,6 +284,105 @@ func TestHoldsAsksForAttemptsInARow(t *testing.T) {
 		assert.Equal(t, Summary{Passed: 1}, result.Summary)
 		assert.Equal(t, 6, events.last(StepFinished).Attempts)
 	})
+}
+
+func TestHoldsForAsksForTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		a := action{repeats: true, try: func(context.Context, *Scope) (*evidence.Attempt, error) {
+			if since := time.Since(started); since > 3*time.Second && since < 4*time.Second {
+				return &evidence.Attempt{}, mismatch
+			}
+			return &evidence.Attempt{}, nil
+		}}
+		s := step(a)
+		s.HoldsFor = 5 * time.Second
+		result, events := run(t, &Runner{}, t.Context(), s)
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.GreaterOrEqual(t, events.last(StepFinished).Took, 9*time.Second, "5s from when it held again")
+	})
+}
+
+// A world in which a claim holds now and then is another one than that in which
+// it never does.
+func TestAClaimThatHeldNowAndThenSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		judged := 0
+		flaky := expectation{judge: func(*evidence.Attempt) evidence.Verdicts {
+			if judged++; judged%3 != 0 {
+				return evidence.Verdicts{held}
+			}
+			return evidence.Verdicts{notHeld}
+		}}
+		s := step(action{repeats: true, try: passing().try}, flaky)
+		s.Holds = 3
+		result, events := run(t, &Runner{}, t.Context(), s)
+		assert.Equal(t, Summary{Failed: 1}, result.Summary)
+		assert.Regexp(t, `exitCode: want 35, got 0 \(held in \d+ of \d+ tries, at most 2 in a row\)$`, events.last(StepFinished).Problem.Error())
+	})
+}
+
+func TestAStepMayLetTheRestContinue(t *testing.T) {
+	failing := step(passing(), says(notHeld))
+	failing.Title, failing.Continue = "the one that fails", true
+	result, events := run(t, &Runner{}, t.Context(), failing, step(passing()))
+	assert.Equal(t, "run.started playbook.started step.started step.finished=failed step.started step.finished=passed "+
+		"playbook.finished=failed run.finished", events.kinds())
+	assert.Equal(t, Summary{Failed: 1}, result.Summary)
+	assert.ErrorContains(t, events.last(PlaybookFinished).Problem, "the one that fails")
+}
+
+func TestAPlaybookMayRunSeveralTimes(t *testing.T) {
+	result, events := run(t, &Runner{Repeat: 3}, t.Context(), step(passing()))
+	assert.Equal(t, Summary{Passed: 3}, result.Summary)
+	var rounds []int
+	for _, e := range events {
+		if e.Kind == PlaybookStarted {
+			rounds = append(rounds, e.Playbook.Round)
+		}
+	}
+	assert.Equal(t, []int{1, 2, 3}, rounds)
+	assert.Len(t, events[0].Playbooks, 3)
+}
+
+// A reader of the events, be it a program, needs nothing but them.
+func TestEventsAreData(t *testing.T) {
+	a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
+		s.Undo("a", "a", "deleted", func(context.Context) error { return nil })
+		return &evidence.Attempt{Text: "out"}, nil
+	}}
+	_, events := run(t, &Runner{Target: Target{Name: "default"}}, t.Context(), step(a), step(passing(), says(notHeld)))
+	for _, e := range events {
+		text, err := json.Marshal(e)
+		require.NoError(t, err)
+		var back Event
+		require.NoError(t, json.Unmarshal(text, &back))
+		e.Time, back.Time = time.Time{}, time.Time{}
+		for _, vs := range []evidence.Verdicts{e.Verdicts, problemOf(e).Verdicts} {
+			for i := range vs {
+				vs[i].Field = nil
+			}
+		}
+		assert.Equal(t, e, back)
+		switch e.Kind {
+		case RunStarted:
+			assert.Equal(t, "default", e.Target.Name)
+		case RunFinished:
+			assert.Equal(t, &Summary{Failed: 1}, e.Summary)
+		case StepStarted, StepFinished:
+			assert.Equal(t, "a step", e.Step.Title)
+			fallthrough
+		default:
+			assert.Equal(t, "p", e.Playbook.Name, e.Kind)
+		}
+	}
+}
+
+func problemOf(e Event) *Problem {
+	if e.Problem == nil {
+		return new(Problem)
+	}
+	return e.Problem
 }
 
 func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
@@ -190,7 +395,7 @@ func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
 		}
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	a := action{try: func(_ context.Context, s *Scope) (*Observation, error) {
+	a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
 		s.Undo("a", "a", "", undo("a", nil))
 		s.Undo("b", "b", "", undo("b", errors.New("refused")))
 		s.Undo("a", "a again", "", undo("a again", nil))
@@ -203,28 +408,29 @@ func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
 	assert.Equal(t, []string{"b"}, result.Left)
 	assert.True(t, result.Interrupted)
 	assert.Equal(t, Summary{Error: 1}, result.Summary)
-	assert.ErrorIs(t, events.last(PlaybookFinished).Err, ErrInterrupted)
+	assert.True(t, events.last(PlaybookFinished).Problem.Interrupted)
+	assert.Equal(t, []string{"c", "b", "a"}, events.last(CleanupStarted).Left, "what is going to be put back")
 	assert.Equal(t, "run.started playbook.started step.started step.finished=error step.finished=skipped "+
 		"cleanup.started undone undone undone playbook.finished=error run.finished", events.kinds())
 }
 
 func TestAnUndoThatHangsDoesNotKeepTheOthersFromTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := action{try: func(_ context.Context, s *Scope) (*Observation, error) {
+		a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
 			s.Undo("a", "a", "", func(ctx context.Context) error { return ctx.Err() })
 			s.Undo("b", "b", "", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
-			return &Observation{}, nil
+			return &evidence.Attempt{}, nil
 		}}
 		result, events := run(t, &Runner{UndoTimeout: time.Minute}, t.Context(), step(a))
 		assert.Equal(t, []string{"b"}, result.Left)
-		assert.ErrorContains(t, events[len(events)-4].Err, "it took longer than 1m0s")
+		assert.ErrorContains(t, events[len(events)-4].Problem, "it took longer than 1m0s")
 	})
 }
 
 func TestKeepLeavesWhatWasChanged(t *testing.T) {
-	a := action{try: func(_ context.Context, s *Scope) (*Observation, error) {
+	a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
 		s.Undo("a", "a", "", func(context.Context) error { t.Error("undone"); return nil })
-		return &Observation{}, nil
+		return &evidence.Attempt{}, nil
 	}}
 	result, events := run(t, &Runner{Keep: true}, t.Context(), step(a))
 	assert.Empty(t, result.Left, "what was asked for is no failure")
@@ -258,14 +464,14 @@ func TestAPlaybookThatRequiresWhatIsNotThereIsSkipped(t *testing.T) {
 		p := &Playbook{Requires: []string{"egressGateway"}, Steps: []Step{step(passing())}}
 		assert.Equal(t, c.want, r.Run(t.Context(), []*Playbook{p}).Summary)
 		if c.missing != "" {
-			assert.EqualError(t, events.last(PlaybookFinished).Err, c.missing)
+			assert.EqualError(t, events.last(PlaybookFinished).Problem, c.missing)
 		}
 	}
 }
 
 func TestAPlaybookHasATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := action{repeats: true, try: func(ctx context.Context, _ *Scope) (*Observation, error) {
+		a := action{repeats: true, try: func(ctx context.Context, _ *Scope) (*evidence.Attempt, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
@@ -274,56 +480,247 @@ func TestAPlaybookHasATimeout(t *testing.T) {
 		result, events := run(t, &Runner{Timeout: 10 * time.Minute}, t.Context(), s)
 		assert.Equal(t, Summary{Error: 1}, result.Summary)
 		assert.False(t, result.Interrupted)
-		assert.ErrorContains(t, events.last(StepFinished).Err, "the playbook did not end within 10m0s")
+		assert.ErrorContains(t, events.last(StepFinished).Problem, "the playbook did not end within 10m0s")
 	})
 }
 
 func TestAStepThatDoesNotEndFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := action{repeats: true, try: func(ctx context.Context, _ *Scope) (*Observation, error) {
+		a := action{repeats: true, try: func(ctx context.Context, _ *Scope) (*evidence.Attempt, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
 		result, events := run(t, &Runner{}, t.Context(), step(a))
 		assert.Equal(t, Summary{Failed: 1}, result.Summary)
-		assert.ErrorContains(t, events.last(StepFinished).Err, "the step's time: want at most 5m0s, got no end")
+		assert.ErrorContains(t, events.last(StepFinished).Problem, "the step's time: want at most 5m0s, got no end")
 	})
 }
 
-func TestWatchersSeeEachAttempt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := new(watcher)
-		a := action{repeats: true, try: func(context.Context, *Scope) (*Observation, error) {
-			w.log = append(w.log, "try")
-			return &Observation{}, nil
-		}}
-		result, _ := run(t, &Runner{}, t.Context(), step(a, w))
-		assert.Equal(t, Summary{Passed: 1}, result.Summary)
-		assert.Equal(t, []string{"watch", "try", "judge", "watch", "try", "judge"}, w.log)
-	})
+// podAction is an action that runs a command in a pod.
+type podAction struct {
+	action
+	pods []string // in which it would run at each attempt
+	at   int
 }
 
-// watcher is a Watcher that holds at its second attempt.
-type watcher struct{ log []string }
+func (a *podAction) Pod(context.Context, *Scope) (*cluster.Pod, error) {
+	name := a.pods[min(a.at, len(a.pods)-1)]
+	a.at++
+	return &cluster.Pod{Name: name}, nil
+}
 
-func (w *watcher) Check(*Observation) error { panic("a watcher is asked by its judge") }
+// collector is a Collector that writes down what it is asked.
+type collector struct {
+	log   []string
+	needs evidence.Needs
+	err   error // of the first attempt
+}
 
-func (w *watcher) Watch(context.Context, *Scope, Action) (func(context.Context, *Observation) error, error) {
-	w.log = append(w.log, "watch")
-	return func(context.Context, *Observation) error {
-		w.log = append(w.log, "judge")
-		if len(w.log) < 6 {
-			return mismatch
-		}
-		return nil
+func (c *collector) Watch(_ context.Context, needs evidence.Needs, pod *cluster.Pod) (func(context.Context, *evidence.Attempt) error, error) {
+	c.needs = needs
+	where := "nowhere"
+	if pod != nil {
+		where = pod.Name
+	}
+	c.log = append(c.log, "watch "+where)
+	return func(_ context.Context, a *evidence.Attempt) error {
+		c.log = append(c.log, "gather")
+		a.Lines = append(a.Lines, evidence.Line{Text: "a line"})
+		err := c.err
+		c.err = nil
+		return err
 	}, nil
+}
+
+func TestCollectorsSeeEachAttempt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := new(collector)
+		a := &podAction{pods: []string{"pod-1"}}
+		a.repeats = true
+		a.try = func(context.Context, *Scope) (*evidence.Attempt, error) {
+			c.log = append(c.log, "try")
+			return &evidence.Attempt{}, nil
+		}
+		judged := 0
+		log := expectation{needs: evidence.Needs{Lines: true}, judge: func(a *evidence.Attempt) evidence.Verdicts {
+			c.log = append(c.log, "judge")
+			assert.Len(t, a.Lines, 1, "what was gathered for this attempt")
+			if judged++; judged < 2 {
+				return evidence.Verdicts{notHeld}
+			}
+			return evidence.Verdicts{held}
+		}}
+		counter := says(held)
+		counter.needs = evidence.Needs{Counters: []string{"egressgateway"}}
+		result, _ := run(t, &Runner{Collectors: []Collector{c, silent{}}}, t.Context(), step(a, log, counter))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, []string{"watch pod-1", "try", "gather", "judge", "watch pod-1", "try", "gather", "judge"}, c.log)
+		assert.Equal(t, evidence.Needs{Lines: true, Counters: []string{"egressgateway"}}, c.needs, "of all expectations together")
+	})
+}
+
+// silent is a Collector that has nothing to add.
+type silent struct{}
+
+func (silent) Watch(context.Context, evidence.Needs, *cluster.Pod) (func(context.Context, *evidence.Attempt) error, error) {
+	return nil, nil
+}
+
+func TestNobodyWatchesWhatNobodyNeeds(t *testing.T) {
+	c := new(collector)
+	_, _ = run(t, &Runner{Collectors: []Collector{c}}, t.Context(), step(passing(), says(held)))
+	assert.Empty(t, c.log)
+}
+
+func TestACollectorThatCouldNotLookIsNoPass(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		needy := says(held)
+		needy.needs.Lines = true
+		c := &collector{err: errors.New("forbidden")}
+		result, _ := run(t, &Runner{Collectors: []Collector{c}}, t.Context(), step(passing(), needy))
+		assert.Equal(t, Summary{Error: 1}, result.Summary)
+
+		c = &collector{err: Retryable(errors.New("broken off"))}
+		result, events := run(t, &Runner{Collectors: []Collector{c}}, t.Context(), step(action{repeats: true, try: passing().try}, needy))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, 2, events.last(StepFinished).Attempts)
+	})
+}
+
+// Between watching and trying, the pod may have been replaced.
+func TestACommandThatRanInAnotherPodIsNotJudged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &podAction{pods: []string{"old", "new"}}
+		a.repeats = true
+		a.try = func(context.Context, *Scope) (*evidence.Attempt, error) {
+			return &evidence.Attempt{Command: &evidence.Command{Pod: evidence.Pod{Name: "new"}}}, nil
+		}
+		needy := says(held)
+		needy.needs.Lines = true
+		result, events := run(t, &Runner{}, t.Context(), step(a, needy))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, 2, events.last(StepFinished).Attempts)
+		assert.Equal(t, "the command ran in new, but old was watched", events.last(Attempt).Problem.Text)
+	})
+}
+
+// settler is a Settler, and the one Settling that it knows.
+type settler struct {
+	log     []string
+	changes []evidence.Change
+	err     error // of the first time that somebody waits
+	unknown string
+}
+
+func (s *settler) Before(context.Context) Settling { s.log = append(s.log, "before"); return s }
+
+func (s *settler) After(_ context.Context, changes []evidence.Change) {
+	s.log, s.changes = append(s.log, "after"), changes
+}
+
+func (s *settler) Wait(_ context.Context, pod *cluster.Pod, _ evidence.Needs, waits func(string)) error {
+	s.log = append(s.log, "wait for "+pod.Name)
+	waits("the proxies")
+	err := s.err
+	s.err = nil
+	return err
+}
+
+func (s *settler) Unknown() string { return s.unknown }
+
+var change = evidence.Change{Kind: "ServiceEntry", Name: "a"}
+
+// changing is an action that changes an object, and then ends with an error.
+func changing(err error) action {
+	return action{try: func(context.Context, *Scope) (*evidence.Attempt, error) {
+		return &evidence.Attempt{Changes: []evidence.Change{change}}, err
+	}}
+}
+
+// A claim must not be accepted because it was true before a change.
+func TestAnAttemptWaitsUntilWhatWasChangedIsInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(settler)
+		looks := &podAction{pods: []string{"pod-1"}}
+		looks.repeats = true
+		looks.try = func(context.Context, *Scope) (*evidence.Attempt, error) {
+			s.log = append(s.log, "try")
+			return &evidence.Attempt{}, nil
+		}
+		result, events := run(t, &Runner{Settler: s}, t.Context(), step(looks), step(changing(nil)), step(looks, says(held)))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, []string{"try", "before", "after", "wait for pod-1", "try"}, s.log)
+		assert.Equal(t, []evidence.Change{change}, s.changes)
+		assert.Equal(t, "the proxies", events.last(Waiting).Text)
+
+		*s = settler{err: Retryable(errors.New("not acknowledged"))}
+		result, events = run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, []string{"before", "after", "wait for pod-1", "wait for pod-1", "try"}, s.log)
+		assert.Equal(t, "not acknowledged", events.last(Attempt).Problem.Text)
+
+		*s = settler{err: errors.New("the proxy refuses it")}
+		result, _ = run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks))
+		assert.Equal(t, Summary{Error: 1}, result.Summary)
+		assert.NotContains(t, s.log, "try")
+	})
+}
+
+func TestAChangeCountsAlsoWhereItsStepFailed(t *testing.T) {
+	s := new(settler)
+	looks := &podAction{pods: []string{"pod-1"}}
+	looks.repeats, looks.try = true, passing().try
+	failed := step(changing(mismatch))
+	failed.Continue = true
+	run(t, &Runner{Settler: s}, t.Context(), failed, step(looks))
+	assert.Equal(t, []string{"before", "after", "wait for pod-1"}, s.log)
+}
+
+// What the clean-up of a playbook puts back is a change for the next one.
+func TestThePlaybookThatFollowsWaitsForTheCleanUp(t *testing.T) {
+	s := new(settler)
+	looks := &podAction{pods: []string{"pod-1"}}
+	looks.repeats = true
+	looks.try = func(context.Context, *Scope) (*evidence.Attempt, error) {
+		s.log = append(s.log, "try")
+		return &evidence.Attempt{}, nil
+	}
+	makes := action{try: func(_ context.Context, sc *Scope) (*evidence.Attempt, error) {
+		sc.Undo("a", "a", "deleted", func(context.Context) error { s.log = append(s.log, "undo"); return nil })
+		return &evidence.Attempt{Changes: []evidence.Change{change}}, nil
+	}}
+	var events recorder
+	r := &Runner{Settler: s, Sink: &events}
+	r.Run(t.Context(), []*Playbook{{Steps: []Step{step(makes)}}, {Steps: []Step{step(looks)}}})
+	assert.Equal(t, []string{"before", "after", "before", "undo", "after", "wait for pod-1", "try"}, s.log)
+	assert.Contains(t, s.changes, change)
+}
+
+// A run of many rounds tells of each change, and not of ever more.
+func TestChangesDoNotPileUp(t *testing.T) {
+	s := new(settler)
+	makes := action{try: func(_ context.Context, sc *Scope) (*evidence.Attempt, error) {
+		sc.Undo("a", "a", "deleted", func(context.Context) error { return nil })
+		return &evidence.Attempt{Changes: []evidence.Change{change}}, nil
+	}}
+	run(t, &Runner{Settler: s, Repeat: 8}, t.Context(), step(makes))
+	assert.LessOrEqual(t, len(s.changes), 2*8, "one for making it and one for undoing it, in each round")
+}
+
+func TestWhatCannotBeKnownOfAChangeIsSaidOnce(t *testing.T) {
+	s := &settler{unknown: "istiod cannot be asked"}
+	looks := &podAction{pods: []string{"pod-1"}}
+	looks.repeats, looks.try = true, passing().try
+	_, events := run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks), step(looks))
+	assert.Equal(t, 1, strings.Count(events.kinds(), "note"))
+	assert.Equal(t, "istiod cannot be asked", events.last(Note).Text)
 }
 
 func TestPauseEndsThePlaybook(t *testing.T) {
 	stop := errors.New("stopped by its user")
 	r := &Runner{Pause: func(_ context.Context, s StepInfo) error { return stop }}
 	_, events := run(t, r, t.Context(), step(passing()))
-	assert.ErrorIs(t, events.last(PlaybookFinished).Err, stop)
+	assert.EqualError(t, events.last(PlaybookFinished).Problem, stop.Error())
 	assert.NotContains(t, events.kinds(), "step.started")
 }
 
@@ -360,6 +757,34 @@ func TestPlain(t *testing.T) {
 	assert.Less(t, len(Plain(strings.Repeat("x", 1<<20))), 70<<10)
 }
 
+// What pods and proxies say reaches a reader without control sequences.
+func TestEvidenceThatIsShownIsPlain(t *testing.T) {
+	evil, want := "a\x1b[2Jb", "ab"
+	a := action{try: func(context.Context, *Scope) (*evidence.Attempt, error) {
+		return &evidence.Attempt{
+			Text: evil, Body: evil,
+			Command:   &evidence.Command{Argv: []string{evil}, Stdout: evil, Stderr: evil},
+			Responses: []evidence.Response{{Header: http.Header{"X": {evil}}}},
+			Transfers: []evidence.Transfer{{URL: evil, Error: evil}},
+			Lines:     []evidence.Line{{Text: evil, Path: evil, Authority: evil}},
+			Unread:    []evidence.Unread{{Text: evil}},
+			Counters:  []evidence.Counter{{Cluster: "quiet"}, {Cluster: "grown", Grew: 1}},
+			Arrivals:  &evidence.Arrivals{All: []evidence.Arrival{{Host: evil, Path: evil, ClientCertificate: evil}}},
+		}, nil
+	}}
+	_, events := run(t, &Runner{}, t.Context(), step(a))
+	e := events.last(StepFinished)
+	require.NotNil(t, e.Evidence)
+	text, err := json.Marshal(e.Evidence)
+	require.NoError(t, err)
+	assert.NotContains(t, string(text), `\u001b`)
+	assert.Equal(t, want, e.Output)
+	assert.Equal(t, want, e.Evidence.Command.Stdout)
+	assert.Equal(t, want, e.Evidence.Lines[0].Path)
+	assert.Equal(t, want, e.Evidence.Arrivals.All[0].Host)
+	assert.Len(t, e.Evidence.Counters, 1, "what did not grow is not worth its length")
+}
+
 func FuzzPlain(f *testing.F) {
 	f.Add("\x1b[31mred\x1b]0;t\x07")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -374,7 +799,7 @@ func FuzzPlain(f *testing.F) {
 func BenchmarkRun100Steps(b *testing.B) {
 	steps := make([]Step, 100)
 	for i := range steps {
-		steps[i] = step(passing(), expectation(func(*Observation) error { return nil }))
+		steps[i] = step(passing(), says(held))
 	}
 	r := &Runner{Sink: Sinks{}}
 	b.ReportAllocs()

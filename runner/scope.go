@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // A Scope is what the steps of one playbook share: the cluster, the variables
@@ -22,12 +23,12 @@ type Scope struct {
 	Revision string
 	// Started is when the playbook began, by this machine's clock.
 	Started time.Time
-	// Arrivals returns what has reached the far end so far, in order; nil where
-	// nobody keeps a record of it.
-	Arrivals func(context.Context) ([]Arrival, error)
 
 	vars map[string]string
 	undo []undo
+
+	// changes are all objects that were changed.
+	changes []evidence.Change
 }
 
 type undo struct {

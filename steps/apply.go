@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -84,20 +85,18 @@ func (a *Apply) Command(s *runner.Scope) string {
 func (a *Apply) Repeats() bool { return false }
 
 // Try implements [runner.Action].
-func (a *Apply) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+func (a *Apply) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	objects, err := a.objects(s)
 	if err != nil {
 		return nil, err
 	}
-	var text strings.Builder
+	attempt := new(evidence.Attempt)
 	for _, obj := range objects {
-		done, err := apply(ctx, s, obj, a.Namespace)
-		if err != nil {
-			return &runner.Observation{Text: text.String()}, err
+		if err := apply(ctx, s, obj, a.Namespace, attempt); err != nil {
+			return attempt, err
 		}
-		fmt.Fprintln(&text, done)
 	}
-	return &runner.Observation{Text: text.String()}, nil
+	return attempt, nil
 }
 
 func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
@@ -129,11 +128,12 @@ func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
 	return all, nil
 }
 
-// apply applies one object and returns the line that kubectl prints for it.
-func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured, namespace string) (string, error) {
+// apply applies one object, and adds to the attempt what it changed and the line
+// that kubectl prints for it.
+func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured, namespace string, attempt *evidence.Attempt) error {
 	ref, err := s.Cluster.Resolve(ctx, cluster.RefOf(obj), cmp.Or(namespace, s.Namespace))
 	if err != nil {
-		return "", err
+		return err
 	}
 	obj = obj.DeepCopy()
 	obj.SetNamespace(ref.Namespace)
@@ -150,18 +150,26 @@ func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured,
 			return err
 		})
 	case err != nil:
-		return "", err
+		return err
 	default:
 		s.Undo(key(ref), ref.String(), "as it was", restore(s.Cluster, before))
 	}
 	after, err := s.Cluster.Apply(ctx, obj)
 	if err != nil {
-		return "", accepted(ref, err)
+		return accepted(ref, err)
 	}
 	if before != nil && before.GetResourceVersion() == after.GetResourceVersion() {
 		verb = "unchanged"
+	} else {
+		attempt.Changes = append(attempt.Changes, changeOf(ref))
 	}
-	return fmt.Sprintf("%s %s", ref.Long(), verb), nil
+	attempt.Text += fmt.Sprintf("%s %s\n", ref.Long(), verb)
+	return nil
+}
+
+// changeOf returns an object as evidence has it.
+func changeOf(ref cluster.Ref) evidence.Change {
+	return evidence.Change{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
 }
 
 // key is what an object's undo is known by.

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -113,7 +114,7 @@ func (c *Certificates) Command(*runner.Scope) string {
 func (c *Certificates) Repeats() bool { return false }
 
 // Try implements [runner.Action].
-func (c *Certificates) Try(_ context.Context, s *runner.Scope) (*runner.Observation, error) {
+func (c *Certificates) Try(_ context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	type pair struct {
 		cert *x509.Certificate
 		key  crypto.Signer
@@ -151,7 +152,7 @@ func (c *Certificates) Try(_ context.Context, s *runner.Scope) (*runner.Observat
 		s.Set(name+"_KEY", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))
 		fmt.Fprintf(&text, "%s.crt: %s\n", name, cert.Subject)
 	}
-	return &runner.Observation{Text: text.String()}, nil
+	return &evidence.Attempt{Text: text.String()}, nil
 }
 
 func (c Certificate) template() (*x509.Certificate, error) {

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -56,19 +57,20 @@ func (d *Delete) Command(s *runner.Scope) string {
 func (d *Delete) Repeats() bool { return false }
 
 // Try implements [runner.Action].
-func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
-	var text strings.Builder
+func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
+	attempt := new(evidence.Attempt)
 	for _, object := range d.Objects {
 		ref, err := resolve(ctx, s, object, d.Namespace)
 		if err != nil {
-			return &runner.Observation{Text: text.String()}, err
+			return attempt, err
 		}
 		if err := d.delete(ctx, s, ref); err != nil {
-			return &runner.Observation{Text: text.String()}, err
+			return attempt, err
 		}
-		fmt.Fprintf(&text, "%s deleted\n", ref.Long())
+		attempt.Changes = append(attempt.Changes, changeOf(ref))
+		attempt.Text += ref.Long() + " deleted\n"
 	}
-	return &runner.Observation{Text: text.String()}, nil
+	return attempt, nil
 }
 
 // delete deletes one object. What it was is looked at only where the playbook

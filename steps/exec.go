@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/curl"
+	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -71,7 +75,7 @@ func (e *Exec) Pod(ctx context.Context, s *runner.Scope) (*cluster.Pod, error) {
 }
 
 // Try implements [runner.Action].
-func (e *Exec) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+func (e *Exec) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	pod, err := e.Pod(ctx, s)
 	if err != nil {
 		return nil, err
@@ -81,52 +85,128 @@ func (e *Exec) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, e
 
 // run runs a command in a pod and gathers what it showed. Where the command is
 // curl, curl itself is a second witness of it.
-func run(ctx context.Context, c cluster.Interface, pod *cluster.Pod, argv []string, stdin string) (*runner.Observation, error) {
-	curl, isCurl := parseCurl(argv)
-	stdout, stderr := cluster.Bounded{Max: maxOutput}, cluster.Bounded{Max: maxOutput}
+func run(ctx context.Context, c cluster.Interface, pod *cluster.Pod, argv []string, stdin string) (*evidence.Attempt, error) {
+	command, isCurl := curl.Parse(argv)
+	if !isCurl {
+		command = &curl.Command{Argv: argv, Unreported: "it is no curl"}
+	}
+	stdout, stderr := command.Output(maxOutput), cluster.Bounded{Max: maxOutput}
 	request := cluster.ExecRequest{
 		Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container,
-		Command: argv, Stdout: &stdout, Stderr: &stderr,
+		Command: command.Argv, Stdout: stdout, Stderr: &stderr,
 	}
 	if stdin != "" {
 		request.Stdin = strings.NewReader(stdin)
 	}
-	if isCurl {
-		request.Command = curl.argv
-	}
-	o := &runner.Observation{Pod: pod, Started: time.Now()}
+	a := &evidence.Attempt{Started: time.Now()}
 	result, err := c.Exec(ctx, request)
-	o.Ended = time.Now()
-	o.Elapsed = o.Ended.Sub(o.Started)
-	o.Stdout, o.Stderr = stdout.String(), stderr.String()
-	o.Truncated = stdout.Truncated || stderr.Truncated
-	if isCurl {
-		if werr := curl.witness(o); werr != nil && err == nil {
-			err = werr
-		}
+	a.Ended = time.Now()
+	a.Command = &evidence.Command{
+		Argv: argv,
+		Pod: evidence.Pod{
+			Namespace: pod.Namespace, Name: pod.Name, IP: pod.IP, Node: pod.Node, Container: pod.Container,
+			Sidecar: slices.Contains(pod.Containers, mesh.Sidecar),
+		},
+		Stdout: stdout.Stdout(), Stderr: command.Stderr(stderr.String()),
+		Truncated: stdout.Truncated() || stderr.Truncated,
+		Elapsed:   a.Ended.Sub(a.Started),
+	}
+	a.Text = a.Command.Stdout + a.Command.Stderr
+	if lost, ok := errors.AsType[*cluster.LostError](err); ok && !lost.Started {
+		return a, runner.Retryable(err)
 	}
 	if err != nil {
-		o.Text = o.Stdout + o.Stderr
-		if lost, ok := errors.AsType[*cluster.LostError](err); ok && !lost.Started {
-			return o, runner.Retryable(err)
+		return a, err
+	}
+	if isCurl {
+		if err := witness(a, command, stdout); err != nil {
+			return a, err
 		}
-		return o, err
 	}
-	if !result.Trusted && o.CurlExitCode == nil {
-		return o, errors.New("the exit code cannot be trusted: the server takes commands only over WebSocket, which can make up a success when a connection is lost")
+	code, reported := curlExitCode(a)
+	switch {
+	case !result.Trusted && !reported:
+		return a, errors.New("the exit code cannot be trusted: the server takes commands only over WebSocket, which can make up a success when a connection is lost")
+	case reported && code != result.ExitCode:
+		return a, fmt.Errorf("two exit codes: curl itself says %d, the server %d", code, result.ExitCode)
 	}
-	if o.CurlExitCode != nil && *o.CurlExitCode != result.ExitCode {
-		return o, fmt.Errorf("two exit codes: curl itself says %d, the server %d", *o.CurlExitCode, result.ExitCode)
-	}
-	o.ExitCode = &result.ExitCode
-	o.Text = o.Stdout + o.Stderr
+	a.Command.ExitCode = &result.ExitCode
 	if result.ExitCode != 0 {
-		if o.Text != "" && !strings.HasSuffix(o.Text, "\n") {
-			o.Text += "\n"
+		if a.Text != "" && !strings.HasSuffix(a.Text, "\n") {
+			a.Text += "\n"
 		}
-		o.Text += fmt.Sprintf("command terminated with exit code %d\n", result.ExitCode)
+		a.Text += fmt.Sprintf("command terminated with exit code %d\n", result.ExitCode)
 	}
-	return o, nil
+	return a, nil
+}
+
+// curlExitCode returns the exit code that curl ends with by its own report: that
+// of its last transfer.
+func curlExitCode(a *evidence.Attempt) (code int, reported bool) {
+	if len(a.Transfers) == 0 {
+		return 0, false
+	}
+	return a.Transfers[len(a.Transfers)-1].ExitCode, true
+}
+
+// witness adds what curl reports of itself.
+func witness(a *evidence.Attempt, command *curl.Command, stdout *curl.Output) error {
+	a.Command.Curl = &evidence.Curl{
+		Unreported: command.Unreported,
+		HeadsShown: command.HeadsToStdout && command.Mixed == "",
+		BodyShown:  command.BodyToStdout && command.Mixed == "",
+		Redirected: command.Proxy != "" || slices.ContainsFunc(command.Argv, func(arg string) bool {
+			return strings.HasPrefix(arg, "--connect-to") || strings.HasPrefix(arg, "--resolve")
+		}),
+		Retries: command.Retries,
+	}
+	if command.Unreported != "" {
+		a.Body, a.Command.Curl.BodyShown = a.Command.Stdout, true
+		return nil
+	}
+	transfers, err := stdout.Transfers()
+	if err != nil {
+		return err
+	}
+	var elapsed time.Duration
+	for _, t := range transfers {
+		elapsed += t.Elapsed
+		a.Transfers = append(a.Transfers, transferOf(&t))
+		heads := len(a.Responses)
+		for _, h := range t.Heads {
+			if h.Status >= 200 {
+				a.Responses = append(a.Responses, evidence.Response{Proto: h.Proto, Status: h.Status, Header: h.Header()})
+			}
+		}
+		if len(a.Responses) == heads && t.Status != 0 {
+			a.Responses = append(a.Responses, evidence.Response{Proto: t.Proto, Status: t.Status})
+		}
+		a.Command.Curl.HeadsShown = a.Command.Curl.HeadsShown && t.HeadsShown
+	}
+	if len(transfers) > 0 {
+		last := transfers[len(transfers)-1]
+		a.Command.Elapsed = elapsed
+		a.Body, a.Command.Curl.BodyShown = last.Body, last.BodyShown
+	}
+	return nil
+}
+
+func transferOf(t *curl.Transfer) evidence.Transfer {
+	e := evidence.Transfer{
+		URL: t.Asked, ExitCode: t.ExitCode, Status: t.Status, Proto: t.Proto, Redirects: t.Redirects, Connects: t.Connects,
+		Local: t.LocalAddr, Remote: t.RemoteAddr, HeadBytes: t.HeadBytes, BodyBytes: t.BodyBytes, Elapsed: t.Elapsed,
+		ContentType: t.ContentType, Error: t.Error,
+	}
+	fields := t.Trailer
+	if len(t.Heads) > 0 {
+		fields = append(slices.Clone(t.Heads[len(t.Heads)-1].Fields), fields...)
+	}
+	for _, f := range fields {
+		if strings.EqualFold(f.Name, "grpc-status") {
+			e.GRPCStatus = strings.TrimSpace(f.Value)
+		}
+	}
+	return e
 }
 
 // maxOutput is how much of a command's output is kept, in bytes of each

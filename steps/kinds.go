@@ -28,7 +28,7 @@ var Kinds = map[string]Kind{
 	"delete":       {New: func() runner.Action { return new(Delete) }},
 	"exec": {
 		New:     func() runner.Action { return new(Exec) },
-		Expects: []string{"arrived", "body", "counter", "elapsed", "exitCode", "headers", "log", "path", "responses", "status", "stderr", "stdout"},
+		Expects: []string{"arrived", "body", "connection", "counter", "elapsed", "exitCode", "grpc", "headers", "log", "path", "responses", "status", "stderr", "stdout"},
 		Implied: map[string]func() runner.Expectation{"exitCode": expect.Success},
 	},
 	"label": {New: func() runner.Action { return new(Label) }},

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -91,7 +92,7 @@ func (l *Label) Command(s *runner.Scope) string {
 func (l *Label) Repeats() bool { return false }
 
 // Try implements [runner.Action].
-func (l *Label) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+func (l *Label) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	ref, err := resolve(ctx, s, l.Object, l.Namespace)
 	if err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func (l *Label) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, 
 		changed = changed || is != (value != nil) || is && old != *value
 	}
 	if !changed {
-		return &runner.Observation{Text: ref.Long() + " not labeled\n"}, nil
+		return &evidence.Attempt{Text: ref.Long() + " not labeled\n"}, nil
 	}
 	names := strings.Join(slices.Sorted(maps.Keys(wanted)), ", ")
 	s.Undo(key(ref)+" labels "+names, "labels of "+ref.String(), "as they were", func(ctx context.Context) error {
@@ -129,7 +130,7 @@ func (l *Label) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, 
 	if err := patchLabels(ctx, s.Cluster, ref, wanted); err != nil {
 		return nil, accepted(ref, err)
 	}
-	return &runner.Observation{Text: ref.Long() + " labeled\n"}, nil
+	return &evidence.Attempt{Text: ref.Long() + " labeled\n", Changes: []evidence.Change{changeOf(ref)}}, nil
 }
 
 func patchLabels(ctx context.Context, c cluster.Interface, ref cluster.Ref, labels map[string]*string) error {

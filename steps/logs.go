@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -62,7 +63,7 @@ func (l *Logs) Command(s *runner.Scope) string {
 func (l *Logs) Repeats() bool { return true }
 
 // Try implements [runner.Action].
-func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	pod, err := ready(s.Cluster.Pod(ctx, l.In.query(cmp.Or(l.Namespace, s.Namespace), l.Container)))
 	if err != nil {
 		return nil, err
@@ -79,5 +80,11 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, e
 	if _, err := io.Copy(&text, log); err != nil {
 		return nil, fmt.Errorf("read the log of %s: %w", pod.Name, err)
 	}
-	return &runner.Observation{Pod: pod, Stdout: text.String(), Truncated: text.Truncated, Text: text.String()}, nil
+	return &evidence.Attempt{
+		Command: &evidence.Command{
+			Pod:    evidence.Pod{Namespace: pod.Namespace, Name: pod.Name, IP: pod.IP, Container: pod.Container},
+			Stdout: text.String(), Truncated: text.Truncated,
+		},
+		Text: text.String(),
+	}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -59,17 +60,17 @@ func (p *Policy) Command(s *runner.Scope) string {
 func (p *Policy) Repeats() bool { return p.Set == "" }
 
 // Try implements [runner.Action].
-func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	policy, err := mesh.ReadOutboundPolicy(ctx, s.Cluster, s.IstioNamespace, s.Revision)
 	if err != nil {
 		return nil, err
 	}
 	if p.Expect != "" {
-		o := &runner.Observation{Text: policy.Excerpt}
+		a := &evidence.Attempt{Text: policy.Excerpt}
 		if policy.Mode != p.Expect {
-			return o, &runner.Mismatch{What: "outbound traffic policy", Want: p.Expect, Got: policy.Mode}
+			return a, &runner.Mismatch{What: "outbound traffic policy", Want: p.Expect, Got: policy.Mode}
 		}
-		return o, nil
+		return a, nil
 	}
 	if policy.Mode != p.Set {
 		s.Undo("outbound traffic policy", "outbound traffic policy", policy.Mode, func(ctx context.Context) error {
@@ -79,5 +80,9 @@ func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*runner.Observation,
 			return nil, err
 		}
 	}
-	return &runner.Observation{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}, nil
+	a := &evidence.Attempt{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}
+	if policy.Mode != p.Set {
+		a.Changes = []evidence.Change{changeOf(policy.Ref())}
+	}
+	return a, nil
 }

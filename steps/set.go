@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -125,7 +126,7 @@ func (s *Set) Command(scope *runner.Scope) string {
 func (s *Set) Repeats() bool { return true }
 
 // Try implements [runner.Action].
-func (s *Set) Try(ctx context.Context, scope *runner.Scope) (*runner.Observation, error) {
+func (s *Set) Try(ctx context.Context, scope *runner.Scope) (*evidence.Attempt, error) {
 	var text strings.Builder
 	values := make(map[string]string, len(*s))
 	for _, name := range s.Defines() {
@@ -140,7 +141,7 @@ func (s *Set) Try(ctx context.Context, scope *runner.Scope) (*runner.Observation
 	for name, value := range values {
 		scope.Set(name, value)
 	}
-	return &runner.Observation{Text: text.String()}, nil
+	return &evidence.Attempt{Text: text.String()}, nil
 }
 
 // get reads the value. What is not there yet, or there twice while a pod

@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,6 +18,9 @@ import (
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
+	"github.com/egressplay/egressplay/curl"
+	"github.com/egressplay/egressplay/curl/curltest"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -28,7 +33,7 @@ func play(t *testing.T, c cluster.Interface, keep bool, actions ...runner.Action
 	for i, a := range actions {
 		p.Steps = append(p.Steps, runner.Step{
 			StepInfo: runner.StepInfo{Index: i + 1, Title: "step", File: "p.yaml", Line: 1}, Holds: 1,
-			Bind: func(runner.Lookup) (runner.Action, []runner.Expectation, error) { return a, nil, nil },
+			Bind: func(runner.Lookup) (runner.Action, []runner.Check, error) { return a, nil, nil },
 		})
 	}
 	r.Run(t.Context(), []*runner.Playbook{p})
@@ -47,6 +52,13 @@ func finished(es []runner.Event) (steps []runner.Event) {
 		}
 	}
 	return steps
+}
+
+func words(t *testing.T, text string) Words {
+	t.Helper()
+	var w Words
+	require.NoError(t, w.UnmarshalText([]byte(text)))
+	return w
 }
 
 func scope(c cluster.Interface) *runner.Scope {
@@ -70,7 +82,7 @@ func TestApplyIsUndone(t *testing.T) {
 	apply := &Apply{Manifest: Manifest{Text: entry}}
 
 	steps := finished(play(t, c, true, apply))
-	require.Equal(t, runner.Passed, steps[0].Status, "%v", steps[0].Err)
+	require.Equal(t, runner.Passed, steps[0].Status, "%v", steps[0].Problem)
 	assert.Equal(t, "serviceentry.networking.istio.io/httpbin-ext created\n", steps[0].Output)
 	assert.Equal(t, "kubectl apply -f - <<EOF\n"+entry+"EOF", steps[0].Command)
 	_, err := c.Get(t.Context(), entryRef)
@@ -103,7 +115,7 @@ func TestWhatWasThereIsAsItWas(t *testing.T) {
 			es := play(t, c, false, actions...)
 			for _, e := range es {
 				if e.Kind == runner.Undone {
-					assert.NoError(t, e.Err)
+					assert.Nil(t, e.Problem)
 				}
 			}
 			after, err := c.Get(t.Context(), entryRef)
@@ -134,6 +146,47 @@ func TestTheUndoIsRegisteredBeforeTheChange(t *testing.T) {
 	assert.Equal(t, []string{"serviceentry/httpbin-ext deleted"}, undone)
 }
 
+// What a step changed is known, so that the steps that follow wait until it is
+// in force.
+func TestAStepSaysWhatItChanged(t *testing.T) {
+	serviceEntry := evidence.Change{APIVersion: "networking.istio.io/v1alpha3", Kind: "ServiceEntry", Namespace: "default", Name: "httpbin-ext"}
+	preferred := serviceEntry
+	preferred.APIVersion = "networking.istio.io/v1" // of a kind without a version
+	istio := clustertest.Object("v1", "ConfigMap", "istio-system", "istio", map[string]any{"data": map[string]any{"mesh": meshConfig}})
+	c := clustertest.NewFake(istio)
+	for _, step := range []struct {
+		action runner.Action
+		want   []evidence.Change
+	}{
+		{&Apply{Manifest: Manifest{Text: entry}}, []evidence.Change{serviceEntry}},
+		{&Label{Object: "serviceentry/httpbin-ext", Set: map[string]string{"a": "b"}}, []evidence.Change{preferred}},
+		{&Label{Object: "serviceentry/httpbin-ext", Set: map[string]string{"a": "b"}}, nil},
+		{&Delete{Objects: []string{"serviceentry/httpbin-ext"}}, []evidence.Change{preferred}},
+		{&Policy{Expect: "ALLOW_ANY"}, nil},
+		{&Policy{Set: "REGISTRY_ONLY"}, []evidence.Change{{APIVersion: "v1", Kind: "ConfigMap", Namespace: "istio-system", Name: "istio"}}},
+		{&Policy{Set: "REGISTRY_ONLY"}, nil},
+	} {
+		a, err := step.action.Try(t.Context(), scope(c))
+		require.NoError(t, err)
+		assert.Equal(t, step.want, a.Changes, "%T %+v", step.action, step.action)
+	}
+}
+
+// What the server did where the connection was lost is not known: it counts as a
+// change.
+func TestAChangeThatMayHaveBeenMadeCounts(t *testing.T) {
+	c := clustertest.NewFake()
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "apply" {
+			return errors.New("connection reset")
+		}
+		return nil
+	}
+	a, err := (&Apply{Manifest: Manifest{Text: entry}}).Try(t.Context(), scope(c))
+	require.Error(t, err)
+	assert.Len(t, a.Changes, 1)
+}
+
 func TestAnObjectThatIsRefusedIsAFailure(t *testing.T) {
 	for _, tc := range []struct {
 		name string
@@ -161,7 +214,7 @@ func TestDeleteOfNothingIsAFailure(t *testing.T) {
 	es := play(t, clustertest.NewFake(), false, &Delete{Objects: []string{"serviceentry/none"}})
 	e := finished(es)[0]
 	assert.Equal(t, runner.Failed, e.Status)
-	assert.ErrorContains(t, e.Err, "serviceentry/none: want there, to be deleted, got none")
+	assert.ErrorContains(t, e.Problem, "serviceentry/none: want there, to be deleted, got none")
 	assert.Equal(t, "kubectl delete serviceentry/none", e.Command)
 }
 
@@ -174,7 +227,7 @@ func TestDeleteOfWhatThePlaybookMade(t *testing.T) {
 	steps := finished(es)
 	assert.Equal(t, runner.Passed, steps[1].Status)
 	assert.Equal(t, runner.Failed, steps[2].Status)
-	assert.ErrorContains(t, steps[2].Err, "serviceentry/httpbin-ext: want there, to be deleted, got none")
+	assert.ErrorContains(t, steps[2].Problem, "serviceentry/httpbin-ext: want there, to be deleted, got none")
 	gets := 0
 	for _, call := range c.Calls() {
 		if call.Verb == "get" {
@@ -252,9 +305,13 @@ func TestExec(t *testing.T) {
 	assert.Equal(t, "kubectl exec sleep-1 -c sleep -- cat 'a b'", e.Command(scope(c)))
 	o, err := e.Try(t.Context(), scope(c))
 	require.NoError(t, err)
-	assert.Equal(t, 3, *o.ExitCode)
-	assert.Equal(t, "out\n", o.Stdout)
-	assert.Equal(t, "err\n", o.Stderr)
+	assert.Equal(t, 3, *o.Command.ExitCode)
+	assert.Equal(t, "out\n", o.Command.Stdout)
+	assert.Equal(t, "err\n", o.Command.Stderr)
+	assert.Nil(t, o.Command.Curl)
+	assert.Equal(t, []string{"cat", "a b"}, o.Command.Argv)
+	assert.Equal(t, evidence.Pod{Namespace: "default", Name: "sleep-1", IP: "10.244.1.10", Container: "sleep", Sidecar: true}, o.Command.Pod)
+	assert.False(t, o.Ended.Before(o.Started))
 	assert.Equal(t, "out\nerr\ncommand terminated with exit code 3\n", o.Text)
 }
 
@@ -265,8 +322,9 @@ func TestAnExecThatIsLostIsNoExitCode(t *testing.T) {
 		e := finished(es)[0]
 		assert.Equal(t, runner.Errored, e.Status)
 		assert.Equal(t, 1, e.Attempts, "it may have run: it is not run again")
-		assert.ErrorContains(t, e.Err, "the connection was lost")
-		assert.Nil(t, e.ExitCode)
+		assert.ErrorContains(t, e.Problem, "the connection was lost")
+		require.NotNil(t, e.Evidence)
+		assert.Nil(t, e.Evidence.Command.ExitCode)
 	}
 }
 
@@ -287,22 +345,134 @@ func TestAnExecThatNeverStartedIsTriedAgain(t *testing.T) {
 }
 
 func TestAnExitCodeNeedsAWitness(t *testing.T) {
-	untrusted := func(report string) *clustertest.Fake {
+	untrusted := func(transfers ...curl.Transfer) *clustertest.Fake {
 		return sleeper(func(r cluster.ExecRequest) (cluster.ExecResult, error) {
-			if last := r.Command[len(r.Command)-1]; report != "" {
-				mark, _, _ := strings.Cut(strings.TrimPrefix(last, "%{stderr}"), "%{exitcode}")
-				io.WriteString(r.Stderr, mark+report+mark)
-			}
+			io.WriteString(r.Stdout, curltest.Answer(r.Command, transfers...))
 			return cluster.ExecResult{ExitCode: 0, Trusted: false}, nil
 		})
 	}
-	curl := &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"curl", "-s", "http://a"}}
+	request := &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"curl", "-s", "http://a"}}
 	try := func(c cluster.Interface, e *Exec) error { _, err := e.Try(t.Context(), scope(c)); return err }
 
-	assert.ErrorContains(t, try(untrusted(""), &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"true"}}), "cannot be trusted")
-	assert.ErrorContains(t, try(untrusted(""), curl), "cannot be trusted")
-	assert.ErrorContains(t, try(untrusted("35,000,0,0,,0,0.1"), curl), "two exit codes: curl itself says 35, the server 0")
-	assert.NoError(t, try(untrusted("0,200,0,1.1,10.244.1.2,40000,0.1"), curl))
+	assert.ErrorContains(t, try(untrusted(), &Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"true"}}), "cannot be trusted")
+	assert.ErrorContains(t, try(untrusted(), request), "cannot be trusted")
+	assert.ErrorContains(t, try(untrusted(curl.Transfer{ExitCode: 35}), request), "two exit codes: curl itself says 35, the server 0")
+	assert.NoError(t, try(untrusted(curl.Transfer{Status: 200, Proto: "HTTP/1.1", LocalAddr: "10.244.1.2:40000"}), request))
+}
+
+// answer is a cluster in which curl ends with a code after these transfers.
+func answer(code int, transfers ...curl.Transfer) *clustertest.Fake {
+	return sleeper(func(r cluster.ExecRequest) (cluster.ExecResult, error) {
+		io.WriteString(r.Stdout, curltest.Answer(r.Command, transfers...))
+		return cluster.ExecResult{ExitCode: code, Trusted: true}, nil
+	})
+}
+
+func TestCurlIsAWitnessOfItself(t *testing.T) {
+	moved := curl.Head{Proto: "HTTP/1.1", Status: 301, Fields: []curl.Field{{Name: "Location", Value: "https://a/"}}}
+	page := curl.Head{Proto: "HTTP/2", Status: 200, Fields: []curl.Field{{Name: "Server", Value: "x"}}}
+	early := curl.Head{Proto: "HTTP/2", Status: 103}
+	try := func(c cluster.Interface, command string) *evidence.Attempt {
+		t.Helper()
+		a, err := (&Exec{In: Pod{Name: "sleep-1"}, Argv: words(t, command)}).Try(t.Context(), scope(c))
+		require.NoError(t, err)
+		return a
+	}
+
+	t.Run("heads and a body", func(t *testing.T) {
+		a := try(answer(0, curl.Transfer{
+			Status: 200, Proto: "HTTP/2", Scheme: "https", Redirects: 1, Connects: 2, Elapsed: time.Second,
+			LocalAddr: "10.244.1.10:40000", RemoteAddr: "203.0.113.10:443", ContentType: "text/html",
+			Heads: []curl.Head{moved, early, page}, Body: "HTTP/1.1 500 Not A Head\r\n\r\nthe page\n",
+		}), "curl -siL http://a/")
+		assert.Equal(t, []evidence.Response{
+			{Proto: "HTTP/1.1", Status: 301, Header: http.Header{"Location": {"https://a/"}}},
+			{Proto: "HTTP/2", Status: 200, Header: http.Header{"Server": {"x"}}},
+		}, a.Responses, "without the interim one")
+		assert.Equal(t, "HTTP/1.1 500 Not A Head\r\n\r\nthe page\n", a.Body, "a body is no head")
+		require.Len(t, a.Transfers, 1)
+		tr := a.Transfers[0]
+		assert.Positive(t, tr.HeadBytes)
+		assert.EqualValues(t, len(a.Body), tr.BodyBytes)
+		tr.HeadBytes, tr.BodyBytes = 0, 0
+		assert.Equal(t, evidence.Transfer{
+			URL: "http://a/", Status: 200, Proto: "HTTP/2", Redirects: 1, Connects: 2,
+			Local: "10.244.1.10:40000", Remote: "203.0.113.10:443", Elapsed: time.Second, ContentType: "text/html",
+		}, tr, "the URL is the author's")
+		assert.Equal(t, &evidence.Curl{HeadsShown: true, BodyShown: true}, a.Command.Curl)
+		assert.Equal(t, time.Second, a.Command.Elapsed, "by curl's own clock")
+		assert.NotContains(t, a.Text, "10.244.1.10", "the report is cut out")
+	})
+	t.Run("no heads", func(t *testing.T) {
+		a := try(answer(0, curl.Transfer{Status: 200, Proto: "HTTP/1.1", LocalAddr: "10.244.1.10:40000", HeadBytes: 90, Body: "the page"}), "curl -s http://a/")
+		assert.Equal(t, []evidence.Response{{Proto: "HTTP/1.1", Status: 200}}, a.Responses, "as curl reports it")
+		assert.Equal(t, &evidence.Curl{BodyShown: true}, a.Command.Curl)
+		assert.Equal(t, "the page", a.Body)
+	})
+	t.Run("a body that went elsewhere", func(t *testing.T) {
+		a := try(answer(0, curl.Transfer{Status: 200, Proto: "HTTP/1.1", BodyBytes: 4711}), "curl -s -o /dev/null http://a/")
+		assert.Equal(t, new(evidence.Curl), a.Command.Curl)
+		assert.Empty(t, a.Body)
+	})
+	t.Run("no response", func(t *testing.T) {
+		a := try(answer(7, curl.Transfer{ExitCode: 7, Error: "refused"}), "curl -si http://a/")
+		assert.Empty(t, a.Responses)
+		assert.Equal(t, "refused", a.Transfers[0].Error)
+		assert.Equal(t, 7, *a.Command.ExitCode)
+	})
+	t.Run("two URLs", func(t *testing.T) {
+		a := try(answer(0,
+			curl.Transfer{Status: 404, Proto: "HTTP/1.1", Body: "first", Elapsed: time.Second},
+			curl.Transfer{Status: 200, Proto: "HTTP/1.1", Body: "second", Elapsed: 2 * time.Second},
+		), "curl -s http://a/ http://b/")
+		assert.Len(t, a.Responses, 2)
+		assert.Equal(t, "http://b/", a.Transfers[1].URL)
+		assert.Equal(t, "second", a.Body)
+		assert.Equal(t, "firstsecond", a.Command.Stdout)
+		assert.Equal(t, 3*time.Second, a.Command.Elapsed)
+	})
+	t.Run("a call by gRPC", func(t *testing.T) {
+		status := curl.Head{Proto: "HTTP/2", Status: 200, Fields: []curl.Field{{Name: "Grpc-Status", Value: "14"}}}
+		a := try(answer(0, curl.Transfer{Status: 200, Proto: "HTTP/2", ContentType: "application/grpc", Heads: []curl.Head{status}}), "curl -si https://a/")
+		assert.Equal(t, "14", a.Transfers[0].GRPCStatus)
+	})
+	t.Run("curl chooses the address itself", func(t *testing.T) {
+		for command, redirected := range map[string]bool{
+			"curl -s http://a/": false, "curl -s --resolve a:80:10.0.0.1 http://a/": true, "curl -s --connect-to a:80:b:80 http://a/": true,
+			"curl -s -x http://p:3128 http://a/": true, "env http_proxy=http://p:3128 curl -s http://a/": true,
+			"curl -s --resol a:80:10.0.0.1 http://a/":           true,
+			"sh -c 'curl -s --resolve a:80:10.0.0.1 http://a/'": true,
+		} {
+			a := try(answer(0, curl.Transfer{Status: 200, Proto: "HTTP/1.1"}), command)
+			assert.Equal(t, redirected, a.Command.Curl.Redirected, command)
+		}
+	})
+	t.Run("curl tries again", func(t *testing.T) {
+		a := try(answer(0, curl.Transfer{Status: 200, Proto: "HTTP/1.1", Elapsed: time.Nanosecond}), "curl -s --retry 3 http://a/")
+		assert.True(t, a.Command.Curl.Retries)
+		assert.Greater(t, a.Command.Elapsed, time.Nanosecond, "curl's own clock knows the last try alone")
+	})
+	t.Run("curl cannot report", func(t *testing.T) {
+		a := try(answer(0), "curl -K /tmp/config")
+		assert.NotEmpty(t, a.Command.Curl.Unreported)
+		assert.Empty(t, a.Transfers)
+	})
+}
+
+func TestAReportThatIsCutShortIsAnError(t *testing.T) {
+	c := sleeper(func(r cluster.ExecRequest) (cluster.ExecResult, error) {
+		text := curltest.Answer(r.Command, curl.Transfer{Status: 200, Proto: "HTTP/1.1"})
+		io.WriteString(r.Stdout, text[:len(text)-1])
+		return cluster.ExecResult{Trusted: true}, nil
+	})
+	_, err := (&Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"curl", "-s", "http://a/"}}).Try(t.Context(), scope(c))
+	assert.ErrorContains(t, err, "cut short")
+}
+
+func TestTwoStatusesThatDifferAreAnError(t *testing.T) {
+	c := answer(0, curl.Transfer{Status: 503, Proto: "HTTP/1.1", Scheme: "http", Heads: []curl.Head{{Proto: "HTTP/1.1", Status: 200}}})
+	_, err := (&Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"curl", "-sI", "http://a/"}}).Try(t.Context(), scope(c))
+	assert.ErrorContains(t, err, "two statuses")
 }
 
 func TestOutputIsBounded(t *testing.T) {
@@ -316,8 +486,8 @@ func TestOutputIsBounded(t *testing.T) {
 	})
 	o, err := (&Exec{In: Pod{Name: "sleep-1"}, Argv: Words{"yes"}}).Try(t.Context(), scope(c))
 	require.NoError(t, err)
-	assert.Len(t, o.Stdout, maxOutput)
-	assert.True(t, o.Truncated)
+	assert.Len(t, o.Command.Stdout, maxOutput)
+	assert.True(t, o.Command.Truncated)
 }
 
 func TestAPodWithoutTheContainerIsAnErrorAtOnce(t *testing.T) {
@@ -326,7 +496,7 @@ func TestAPodWithoutTheContainerIsAnErrorAtOnce(t *testing.T) {
 	e := finished(es)[0]
 	assert.Equal(t, runner.Errored, e.Status)
 	assert.Equal(t, 1, e.Attempts)
-	assert.ErrorContains(t, e.Err, "sleep")
+	assert.ErrorContains(t, e.Problem, "sleep")
 }
 
 func TestWait(t *testing.T) {
@@ -414,7 +584,7 @@ func TestLogsAreThoseOfThePlaybook(t *testing.T) {
 	assert.Equal(t, "kubectl logs -l app=sleep -c istio-proxy --tail=10", l.Command(s))
 	o, err := l.Try(t.Context(), s)
 	require.NoError(t, err)
-	assert.Equal(t, "a line\n", o.Stdout)
+	assert.Equal(t, "a line\n", o.Command.Stdout)
 	assert.Equal(t, cluster.LogRequest{Namespace: "default", Pod: "sleep-1", Container: "istio-proxy", Since: s.Started, Tail: 10}, asked)
 }
 
@@ -430,7 +600,7 @@ func TestPolicyIsSetAndPutBack(t *testing.T) {
 	c := clustertest.NewFake(istio)
 	es := play(t, c, false, &Policy{Expect: "ALLOW_ANY"}, &Policy{Set: "REGISTRY_ONLY"}, &Policy{Expect: "REGISTRY_ONLY"})
 	for _, e := range finished(es) {
-		assert.Equal(t, runner.Passed, e.Status, "%v", e.Err)
+		assert.Equal(t, runner.Passed, e.Status, "%v", e.Problem)
 	}
 	after, err := c.Get(t.Context(), cluster.RefOf(istio))
 	require.NoError(t, err)
@@ -439,7 +609,7 @@ func TestPolicyIsSetAndPutBack(t *testing.T) {
 	es = play(t, c, false, &Policy{Expect: "REGISTRY_ONLY"})
 	e := finished(es)[0]
 	assert.Equal(t, runner.Failed, e.Status)
-	assert.ErrorContains(t, e.Err, "outbound traffic policy: want REGISTRY_ONLY, got ALLOW_ANY")
+	assert.ErrorContains(t, e.Problem, "outbound traffic policy: want REGISTRY_ONLY, got ALLOW_ANY")
 }
 
 func TestNonsenseIsFoundBeforeTheRun(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -61,7 +62,7 @@ func (w *Wait) Command(s *runner.Scope) string {
 func (w *Wait) Repeats() bool { return true }
 
 // Try implements [runner.Action].
-func (w *Wait) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, error) {
+func (w *Wait) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	check, err := w.check()
 	if err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (w *Wait) Try(ctx context.Context, s *runner.Scope) (*runner.Observation, e
 	}
 	got := check(obj)
 	if got == "" {
-		return &runner.Observation{Text: ref.Long() + " " + w.met() + "\n"}, nil
+		return &evidence.Attempt{Text: ref.Long() + " " + w.met() + "\n"}, nil
 	}
 	if w.For == "rollout" && obj != nil && obj.GetKind() == "Deployment" {
 		// What keeps its pods from being ready, where they can be seen.

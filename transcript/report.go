@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -32,7 +33,7 @@ type Report struct {
 
 var _ runner.Sink = (*Report)(nil)
 
-// document is the format of a report, version 1.
+// document is the format of a report, version 2.
 type document struct {
 	Version   int               `json:"version"`
 	Target    string            `json:"target"`
@@ -44,7 +45,10 @@ type document struct {
 
 type playbookReport struct {
 	Name       string        `json:"name"`
+	Title      string        `json:"title"`
+	Topic      int           `json:"topic"`
 	File       string        `json:"file"`
+	Round      int           `json:"round,omitempty"` // of several, from 1
 	Status     runner.Status `json:"status"`
 	DurationMS int64         `json:"durationMs"`
 	// Error says why the playbook has not passed, where no step does.
@@ -64,6 +68,13 @@ type stepReport struct {
 	Attempts   int           `json:"attempts"`
 	ExitCode   *int          `json:"exitCode"` // null where no command was run
 	Error      *string       `json:"error"`    // null where there is none
+	Hint       string        `json:"hint,omitempty"`
+	Command    string        `json:"command,omitempty"`
+	Output     string        `json:"output,omitempty"`
+	// Verdicts are how each claim was judged, those not checked here among them.
+	Verdicts evidence.Verdicts `json:"verdicts"`
+	// Evidence is what the verdicts rest on, null where there is none.
+	Evidence *evidence.Attempt `json:"evidence"`
 }
 
 // cleanupReport says whether everything was put back: passed, failed, skipped
@@ -75,11 +86,11 @@ type cleanupReport struct {
 
 // NewReport returns the report of a run of these playbooks that has not begun.
 func NewReport(playbooks []*runner.Playbook) *Report {
-	r := &Report{doc: document{Version: 1, Versions: map[string]string{}, Playbooks: []*playbookReport{}}}
+	r := &Report{doc: document{Version: 2, Versions: map[string]string{}, Playbooks: []*playbookReport{}}}
 	for _, p := range playbooks {
-		pr := &playbookReport{Name: p.Name, File: p.File, Status: runner.Skipped, Steps: []*stepReport{}}
-		for _, s := range p.Steps {
-			pr.step(s.StepInfo)
+		pr := &playbookReport{Name: p.Name, Title: p.Title, Topic: p.Topic, File: p.File, Status: runner.Skipped, Steps: []*stepReport{}}
+		for i := range p.Steps {
+			pr.step(&p.Steps[i].StepInfo)
 		}
 		r.doc.Playbooks = append(r.doc.Playbooks, pr)
 	}
@@ -112,7 +123,8 @@ func (r *Report) Send(e runner.Event) {
 		}
 		p := r.doc.Playbooks[r.next]
 		r.next++
-		p.Name, p.File, p.Status, p.Error = e.Playbook.Name, e.Playbook.File, runner.Errored, reason(errUnfinished)
+		p.Name, p.Title, p.Topic, p.File, p.Round = e.Playbook.Name, e.Playbook.Title, e.Playbook.Topic, e.Playbook.File, e.Playbook.Round
+		p.Status, p.Error = runner.Errored, reason(errUnfinished)
 		r.open = true
 	case runner.StepStarted:
 		s := r.current().step(e.Step)
@@ -121,15 +133,24 @@ func (r *Report) Send(e runner.Event) {
 		r.current().step(e.Step).Attempts = e.Attempts
 	case runner.StepFinished:
 		s := r.current().step(e.Step)
-		s.Status, s.DurationMS, s.Attempts, s.ExitCode = e.Status, e.Took.Milliseconds(), e.Attempts, e.ExitCode
-		s.Error = reason(e.Err)
-		if failure, ok := errors.AsType[*runner.StepError](e.Err); ok {
-			s.Error = reason(failure.Err) // file, line and title stand beside it
+		s.Status, s.DurationMS, s.Attempts, s.Error = e.Status, e.Took.Milliseconds(), e.Attempts, nil
+		s.Output, s.Evidence, s.Verdicts = e.Output, e.Evidence, e.Verdicts
+		if e.Command != "" {
+			s.Command = e.Command
+		}
+		if e.Evidence != nil {
+			s.ExitCode = e.Evidence.Command.ExitCode
+		}
+		if p := e.Problem; p != nil {
+			s.Error, s.Hint = &p.Text, p.Hint // file, line and title stand beside it
+			if s.Verdicts == nil {
+				s.Verdicts = p.Verdicts
+			}
 		}
 	case runner.CleanupStarted:
 		r.pending = slices.Clone(e.Left)
 	case runner.Undone:
-		if e.Err != nil {
+		if e.Problem != nil {
 			r.failed = true
 		} else if i := slices.Index(r.pending, e.Undo); i >= 0 {
 			r.pending = slices.Delete(r.pending, i, i+1)
@@ -137,8 +158,8 @@ func (r *Report) Send(e runner.Event) {
 	case runner.PlaybookFinished:
 		p := r.current()
 		p.Status, p.DurationMS, p.Error = e.Status, e.Took.Milliseconds(), nil
-		if _, said := errors.AsType[*runner.StepError](e.Err); !said {
-			p.Error = reason(e.Err)
+		if e.Problem != nil && e.Problem.Step == nil {
+			p.Error = &e.Problem.Text
 		}
 		r.open, r.pending = false, nil
 		r.left = append(r.left, e.Left...)
@@ -159,6 +180,9 @@ func (r *Report) Bytes() []byte {
 	defer r.mu.Unlock()
 	doc := r.doc
 	for _, p := range doc.Playbooks {
+		for _, s := range p.Steps {
+			doc.Summary.NotChecked += len(s.Verdicts.Of(evidence.NotChecked))
+		}
 		switch p.Status {
 		case runner.Passed:
 			doc.Summary.Passed++
@@ -180,6 +204,13 @@ func (r *Report) Bytes() []byte {
 		doc.Cleanup.Status = runner.Skipped
 	default:
 		doc.Cleanup.Status = runner.Passed
+	}
+	for _, p := range doc.Playbooks {
+		for _, s := range p.Steps {
+			if s.Verdicts == nil {
+				s.Verdicts = evidence.Verdicts{}
+			}
+		}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -258,7 +289,7 @@ var errUnfinished = errors.New("it did not end")
 func (r *Report) current() *playbookReport { return r.doc.Playbooks[r.next-1] }
 
 // step returns the report of a step, a new one where there is none.
-func (p *playbookReport) step(info runner.StepInfo) *stepReport {
+func (p *playbookReport) step(info *runner.StepInfo) *stepReport {
 	if i := info.Index - 1; 0 <= i && i < len(p.Steps) {
 		return p.Steps[i]
 	}

@@ -22,7 +22,7 @@ type slowStep struct {
 }
 
 // missed takes down an attempt that did not hold.
-func (s *slowest) missed(e runner.Event) { s.reason = oneLine(errorText(e.Err)) }
+func (s *slowest) missed(e runner.Event) { s.reason = oneLine(problemText(e.Problem)) }
 
 // note takes down a step that has ended; at most n are kept.
 func (s *slowest) note(e runner.Event, n int) {
@@ -36,7 +36,7 @@ func (s *slowest) note(e runner.Event, n int) {
 	} else {
 		reason = fmt.Sprintf("%d tries, before the last: %s", e.Attempts, reason)
 	}
-	s.steps = append(s.steps, slowStep{step: e.Step, took: e.Took, waitedFor: reason})
+	s.steps = append(s.steps, slowStep{step: *e.Step, took: e.Took, waitedFor: reason})
 	slices.SortStableFunc(s.steps, func(a, b slowStep) int { return cmp.Compare(b.took, a.took) })
 	s.steps = s.steps[:min(len(s.steps), n)]
 }

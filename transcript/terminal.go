@@ -1,16 +1,15 @@
 package transcript
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/charmbracelet/lipgloss"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -29,8 +28,6 @@ type Options struct {
 	Interactive bool
 	// Slowest is how many of the slowest steps are listed at the end.
 	Slowest int
-	// Now is the clock, time.Now where it is nil.
-	Now func() time.Time
 }
 
 const (
@@ -55,8 +52,9 @@ type Terminal struct {
 
 	playbooks int
 	steps     map[runner.Status]int // how many steps ended so
-	failures  []*runner.StepError
+	failures  []failure
 	slowest   slowest
+	flakes    flakes
 	playbook  runner.PlaybookInfo
 	command   string // of the step that runs
 	short     bool   // the last block was a single line
@@ -68,9 +66,6 @@ var _ runner.Sink = (*Terminal)(nil)
 
 // New returns a Terminal that writes to w. Close it.
 func New(w io.Writer, o Options) *Terminal {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Width == nil {
 		o.Width = func() int { return 0 }
 	}
@@ -100,9 +95,13 @@ func (t *Terminal) Close() error {
 func (t *Terminal) Note(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.write(t.note(text))
+}
+
+func (t *Terminal) note(text string) string {
 	var b block
 	b.add("", t.p.faint, fold(clean(text), t.o.Width())...)
-	t.write(b.String())
+	return b.String()
 }
 
 // Send implements [runner.Sink].
@@ -114,18 +113,23 @@ func (t *Terminal) Send(e runner.Event) {
 		t.write(t.header(e))
 	case runner.PlaybookStarted:
 		t.playbooks++
-		t.playbook, t.short, t.cleaning = e.Playbook, false, false
-		t.write(t.title(e.Playbook))
+		t.playbook, t.short, t.cleaning = *e.Playbook, false, false
+		t.write(t.title(t.playbook))
 	case runner.StepStarted:
 		t.command = e.Command
 		t.wait(fmt.Sprintf("%d  %s", e.Step.Index, oneLine(e.Step.Title)))
 	case runner.Attempt:
 		t.slowest.missed(e)
-		t.waiting.note = fmt.Sprintf("try %d: %s", e.Attempts, oneLine(errorText(e.Err)))
+		t.waiting.note = fmt.Sprintf("try %d: %s", e.Attempts, oneLine(problemText(e.Problem)))
+	case runner.Waiting:
+		t.waiting.note = oneLine(e.Text)
+	case runner.Note:
+		t.write(t.note(e.Text))
 	case runner.StepFinished:
 		t.steps[e.Status]++
 		t.slowest.note(e, t.o.Slowest)
-		t.stopped = t.stopped || errors.Is(e.Err, runner.ErrInterrupted)
+		t.flakes.note(e)
+		t.stopped = t.stopped || e.Problem != nil && e.Problem.Interrupted
 		if e.Command == "" {
 			e.Command = t.command
 		}
@@ -166,7 +170,7 @@ func (t *Terminal) write(text string) {
 // header says what is run, and where.
 func (t *Terminal) header(e runner.Event) string {
 	var b block
-	target := e.Target
+	target := *e.Target
 	what := count(len(e.Playbooks), "playbook", "playbooks")
 	if len(e.Playbooks) == 1 {
 		what = "the " + source(e.Playbooks[0])
@@ -192,7 +196,11 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 		name = p.Name
 	}
 	b.add("", t.p.strong.Inherit(t.p.accent), fold(oneLine(name), t.o.Width())...)
-	b.add("", t.p.faint, fold(source(p)+", "+count(p.Steps, "step", "steps"), t.o.Width())...)
+	about := source(p) + ", " + count(p.Steps, "step", "steps")
+	if p.Round > 0 {
+		about += fmt.Sprintf(", round %d", p.Round)
+	}
+	b.add("", t.p.faint, fold(about, t.o.Width())...)
 	return "\n" + b.String()
 }
 
@@ -222,7 +230,7 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 	}
 	if e.Status == runner.Skipped {
 		titleLook, after = t.p.faint, "skipped"
-		if reason := oneLine(errorText(e.Err)); reason != "" {
+		if reason := oneLine(problemText(e.Problem)); reason != "" {
 			after += ": " + reason
 		}
 	}
@@ -252,6 +260,7 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 	output := linesOf(e.Output)
 	if full {
 		b.add(lead, lipgloss.Style{}, fill(output, width)...)
+		t.addProof(&b, lead, e, width)
 		return &b
 	}
 	for _, l := range briefly(output, briefLines) {
@@ -261,7 +270,27 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 			b.add(lead, lipgloss.Style{}, cut(l, width))
 		}
 	}
+	t.addProof(&b, lead, e, width)
 	return &b
+}
+
+// addProof shows what the pass of a step rests on, and what was not checked.
+func (t *Terminal) addProof(b *block, lead string, e runner.Event, width int) {
+	for _, v := range e.Verdicts.Of(evidence.NotChecked) {
+		b.add(lead, t.p.warn, fold("not checked here: "+clean(v.Subject())+", for "+clean(v.Why), width)...)
+	}
+	if e.Evidence == nil {
+		return
+	}
+	if t.o.Verbose {
+		for _, l := range allEvidence(e.Evidence, e.Verdicts) {
+			b.add(lead, t.p.faint, fold(clean(l), width)...)
+		}
+		return
+	}
+	for _, l := range proof(e.Evidence) {
+		b.add(lead, t.p.faint, cut(clean(l), width))
+	}
 }
 
 // addCommand shows what a person would have typed.
@@ -299,26 +328,38 @@ func (t *Terminal) addCommand(b *block, lead, command string, full bool, width i
 
 // addFailure shows all that is known about a step that did not pass.
 func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) {
-	place := e.Step
-	attempts, spent, hint := e.Attempts, e.Took, ""
-	err := e.Err
-	var mismatches runner.Mismatches
-	if failure, ok := errors.AsType[*runner.StepError](e.Err); ok {
-		place, err, mismatches, hint = failure.Step, failure.Err, failure.Mismatches, failure.Hint
-		if failure.Attempts > 0 {
-			attempts, spent = failure.Attempts, failure.Took
-		}
-		t.failures = append(t.failures, failure)
+	p := e.Problem
+	if p == nil {
+		p = &runner.Problem{}
 	}
+	t.failures = append(t.failures, failure{*e.Step, t.playbook})
+	attempts, spent := e.Attempts, e.Took
 
 	b.text("")
-	for _, m := range mismatches {
-		b.add(lead, t.p.bad, fold(clean(m.What), width)...)
-		t.addValue(b, lead+"  want  ", t.p.good, m.Want, width)
-		t.addValue(b, lead+"  got   ", t.p.bad, m.Got, width)
+	for i := range p.Verdicts {
+		v := &p.Verdicts[i]
+		head := clean(v.Subject())
+		if v.Outcome != evidence.NotHeld {
+			b.add(lead, t.p.bad, fold(head+": "+clean(v.Why), width)...)
+			continue
+		}
+		if v.At.Line != e.Step.Line {
+			head += t.p.faint.Render(fmt.Sprintf("  line %d", v.At.Line))
+		}
+		b.add(lead, t.p.bad, fold(head, width)...)
+		t.addValue(b, lead+"  want  ", t.p.good, v.Want, width)
+		t.addValue(b, lead+"  got   ", t.p.bad, v.Got, width)
+		if v.Why != "" {
+			b.add(lead+"        ", t.p.faint, fold(clean(v.Why), inner(width, 8))...)
+		}
+		for _, fact := range v.Facts {
+			if fact != v.Why {
+				b.add(lead+"        ", t.p.faint, fold(clean(fact), inner(width, 8))...)
+			}
+		}
 	}
-	if len(mismatches) == 0 {
-		for _, l := range bounded(linesOf(errorText(err)), fullLines) {
+	if len(p.Verdicts) == 0 {
+		for _, l := range bounded(linesOf(p.Text), fullLines) {
 			b.add(lead, t.p.bad, fold(l, width)...)
 		}
 	}
@@ -327,12 +368,8 @@ func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) 
 	if attempts > 1 {
 		tries = fmt.Sprintf("%d tries in %s", attempts, took(spent))
 	}
-	b.add(lead, t.p.faint, fold(fmt.Sprintf("%s:%d, %s", oneLine(place.File), place.Line, tries), width)...)
+	b.add(lead, t.p.faint, fold(fmt.Sprintf("%s:%d, %s", oneLine(e.Step.File), e.Step.Line, tries), width)...)
 	if output := linesOf(e.Output); len(output) > 0 {
-		inner := width
-		if inner > 0 {
-			inner -= 2
-		}
 		said := "what it showed:"
 		if attempts > 1 {
 			said = "what the last one showed:"
@@ -341,21 +378,39 @@ func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) 
 		if !t.o.Verbose {
 			output = bounded(output, fullLines)
 		}
-		for _, l := range fill(output, inner) {
+		for _, l := range fill(output, inner(width, 2)) {
 			b.add(lead+t.p.faint.Render("│")+" ", lipgloss.Style{}, l)
 		}
 	}
-	if hint != "" {
+	if p.Hint != "" {
 		b.text("")
-		b.add(lead, t.p.accent, fold("hint: "+clean(hint), width)...)
+		b.add(lead, t.p.accent, fold("hint: "+clean(p.Hint), width)...)
 	}
+	if t.o.Verbose && e.Evidence != nil {
+		b.text("")
+		for _, l := range allEvidence(e.Evidence, nil) {
+			b.add(lead, t.p.faint, fold(clean(l), width)...)
+		}
+	}
+}
+
+// inner returns the width that is left behind so many columns, 0 for no limit.
+func inner(width, columns int) int {
+	if width <= 0 {
+		return 0
+	}
+	return max(width-columns, 12)
+}
+
+// A failure is a step that did not pass.
+type failure struct {
+	step     runner.StepInfo
+	playbook runner.PlaybookInfo
 }
 
 // addValue shows a value behind its name, each further line beneath the first.
 func (t *Terminal) addValue(b *block, lead string, look lipgloss.Style, value string, width int) {
-	if width > 0 {
-		width = max(width-8, 12) // "  want  "
-	}
+	width = inner(width, 8) // "  want  "
 	lines := fill(bounded(strings.Split(clean(value), "\n"), wantLines), width)
 	for i, l := range lines {
 		if i == 1 {
@@ -373,7 +428,7 @@ func (t *Terminal) undone(e runner.Event) string {
 		t.cleaning = true
 	}
 	what := oneLine(e.Undo)
-	if e.Err == nil {
+	if e.Problem == nil {
 		if e.Back != "" {
 			what += " (" + oneLine(e.Back) + ")"
 		}
@@ -381,7 +436,7 @@ func (t *Terminal) undone(e runner.Event) string {
 		return b.String()
 	}
 	b.add("  ", t.p.bad, fold("✗ not put back: "+what, t.o.Width()-2)...)
-	for _, l := range linesOf(errorText(e.Err)) {
+	for _, l := range linesOf(problemText(e.Problem)) {
 		b.add("    ", t.p.bad, fold(l, t.o.Width()-4)...)
 	}
 	return b.String()
@@ -391,10 +446,10 @@ func (t *Terminal) undone(e runner.Event) string {
 func (t *Terminal) ending(e runner.Event) string {
 	var b block
 	width := t.o.Width() - 4
-	if _, shown := errors.AsType[*runner.StepError](e.Err); e.Err != nil && !shown {
+	if e.Problem != nil && e.Problem.Step == nil {
 		mark, look := t.p.mark(e.Status)
 		b.text("")
-		lines := fold(fmt.Sprintf("%s: %s", e.Status, clean(errorText(e.Err))), width)
+		lines := fold(fmt.Sprintf("%s: %s", e.Status, clean(problemText(e.Problem))), width)
 		b.text("  " + look.Render(mark+" "+lines[0]))
 		b.add("    ", look, lines[1:]...)
 	}
@@ -417,9 +472,10 @@ func (t *Terminal) summary(e runner.Event) string {
 		t.slowest.add(&b, t.p, t.o.Width())
 	}
 	b.text("")
+	t.flakes.add(&b, t.p, t.o.Width())
 	if t.playbooks > 1 {
 		for _, f := range t.failures {
-			b.add("", t.p.bad, fold(fmt.Sprintf("%s:%d: %s", oneLine(f.Step.File), f.Step.Line, oneLine(f.Step.Title)), t.o.Width())...)
+			b.add("", t.p.bad, fold(fmt.Sprintf("%s:%d: %s", oneLine(f.step.File), f.step.Line, oneLine(f.step.Title)), t.o.Width())...)
 		}
 	}
 	mark, look := t.p.mark(e.Status)
@@ -434,6 +490,9 @@ func (t *Terminal) summary(e runner.Event) string {
 	}
 	if len(parts) == 0 {
 		parts = []string{string(e.Status)}
+	}
+	if n := e.Summary.NotChecked; n > 0 {
+		parts = append(parts, count(n, "claim", "claims")+" not checked here")
 	}
 	b.add("", look.Bold(true), fold(mark+" "+strings.Join(parts, ", ")+" in "+took(e.Took), t.o.Width())...)
 	if len(e.Left) > 0 {
@@ -466,11 +525,11 @@ func counts(by map[runner.Status]int, one, many string, stopped bool) []string {
 	return parts
 }
 
-func errorText(err error) string {
-	if err == nil {
+func problemText(p *runner.Problem) string {
+	if p == nil {
 		return ""
 	}
-	return err.Error()
+	return p.Text
 }
 
 // A block is lines that are written together.

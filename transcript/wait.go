@@ -34,7 +34,7 @@ func (t *Terminal) Wait(text string) {
 
 // wait begins to wait for something else.
 func (t *Terminal) wait(text string) {
-	t.waiting = wait{text: text, since: t.o.Now()}
+	t.waiting = wait{text: text, since: time.Now()}
 }
 
 // animate redraws the line until the function that it returns is called.
@@ -66,7 +66,7 @@ func (t *Terminal) draw() {
 		t.write("")
 		return
 	}
-	line := t.waiting.line(t.o.Now(), t.o.Width(), t.p)
+	line := t.waiting.line(time.Now(), t.o.Width(), t.p)
 	t.waiting.frame++
 	t.write("")
 	t.write(line)

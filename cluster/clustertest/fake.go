@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"reflect"
 	"slices"
 	"strconv"
@@ -40,6 +41,8 @@ type Fake struct {
 	// LogsFunc returns the log of a pod that is there. Where it is nil, logs
 	// are empty.
 	LogsFunc func(ctx context.Context, r cluster.LogRequest) (io.ReadCloser, error)
+	// DialFunc connects to a port of a pod. Where it is nil, that is an error.
+	DialFunc func(ctx context.Context, namespace, pod string, port int) (net.Conn, error)
 	// FailFunc is asked before each call; an error becomes the call's.
 	FailFunc func(call Call) error
 
@@ -412,8 +415,52 @@ func (f *Fake) Resolve(ctx context.Context, ref cluster.Ref, namespace string) (
 
 // Pod implements [cluster.Interface].
 func (f *Fake) Pod(ctx context.Context, q cluster.PodQuery) (*cluster.Pod, error) {
+	pods, err := f.candidates(ctx, "pod", q)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.PickPod(q, pods)
+}
+
+// PodsOf implements [cluster.Interface].
+func (f *Fake) PodsOf(ctx context.Context, q cluster.PodQuery) ([]cluster.Pod, error) {
+	pods, err := f.candidates(ctx, "podsof", q)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.PickPods(q, pods)
+}
+
+// PodAt implements [cluster.Interface].
+func (f *Fake) PodAt(ctx context.Context, ip string) (*cluster.Pod, error) {
+	if err := f.begin(ctx, Call{Verb: "podat", Ref: cluster.Ref{Kind: "Pod", Name: ip}}); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all, err := f.list("Pod", "", "")
+	if err != nil {
+		return nil, err
+	}
+	pods, err := podsFrom(all)
+	return cluster.PickAt(ip, pods), err
+}
+
+// Dial implements [cluster.Interface].
+func (f *Fake) Dial(ctx context.Context, namespace, pod string, port int) (net.Conn, error) {
+	if err := f.begin(ctx, Call{Verb: "dial", Ref: cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: pod}}); err != nil {
+		return nil, err
+	}
+	if f.DialFunc == nil {
+		return nil, errors.New("the fake has no DialFunc")
+	}
+	return f.DialFunc(ctx, namespace, pod, port)
+}
+
+// candidates returns the pods that a query may mean.
+func (f *Fake) candidates(ctx context.Context, verb string, q cluster.PodQuery) ([]corev1.Pod, error) {
 	name := cmp.Or(q.Name, q.Owner, q.Selector)
-	if err := f.begin(ctx, Call{Verb: "pod", Ref: cluster.Ref{Kind: "Pod", Namespace: q.Namespace, Name: name}}); err != nil {
+	if err := f.begin(ctx, Call{Verb: verb, Ref: cluster.Ref{Kind: "Pod", Namespace: q.Namespace, Name: name}}); err != nil {
 		return nil, err
 	}
 	if err := q.Validate(); err != nil {
@@ -437,18 +484,22 @@ func (f *Fake) Pod(ctx context.Context, q cluster.PodQuery) (*cluster.Pod, error
 	if err != nil {
 		return nil, err
 	}
+	all = slices.DeleteFunc(all, func(obj unstructured.Unstructured) bool {
+		return q.Name != "" && obj.GetName() != q.Name || owner != "" && !ownedBy(&obj, owner)
+	})
+	return podsFrom(all)
+}
+
+func podsFrom(all []unstructured.Unstructured) ([]corev1.Pod, error) {
 	var pods []corev1.Pod
 	for _, obj := range all {
-		if q.Name != "" && obj.GetName() != q.Name || owner != "" && !ownedBy(&obj, owner) {
-			continue
-		}
 		var pod corev1.Pod
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &pod); err != nil {
 			return nil, err
 		}
 		pods = append(pods, pod)
 	}
-	return cluster.PickPod(q, pods)
+	return pods, nil
 }
 
 // Exec implements [cluster.Interface].

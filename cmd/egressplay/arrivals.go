@@ -1,18 +1,48 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os/exec"
 
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
+var _ runner.Collector = (*place)(nil)
+
+// Watch implements [runner.Collector]: it gathers what reaches the lab's
+// internet. Where no lab on this machine keeps a record, that is a fact, too.
+func (p *place) Watch(_ context.Context, needs evidence.Needs, _ *cluster.Pod) (func(context.Context, *evidence.Attempt) error, error) {
+	if !needs.Arrivals {
+		return nil, nil
+	}
+	return func(ctx context.Context, a *evidence.Attempt) error {
+		arrivals := &evidence.Arrivals{}
+		if p.lab != "" {
+			all, err := p.arrivals(ctx)
+			if err != nil {
+				return err
+			}
+			arrivals.Recorded = true
+			// The lab's internet runs on this machine, by the same clock, and
+			// records a request before it answers.
+			for _, r := range all {
+				if !r.Time.Before(a.Started) && !r.Time.After(a.Ended) {
+					arrivals.All = append(arrivals.All, r)
+				}
+			}
+		}
+		a.Arrivals = arrivals
+		return nil
+	}, nil
+}
+
 // arrivals returns what the lab's internet has recorded so far.
-func (p *place) arrivals(ctx context.Context) ([]runner.Arrival, error) {
+func (p *place) arrivals(ctx context.Context) ([]evidence.Arrival, error) {
 	cmd := exec.CommandContext(ctx, p.lab, "logs", "internet", "-o", "json", "--name", p.target.Name)
 	cmd.Env = labEnv()
 	var said lastBytes
@@ -21,15 +51,14 @@ func (p *place) arrivals(ctx context.Context) ([]runner.Arrival, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read what reached the lab's internet: %w: %s", err, said)
 	}
-	var all []runner.Arrival
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var a runner.Arrival
-		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
+	var all []evidence.Arrival
+	lines := json.NewDecoder(bytes.NewReader(out))
+	for lines.More() {
+		var a evidence.Arrival
+		if err := lines.Decode(&a); err != nil {
 			return nil, fmt.Errorf("read what reached the lab's internet: %w", err)
 		}
 		all = append(all, a)
 	}
-	return all, lines.Err()
+	return all, nil
 }

@@ -35,6 +35,8 @@ type runOptions struct {
 	report              string
 	verbose             bool
 	slowest             int
+	strict              bool
+	repeat              int
 	color               string
 }
 
@@ -60,8 +62,11 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
   egressplay run --all --report json=report.json
   egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
 		Args: func(cmd *cobra.Command, args []string) error {
+			if o.all && len(args) > 0 {
+				return usagef("leave out --all, or the names", "--all runs every built-in playbook, and %q names one", args[0])
+			}
 			if o.all {
-				return cobra.NoArgs(cmd, args)
+				return nil
 			}
 			return atLeastOne("a playbook", `"egressplay list" shows the built-in ones, --all runs them`)(cmd, args)
 		},
@@ -95,6 +100,8 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
 	f.StringVar(&o.report, "report", "", "also write a report: json=`PATH`")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each command and its output in full")
+	f.BoolVar(&o.strict, "strict", false, "treat a claim that cannot be checked in this cluster as an error")
+	f.IntVar(&o.repeat, "repeat", 1, "run the playbooks `N` times, and say which steps ended differently")
 	f.IntVar(&o.slowest, "slowest", 0, "list the `N` slowest steps at the end, and what each waited for")
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
 	return cmd
@@ -105,6 +112,9 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.timeout < 0 {
 		return usagef("0 sets no limit", "--timeout %v is less than nothing", o.timeout)
+	}
+	if o.repeat < 1 {
+		return usagef("1 runs them once", "--repeat %d runs nothing", o.repeat)
 	}
 	if o.slowest < 0 {
 		return usagef("0 lists none", "--slowest %d is less than nothing", o.slowest)
@@ -178,23 +188,27 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		return outcome{signal: signalOf(ctx), err: err}
 	}
 
+	m := &mesh.Mesh{
+		Cluster: p.client, Namespace: o.istioNamespace, Revision: o.revision,
+		Workloads: cmp.Or(o.namespace, p.client.Namespace()),
+	}
+	defer m.Close()
 	r := &runner.Runner{
 		Cluster: p.client,
 		Target:  p.target,
 		// The report comes first: a terminal that is not read may block.
 		Sink:           runner.Sinks{s.report, s.file.after(s.report), s.term},
-		Namespace:      cmp.Or(o.namespace, p.client.Namespace()),
+		Namespace:      m.Workloads,
 		IstioNamespace: o.istioNamespace,
 		Revision:       o.revision,
 		Timeout:        o.timeout,
 		UndoTimeout:    undoTimeout,
 		Keep:           o.keep,
-		Require: func(ctx context.Context, requirement string) (string, error) {
-			return mesh.Missing(ctx, p.client, o.istioNamespace, o.revision, requirement)
-		},
-	}
-	if p.lab != "" {
-		r.Arrivals = p.arrivals
+		Strict:         o.strict,
+		Repeat:         o.repeat,
+		Require:        m.Missing,
+		Collectors:     []runner.Collector{&mesh.Witness{Mesh: m}, p},
+		Settler:        &mesh.Sync{Mesh: m},
 	}
 	if o.step {
 		r.Pause = pauses(os.Stdin, s.term, cancel)

@@ -1,18 +1,12 @@
-package playbooks
+// Package nearest finds the known name that an unknown one is most probably a
+// slip of.
+package nearest
 
 import "strings"
 
-// didYouMean returns the hint for a name that is none of the known ones: the
-// nearest of them, or "" when none is near.
-func didYouMean(name string, known []string) string {
-	if nearest, ok := nearest(name, known); ok {
-		return "did you mean " + quote(nearest) + "?"
-	}
-	return ""
-}
-
-// nearest returns the known name that name is most probably a slip of.
-func nearest(name string, known []string) (string, bool) {
+// Name returns the known name that name is most probably a slip of, and whether
+// one is near.
+func Name(name string, known []string) (string, bool) {
 	best, found := "", false
 	least := len(name)/3 + 2 // one more than is allowed
 	for _, k := range known {

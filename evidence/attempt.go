@@ -1,0 +1,385 @@
+package evidence
+
+import (
+	"net/http"
+	"time"
+)
+
+// An Attempt is all that is known of one attempt of a step. A field that was
+// not asked for, or that does not apply to the kind of step, is zero.
+type Attempt struct {
+	// Started and Ended bound the attempt, by this machine's clock.
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended"`
+	// Slack is by how much the times of lines, which are the node's, may be
+	// apart from this machine's.
+	Slack time.Duration `json:"slack,omitempty"`
+
+	Command *Command `json:"command,omitempty"`
+
+	// Responses are the HTTP responses in the order in which they came: the
+	// heads that curl printed, or where it printed none, the last response as
+	// curl reported it.
+	Responses []Response `json:"responses,omitempty"`
+	// Body is what was printed behind the heads of Responses.
+	Body string `json:"body,omitempty"`
+
+	// Transfers has one report for each URL of a curl command, in order.
+	Transfers []Transfer `json:"transfers,omitempty"`
+
+	// Proxies are the proxies that were looked at: the sidecar, and each pod of
+	// a gateway on the way.
+	Proxies []Proxy `json:"proxies,omitempty"`
+	// Places are the pods that the names of an expectation mean, such as
+	// egressgateway or deploy/NAME.
+	Places []Place `json:"places,omitempty"`
+	// Lines are the access-log lines of the attempt's time, those of others
+	// included.
+	Lines []Line `json:"lines,omitempty"`
+	// Unread are lines of that time that could not be read.
+	Unread []Unread `json:"unread,omitempty"`
+	// Counters are by how much counters grew, by proxy, cluster and host.
+	Counters []Counter `json:"counters,omitempty"`
+	// Arrivals is what reached the far end; nil where it was not asked.
+	Arrivals *Arrivals `json:"arrivals,omitempty"`
+	// Ways are the ways that the requests took, as [Join] finds them.
+	Ways []Way `json:"ways,omitempty"`
+	// Past says whether the requests went past the sidecar, as [Join] finds it;
+	// nil where nobody asked.
+	Past *Past `json:"past,omitempty"`
+	// Unclear says why lines cannot be attributed for certain; "" where they can.
+	Unclear string `json:"unclear,omitempty"`
+
+	// Changes are the objects that the attempt changed.
+	Changes []Change `json:"changes,omitempty"`
+
+	// Text is what a reader is shown, as the command would have printed it.
+	Text string `json:"-"`
+}
+
+// A Command is a command that ran in a pod.
+type Command struct {
+	Argv []string `json:"argv"` // as the author wrote it
+	Pod  Pod      `json:"pod"`
+	// ExitCode is the exit code as the server sent it, 128 + the signal for a
+	// command that a signal ended; nil where no command ended.
+	ExitCode *int `json:"exitCode"`
+	// Stdout and Stderr are what the command wrote, each at most 1 MiB of it.
+	Stdout string `json:"stdout,omitempty"`
+	Stderr string `json:"stderr,omitempty"`
+	// Truncated says that there was more output than was kept.
+	Truncated bool `json:"truncated,omitempty"`
+	// Elapsed is the command's own time where it told, else that of the call.
+	Elapsed time.Duration `json:"elapsed"`
+	// Curl says what is known of a curl command; nil for any other command.
+	Curl *Curl `json:"curl,omitempty"`
+}
+
+// A Curl is what a curl command line says of itself.
+type Curl struct {
+	// Unreported says why curl could not report on itself; "" where it did.
+	Unreported string `json:"unreported,omitempty"`
+	// HeadsShown says that curl prints the heads of its responses, so that
+	// [Attempt.Responses] is complete; BodyShown that it prints the body.
+	HeadsShown bool `json:"headsShown"`
+	BodyShown  bool `json:"bodyShown"`
+	// Redirected says that the command line itself chooses the address to
+	// connect to, by --connect-to, --resolve or a proxy.
+	Redirected bool `json:"redirected,omitempty"`
+	// Retries says that curl may make a request several times.
+	Retries bool `json:"retries,omitempty"`
+}
+
+// A Pod is one pod, as far as evidence needs it.
+type Pod struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	IP        string `json:"ip"`
+	Node      string `json:"node,omitempty"`
+	Container string `json:"container,omitempty"`
+	// Sidecar says that the pod has Istio's proxy.
+	Sidecar bool `json:"sidecar"`
+}
+
+// A Response is the head of one HTTP response.
+type Response struct {
+	Proto  string      `json:"proto"` // "HTTP/1.1" or "HTTP/2", as curl prints it
+	Status int         `json:"status"`
+	Header http.Header `json:"header,omitempty"` // nil when it is not known
+}
+
+// A Transfer is what curl reports of one URL.
+type Transfer struct {
+	URL       string        `json:"url"`
+	ExitCode  int           `json:"exitCode"`
+	Status    int           `json:"status"` // 0 where no response came
+	Proto     string        `json:"proto,omitempty"`
+	Redirects int           `json:"redirects,omitempty"` // how many curl followed
+	Connects  int           `json:"connects"`            // how many connections it made
+	Local     string        `json:"local,omitempty"`     // "ip:port" of its last connection, "" for none
+	Remote    string        `json:"remote,omitempty"`    // where that connection led
+	HeadBytes int64         `json:"headBytes,omitempty"` // of all heads
+	BodyBytes int64         `json:"bodyBytes,omitempty"` // of the last body, as it came
+	Elapsed   time.Duration `json:"elapsed"`
+	// GRPCStatus is the header grpc-status, "" where there was none.
+	GRPCStatus  string `json:"grpcStatus,omitempty"`
+	ContentType string `json:"contentType,omitempty"`
+	Error       string `json:"error,omitempty"`
+}
+
+// A Proxy is one of Istio's proxies, and what its witnesses are worth.
+type Proxy struct {
+	// Name is "sidecar", or the name by which the playbook knows the gateway.
+	Name string `json:"name"`
+	Pod  Pod    `json:"pod"`
+	// Log says what the access log of the attempt's time is worth.
+	Log Log `json:"log"`
+	// Counted says that Counters has all by which this proxy's counters grew.
+	Counted bool `json:"counted"`
+	// Uncounted says why not; "" where nobody asked.
+	Uncounted string `json:"uncounted,omitempty"`
+	// Accepted is how many connections its listeners accepted, nil where the
+	// proxy does not count them.
+	Accepted *int64 `json:"accepted,omitempty"`
+}
+
+// A Log says what a proxy's access log is worth as a witness of the attempt.
+type Log struct {
+	// Read says that the log was read.
+	Read bool `json:"read"`
+	// Complete says that every line of the attempt's time has come: that of a
+	// later request has, and the log reaches back to before the attempt.
+	Complete bool `json:"complete"`
+	// Partial says why the log may leave out requests by design, such as
+	// "telemetry/errors-only in default logs only response.code >= 400"; Off
+	// why it has none at all.
+	Partial string `json:"partial,omitempty"`
+	Off     string `json:"off,omitempty"`
+	// Why says why the log was not read or is not complete.
+	Why string `json:"why,omitempty"`
+	// Again says that a later attempt may find it complete.
+	Again bool `json:"again,omitempty"`
+}
+
+// A Place is what a name in a playbook means: a gateway or a workload.
+type Place struct {
+	Name string `json:"name"`
+	Pods []Pod  `json:"pods"`
+	// Why says why no pod was found.
+	Why string `json:"why,omitempty"`
+}
+
+// A Line is a line of a proxy's access log, in Istio's default formats. A field
+// that the line leaves out ("-") is empty.
+type Line struct {
+	Proxy string `json:"proxy"` // [Proxy.Name]
+	Pod   string `json:"pod"`
+	Text  string `json:"text"` // the whole line
+
+	Start       time.Time     `json:"start"` // to the millisecond, by the node's clock
+	Duration    time.Duration `json:"duration"`
+	Method      string        `json:"method,omitempty"`
+	Path        string        `json:"path,omitempty"`
+	Protocol    string        `json:"protocol,omitempty"`
+	Status      int           `json:"status"`
+	Flags       []string      `json:"flags,omitempty"`
+	Details     string        `json:"details,omitempty"`
+	Termination string        `json:"termination,omitempty"`
+	// TransportFailure is why the connection to the upstream failed.
+	TransportFailure string `json:"transportFailure,omitempty"`
+	BytesSent        int64  `json:"bytesSent"`
+	Authority        string `json:"authority,omitempty"`
+	UpstreamHost     string `json:"upstreamHost,omitempty"`
+	Cluster          string `json:"cluster,omitempty"`
+	UpstreamLocal    string `json:"upstreamLocal,omitempty"`
+	DownstreamLocal  string `json:"downstreamLocal,omitempty"`
+	DownstreamRemote string `json:"downstreamRemote,omitempty"`
+	SNI              string `json:"sni,omitempty"`
+	Route            string `json:"route,omitempty"`
+
+	// By says how the line was attributed to the attempt's requests:
+	// "connection" (by curl's own address), "request" (by what was asked, of
+	// whom, and when), "hop" (by the address from which the proxy before it
+	// connected); "" for a line of somebody else.
+	By string `json:"by,omitempty"`
+}
+
+// How a [Line] is attributed.
+const (
+	ByConnection = "connection"
+	ByRequest    = "request"
+	ByHop        = "hop"
+)
+
+// An Unread is a line that looks like one of the access log and cannot be read.
+type Unread struct {
+	Proxy string `json:"proxy"`
+	Text  string `json:"text"`
+}
+
+// A Counter says by how much one of a proxy's counters grew during the attempt.
+type Counter struct {
+	Proxy   string `json:"proxy"`
+	Pod     string `json:"pod"`
+	Cluster string `json:"cluster"` // such as outbound|443||www.wikipedia.org
+	Host    string `json:"host"`    // "ip:port"
+	Name    string `json:"name"`    // cx_total, rq_total, ...
+	// Value is what it counts now, Grew by how much it grew.
+	Value int64 `json:"value"`
+	Grew  int64 `json:"grew"`
+}
+
+// Arrivals are what reached the far end during the attempt.
+type Arrivals struct {
+	// Recorded says that somebody records them; where nobody does, All is
+	// empty and means nothing.
+	Recorded bool      `json:"recorded"`
+	All      []Arrival `json:"all"`
+}
+
+// An Arrival is one request that reached the far end, as the far end recorded
+// it. What is not known is zero.
+type Arrival struct {
+	Time     time.Time `json:"time"`           // of the request's arrival
+	Site     string    `json:"site,omitempty"` // the stand-in that it reached
+	Owner    string    `json:"owner,omitempty"`
+	Host     string    `json:"host"`
+	TLS      bool      `json:"tls"`
+	SNI      string    `json:"sni"`
+	ALPN     string    `json:"alpn"`     // the protocol that both agreed on in TLS
+	Protocol string    `json:"protocol"` // "HTTP/1.1", "HTTP/2.0", "TCP"
+	Method   string    `json:"method"`   // "" for a connection that ended without a request
+	Path     string    `json:"path"`
+	Status   int       `json:"status"`
+	Remote   string    `json:"remote"` // "ip:port" that it came from
+	Local    string    `json:"local"`  // "ip:port" that it came to
+	// ClientCertificate is the subject of the certificate that the client
+	// showed.
+	ClientCertificate string `json:"clientCertificate"`
+	// Error says how a connection ended that brought no request.
+	Error string `json:"error,omitempty"`
+
+	// Ours says that it came over a connection of the attempt's requests: its
+	// own, or that of the last proxy on their way.
+	Ours bool `json:"ours"`
+	// By says how that is known: by "address", or, where there is no access
+	// log, by "time".
+	By string `json:"by,omitempty"`
+}
+
+// A Way is the way that one request took, hop by hop.
+type Way struct {
+	// Hops are the proxies that it passed, the first of them "sidecar". It is
+	// empty for a request that went past the sidecar.
+	Hops []Hop `json:"hops,omitempty"`
+	// Address is where the last hop sent it, "ip:port"; "" for nowhere.
+	Address string `json:"address,omitempty"`
+	// Pod is the pod that has Address, nil where none has.
+	Pod *Pod `json:"pod,omitempty"`
+	// Cluster is the upstream cluster of the last hop; Authority and SNI are
+	// what the request says of its host there.
+	Cluster   string `json:"cluster,omitempty"`
+	Authority string `json:"authority,omitempty"`
+	SNI       string `json:"sni,omitempty"`
+	// Direct says that it went past the sidecar.
+	Direct bool `json:"direct,omitempty"`
+	// Ends says how it ended where it went no further than the last hop:
+	// [EndsBlocked], [EndsRefused] or [EndsTimeout]; "" where it got there.
+	Ends string `json:"ends,omitempty"`
+	// Why says in the proxy's own words why it ended so.
+	Why string `json:"why,omitempty"`
+	// By says who says so: "log" or "counters".
+	By string `json:"by,omitempty"`
+	// Lines are the indices in [Attempt.Lines] of the lines that say so, a line
+	// for each hop.
+	Lines []int `json:"lines,omitempty"`
+	// Unknown says why the way is known no further; "" where it is known whole.
+	Unknown string `json:"unknown,omitempty"`
+	// Again says that a later attempt may tell.
+	Again bool `json:"again,omitempty"`
+}
+
+// A Hop is a proxy on a way.
+type Hop struct {
+	Name string `json:"name"` // [Proxy.Name]
+	Pod  Pod    `json:"pod"`
+}
+
+// How a [Way] ends that goes no further than its last hop.
+const (
+	EndsBlocked = "blocked" // by the outbound traffic policy
+	EndsRefused = "refused" // no connection was made, or none that both sides accepted
+	EndsTimeout = "timeout" // no connection was made in time
+)
+
+// Past says whether requests went past the sidecar: a claim about what is not
+// there, for which two witnesses have to agree.
+type Past struct {
+	// For are the witnesses that say so, Against those that say otherwise, each
+	// in words.
+	For     []string `json:"for,omitempty"`
+	Against []string `json:"against,omitempty"`
+	// Seen says that one of those against has seen the requests themselves.
+	Seen bool `json:"seen,omitempty"`
+	// Silent are the witnesses that cannot tell, and why.
+	Silent []string `json:"silent,omitempty"`
+	// Again says that a silent witness may tell after another attempt.
+	Again bool `json:"again,omitempty"`
+}
+
+// Needs says which facts an expectation needs.
+type Needs struct {
+	// Lines are the lines that the sidecar logs for the requests, complete.
+	Lines bool
+	// Way is the way of the requests: the lines of each proxy on it, or where
+	// there are none, their counters.
+	Way bool
+	// Places are the gateways and workloads that the expectation names.
+	Places []string
+	// Absence says that something is claimed not to be there, for which a
+	// second witness is needed: the sidecar's counters.
+	Absence bool
+	// Arrivals is what reached the far end.
+	Arrivals bool
+	// Counters are the proxies whose counters are wanted, by name.
+	Counters []string
+}
+
+// And returns what n and m need together.
+func (n Needs) And(m Needs) Needs {
+	return Needs{
+		Lines:    n.Lines || m.Lines,
+		Way:      n.Way || m.Way,
+		Places:   union(n.Places, m.Places),
+		Absence:  n.Absence || m.Absence,
+		Arrivals: n.Arrivals || m.Arrivals,
+		Counters: union(n.Counters, m.Counters),
+	}
+}
+
+// Nothing says that nothing beyond the action itself is needed.
+func (n Needs) Nothing() bool {
+	return !n.Lines && !n.Way && !n.Absence && !n.Arrivals && len(n.Places) == 0 && len(n.Counters) == 0
+}
+
+func union(a, b []string) []string {
+	all := append([]string(nil), a...)
+	for _, s := range b {
+		found := false
+		for _, t := range all {
+			found = found || s == t
+		}
+		if !found {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// A Change is an object that a step changed.
+type Change struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace,omitempty"`
+	Name       string `json:"name"`
+}

@@ -1,0 +1,205 @@
+package evidence
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Sidecar is the name of the proxy beside the command in [Proxy.Name] and in
+// [Hop.Name].
+const Sidecar = "sidecar"
+
+// Join attributes lines and arrivals to the attempt's requests, and finds the
+// ways that these took. It may be called again when more has been gathered.
+//
+//	curl's address ─ sidecar's line ─ its UPSTREAM_LOCAL_ADDRESS ─ gateway's line ─ far end
+func Join(a *Attempt) {
+	if a.Command == nil {
+		return
+	}
+	a.Ways, a.Past, a.Unclear = nil, nil, ""
+	for i := range a.Lines {
+		a.Lines[i].By = ""
+	}
+	if a.Command.Curl == nil {
+		attributeArrivals(a)
+		return
+	}
+	attributeLines(a)
+	findWays(a)
+	attributeArrivals(a)
+	findPast(a)
+}
+
+// Requests returns how many requests curl made over connections, as far as it
+// reports them: each transfer's own and one for each redirect that it followed.
+func (a *Attempt) Requests() int {
+	n := 0
+	for _, t := range a.Transfers {
+		if t.Local != "" {
+			n += 1 + t.Redirects
+		}
+	}
+	return n
+}
+
+// attributeLines finds the sidecar's lines of the attempt's requests. curl tells
+// the address of the last connection of each transfer. A request over another
+// one, and one whose line has an address that the request itself has written
+// (X-Forwarded-For), is known by what it asked for.
+func attributeLines(a *Attempt) {
+	own := map[string]bool{}
+	for _, t := range a.Transfers {
+		if t.Local != "" {
+			own[t.Local] = true
+		}
+	}
+	asks := asksOf(a)
+	asked := make([]bool, len(asks))
+	left := a.Requests()
+	var rest []*Line
+	for i := range a.Lines {
+		l := &a.Lines[i]
+		switch {
+		case l.Proxy != Sidecar || inbound(a, l):
+		case own[l.DownstreamRemote]: // no port is used twice in so short a time
+			l.By = ByConnection
+			left--
+			for j, ask := range asks {
+				if !asked[j] && ask.fits(l) {
+					asked[j] = true
+					break
+				}
+			}
+		case during(a, l):
+			rest = append(rest, l)
+		}
+	}
+	// What has no line of its own yet is looked for among the rest.
+	for j, ask := range asks {
+		if asked[j] || left <= 0 && !a.Command.Curl.Retries {
+			continue
+		}
+		var fit []*Line
+		for _, l := range rest {
+			if l.By == "" && ask.fits(l) && (forged(a, l) || elsewhere(a)) {
+				fit = append(fit, l)
+			}
+		}
+		if len(fit) > 1 && !a.Command.Curl.Retries {
+			a.Unclear = fmt.Sprintf("%d lines of the sidecar's access log may be of the request to %s", len(fit), ask.host)
+			continue
+		}
+		for _, l := range fit {
+			l.By = ByRequest
+			left--
+		}
+	}
+}
+
+// elsewhere reports whether curl made requests over other connections than
+// those whose addresses it told.
+func elsewhere(a *Attempt) bool {
+	connects := 0
+	for _, t := range a.Transfers {
+		connects += t.Connects
+	}
+	known := map[string]bool{}
+	for _, t := range a.Transfers {
+		known[t.Local] = true
+	}
+	return connects > len(known) || a.Command.Curl.Retries
+}
+
+// forged reports whether a line's client address is none of the pod's: Envoy
+// takes it from X-Forwarded-For, which the request itself may bring.
+func forged(a *Attempt, l *Line) bool {
+	ip, port, err := net.SplitHostPort(l.DownstreamRemote)
+	return err != nil || port == "0" || ip != a.Command.Pod.IP
+}
+
+// inbound reports whether a line of the sidecar is of a request to the pod.
+func inbound(a *Attempt, l *Line) bool {
+	if strings.HasPrefix(l.Cluster, "inbound|") || strings.HasPrefix(l.Cluster, "InboundPassthroughCluster") {
+		return true
+	}
+	ip, _, err := net.SplitHostPort(l.DownstreamLocal)
+	return err == nil && ip == a.Command.Pod.IP
+}
+
+// during reports whether a line's request began within the attempt. The log's
+// times have milliseconds.
+func during(a *Attempt, l *Line) bool {
+	return !l.Start.Before(a.Started.Add(-a.Slack).Truncate(time.Millisecond)) && !l.Start.After(a.Ended.Add(a.Slack))
+}
+
+// carries reports whether a cluster is one by which requests leave a proxy: not
+// one of its own traffic, and not one to the application beside it.
+func carries(cluster string) bool {
+	return cluster == Passthrough || strings.HasPrefix(cluster, "outbound|") || strings.HasPrefix(cluster, "outbound_.") ||
+		strings.Contains(cluster, "dynamic_forward_proxy")
+}
+
+// The clusters and the route that istiod gives every proxy for what no service
+// is known of.
+// Source: istio/istio pilot/pkg/util/constant.go.
+const (
+	BlackHole   = "BlackHoleCluster"
+	Passthrough = "PassthroughCluster"
+	BlockAll    = "block_all"
+)
+
+// Of returns the lines of a proxy that are of the attempt's requests, in the
+// order of their starts.
+func (a *Attempt) Of(proxy string) []*Line {
+	var lines []*Line
+	for i := range a.Lines {
+		if a.Lines[i].Proxy == proxy && a.Lines[i].By != "" {
+			lines = append(lines, &a.Lines[i])
+		}
+	}
+	slices.SortStableFunc(lines, func(x, y *Line) int { return x.Start.Compare(y.Start) })
+	return lines
+}
+
+// Proxy returns what is known of the sidecar, or of the pod of a gateway with
+// an address; nil where it was not looked at.
+func (a *Attempt) Proxy(ip string) *Proxy {
+	for i := range a.Proxies {
+		if p := &a.Proxies[i]; p.Pod.IP == ip {
+			return p
+		}
+	}
+	return nil
+}
+
+// Beside returns the sidecar, nil where the pod has none or nobody looked.
+func (a *Attempt) Beside() *Proxy {
+	for i := range a.Proxies {
+		if a.Proxies[i].Name == Sidecar {
+			return &a.Proxies[i]
+		}
+	}
+	return nil
+}
+
+// Means reports whether a name of the playbook means a pod, and why nobody
+// knows: then why is not "".
+func (a *Attempt) Means(name string, pod *Pod) (means bool, why string) {
+	for _, p := range a.Places {
+		if p.Name != name {
+			continue
+		}
+		if pod != nil && slices.ContainsFunc(p.Pods, func(q Pod) bool { return q.IP == pod.IP && q.IP != "" }) {
+			return true, ""
+		}
+		if len(p.Pods) == 0 {
+			return false, p.Why
+		}
+		return false, ""
+	}
+	return false, "nobody has looked for " + name
+}

@@ -1,0 +1,127 @@
+package evidence
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// An Outcome is how an expectation was judged.
+type Outcome string
+
+// The outcomes. What cannot be judged is no pass. What is not checked passes,
+// is shown, and is no pass under --strict.
+const (
+	Held       Outcome = "held"
+	NotHeld    Outcome = "not held"
+	NotJudged  Outcome = "not judged"
+	NotChecked Outcome = "not checked"
+)
+
+// A Verdict is how one claim of an expectation was judged.
+type Verdict struct {
+	// Key is the path in the playbook, such as "expect.log[1].status".
+	Key string `json:"key"`
+	// At is where that is.
+	At Position `json:"at"`
+	// What names what was looked at, where Key alone does not tell; else "".
+	What    string  `json:"what,omitempty"`
+	Outcome Outcome `json:"outcome"`
+	// Want and Got are in one syntax, so that Got can be pasted as Want. Want
+	// alone is set for what was not judged.
+	Want string `json:"want,omitempty"`
+	Got  string `json:"got,omitempty"`
+	// Why says why it was not judged or not checked, or more about a mismatch.
+	Why string `json:"why,omitempty"`
+	// Hint says what to do; "" when nothing useful can be said.
+	Hint string `json:"hint,omitempty"`
+	// Again says that another attempt may be judged.
+	Again bool `json:"again,omitempty"`
+	// Facts are what it rests on, in words or as the witness wrote them.
+	Facts []string `json:"facts,omitempty"`
+
+	// Field is the path of YAML keys below the expectation, an item of a list
+	// as its index in digits. Whoever binds the expectation makes Key and At of
+	// it.
+	Field []string `json:"-"`
+}
+
+// A Position is a place in a playbook.
+type Position struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`   // from 1
+	Column int    `json:"column"` // from 1
+}
+
+func (p Position) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+
+// Path returns fields as a path in a playbook: "log[1].status".
+func Path(fields ...string) string {
+	var b strings.Builder
+	for i, f := range fields {
+		if _, err := strconv.Atoi(f); err == nil {
+			b.WriteString("[" + f + "]")
+			continue
+		}
+		if i > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(f)
+	}
+	return b.String()
+}
+
+// Subject returns what the verdict is about, for a reader.
+func (v *Verdict) Subject() string {
+	if v.What != "" {
+		return v.What
+	}
+	return strings.TrimPrefix(v.Key, "expect.")
+}
+
+func (v *Verdict) String() string {
+	switch v.Outcome {
+	case NotHeld:
+		text := fmt.Sprintf("%s: want %s, got %s", v.Subject(), v.Want, v.Got)
+		if v.Why != "" {
+			text += " (" + v.Why + ")"
+		}
+		return text
+	case NotJudged, NotChecked:
+		return fmt.Sprintf("%s: %s", v.Subject(), v.Why)
+	}
+	return fmt.Sprintf("%s: %s", v.Subject(), v.Want)
+}
+
+// Verdicts are the verdicts of one attempt.
+type Verdicts []Verdict
+
+// Of returns those with an outcome.
+func (vs Verdicts) Of(o Outcome) Verdicts {
+	var of Verdicts
+	for _, v := range vs {
+		if v.Outcome == o {
+			of = append(of, v)
+		}
+	}
+	return of
+}
+
+// Again reports whether everything that was not judged may be judged by
+// another attempt.
+func (vs Verdicts) Again() bool {
+	for _, v := range vs.Of(NotJudged) {
+		if !v.Again {
+			return false
+		}
+	}
+	return true
+}
+
+func (vs Verdicts) String() string {
+	lines := make([]string, len(vs))
+	for i := range vs {
+		lines[i] = vs[i].String()
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,302 @@
+package evidence
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// findWays follows each of the attempt's requests from proxy to proxy: by the
+// lines of their access logs, or where the sidecar has none, by the counters.
+func findWays(a *Attempt) {
+	sidecar := a.Beside()
+	if sidecar == nil {
+		if !a.Command.Pod.Sidecar && a.Requests() > 0 {
+			a.Ways = []Way{{Direct: true, By: "the pod has no sidecar"}}
+		}
+		return
+	}
+	lines := a.Of(Sidecar)
+	if len(lines) == 0 && (sidecar.Log.Off != "" || sidecar.Log.Partial != "") {
+		if sidecar.Counted {
+			a.Ways = []Way{countedWay(a, sidecar)}
+		}
+		return
+	}
+	for _, l := range lines {
+		a.Ways = append(a.Ways, a.follow(sidecar, l))
+	}
+}
+
+// follow returns the way of the request that a line of the sidecar is of.
+func (a *Attempt) follow(sidecar *Proxy, line *Line) Way {
+	w := Way{By: "log", Hops: []Hop{{Sidecar, sidecar.Pod}}}
+	for {
+		w.Lines = append(w.Lines, a.index(line))
+		w.leads(a, line)
+		if w.Ends != "" || w.Pod == nil {
+			return w
+		}
+		next := a.Proxy(w.Pod.IP)
+		if next == nil || next.Name == Sidecar {
+			return w // a workload, or one whose proxy is not known
+		}
+		if len(w.Hops) > maxHops {
+			w.Unknown = "the way has no end"
+			return w
+		}
+		w.Hops = append(w.Hops, Hop{next.Name, next.Pod})
+		w.Address, w.Pod, w.Cluster = "", nil, ""
+		switch {
+		case next.Log.Off != "" || !next.Log.Read:
+			w.Unknown = "the log of " + next.Pod.Name + " was not read: " + next.Log.Why + next.Log.Off
+			return w
+		}
+		var many int
+		if line, many = a.joined(line, next); line == nil {
+			w.Again = true
+			if many > 0 {
+				w.Unknown = fmt.Sprintf("%s has %d lines of this time on that connection, which cannot be told apart", next.Pod.Name, many)
+			} else {
+				w.Unknown = "no line of the request in the access log of " + next.Pod.Name
+			}
+			return w
+		}
+		line.By = ByHop
+	}
+}
+
+// maxHops is more proxies than any way has.
+const maxHops = 8
+
+func (a *Attempt) index(l *Line) int {
+	for i := range a.Lines {
+		if &a.Lines[i] == l {
+			return i
+		}
+	}
+	return -1
+}
+
+// leads notes where a line says that its proxy sent the request.
+func (w *Way) leads(a *Attempt, l *Line) {
+	w.Cluster, w.Authority, w.SNI = l.Cluster, l.Authority, l.SNI
+	if Reached(l) {
+		w.Address, w.Ends, w.Why = l.UpstreamHost, "", ""
+		w.Pod = a.podAt(l.UpstreamHost)
+		return
+	}
+	w.Address, w.Pod = l.UpstreamHost, nil
+	w.Ends, w.Why = endOf(l)
+}
+
+// Reached reports whether a proxy got the request of a line to the host that it
+// chose: it has an address of its own for the connection, and no flag says that
+// there was none.
+func Reached(l *Line) bool {
+	if l.UpstreamHost == "" || l.UpstreamLocal == "" {
+		return false
+	}
+	return !slices.ContainsFunc(l.Flags, func(f string) bool { return f == "UF" || f == "UH" || f == "NR" || f == "NC" })
+}
+
+// endOf returns how a request ended at a proxy that did not get it further, and
+// why, in the proxy's own words.
+// Source: Envoy's documentation, "Access logging", RESPONSE_FLAGS.
+func endOf(l *Line) (ends, why string) {
+	if l.Cluster == BlackHole || l.Route == BlockAll && l.UpstreamHost == "" {
+		return EndsBlocked, ""
+	}
+	words := []string{l.TransportFailure, l.Termination, l.Details}
+	if len(l.Flags) > 0 {
+		words = append(words, "flags "+strings.Join(l.Flags, ","))
+	}
+	words = slices.DeleteFunc(words, func(s string) bool { return s == "" })
+	why = strings.Join(words, ", ")
+	if slices.Contains(l.Flags, "UF") && l.TransportFailure == "" && strings.Contains(why, "connection_timeout") ||
+		strings.Contains(why, "delayed_connect_error:_Connection_timed_out") {
+		return EndsTimeout, why
+	}
+	return EndsRefused, why
+}
+
+// podAt returns the pod that has an address, as far as it is known.
+func (a *Attempt) podAt(addr string) *Pod {
+	ip, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil
+	}
+	if p := a.Proxy(ip); p != nil {
+		return &p.Pod
+	}
+	for _, place := range a.Places {
+		for i := range place.Pods {
+			if place.Pods[i].IP == ip {
+				return &place.Pods[i]
+			}
+		}
+	}
+	return nil
+}
+
+// joined returns the line of a gateway that is of the same request as the line
+// of the proxy before it; nil and how many may be where that is not certain.
+//
+// The addresses join them. One connection may carry many requests: then what is
+// asked, and the time, must agree as well. Where the proxy before has rewritten
+// the request, what remains when the lines of all others are set aside is taken,
+// if it is one line.
+func (a *Attempt) joined(before *Line, gateway *Proxy) (line *Line, many int) {
+	if before.UpstreamLocal == "" {
+		return nil, 0
+	}
+	var here, same []*Line
+	for i := range a.Lines {
+		l := &a.Lines[i]
+		if l.Proxy != gateway.Name || l.Pod != gateway.Pod.Name || l.DownstreamRemote != before.UpstreamLocal || !a.within(before, l) {
+			continue
+		}
+		here = append(here, l)
+		if asksSame(before, l) {
+			same = append(same, l)
+		}
+	}
+	if before.Method == "" || len(here) == 1 && here[0].Method == "" {
+		// Nobody has opened it before: the connection is the request.
+		if len(here) == 1 {
+			return here[0], 0
+		}
+		return nil, len(here)
+	}
+	// The lines of the proxy before that this connection carried, ours among them.
+	alike := 0
+	var others []*Line
+	for i := range a.Lines {
+		l := &a.Lines[i]
+		if l.Proxy != before.Proxy || l.Pod != before.Pod || l.UpstreamLocal != before.UpstreamLocal {
+			continue
+		}
+		if l != before {
+			others = append(others, l)
+		}
+		if l == before || l.By != "" && l.Method == before.Method && l.Path == before.Path && l.Authority == before.Authority {
+			alike++
+		}
+	}
+	if len(same) > 0 {
+		// Requests of ours that are alike are as many as their lines.
+		if len(same) == alike || len(same) == 1 {
+			return a.nth(before, same), 0
+		}
+		return nil, len(same)
+	}
+	left := slices.Clone(here)
+	for _, o := range others {
+		i := slices.IndexFunc(left, func(l *Line) bool { return asksSame(o, l) && a.within(o, l) })
+		if i < 0 && a.within(before, o) {
+			return nil, len(left) // one of them may be of that request
+		}
+		if i >= 0 {
+			left = slices.Delete(left, i, i+1)
+		}
+	}
+	if len(left) == 1 && left[0].Method == before.Method && left[0].Status == before.Status {
+		return left[0], 0
+	}
+	return nil, len(left)
+}
+
+// nth returns of lines that are alike the one that stands where before stands
+// among those of its own proxy.
+func (a *Attempt) nth(before *Line, same []*Line) *Line {
+	if len(same) == 1 {
+		return same[0]
+	}
+	slices.SortStableFunc(same, func(x, y *Line) int { return x.Start.Compare(y.Start) })
+	n := 0
+	for _, l := range a.Of(before.Proxy) {
+		if l == before {
+			break
+		}
+		if l.UpstreamLocal == before.UpstreamLocal && asksSame(before, l) {
+			n++
+		}
+	}
+	return same[min(n, len(same)-1)]
+}
+
+func asksSame(x, y *Line) bool {
+	return x.Method == y.Method && x.Path == y.Path && x.Authority == y.Authority
+}
+
+// within reports whether a gateway's line lies in the time of the line before
+// it. The log's times have milliseconds; a connection that nobody has opened
+// begins and ends a moment later there. Two nodes have two clocks.
+func (a *Attempt) within(before, l *Line) bool {
+	slack := time.Duration(0)
+	if x, y := a.nodeOf(before.Pod), a.nodeOf(l.Pod); x != y || x == "" {
+		slack = clockSlack
+	}
+	ends := before.Start.Add(before.Duration + 2*time.Millisecond + slack)
+	return !l.Start.Before(before.Start.Add(-time.Millisecond-slack)) && !l.Start.After(ends)
+}
+
+// clockSlack is by how much the clocks of two nodes may be apart.
+const clockSlack = time.Second
+
+func (a *Attempt) nodeOf(pod string) string {
+	for i := range a.Proxies {
+		if a.Proxies[i].Pod.Name == pod {
+			return a.Proxies[i].Pod.Node
+		}
+	}
+	return ""
+}
+
+// countedWay returns the way of the one request as the proxies' counters have
+// it. They tell how many requests went where, not whose they were: so each proxy
+// must have sent on exactly one.
+func countedWay(a *Attempt, sidecar *Proxy) Way {
+	w := Way{By: "counters", Hops: []Hop{{Sidecar, sidecar.Pod}}}
+	if n := a.Requests(); n > 1 {
+		w.Unknown = fmt.Sprintf("curl made %d requests, and counters do not tell them apart", n)
+		return w
+	}
+	for proxy := sidecar; ; {
+		var total int64
+		var sent *Counter
+		for i := range a.Counters {
+			c := &a.Counters[i]
+			if c.Pod == proxy.Pod.Name && c.Name == "rq_total" && carries(c.Cluster) && c.Grew > 0 {
+				total += c.Grew
+				sent = c
+			}
+		}
+		switch {
+		case total == 0:
+			w.Ends, w.Why = EndsRefused, "it sent no request on"
+			return w
+		case total > 1:
+			w.Unknown, w.Again = fmt.Sprintf("%s sent %d requests on, and counters do not tell which was this one", proxy.Pod.Name, total), true
+			return w
+		}
+		w.Cluster, w.Address = sent.Cluster, sent.Host
+		w.Pod = a.podAt(sent.Host)
+		if w.Pod == nil {
+			return w
+		}
+		next := a.Proxy(w.Pod.IP)
+		if next == nil || next == proxy || len(w.Hops) > maxHops {
+			return w
+		}
+		w.Hops = append(w.Hops, Hop{next.Name, next.Pod})
+		if !next.Counted {
+			w.Unknown = "the counters of " + next.Pod.Name + " were not read: " + next.Uncounted
+			return w
+		}
+		proxy = next
+		w.Cluster, w.Address, w.Pod = "", "", nil
+	}
+}

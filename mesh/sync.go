@@ -1,0 +1,454 @@
+package mesh
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// A Sync knows from istiod which configuration each proxy has acknowledged. It
+// is the run's [runner.Settler].
+//
+// istiod numbers what it pushes, and counts its pushes. A change is in force at a
+// proxy once it has acknowledged a push that began after the change; or one that
+// began since before the change, if none has followed for longer than istiod
+// waits for further changes. A proxy that a push does not concern gets none.
+// Sources: istio/istio pilot/pkg/xds/debug.go (SyncStatus), discovery.go
+// (NextVersion, Push, debounce) and monitoring.go (pilot_pushcontext_init_seconds).
+type Sync struct {
+	Mesh *Mesh
+
+	mu   sync.Mutex
+	open []*change // those that may not be in force everywhere
+	err  error     // why istiod could not be asked
+}
+
+const (
+	// quiet is how long istiod must have pushed nothing new for what it has
+	// pushed to be all: it waits 100 ms after a change for further ones.
+	quiet = 400 * time.Millisecond
+	// pushTimeout is how long a push may take to be acknowledged before the
+	// attempt is given up.
+	pushTimeout = 10 * time.Second
+	// warmTimeout is how long clusters and listeners may take to be used after
+	// they were acknowledged. One that waits for a Secret takes longer.
+	warmTimeout = 3 * time.Second
+	// maxOpen is how many changes are remembered. Older ones are in force by then.
+	maxOpen = 100
+)
+
+// pushed has the groups of the API whose objects istiod always pushes something
+// for, and seldom those kinds for which it may push nothing.
+var (
+	pushed = []string{"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "gateway.networking.k8s.io"}
+	seldom = []string{"Secret", "ConfigMap", "Endpoints", "EndpointSlice", "Namespace", "Deployment", "Pod", "Role", "RoleBinding"}
+)
+
+// concerns reports whether istiod reads an object, and whether it is sure to push
+// something when it changes.
+func (m *Mesh) concerns(c evidence.Change) (reads, sure bool) {
+	group, _, grouped := strings.Cut(c.APIVersion, "/")
+	switch {
+	case grouped && slices.Contains(pushed, group):
+		return true, true
+	case c.Kind == "Service" && c.APIVersion == "v1":
+		return true, true
+	case c.Kind == "ConfigMap" && c.Namespace == m.Namespace && c.Name == ConfigMapName(m.Revision):
+		return true, true
+	}
+	return slices.Contains(seldom, c.Kind), false
+}
+
+// A change is one or several changes of objects, and what istiod had pushed
+// before and after it.
+type change struct {
+	before, after *snapshot // nil where istiod was away
+	at            time.Time
+	sure          bool            // istiod pushes something for it
+	done          map[string]bool // the proxies at which it is in force
+}
+
+// Before implements [runner.Settler].
+func (s *Sync) Before(ctx context.Context) func(context.Context, []evidence.Change) {
+	before, err := s.Mesh.sync(ctx)
+	return func(ctx context.Context, changes []evidence.Change) {
+		c := &change{before: before, at: time.Now(), done: map[string]bool{}}
+		reads := false
+		for _, one := range changes {
+			read, sure := s.Mesh.concerns(one)
+			reads, c.sure = reads || read, c.sure || sure
+		}
+		if !reads {
+			return
+		}
+		if err == nil {
+			c.after, err = s.Mesh.sync(ctx)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.err = nil; err != nil && cannotAsk(err) {
+			s.err = err
+		}
+		s.open = append(s.open, c)
+		s.open = s.open[max(0, len(s.open)-maxOpen):]
+	}
+}
+
+// Unknown implements [runner.Settler].
+func (s *Sync) Unknown() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		return ""
+	}
+	return "istiod cannot be asked here whether the proxies have taken up a change (" + s.err.Error() + "): what follows one must hold for some time instead"
+}
+
+// cannotAsk reports whether an error says that we may not, or cannot, ask istiod
+// in this cluster at all, rather than that istiod is not there at the moment.
+func cannotAsk(err error) bool {
+	notReady := (*cluster.NotReadyError)(nil)
+	return !errors.As(err, &notReady) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// Wait implements [runner.Settler].
+func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs, waits func(string)) error {
+	if s.Unknown() != "" {
+		return nil
+	}
+	s.mu.Lock()
+	open := slices.Clone(s.open)
+	s.mu.Unlock()
+	proxies := s.concerned(ctx, open, pod, needs)
+	if len(proxies) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, pushTimeout, fmt.Errorf("within %v istiod has pushed nothing that contains what was changed, or it was not acknowledged by %s", pushTimeout, strings.Join(proxies, ", ")))
+	defer cancel()
+	said := false
+	var last *snapshot
+	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
+		now, err := s.Mesh.sync(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return runner.Retryable(context.Cause(ctx))
+		case err != nil && cannotAsk(err):
+			s.mu.Lock()
+			s.err = err
+			s.mu.Unlock()
+			return nil
+		case err != nil:
+			return runner.Retryable(fmt.Errorf("nothing that was changed is in force: %w", err))
+		}
+		for _, p := range proxies {
+			if err := now.refused(p); err != nil {
+				return err
+			}
+		}
+		// A push has several parts: what is seen twice is not in the middle of one.
+		if last != nil && settled(open, proxies, now) && now.same(last, proxies) {
+			break
+		}
+		last = now
+		if !said {
+			said = true
+			waits("the proxies' acknowledgement of what was changed")
+		}
+		select {
+		case <-ctx.Done():
+			return runner.Retryable(context.Cause(ctx))
+		case <-time.After(pause):
+		}
+	}
+	for _, p := range proxies {
+		for _, c := range open {
+			c.done[p] = true
+		}
+		s.warm(ctx, p)
+	}
+	return nil
+}
+
+const (
+	firstPoll = 15 * time.Millisecond
+	lastPoll  = 100 * time.Millisecond
+)
+
+// concerned returns the proxies that an attempt concerns and at which a change
+// may not be in force, as istiod names them.
+func (s *Sync) concerned(ctx context.Context, open []*change, pod *cluster.Pod, needs evidence.Needs) []string {
+	if len(open) == 0 {
+		return nil
+	}
+	var proxies []string
+	add := func(p cluster.Pod) {
+		id := p.Name + "." + p.Namespace
+		pending := slices.ContainsFunc(open, func(c *change) bool { return !c.done[id] })
+		if slices.Contains(p.Containers, Sidecar) && pending && !slices.Contains(proxies, id) {
+			proxies = append(proxies, id)
+		}
+	}
+	add(*pod)
+	names := needs.Places
+	if needs.Way && len(proxies) > 0 && !slices.Contains(names, "egressgateway") {
+		// A request may take its way by a gateway although nobody says so.
+		names = append(slices.Clone(names), "egressgateway")
+	}
+	for _, name := range names {
+		_, pods := s.Mesh.place(ctx, name)
+		for _, p := range pods {
+			add(p)
+		}
+	}
+	return proxies
+}
+
+// settled reports whether all changes are in force at all the proxies.
+func settled(open []*change, proxies []string, now *snapshot) bool {
+	for _, p := range proxies {
+		for _, c := range open {
+			if !c.done[p] && !c.settled(p, now) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// settled reports whether a change is in force at a proxy.
+func (c *change) settled(proxy string, now *snapshot) bool {
+	istiod, state := now.of(proxy)
+	if state == nil || !state.acked() {
+		return false
+	}
+	since := time.Since(c.at)
+	if c.before == nil || c.after == nil {
+		// istiod was away. What it pushes when it is back has the change.
+		if c.after == nil {
+			c.before, c.after, c.at = now, now, time.Now()
+		}
+		return false
+	}
+	newest, after := state.newest(), c.after.newest(istiod)
+	_, known := c.after.of(proxy)
+	switch {
+	case newest > after: // a push that began after the change
+		return true
+	case since <= quiet: // istiod may not have begun yet
+		return false
+	case newest > c.before.newest(istiod): // one that began since before the change, and none has followed
+		return true
+	case known == nil: // it has connected since, and got all that there is
+		return true
+	case !c.sure: // there was nothing to push
+		return true
+	}
+	return now.pushes[istiod] > c.before.pushes[istiod] // others have got it
+}
+
+// warm waits until the proxy uses what it has acknowledged: a cluster whose host
+// is still being looked up does not replace the one before.
+func (s *Sync) warm(ctx context.Context, proxy string) {
+	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
+	defer cancel()
+	i := strings.LastIndex(proxy, ".")
+	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
+		text, err := s.Mesh.Ask(ctx, proxy[i+1:], proxy[:i], "stats?filter=^(cluster_manager.warming_clusters|listener_manager.total_listeners_warming)$")
+		if err != nil {
+			return // what the proxy does shows by what follows
+		}
+		warming := false
+		for line := range strings.Lines(text) {
+			_, n, ok := strings.Cut(strings.TrimSpace(line), ": ")
+			warming = warming || ok && n != "0"
+		}
+		if !warming {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// A snapshot is what the pods of istiod say at one time.
+type snapshot struct {
+	// proxies are those that are connected to each pod of istiod, by its name
+	// and their own.
+	proxies map[string]map[string]*proxyState
+	// pushes is how many pushes each has begun.
+	pushes map[string]int64
+}
+
+// A proxyState is what was sent to a proxy, and what it acknowledged, by type.
+type proxyState struct {
+	ID        string                  `json:"proxy"`
+	Resources map[string]resourceSync `json:"resources"`
+}
+
+type resourceSync struct {
+	Sent      string `json:"sent"`
+	Acked     string `json:"acked"`
+	LastError string `json:"lastError"`
+}
+
+// acked reports whether the proxy has acknowledged all that was sent to it. A
+// Secret is no part of that: one that the proxy may not read is never sent.
+func (s *proxyState) acked() bool {
+	for kind, r := range s.Resources {
+		if r.Sent != r.Acked && !strings.HasSuffix(kind, ".Secret") {
+			return false
+		}
+	}
+	return len(s.Resources) > 0
+}
+
+// newest returns the number of the newest push that was sent.
+func (s *proxyState) newest() (n int64) {
+	for _, r := range s.Resources {
+		n = max(n, pushNumber(r.Sent))
+	}
+	return n
+}
+
+// pushNumber returns the number in a nonce: TIME/NUMBER, and a UUID without
+// anything between.
+func pushNumber(nonce string) int64 {
+	_, rest, found := strings.Cut(nonce, "/")
+	const uuid = 36
+	if !found || len(rest) <= uuid {
+		return 0
+	}
+	n, err := strconv.ParseInt(rest[:len(rest)-uuid], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// of returns the pod of istiod to which a proxy is connected, and its state; nil
+// where it is connected to none.
+func (s *snapshot) of(proxy string) (istiod string, state *proxyState) {
+	for _, istiod := range slices.Sorted(maps.Keys(s.proxies)) {
+		if p := s.proxies[istiod][proxy]; p != nil {
+			return istiod, p
+		}
+	}
+	return "", nil
+}
+
+// newest returns the number of the newest push of a pod of istiod.
+func (s *snapshot) newest(istiod string) (n int64) {
+	for _, p := range s.proxies[istiod] {
+		n = max(n, p.newest())
+	}
+	return n
+}
+
+// same reports whether nothing has changed for the proxies.
+func (s *snapshot) same(before *snapshot, proxies []string) bool {
+	for _, p := range proxies {
+		_, x := s.of(p)
+		_, y := before.of(p)
+		if x == nil || y == nil || !maps.Equal(x.Resources, y.Resources) {
+			return false
+		}
+	}
+	return true
+}
+
+// refused returns an error where a proxy has refused what was sent to it, in
+// Envoy's own words.
+func (s *snapshot) refused(proxy string) error {
+	_, state := s.of(proxy)
+	if state == nil {
+		return nil
+	}
+	for _, kind := range slices.Sorted(maps.Keys(state.Resources)) {
+		r := state.Resources[kind]
+		if r.LastError == "" || r.Sent == r.Acked {
+			continue
+		}
+		return &RefusedError{Proxy: proxy, Kind: kind[strings.LastIndex(kind, ".")+1:], Err: r.LastError}
+	}
+	return nil
+}
+
+// A RefusedError says that a proxy has refused a configuration, so that what was
+// changed is not in force.
+type RefusedError struct {
+	Proxy string // NAME.NAMESPACE
+	Kind  string // of what it refused: Listener, Cluster, ...
+	Err   string // Envoy's own words
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the proxy %s refuses its configuration (%s), so that what was changed is not in force: %s", e.Proxy, e.Kind, e.Err)
+}
+
+// Hint says what to do.
+func (e *RefusedError) Hint() string {
+	return "correct the object that Envoy refuses, or delete it"
+}
+
+// sync asks all pods of istiod which configuration their proxies have, and how
+// many pushes they have begun.
+func (m *Mesh) sync(ctx context.Context) (*snapshot, error) {
+	selector := "app=istiod"
+	if m.Revision != "" {
+		selector += ",istio.io/rev=" + m.Revision
+	}
+	pods, err := m.Cluster.PodsOf(ctx, cluster.PodQuery{Namespace: m.Namespace, Selector: selector})
+	if err != nil {
+		return nil, err
+	}
+	s := &snapshot{proxies: make(map[string]map[string]*proxyState, len(pods)), pushes: make(map[string]int64, len(pods))}
+	for _, pod := range pods {
+		// The count comes first: a push that begins in between then looks new.
+		metrics, err := m.askIstiod(ctx, pod.Name, "metrics")
+		if err != nil {
+			return nil, err
+		}
+		s.pushes[pod.Name] = pushCount(metrics)
+		text, err := m.askIstiod(ctx, pod.Name, "debug/syncz")
+		if err != nil {
+			return nil, err
+		}
+		var states []*proxyState
+		if err := json.Unmarshal([]byte(text), &states); err != nil {
+			return nil, fmt.Errorf("istiod's sync status cannot be read: %w", err)
+		}
+		s.proxies[pod.Name] = map[string]*proxyState{}
+		for _, p := range states {
+			s.proxies[pod.Name][p.ID] = p
+		}
+	}
+	return s, nil
+}
+
+// pushCount returns how many pushes istiod has begun by its metrics, in the text
+// format of Prometheus.
+func pushCount(metrics string) (n int64) {
+	for line := range strings.Lines(metrics) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name, _, _ = strings.Cut(name, "{"); name == "pilot_pushcontext_init_seconds_count" {
+			if v, err := strconv.ParseFloat(value, 64); err == nil {
+				n += int64(v)
+			}
+		}
+	}
+	return n
+}

@@ -1,0 +1,226 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
+)
+
+// Tries are the attempts of one step.
+type tries struct {
+	runner *Runner
+	scope  *Scope
+	step   *Step
+	action Action
+	checks []Check
+
+	made     int               // how many
+	last     *evidence.Attempt // nil where none showed anything
+	verdicts evidence.Verdicts // of the last attempt that was judged
+
+	held, inARow, most int       // how many held: in all, since the last that did not, and at most in a row
+	unknown            bool      // nobody knows whether what was changed is in force
+	since              time.Time // when the first of those in a row was made
+}
+
+// run tries the step until its expectations hold as often in a row, and for as
+// long, as the step asks for.
+//
+//	attempt ─┬─ holds, often enough ──────────────────────▶ passed
+//	         ├─ holds ──────────────────────────────┐
+//	         ├─ does not hold, may be cured by time ─┴─▶ again, until within is over
+//	         └─ cannot be cured ──────────────────────────▶ failed, or an error
+func (t *tries) run(ctx context.Context) error {
+	if t.step.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, t.step.Timeout, &Mismatch{What: "the step's time", Want: "at most " + t.step.Timeout.String(), Got: "no end"})
+		defer cancel()
+	}
+	deadline := time.Now().Add(t.step.Within)
+	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
+		began := time.Now()
+		err := t.attempt(ctx)
+		t.made++
+		if ctx.Err() != nil {
+			// What an attempt shows whose time is over may be the end of time alone.
+			return t.ended(ctx, err)
+		}
+		judged, isJudgement := errors.AsType[*judgement](err)
+		switch {
+		case err == nil:
+			if t.holds(began) {
+				return nil
+			}
+			// The next attempt is to hold as well: there is nothing to wait for.
+			pause = firstPause
+		case isJudgement && t.action.Repeats() && (judged.failed() || judged.Again()), isRetryable(err):
+			t.inARow = 0
+			t.runner.send(Event{Kind: Attempt, Step: &t.step.StepInfo, Attempts: t.made, Problem: problem(err)})
+			// Reading the evidence may have taken the time of a second attempt.
+			early := t.made == 1 && t.last != nil && t.last.Ended.Before(deadline)
+			if !early && time.Now().Add(pause).After(deadline) {
+				return t.missed(err)
+			}
+		default:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return t.ended(ctx, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// holds counts an attempt that held, and reports whether it was the last one
+// that had to.
+func (t *tries) holds(began time.Time) bool {
+	t.held++
+	if t.inARow++; t.inARow == 1 {
+		t.since = began
+	}
+	t.most = max(t.most, t.inARow)
+	over := t.step.HoldsFor
+	if t.unknown && t.action.Repeats() {
+		over = max(over, holdsFor)
+	}
+	return t.inARow >= t.step.Holds && began.Sub(t.since) >= over
+}
+
+// missed returns the error of the last attempt, and what of those before it is
+// worth knowing: a world in which a claim holds now and then is another one than
+// that in which it never does.
+func (t *tries) missed(err error) error {
+	j, ok := errors.AsType[*judgement](err)
+	if !ok || t.held == 0 {
+		return err
+	}
+	for i := range j.Verdicts {
+		if v := &j.Verdicts[i]; v.Outcome == evidence.NotHeld {
+			note := fmt.Sprintf("held in %d of %d tries, at most %d in a row", t.held, t.made, t.most)
+			if v.Why != "" {
+				note = v.Why + "; " + note
+			}
+			v.Why = note
+		}
+	}
+	return err
+}
+
+// ended is the error of a step whose context ended: the reason, and what the
+// step waited for, if it did.
+func (t *tries) ended(ctx context.Context, last error) error {
+	cause := context.Cause(ctx)
+	judged, isJudgement := errors.AsType[*judgement](last)
+	if timeout, ok := errors.AsType[*Mismatch](cause); ok {
+		verdicts := evidence.Verdicts{timeout.verdict(&t.step.StepInfo)}
+		if isJudgement {
+			verdicts = append(verdicts, judged.Verdicts...)
+		}
+		return &judgement{verdicts}
+	}
+	if last != nil && !errors.Is(last, cause) && !errors.Is(last, ctx.Err()) {
+		return fmt.Errorf("%w, while: %s", cause, last)
+	}
+	return cause
+}
+
+// attempt tries the action once and judges what it showed. An action that
+// changes objects may make them at the first of several attempts: what is
+// changed counts also where the attempt fails.
+func (t *tries) attempt(ctx context.Context) error {
+	var needs evidence.Needs
+	for i := range t.checks {
+		needs = needs.And(t.checks[i].Needs())
+	}
+	var pod *cluster.Pod
+	if in, ok := t.action.(PodAction); ok && (t.runner.Settler != nil || !needs.Nothing()) {
+		var err error
+		if pod, err = in.Pod(ctx, t.scope); err != nil {
+			return err
+		}
+		if err := t.runner.settle(ctx, t.step, pod, needs); err != nil {
+			return err
+		}
+		t.unknown = t.runner.Settler != nil && t.runner.Settler.Unknown() != ""
+	}
+	after, err := t.watch(ctx, needs, pod)
+	if err != nil {
+		return err
+	}
+	changed := func(context.Context, *Scope, []evidence.Change) {}
+	if !t.action.Repeats() {
+		changed = t.runner.before(ctx)
+	}
+	a, err := t.action.Try(ctx, t.scope)
+	if a != nil {
+		t.last, t.verdicts = a, nil
+		changed(ctx, t.scope, a.Changes)
+	}
+	if m, ok := errors.AsType[*Mismatch](err); ok {
+		verdicts := evidence.Verdicts{m.verdict(&t.step.StepInfo)}
+		plainVerdict(&verdicts[0])
+		t.verdicts = verdicts
+		return &judgement{verdicts}
+	}
+	if err != nil {
+		return err
+	}
+	if pod != nil && a.Command != nil && a.Command.Pod.Name != pod.Name {
+		return Retryable(fmt.Errorf("the command ran in %s, but %s was watched", a.Command.Pod.Name, pod.Name))
+	}
+	if err := together(after, func(f func(context.Context, *evidence.Attempt) error) error { return f(ctx, a) }); err != nil {
+		return err
+	}
+	evidence.Join(a)
+	t.verdicts = nil
+	for i := range t.checks {
+		t.verdicts = append(t.verdicts, t.checks[i].judge(a, &t.step.StepInfo)...)
+	}
+	// A claim that failed does not hide another that could not be judged.
+	missed := append(t.verdicts.Of(evidence.NotHeld), t.verdicts.Of(evidence.NotJudged)...)
+	if len(missed) > 0 {
+		return &judgement{missed}
+	}
+	return nil
+}
+
+// watch has the collectors look at what they need before an attempt.
+func (t *tries) watch(ctx context.Context, needs evidence.Needs, pod *cluster.Pod) (after []func(context.Context, *evidence.Attempt) error, err error) {
+	if needs.Nothing() {
+		return nil, nil
+	}
+	var mu sync.Mutex
+	err = together(t.runner.Collectors, func(c Collector) error {
+		f, err := c.Watch(ctx, needs, pod)
+		if f != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			after = append(after, f)
+		}
+		return err
+	})
+	return after, err
+}
+
+// together calls f for each item at the same time and returns the first error
+// in the order of the items.
+func together[T any](items []T, f func(T) error) error {
+	errs := make([]error, len(items))
+	var all sync.WaitGroup
+	for i, item := range items {
+		all.Go(func() { errs[i] = f(item) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
