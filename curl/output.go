@@ -1,0 +1,185 @@
+package curl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// An Output takes what a command writes to stdout, cuts curl's reports out and
+// keeps the beginning of the rest. It is an io.Writer that never fails: what a
+// command writes too much must not end it.
+type Output struct {
+	command *Command
+	max     int // bytes of stdout that are kept
+
+	kept    []byte // stdout without the reports, its beginning
+	size    int    // of stdout without the reports
+	pending []byte // what may be the beginning of a mark, or a part of a report
+	part    part
+	begin   int // of the transfer that is not yet reported, in stdout
+	reports []report
+	err     error
+}
+
+// A part is what stands between two marks.
+type part int
+
+const (
+	printed part = iota // heads and body
+	values
+	message
+	written // by the author's own --write-out, if there is one
+)
+
+// A report is one that was cut out, and where its transfer's output is in
+// stdout.
+type report struct {
+	begin, end      int // heads and body
+	written         int // the end of what the author's --write-out wrote
+	values, message string
+}
+
+const (
+	maxReports = 1000
+	maxReport  = 1 << 20 // bytes; a URL can be long
+)
+
+// Output returns an [Output] for one run of the command, which keeps max bytes
+// of its stdout.
+func (c *Command) Output(max int) *Output { return &Output{command: c, max: max} }
+
+// Write implements io.Writer.
+func (o *Output) Write(p []byte) (int, error) {
+	if o.command.Unreported != "" {
+		o.keep(p)
+		return len(p), nil
+	}
+	o.pending = append(o.pending, p...)
+	mark := []byte(o.command.mark)
+	for {
+		before, after, found := bytes.Cut(o.pending, mark)
+		if !found {
+			break
+		}
+		o.take(before)
+		o.pending = after
+		o.next()
+	}
+	switch o.part {
+	case printed, written:
+		safe := max(0, len(o.pending)-len(mark)+1) // the rest may begin a mark
+		o.keep(o.pending[:safe])
+		o.pending = bytes.Clone(o.pending[safe:])
+	default:
+		if len(o.pending) > maxReport {
+			o.fail(errors.New("curl's report does not end"))
+			o.pending, o.part = nil, printed
+		}
+	}
+	return len(p), nil
+}
+
+// keep keeps the beginning of what is no report.
+func (o *Output) keep(p []byte) {
+	o.size += len(p)
+	o.kept = append(o.kept, p[:min(len(p), max(0, o.max-len(o.kept)))]...)
+}
+
+// take takes the part that a mark ends.
+func (o *Output) take(p []byte) {
+	switch o.part {
+	case printed, written:
+		o.keep(p)
+	case values:
+		o.reports = append(o.reports, report{begin: o.begin, end: o.size, values: string(p)})
+	case message:
+		last := &o.reports[len(o.reports)-1]
+		last.message, last.written = string(p), o.size
+	}
+}
+
+// next goes on to the part behind a mark.
+func (o *Output) next() {
+	switch o.part {
+	case printed:
+		o.part = values
+		if len(o.reports) == maxReports {
+			o.fail(fmt.Errorf("curl made more than %d transfers", maxReports))
+			o.reports = o.reports[:0]
+		}
+	case values:
+		o.part = message
+	case message:
+		o.part, o.begin = printed, o.size
+		if o.command.bounded {
+			o.part = written
+		}
+	case written:
+		o.part, o.begin = printed, o.size
+		o.reports[len(o.reports)-1].written = o.size
+	}
+}
+
+func (o *Output) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+}
+
+// Stdout returns what the author's command would have written to stdout, at
+// most so much of it as is kept.
+func (o *Output) Stdout() string {
+	if o.part == printed || o.part == written {
+		o.keep(o.pending)
+		o.pending = nil
+	}
+	return string(o.kept)
+}
+
+// Truncated reports whether more was written than was kept.
+func (o *Output) Truncated() bool {
+	o.Stdout()
+	return o.size > len(o.kept)
+}
+
+// Transfers returns what curl reported, in the order in which it fetched its
+// URLs. It returns none where curl was ended, or refused its options, before
+// it had done with the first. A report that cannot be read, or that does not
+// agree with what was written, is an error.
+func (o *Output) Transfers() ([]Transfer, error) {
+	stdout := o.Stdout()
+	c := o.command
+	switch {
+	case o.err != nil:
+		return nil, o.err
+	case o.part == values || o.part == message:
+		return nil, errors.New("curl's report was cut short")
+	}
+	transfers := make([]Transfer, 0, len(o.reports))
+	for i, r := range o.reports {
+		t, err := parseReport(r.values, r.message)
+		if err != nil {
+			return nil, err
+		}
+		if t.Number < 0 || t.Number >= len(c.targets) {
+			return nil, fmt.Errorf("curl's report is of URL %d, of %d", t.Number+1, len(c.targets))
+		}
+		last := i == len(o.reports)-1
+		if c.asked != "" && !c.bounded {
+			// What the author's --write-out wrote ends where nobody can see.
+			if !last && (c.HeadsToStdout || c.BodyToStdout) {
+				return nil, errors.New("the output of several URLs cannot be told apart: --write-out ends in a way that hides its end")
+			}
+			r.written = o.size
+		}
+		clip := func(from, to int) string { return stdout[min(from, len(stdout)):min(to, len(stdout))] }
+		t.Written = clip(r.end, r.written)
+		t.Truncated = r.end > len(stdout)
+		if err := c.split(t, clip(r.begin, r.end)); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.URL, err)
+		}
+		transfers = append(transfers, *t)
+	}
+	return transfers, nil
+}

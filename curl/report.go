@@ -1,0 +1,209 @@
+package curl
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Transfer is what curl reports of one URL.
+type Transfer struct {
+	// URL is the one that was fetched last, at most 4 KiB of it: a redirect
+	// changes it.
+	URL string
+	// Number is which of the command's URLs it is, from 0. Those that a pattern
+	// makes share one.
+	Number int
+	// ExitCode is curl's own result of this transfer, and Error its message, at
+	// most 4 KiB of it.
+	ExitCode int
+	Error    string
+
+	// Method, Proto and Scheme are of the last request: "GET", "HTTP/1.1" or
+	// "HTTP/2", "https". Proto is "" where there was no response of HTTP.
+	Method, Proto, Scheme string
+	// Status is that of the last response, 0 for none; TunnelStatus is that of
+	// a proxy's last response to CONNECT.
+	Status, TunnelStatus int
+	// Redirects counts the redirects that curl followed, and its further rounds
+	// of authentication. Connects counts the connections that it made; a
+	// transfer over one that is kept open makes none.
+	Redirects, Connects int
+	// LocalAddr and RemoteAddr are the ends of its last connection, as
+	// "ip:port"; "" where it made none. Behind a proxy RemoteAddr is the proxy's.
+	LocalAddr, RemoteAddr string
+
+	// HeadBytes is the size of all heads that were received; BodyBytes that of
+	// the last body, before it was decompressed; SentBytes that of what was
+	// uploaded.
+	HeadBytes, BodyBytes, SentBytes int64
+	// Elapsed is the whole time, the others are the times from its start until
+	// the connection was made, TLS was set up, and the first byte came; 0 for
+	// what did not happen.
+	Elapsed, Connected, Secured, FirstByte time.Duration
+	// CertificateError is OpenSSL's number for what is wrong with the server's
+	// certificate, 0 for nothing, also where --insecure looks past it.
+	CertificateError int
+
+	// HeadsShown reports whether Heads is complete: each response's head in the
+	// order in which they came. Where it is false, Heads is empty.
+	HeadsShown bool
+	Heads      []Head
+	// Trailer are the header fields that came behind the last body.
+	Trailer []Field
+	// BodyShown reports whether Body is the last response's body. Truncated
+	// reports that only its beginning was kept.
+	BodyShown bool
+	Body      string
+	Truncated bool
+	// Repeated reports that curl made the request again (--retry) and that this
+	// is about the last time only.
+	Repeated bool
+	// Written is what the author's own --write-out wrote to stdout.
+	Written string
+}
+
+// errTooOld says that a curl does not know the variables of a report.
+var errTooOld = errors.New("the curl in the pod cannot report on itself: it is older than 7.75")
+
+// maxText is how much of a URL or of a message is kept, in bytes.
+const maxText = 4 << 10
+
+// A field is a variable of --write-out and what its value is to a transfer.
+// Sources: the man page of curl, "--write-out"; curl's src/tool_writeout.c.
+type field struct {
+	variable string
+	take     func(t *Transfer, value string) error
+}
+
+// fields are what a report has, each behind a comma: the last one may hold
+// commas itself. All of them are there since curl 7.75. The message of an
+// error has a part of its own.
+var fields = []field{
+	{"exitcode", number(func(t *Transfer) *int { return &t.ExitCode })},
+	{"urlnum", number(func(t *Transfer) *int { return &t.Number })},
+	{"response_code", number(func(t *Transfer) *int { return &t.Status })},
+	{"http_connect", number(func(t *Transfer) *int { return &t.TunnelStatus })},
+	{"num_redirects", number(func(t *Transfer) *int { return &t.Redirects })},
+	{"num_connects", number(func(t *Transfer) *int { return &t.Connects })},
+	{"ssl_verify_result", number(func(t *Transfer) *int { return &t.CertificateError })},
+	{"size_header", size(func(t *Transfer) *int64 { return &t.HeadBytes })},
+	{"size_download", size(func(t *Transfer) *int64 { return &t.BodyBytes })},
+	{"size_upload", size(func(t *Transfer) *int64 { return &t.SentBytes })},
+	{"time_total", seconds(func(t *Transfer) *time.Duration { return &t.Elapsed })},
+	{"time_connect", seconds(func(t *Transfer) *time.Duration { return &t.Connected })},
+	{"time_appconnect", seconds(func(t *Transfer) *time.Duration { return &t.Secured })},
+	{"time_starttransfer", seconds(func(t *Transfer) *time.Duration { return &t.FirstByte })},
+	{"local_ip", text(func(t *Transfer) *string { return &t.LocalAddr })},
+	{"local_port", port(func(t *Transfer) *string { return &t.LocalAddr })},
+	{"remote_ip", text(func(t *Transfer) *string { return &t.RemoteAddr })},
+	{"remote_port", port(func(t *Transfer) *string { return &t.RemoteAddr })},
+	{"http_version", func(t *Transfer, value string) error {
+		if value != "0" && value != "" {
+			t.Proto = "HTTP/" + value
+		}
+		return nil
+	}},
+	{"scheme", text(func(t *Transfer) *string { return &t.Scheme })},
+	{"method", text(func(t *Transfer) *string { return &t.Method })},
+	{"url_effective", text(func(t *Transfer) *string { return &t.URL })},
+}
+
+func number(of func(*Transfer) *int) func(*Transfer, string) error {
+	return func(t *Transfer, value string) (err error) {
+		*of(t), err = strconv.Atoi(value)
+		return err
+	}
+}
+
+func size(of func(*Transfer) *int64) func(*Transfer, string) error {
+	return func(t *Transfer, value string) (err error) {
+		*of(t), err = strconv.ParseInt(value, 10, 64)
+		return err
+	}
+}
+
+func seconds(of func(*Transfer) *time.Duration) func(*Transfer, string) error {
+	return func(t *Transfer, value string) error {
+		n, err := strconv.ParseFloat(value, 64)
+		*of(t) = time.Duration(n * float64(time.Second))
+		return err
+	}
+}
+
+func text(of func(*Transfer) *string) func(*Transfer, string) error {
+	return func(t *Transfer, value string) error {
+		*of(t) = value[:min(len(value), maxText)]
+		return nil
+	}
+}
+
+// port adds a port to an address that has the IP.
+func port(of func(*Transfer) *string) func(*Transfer, string) error {
+	return func(t *Transfer, value string) error {
+		addr := of(t)
+		n, err := strconv.Atoi(value)
+		if *addr == "" || n <= 0 {
+			*addr = ""
+			return err
+		}
+		*addr = net.JoinHostPort(*addr, value)
+		return err
+	}
+}
+
+// format returns the --write-out that has curl write a report: a mark, the
+// fields, a mark, the message of an error, a mark.
+func (c *Command) format() string {
+	variables := make([]string, len(fields))
+	for i, f := range fields {
+		variables[i] = "%{" + f.variable + "}"
+	}
+	return c.mark + strings.Join(variables, ",") + c.mark + "%{errormsg}" + c.mark
+}
+
+// parseReport reads what the format has become.
+func parseReport(values, message string) (*Transfer, error) {
+	parts := strings.SplitN(values, ",", len(fields))
+	if parts[0] == "" {
+		return nil, errTooOld
+	}
+	if len(parts) < len(fields) {
+		return nil, fmt.Errorf("curl's report cannot be read: %d of %d fields", len(parts), len(fields))
+	}
+	t := &Transfer{Error: message[:min(len(message), maxText)]}
+	for i, f := range fields {
+		if err := f.take(t, parts[i]); err != nil {
+			return nil, fmt.Errorf("curl's report cannot be read: %s: %w", f.variable, err)
+		}
+	}
+	t.Scheme = strings.ToLower(t.Scheme)
+	return t, nil
+}
+
+// Stderr returns what the author's command would have written to stderr: a
+// curl that is too old to report complains of variables that it does not know.
+func (c *Command) Stderr(stderr string) string {
+	if c.Unreported != "" || !strings.Contains(stderr, unknownVariable) {
+		return stderr
+	}
+	for _, variable := range append([]string{"errormsg"}, variablesOf(fields)...) {
+		if !strings.Contains(c.asked, "%{"+variable+"}") {
+			stderr = strings.ReplaceAll(stderr, unknownVariable+"'"+variable+"'\n", "")
+		}
+	}
+	return stderr
+}
+
+const unknownVariable = "curl: unknown --write-out variable: "
+
+func variablesOf(fields []field) []string {
+	names := make([]string, len(fields))
+	for i, f := range fields {
+		names[i] = f.variable
+	}
+	return names
+}
