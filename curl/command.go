@@ -37,6 +37,9 @@ type Command struct {
 	// Proxy is the proxy that an option or a variable in front of the command
 	// names; "" for none. The pod's environment may name another.
 	Proxy string
+	// Rerouted reports whether an option has curl connect elsewhere than to the
+	// host that a URL names: --connect-to, --resolve, --unix-socket, or a proxy.
+	Rerouted bool
 
 	mark     string // between the parts of a report
 	bounded  bool   // a mark stands behind what the author's --write-out wrote
@@ -146,6 +149,8 @@ func (c *Command) readOptions(words []string) changes {
 			c.MaxTime = time.Duration(seconds * float64(time.Second))
 		case "proxy", "proxy1.0", "preproxy", "socks4", "socks4a", "socks5", "socks5-hostname":
 			c.Proxy = arg.value
+		case "connect-to", "resolve", "unix-socket", "abstract-unix-socket":
+			c.Rerouted = true
 		case "compressed", "raw", "tr-encoding":
 			c.recoded = true
 		case "suppress-connect-headers":
@@ -206,6 +211,7 @@ func (c *Command) takeFile(elsewhere, remoteAll bool) {
 
 // finish derives what holds for all targets together.
 func (c *Command) finish(globs bool) {
+	c.Rerouted = c.Rerouted || c.Proxy != ""
 	c.BodyToStdout, c.HeadsToStdout = !c.noBody, c.heads || c.dump
 	for _, t := range c.targets {
 		if !t.hasURL {

@@ -25,6 +25,7 @@ func TestWhatACommandLineSays(t *testing.T) {
 		urls                 int
 		heads, body          bool
 		follow, retry, mixed bool
+		rerouted             bool
 		maxTime              time.Duration
 		proxy                string
 	}
@@ -78,10 +79,11 @@ func TestWhatACommandLineSays(t *testing.T) {
 		"curl --retry 0 http://a":                           {urls: 1, body: true},
 		"curl -m 1.5 http://a":                              {urls: 1, body: true, maxTime: 1500 * time.Millisecond},
 		"curl -sSm2 http://a":                               {urls: 1, body: true, maxTime: 2 * time.Second},
-		"curl -x proxy:3128 http://a":                       {urls: 1, body: true, proxy: "proxy:3128"},
-		"curl --socks5-hostname p:1 http://a":               {urls: 1, body: true, proxy: "p:1"},
-		"curl --resolve a:80:10.0.0.1 http://a":             {urls: 1, body: true},
-		"curl --connect-to a:80:b:80 http://a":              {urls: 1, body: true},
+		"curl -x proxy:3128 http://a":                       {urls: 1, body: true, rerouted: true, proxy: "proxy:3128"},
+		"curl --socks5-hostname p:1 http://a":               {urls: 1, body: true, rerouted: true, proxy: "p:1"},
+		"curl --resolve a:80:10.0.0.1 http://a":             {urls: 1, body: true, rerouted: true},
+		"curl --connect-to=a:80:b:80 http://a":              {urls: 1, body: true, rerouted: true},
+		"sh -c 'curl --connect-to a:80:b:80 http://a'":      {urls: 1, body: true, rerouted: true},
 		"curl -i -D - http://a":                             {urls: 1, mixed: true},
 		"curl -i -D - -o x http://a":                        {urls: 1, heads: true},
 		"curl --trace - http://a":                           {urls: 1, mixed: true},
@@ -89,7 +91,7 @@ func TestWhatACommandLineSays(t *testing.T) {
 		"curl -c - http://a":                                {urls: 1, mixed: true},
 		"curl -v http://a":                                  {urls: 1, body: true},
 		"curl":                                              {body: true},
-		"env HTTPS_PROXY=a:1 curl http://a":                 {urls: 1, body: true, proxy: "a:1"},
+		"env HTTPS_PROXY=a:1 curl http://a":                 {urls: 1, body: true, rerouted: true, proxy: "a:1"},
 		"env -i -u HOME PATH=/usr/bin curl http://a":        {urls: 1, body: true},
 		"env - curl http://a":                               {urls: 1, body: true},
 		"timeout 5 curl -i http://a":                        {urls: 1, heads: true, body: true},
@@ -102,7 +104,7 @@ func TestWhatACommandLineSays(t *testing.T) {
 		"sh -ec 'curl -si http://a'":                        {urls: 1, heads: true, body: true},
 		"bash -eo pipefail -c 'curl -si http://a'":          {urls: 1, heads: true, body: true},
 		"bash --norc -c 'exec curl http://a/?b=c' name":     {urls: 1, body: true},
-		"sh -c 'https_proxy=p:1 curl http://a'":             {urls: 1, body: true, proxy: "p:1"},
+		"sh -c 'https_proxy=p:1 curl http://a'":             {urls: 1, body: true, rerouted: true, proxy: "p:1"},
 		"sh -c 'curl http://a 2>/dev/null </dev/null'":      {urls: 1, body: true},
 		"timeout 5 sh -c 'timeout 3 curl -I \"http://a\"'":  {urls: 1, heads: true},
 		`sh -c "sh -c 'curl -I http://a'"`:                  {urls: 1, heads: true},
@@ -113,7 +115,7 @@ func TestWhatACommandLineSays(t *testing.T) {
 			require.True(t, ok)
 			assert.Empty(t, c.Unreported)
 			assert.NotEqual(t, argv, c.Argv)
-			assert.Equal(t, want, says{c.URLs, c.HeadsToStdout, c.BodyToStdout, c.FollowsRedirects, c.Retries, c.Mixed != "", c.MaxTime, c.Proxy})
+			assert.Equal(t, want, says{c.URLs, c.HeadsToStdout, c.BodyToStdout, c.FollowsRedirects, c.Retries, c.Mixed != "", c.Rerouted, c.MaxTime, c.Proxy})
 		})
 	}
 }

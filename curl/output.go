@@ -165,6 +165,7 @@ func (o *Output) Transfers() ([]Transfer, error) {
 		if t.Number < 0 || t.Number >= len(c.targets) {
 			return nil, fmt.Errorf("curl's report is of URL %d, of %d", t.Number+1, len(c.targets))
 		}
+		t.Asked = c.targets[t.Number].url
 		last := i == len(o.reports)-1
 		if c.asked != "" && !c.bounded {
 			// What the author's --write-out wrote ends where nobody can see.

@@ -12,8 +12,9 @@ import (
 // A Transfer is what curl reports of one URL.
 type Transfer struct {
 	// URL is the one that was fetched last, at most 4 KiB of it: a redirect
-	// changes it.
-	URL string
+	// changes it. Asked is the one that the command names, which may
+	// be a pattern.
+	URL, Asked string
 	// Number is which of the command's URLs it is, from 0. Those that a pattern
 	// makes share one.
 	Number int
@@ -25,6 +26,9 @@ type Transfer struct {
 	// Method, Proto and Scheme are of the last request: "GET", "HTTP/1.1" or
 	// "HTTP/2", "https". Proto is "" where there was no response of HTTP.
 	Method, Proto, Scheme string
+	// ContentType is that of the last response, "" where it has none; at most
+	// 4 KiB of it.
+	ContentType string
 	// Status is that of the last response, 0 for none; TunnelStatus is that of
 	// a proxy's last response to CONNECT.
 	Status, TunnelStatus int
@@ -162,7 +166,7 @@ func (c *Command) format() string {
 	for i, f := range fields {
 		variables[i] = "%{" + f.variable + "}"
 	}
-	return c.mark + strings.Join(variables, ",") + c.mark + "%{errormsg}" + c.mark
+	return c.mark + strings.Join(variables, ",") + c.mark + "%{content_type}\n%{errormsg}" + c.mark
 }
 
 // parseReport reads what the format has become.
@@ -174,7 +178,9 @@ func parseReport(values, message string) (*Transfer, error) {
 	if len(parts) < len(fields) {
 		return nil, fmt.Errorf("curl's report cannot be read: %d of %d fields", len(parts), len(fields))
 	}
-	t := &Transfer{Error: message[:min(len(message), maxText)]}
+	// A header has no line feed.
+	contentType, message, _ := strings.Cut(message, "\n")
+	t := &Transfer{ContentType: contentType[:min(len(contentType), maxText)], Error: message[:min(len(message), maxText)]}
 	for i, f := range fields {
 		if err := f.take(t, parts[i]); err != nil {
 			return nil, fmt.Errorf("curl's report cannot be read: %s: %w", f.variable, err)
@@ -190,7 +196,7 @@ func (c *Command) Stderr(stderr string) string {
 	if c.Unreported != "" || !strings.Contains(stderr, unknownVariable) {
 		return stderr
 	}
-	for _, variable := range append([]string{"errormsg"}, variablesOf(fields)...) {
+	for _, variable := range append([]string{"errormsg", "content_type"}, variablesOf(fields)...) {
 		if !strings.Contains(c.asked, "%{"+variable+"}") {
 			stderr = strings.ReplaceAll(stderr, unknownVariable+"'"+variable+"'\n", "")
 		}
