@@ -5,27 +5,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
-// Wait waits for an object, as kubectl wait does. What it waits for is its
-// expectation: it may take as long as `within` says.
+// Wait waits for an object, or for all objects that a selector selects, as
+// kubectl wait and kubectl rollout status do. What it waits for is its
+// expectation: it may take as long as `within` says. It ends at once where
+// waiting cannot help, such as for a Job that has failed.
 type Wait struct {
-	// Object is KIND/NAME, such as deploy/sleep.
+	// Object is KIND/NAME, such as deploy/sleep; with a selector it is KIND.
 	Object    string `yaml:"object,required"`
+	Selector  string `yaml:"selector"`
 	Namespace string `yaml:"namespace"`
-	// For is what to wait for: condition=NAME[=VALUE], create, delete,
-	// jsonpath=PATH=VALUE, or rollout, which is what kubectl rollout status
-	// waits for: the Deployment as it is written now is all that runs.
+	// For is what to wait for, as it stands behind --for of kubectl wait; or
+	// rollout, which is what kubectl rollout status waits for: what is written
+	// now is all that runs.
 	For string `yaml:"for,required"`
+	// Contains, Not and Length say more of what a JSON path without a value
+	// finds: a text that is in it, a text that it is not, and how many values
+	// there are.
+	Contains *string `yaml:"contains"`
+	Not      *string `yaml:"not"`
+	Length   *int    `yaml:"length"`
+
+	never bool // the last attempt showed that waiting cannot help
 }
 
 var (
@@ -40,11 +51,37 @@ func (w *Wait) SetDefaults(d Defaults) { w.Namespace = cmp.Or(w.Namespace, d.Nam
 // Validate implements [Validator].
 func (w *Wait) Validate() error {
 	var errs []error
-	if err := checkObject(w.Object); err != nil {
-		errs = append(errs, &runner.FieldError{Field: []string{"object"}, Err: err})
+	fail := func(field, hint, text string) {
+		errs = append(errs, &runner.FieldError{Field: []string{field}, Err: errors.New(text), Hint: hint})
 	}
-	if _, err := w.check(); err != nil {
-		errs = append(errs, &runner.FieldError{Field: []string{"for"}, Err: err})
+	switch err := checkObject(w.Object); {
+	case w.Selector == "" && err != nil && !strings.Contains(w.Object, "/"):
+		fail("object", "write KIND/NAME, or add selector: LABELS", err.Error())
+	case w.Selector == "" && err != nil:
+		fail("object", "", err.Error())
+	case w.Selector != "" && strings.Contains(w.Object, "/"):
+		fail("selector", "", "an object is named or selected, not both")
+	case w.Selector != "" && strings.EqualFold(w.For, "delete"):
+		fail("selector", "name the object instead", "a selector that selects nothing by mistake would pass for deleted")
+	}
+	for field, text := range map[string]*string{"contains": w.Contains, "not": w.Not} {
+		if text != nil && *text == "" {
+			fail(field, "", field+" is empty")
+		}
+	}
+	if w.Length != nil && *w.Length < 0 {
+		fail("length", "", fmt.Sprintf("length must be 0 or more, got %d", *w.Length))
+	}
+	if _, err := w.claim(); err != nil {
+		if fe, ok := errors.AsType[*runner.FieldError](err); !ok || len(fe.Field) == 0 {
+			hint := ""
+			if ok {
+				hint = fe.Hint
+			}
+			fail("for", hint, err.Error())
+		} else {
+			errs = append(errs, fe)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -52,157 +89,131 @@ func (w *Wait) Validate() error {
 // Command implements [runner.Action].
 func (w *Wait) Command(s *runner.Scope) string {
 	namespace := cmp.Or(w.Namespace, s.Namespace)
-	if w.For == "rollout" {
-		return kubectl(namespace, "rollout", "status", w.Object)
+	objects := []string{w.Object}
+	if w.Selector != "" {
+		objects = append(objects, "-l", w.Selector)
 	}
-	return kubectl(namespace, "wait", "--for="+w.For, w.Object)
+	what, path, value := splitFor(w.For)
+	get := func(format string) string {
+		return `"$(` + kubectl(namespace, append(append([]string{"get"}, objects...), "-o", "jsonpath="+format)...) + `)"`
+	}
+	until := func(condition string) string { return "until " + condition + "; do sleep 1; done" }
+	switch {
+	case what == "rollout":
+		return kubectl(namespace, append([]string{"rollout", "status"}, objects...)...)
+	case what != "jsonpath":
+		return kubectl(namespace, append([]string{"wait", "--for=" + w.For}, objects...)...)
+	case w.Contains != nil:
+		return until("echo " + get(path) + " | grep -qF -- " + quote(*w.Contains))
+	case w.Not != nil:
+		return until("case " + get(path) + " in '' | " + quote(*w.Not) + ") false ;; esac")
+	case w.Length != nil:
+		each := "{range " + strings.Trim(path, "{}") + "}x{end}"
+		return until("[ " + get(each) + " = " + quote(strings.Repeat("x", *w.Length)) + " ]")
+	case strings.Count(path, "{") > 1:
+		return until("[ " + get(path) + " = " + quote(value) + " ]")
+	case value != "":
+		return kubectl(namespace, append([]string{"wait", "--for=jsonpath=" + path + "=" + value}, objects...)...)
+	}
+	return kubectl(namespace, append([]string{"wait", "--for=jsonpath=" + path}, objects...)...)
 }
 
 // Repeats implements [runner.Action].
-func (w *Wait) Repeats() bool { return true }
+func (w *Wait) Repeats() bool { return !w.never }
 
 // Try implements [runner.Action].
 func (w *Wait) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
-	check, err := w.check()
+	claim, err := w.claim()
 	if err != nil {
 		return nil, err
 	}
+	refs, objects, err := w.objects(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var text strings.Builder
+	for i, obj := range objects {
+		got, never := claim(obj)
+		if got != "" {
+			w.never = never
+			got += w.whyNotReady(ctx, s, obj)
+			return &evidence.Attempt{Text: text.String()}, &runner.Mismatch{What: refs[i].String(), Want: w.wanted(), Got: got}
+		}
+		fmt.Fprintf(&text, "%s %s\n", refs[i].Long(), w.met())
+	}
+	return &evidence.Attempt{Text: text.String()}, nil
+}
+
+// objects returns what the step waits for: the object that is named, nil where
+// there is none, or those that are selected, at least one.
+func (w *Wait) objects(ctx context.Context, s *runner.Scope) ([]cluster.Ref, []*unstructured.Unstructured, error) {
 	ref, err := resolve(ctx, s, w.Object, w.Namespace)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	obj, err := s.Cluster.Get(ctx, ref)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, err
+	if w.Selector == "" {
+		obj, err := s.Cluster.Get(ctx, ref)
+		if apierrors.IsNotFound(err) {
+			obj, err = nil, nil
+		}
+		return []cluster.Ref{ref}, []*unstructured.Unstructured{obj}, err
 	}
-	if apierrors.IsNotFound(err) {
-		obj = nil
+	all, err := s.Cluster.List(ctx, w.Object, ref.Namespace, w.Selector)
+	if err != nil {
+		return nil, nil, err
 	}
-	got := check(obj)
-	if got == "" {
-		return &evidence.Attempt{Text: ref.Long() + " " + w.met() + "\n"}, nil
-	}
-	if w.For == "rollout" && obj != nil && obj.GetKind() == "Deployment" {
-		// What keeps its pods from being ready, where they can be seen.
-		_, err := s.Cluster.Pod(ctx, cluster.PodQuery{Namespace: ref.Namespace, Owner: w.Object})
-		if why, ok := errors.AsType[*cluster.NotReadyError](err); ok {
-			got += "; " + why.Reason
+	var refs []cluster.Ref
+	var objects []*unstructured.Unstructured
+	for i := range all {
+		if obj := &all[i]; obj.GetDeletionTimestamp() == nil {
+			one := ref
+			one.Name = obj.GetName()
+			refs, objects = append(refs, one), append(objects, obj)
 		}
 	}
-	return nil, &runner.Mismatch{What: ref.String(), Want: w.For, Got: got}
+	if len(objects) == 0 {
+		return nil, nil, &runner.Mismatch{What: strings.ToLower(ref.Kind) + selected(w.Selector), Want: w.wanted(), Got: "no such object"}
+	}
+	return refs, objects, nil
+}
+
+// whyNotReady says what keeps the pods of a workload that is not rolled out
+// from being ready, where that can be seen.
+func (w *Wait) whyNotReady(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured) string {
+	if w.For != "rollout" || obj == nil || !hasRollout(obj) {
+		return ""
+	}
+	owner := strings.ToLower(obj.GetKind()) + "/" + obj.GetName()
+	_, err := s.Cluster.Pod(ctx, cluster.PodQuery{Namespace: obj.GetNamespace(), Owner: owner})
+	if why, ok := errors.AsType[*cluster.NotReadyError](err); ok {
+		return "; " + why.Reason
+	}
+	return ""
+}
+
+// wanted is what the step waits for, in words.
+func (w *Wait) wanted() string {
+	text := w.For
+	if w.Contains != nil {
+		text += " to contain " + strconv.Quote(*w.Contains)
+	}
+	if w.Not != nil {
+		text += " not to be " + strconv.Quote(*w.Not)
+	}
+	if w.Length != nil {
+		text += fmt.Sprintf(" to have %d values", *w.Length)
+	}
+	return text
 }
 
 func (w *Wait) met() string {
-	switch w.For {
-	case "create", "delete":
-		return w.For + "d"
+	switch strings.ToLower(w.For) {
+	case "create":
+		return "created"
+	case "delete":
+		return "deleted"
 	case "rollout":
 		return "successfully rolled out"
 	}
 	return "condition met"
-}
-
-// check returns a function that says what an object, nil for none, is instead
-// of what is waited for; "" when it is that.
-func (w *Wait) check() (func(*unstructured.Unstructured) string, error) {
-	what, arg, _ := strings.Cut(w.For, "=")
-	existing := func(check func(*unstructured.Unstructured) string) func(*unstructured.Unstructured) string {
-		return func(obj *unstructured.Unstructured) string {
-			if obj == nil {
-				return "no such object"
-			}
-			return check(obj)
-		}
-	}
-	switch {
-	case w.For == "create":
-		return existing(func(*unstructured.Unstructured) string { return "" }), nil
-	case w.For == "delete":
-		return func(obj *unstructured.Unstructured) string {
-			if obj != nil {
-				return "still there"
-			}
-			return ""
-		}, nil
-	case w.For == "rollout":
-		return existing(rolledOut), nil
-	case what == "condition" && arg != "":
-		name, value, _ := strings.Cut(arg, "=")
-		return existing(func(obj *unstructured.Unstructured) string { return condition(obj, name, cmp.Or(value, "True")) }), nil
-	case what == "jsonpath" && arg != "":
-		at := strings.LastIndex(arg, "=")
-		if at < 0 {
-			return nil, errors.New("jsonpath has no value to wait for: write jsonpath='{PATH}'=VALUE")
-		}
-		path, value := strings.Trim(arg[:at], "'"), arg[at+1:]
-		p := jsonpath.New("for").AllowMissingKeys(true)
-		if err := p.Parse(path); err != nil {
-			return nil, fmt.Errorf("jsonpath %s: %w", path, err)
-		}
-		return existing(func(obj *unstructured.Unstructured) string {
-			var b strings.Builder
-			if err := p.Execute(&b, obj.Object); err != nil {
-				return err.Error()
-			}
-			if b.String() != value {
-				return fmt.Sprintf("%q", b.String())
-			}
-			return ""
-		}), nil
-	}
-	return nil, fmt.Errorf("cannot wait for %q: want condition=NAME, create, delete, rollout or jsonpath='{PATH}'=VALUE", w.For)
-}
-
-// condition says what the condition of an object is, "" when it is as wanted
-// for the object as it is written now.
-func condition(obj *unstructured.Unstructured, name, want string) string {
-	conditions, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
-	for _, c := range conditions {
-		c, _ := c.(map[string]any)
-		if kind, _ := c["type"].(string); !strings.EqualFold(kind, name) {
-			continue
-		}
-		if seen, found, _ := unstructured.NestedInt64(c, "observedGeneration"); found && seen < obj.GetGeneration() {
-			return "not yet of the object as it is written now"
-		}
-		if status, _ := c["status"].(string); !strings.EqualFold(status, want) {
-			reason, _ := c["reason"].(string)
-			message, _ := c["message"].(string)
-			return strings.TrimRight(fmt.Sprintf("%s (%s: %s)", status, reason, message), " :()")
-		}
-		if seen, found, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration"); found && seen < obj.GetGeneration() {
-			return "not yet of the object as it is written now"
-		}
-		return ""
-	}
-	return "no such condition yet"
-}
-
-// rolledOut says what keeps a Deployment from being all that it is to be, as
-// kubectl rollout status does.
-// Source: k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go.
-func rolledOut(obj *unstructured.Unstructured) string {
-	if obj.GetKind() != "Deployment" {
-		return "a " + obj.GetKind() + ": rollout is for a Deployment"
-	}
-	number := func(fields ...string) int64 {
-		n, _, _ := unstructured.NestedInt64(obj.Object, fields...)
-		return n
-	}
-	replicas, found, _ := unstructured.NestedInt64(obj.Object, "spec", "replicas")
-	if !found {
-		replicas = 1
-	}
-	updated := number("status", "updatedReplicas")
-	switch {
-	case number("status", "observedGeneration") < obj.GetGeneration():
-		return "not yet seen by its controller"
-	case updated < replicas:
-		return fmt.Sprintf("%d of %d pods updated", updated, replicas)
-	case number("status", "replicas") > updated:
-		return fmt.Sprintf("%d old pods still there", number("status", "replicas")-updated)
-	case number("status", "availableReplicas") < updated:
-		return fmt.Sprintf("%d of %d pods available", number("status", "availableReplicas"), updated)
-	}
-	return ""
 }
