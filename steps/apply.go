@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -71,14 +72,20 @@ func (a *Apply) Validate() error {
 // Command implements [runner.Action].
 func (a *Apply) Command(s *runner.Scope) string {
 	namespace := cmp.Or(a.Namespace, s.Namespace)
-	if len(a.Files) > 0 {
+	if len(a.Files) > 0 && len(a.Vars) == 0 {
 		args := []string{"apply"}
 		for _, file := range a.Files {
 			args = append(args, "-f", file)
 		}
 		return kubectl(namespace, args...)
 	}
-	return kubectl(namespace, "apply", "-f", "-") + " <<EOF\n" + strings.TrimRight(a.Manifest.Text, "\n") + "\nEOF"
+	text := a.Manifest.Text
+	for i := range a.texts {
+		if m, err := a.manifest(s, i); err == nil { // else it is told when it is applied
+			text += "---\n" + strings.TrimRight(m.Text, "\n") + "\n"
+		}
+	}
+	return withInput(kubectl(namespace, "apply", "-f", "-"), strings.TrimRight(text, "\n")+"\n")
 }
 
 // Repeats implements [runner.Action].
@@ -104,20 +111,10 @@ func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
 		return a.Manifest.Objects()
 	}
 	var all []*unstructured.Unstructured
-	for i, text := range a.texts {
-		m := Manifest{Text: text}
-		if len(a.Vars) > 0 {
-			expand := func(name string) (string, bool) {
-				for _, v := range a.Vars {
-					if v == name {
-						return s.Lookup(name)
-					}
-				}
-				return "${" + name + "}", true
-			}
-			if err := m.ExpandVars(expand); err != nil {
-				return nil, fmt.Errorf("%s: %w", a.Files[i], err)
-			}
+	for i := range a.texts {
+		m, err := a.manifest(s, i)
+		if err != nil {
+			return nil, err
 		}
 		objects, err := m.Objects()
 		if err != nil {
@@ -126,6 +123,25 @@ func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
 		all = append(all, objects...)
 	}
 	return all, nil
+}
+
+// manifest returns what one of the files says, with the variables in Vars
+// replaced.
+func (a *Apply) manifest(s *runner.Scope, i int) (*Manifest, error) {
+	m := &Manifest{Text: a.texts[i]}
+	if len(a.Vars) == 0 {
+		return m, nil
+	}
+	err := m.ExpandVars(func(name string) (string, bool) {
+		if slices.Contains(a.Vars, name) {
+			return s.Lookup(name)
+		}
+		return "${" + name + "}", true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Files[i], err)
+	}
+	return m, nil
 }
 
 // apply applies one object, and adds to the attempt what it changed and the line

@@ -55,15 +55,19 @@ func (e *Exec) Validate() error {
 
 // Command implements [runner.Action].
 func (e *Exec) Command(s *runner.Scope) string {
-	args := []string{"exec"}
+	verb := []string{"exec"}
 	if e.Stdin != "" {
-		args = append(args, "-i")
+		verb = append(verb, "-i")
 	}
-	args = append(args, e.In.args()...)
+	var rest []string
 	if e.Container != "" {
-		args = append(args, "-c", e.Container)
+		rest = append(rest, "-c", e.Container)
 	}
-	return kubectl(cmp.Or(e.Namespace, s.Namespace), append(append(args, "--"), e.Argv...)...)
+	command := e.In.command(cmp.Or(e.Namespace, s.Namespace), verb, append(append(rest, "--"), e.Argv...)...)
+	if e.Stdin != "" {
+		return withInput(command, e.Stdin)
+	}
+	return command
 }
 
 // Repeats implements [runner.Action].

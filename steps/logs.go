@@ -49,14 +49,14 @@ func (l *Logs) Validate() error {
 
 // Command implements [runner.Action].
 func (l *Logs) Command(s *runner.Scope) string {
-	args := append([]string{"logs"}, l.In.args()...)
+	var rest []string
 	if l.Container != "" {
-		args = append(args, "-c", l.Container)
+		rest = append(rest, "-c", l.Container)
 	}
 	if l.Tail > 0 {
-		args = append(args, fmt.Sprintf("--tail=%d", l.Tail))
+		rest = append(rest, fmt.Sprintf("--tail=%d", l.Tail))
 	}
-	return kubectl(cmp.Or(l.Namespace, s.Namespace), args...)
+	return l.In.command(cmp.Or(l.Namespace, s.Namespace), []string{"logs"}, rest...)
 }
 
 // Repeats implements [runner.Action].

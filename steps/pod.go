@@ -2,6 +2,7 @@ package steps
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/egressplay/egressplay/cluster"
@@ -36,12 +37,19 @@ func (p Pod) query(namespace, container string) cluster.PodQuery {
 	return q
 }
 
-// args returns the pod as kubectl takes it.
-func (p Pod) args() []string {
-	if p.Selector != "" {
-		return []string{"-l", p.Selector}
+// command returns a kubectl command line about the pod, such as exec or logs,
+// which are the verb's words; rest are those behind the pod. kubectl exec takes
+// no selector, and kubectl logs takes it for several pods: one is looked up.
+func (p Pod) command(namespace string, verb []string, rest ...string) string {
+	if p.Selector == "" {
+		return kubectl(namespace, slices.Concat(verb, []string{p.Name}, rest)...)
 	}
-	return []string{p.Name}
+	find := kubectl(namespace, "get", "pod", "-l", p.Selector, "-o", "jsonpath={.items[0].metadata.name}")
+	line := kubectl(namespace, verb...) + ` "$(` + find + `)"`
+	if len(rest) > 0 {
+		line += " " + Words(rest).String()
+	}
+	return line
 }
 
 // ready turns the error of a look for a pod into one that is tried again where

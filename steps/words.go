@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -45,6 +46,19 @@ func quote(word string) string {
 		return fmt.Sprintf("%q", word)
 	}
 	return q
+}
+
+// withInput returns a command line that gets a text on its standard input, as a
+// here-document in which nothing is replaced.
+func withInput(command, text string) string {
+	if !strings.HasSuffix(text, "\n") { // which a here-document always ends with
+		return "printf %s " + quote(text) + " | " + command
+	}
+	end := "EOF"
+	for lines := strings.Split(text, "\n"); slices.Contains(lines, end); {
+		end += "_"
+	}
+	return command + " <<'" + end + "'\n" + text + end
 }
 
 func splitWords(text string) ([]string, error) {
