@@ -47,6 +47,7 @@ type Client struct {
 	dynamic dynamic.Interface
 	rest    rest.Interface // for what the dynamic client cannot do; paths from the root
 	kinds   *kinds
+	clock   *clock
 
 	upgrader      http.RoundTripper // HTTP/1.1 only, since a connection of HTTP/2 cannot be upgraded
 	webSocketOnly atomic.Bool       // SPDY was refused once
@@ -96,6 +97,9 @@ func newClient(name, namespace string, config *rest.Config) (*Client, error) {
 	config.QPS = -1 // no limit: the server has its own
 	config.WarningHandlerWithContext = rest.NoWarnings{}
 
+	seen := new(clock)
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &clockReader{rt, seen} })
+
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
@@ -119,6 +123,7 @@ func newClient(name, namespace string, config *rest.Config) (*Client, error) {
 		dynamic:   dyn,
 		rest:      disco.RESTClient(),
 		kinds:     &kinds{server: disco},
+		clock:     seen,
 		upgrader:  upgrader,
 	}, nil
 }

@@ -70,6 +70,11 @@ type Interface interface {
 	// port-forward does. ctx bounds the connecting alone. Close the connection.
 	Dial(ctx context.Context, namespace, pod string, port int) (net.Conn, error)
 
+	// LogPod returns the pod whose log a query means: the one that Pod returns;
+	// where there is none, the newest one whose container has begun, also where
+	// that has ended since. The container may be an init container.
+	LogPod(ctx context.Context, q PodQuery) (*Pod, error)
+
 	// Exec runs a command in a container and returns how it ended. The exit
 	// code is one that the server sent: where none came the error is a
 	// [*LostError], whatever client-go says. Where the command could not be
@@ -78,6 +83,10 @@ type Interface interface {
 
 	// Logs returns a container's log, oldest line first. Close it.
 	Logs(ctx context.Context, r LogRequest) (io.ReadCloser, error)
+
+	// Ahead returns by how much the server's clock is ahead of this machine's,
+	// at least and at most, as far as its answers have shown.
+	Ahead() (least, most time.Duration)
 }
 
 // A Ref names an object. Kind is as kubectl takes it; APIVersion may be empty

@@ -43,6 +43,9 @@ type Fake struct {
 	LogsFunc func(ctx context.Context, r cluster.LogRequest) (io.ReadCloser, error)
 	// DialFunc connects to a port of a pod. Where it is nil, that is an error.
 	DialFunc func(ctx context.Context, namespace, pod string, port int) (net.Conn, error)
+
+	// ClockAhead is by how much the cluster's clock is ahead of this machine's.
+	ClockAhead time.Duration
 	// FailFunc is asked before each call; an error becomes the call's.
 	FailFunc func(call Call) error
 
@@ -457,6 +460,18 @@ func (f *Fake) Dial(ctx context.Context, namespace, pod string, port int) (net.C
 	return f.DialFunc(ctx, namespace, pod, port)
 }
 
+// LogPod implements [cluster.Interface].
+func (f *Fake) LogPod(ctx context.Context, q cluster.PodQuery) (*cluster.Pod, error) {
+	pods, err := f.candidates(ctx, "logpod", q)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.PickLogPod(q, pods)
+}
+
+// Ahead implements [cluster.Interface].
+func (f *Fake) Ahead() (least, most time.Duration) { return f.ClockAhead, f.ClockAhead }
+
 // candidates returns the pods that a query may mean.
 func (f *Fake) candidates(ctx context.Context, verb string, q cluster.PodQuery) ([]corev1.Pod, error) {
 	name := cmp.Or(q.Name, q.Owner, q.Selector)
@@ -557,7 +572,8 @@ func (f *Fake) hasContainer(namespace, pod, container string) error {
 		return err
 	}
 	containers, _, _ := unstructured.NestedSlice(obj.Object, "spec", "containers")
-	for _, c := range containers {
+	first, _, _ := unstructured.NestedSlice(obj.Object, "spec", "initContainers")
+	for _, c := range append(containers, first...) {
 		if m, ok := c.(map[string]any); ok && (container == "" || m["name"] == container) {
 			return nil
 		}

@@ -24,6 +24,11 @@ func TestFake(t *testing.T) {
 			if r.Tail > 0 {
 				lines = lines[int64(len(lines))-r.Tail:]
 			}
+			for i := range lines {
+				if r.Timestamps {
+					lines[i] = "2026-11-24T12:59:37.123456789Z " + lines[i]
+				}
+			}
 			return io.NopCloser(strings.NewReader(strings.Join(lines, ""))), nil
 		}
 		return f

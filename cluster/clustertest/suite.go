@@ -282,6 +282,9 @@ func RunPods(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 			got, err := s.c.Pod(s.ctx, q)
 			require.NoError(t, err, "%v", q)
 			assert.Equal(t, pod, got)
+			got, err = s.c.LogPod(s.ctx, q)
+			require.NoError(t, err, "%v", q)
+			assert.Equal(t, pod, got)
 		}
 		assert.Equal(t, "sample", pod.Container)
 		assert.Equal(t, []string{"sample"}, pod.Containers)
@@ -295,6 +298,8 @@ func RunPods(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 			require.True(t, ok, "%v: %v", q, err)
 			assert.False(t, notReady.Final)
 			assert.Equal(t, q.String(), notReady.Query)
+			_, err = s.c.LogPod(s.ctx, q)
+			assert.ErrorAs(t, err, new(*cluster.NotReadyError), "%v", q)
 		}
 	})
 	t.Run("a container that is not there", func(t *testing.T) {
@@ -393,6 +398,14 @@ func RunPods(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 		}
 		assert.Equal(t, "hello first\nhello again\n", read(cluster.LogRequest{}))
 		assert.Equal(t, "hello again\n", read(cluster.LogRequest{Tail: 1}))
+		stamp, line, _ := strings.Cut(read(cluster.LogRequest{Tail: 1, Timestamps: true}), " ")
+		_, err := time.Parse(time.RFC3339Nano, stamp)
+		assert.NoError(t, err)
+		assert.Equal(t, "hello again\n", line)
+	})
+	t.Run("clocks", func(t *testing.T) {
+		least, most := s.c.Ahead()
+		assert.LessOrEqual(t, least, most)
 	})
 	t.Run("a new template means a new pod", func(t *testing.T) {
 		s.apply(s.deployment("second"))
