@@ -159,10 +159,8 @@ func witness(a *evidence.Attempt, command *curl.Command, stdout *curl.Output) er
 		Unreported: command.Unreported,
 		HeadsShown: command.HeadsToStdout && command.Mixed == "",
 		BodyShown:  command.BodyToStdout && command.Mixed == "",
-		Redirected: command.Proxy != "" || slices.ContainsFunc(command.Argv, func(arg string) bool {
-			return strings.HasPrefix(arg, "--connect-to") || strings.HasPrefix(arg, "--resolve")
-		}),
-		Retries: command.Retries,
+		Redirected: command.Rerouted,
+		Retries:    command.Retries,
 	}
 	if command.Unreported != "" {
 		a.Body, a.Command.Curl.BodyShown = a.Command.Stdout, true

@@ -1,11 +1,15 @@
 package steps
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"time"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
@@ -13,7 +17,8 @@ import (
 )
 
 // Logs shows a container's log, as kubectl logs does, but never a line from
-// before the playbook began.
+// before the playbook began. The container may have ended, such as that of a
+// Job, and may be an init container.
 type Logs struct {
 	In        Pod    `yaml:"in,scalar"`
 	Container string `yaml:"container"`
@@ -39,10 +44,13 @@ func (l *Logs) SetDefaults(d Defaults) {
 // Validate implements [Validator].
 func (l *Logs) Validate() error {
 	if l.In.IsZero() {
-		return &runner.FieldError{Err: errors.New("no pod whose log is to be shown"), Hint: "write in: POD, in: deploy/NAME or in: {selector: LABELS}"}
+		return &runner.FieldError{
+			Err:  errors.New("no pod whose log is to be shown"),
+			Hint: "write in: POD, in: deploy/NAME, in: job/NAME or in: {selector: LABELS}",
+		}
 	}
 	if l.Tail < 0 {
-		return &runner.FieldError{Field: []string{"tail"}, Err: fmt.Errorf("tail is a number of lines, %d is none", l.Tail)}
+		return &runner.FieldError{Field: []string{"tail"}, Err: fmt.Errorf("tail must be 0 or more lines, got %d", l.Tail)}
 	}
 	return nil
 }
@@ -64,20 +72,21 @@ func (l *Logs) Repeats() bool { return true }
 
 // Try implements [runner.Action].
 func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
-	pod, err := ready(s.Cluster.Pod(ctx, l.In.query(cmp.Or(l.Namespace, s.Namespace), l.Container)))
+	pod, err := ready(s.Cluster.LogPod(ctx, l.In.query(cmp.Or(l.Namespace, s.Namespace), l.Container)))
 	if err != nil {
 		return nil, err
 	}
+	since := began(s)
 	log, err := s.Cluster.Logs(ctx, cluster.LogRequest{
 		Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container,
-		Since: s.Started, Tail: l.Tail,
+		Since: since, Tail: l.Tail, Timestamps: true,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	text := cluster.Bounded{Max: maxOutput}
-	if _, err := io.Copy(&text, log); err != nil {
+	if err := copySince(&text, log, since); err != nil {
 		return nil, fmt.Errorf("read the log of %s: %w", pod.Name, err)
 	}
 	return &evidence.Attempt{
@@ -87,4 +96,61 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, err
 		},
 		Text: text.String(),
 	}, nil
+}
+
+// began returns when the playbook began by the clock of the cluster, which is
+// taken to be that of its nodes. Where it is certain that this clock and this
+// machine's do not agree, the latest time is returned that it can have been: a
+// line from before must not be taken for one of the playbook.
+func began(s *runner.Scope) time.Time {
+	least, most := s.Cluster.Ahead()
+	if least <= 0 && most >= 0 {
+		return s.Started
+	}
+	return s.Started.Add(most)
+}
+
+// copySince copies the lines of a log whose lines begin with the time at which
+// they were written, without that time and without those from before since.
+// The server itself counts by whole seconds.
+func copySince(w io.Writer, log io.Reader, since time.Time) error {
+	in := bufio.NewReaderSize(log, 64<<10)
+	keep, begins := true, true
+	for {
+		part, err := in.ReadSlice('\n')
+		ends := bytes.HasSuffix(part, []byte("\n"))
+		if begins {
+			if stamp, rest, ok := bytes.Cut(part, []byte(" ")); ok {
+				if at, err := time.Parse(time.RFC3339Nano, string(stamp)); err == nil {
+					part, keep = rest, !at.Before(since) && !isOlder(rest, since)
+				}
+			}
+		}
+		if keep {
+			w.Write(part)
+		}
+		begins = ends
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil && err != bufio.ErrBufferFull:
+			return err
+		}
+	}
+}
+
+// startOfRequest finds the time of a request in a line of Envoy's access log,
+// as text or as JSON, in the formats that Istio sets.
+var startOfRequest = regexp.MustCompile(`^\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z)\] |^\{.*"start_time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z)"`)
+
+// isOlder reports whether a line tells of a request from before since. A proxy
+// writes such a line only when the request has ended, and up to some seconds
+// later.
+func isOlder(line []byte, since time.Time) bool {
+	m := startOfRequest.FindSubmatch(line)
+	if m == nil {
+		return false
+	}
+	start, err := time.Parse(time.RFC3339Nano, string(m[1])+string(m[2]))
+	return err == nil && start.Before(since.Truncate(time.Millisecond))
 }

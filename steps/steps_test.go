@@ -499,22 +499,6 @@ func TestAPodWithoutTheContainerIsAnErrorAtOnce(t *testing.T) {
 	assert.ErrorContains(t, e.Problem, "sleep")
 }
 
-func TestLogsAreThoseOfThePlaybook(t *testing.T) {
-	c := sleeper(nil)
-	var asked cluster.LogRequest
-	c.LogsFunc = func(_ context.Context, r cluster.LogRequest) (io.ReadCloser, error) {
-		asked = r
-		return io.NopCloser(strings.NewReader("a line\n")), nil
-	}
-	s := scope(c)
-	s.Started = s.Started.Add(1)
-	l := &Logs{In: Pod{Selector: "app=sleep"}, Container: "istio-proxy", Tail: 10}
-	o, err := l.Try(t.Context(), s)
-	require.NoError(t, err)
-	assert.Equal(t, "a line\n", o.Command.Stdout)
-	assert.Equal(t, cluster.LogRequest{Namespace: "default", Pod: "sleep-1", Container: "istio-proxy", Since: s.Started, Tail: 10}, asked)
-}
-
 const meshConfig = `# of the mesh
 accessLogFile: /dev/stdout
 outboundTrafficPolicy:
