@@ -27,7 +27,7 @@ type step struct {
 	Expect *yaml.Node     `yaml:"expect"`
 	Within *time.Duration `yaml:"within"`
 	// Holds is a number of tries, or a duration.
-	Holds    *holds         `yaml:"holds"`
+	Holds    *yaml.Node     `yaml:"holds"`
 	Continue bool           `yaml:"continue"`
 	Timeout  *time.Duration `yaml:"timeout"`
 	// ChangesNothing is why leaving the step out changes no later result. A run
@@ -43,32 +43,47 @@ type step struct {
 	action       runner.Action // nil where it could not be decoded
 	expectations []expectation // those that could be decoded
 	changesMesh  bool
+	holds        holds
 }
 
 // holds says how often in a row, or for how long, a step's expectations must
 // hold.
 type holds struct {
-	times int // 0 where a duration is given
-	over  time.Duration
+	times int           // at least 1
+	over  time.Duration // 0 where a number is given
 }
 
-// UnmarshalText reads a number such as 3, or a duration such as 5s.
-func (h *holds) UnmarshalText(text []byte) error {
-	if n, err := strconv.Atoi(string(text)); err == nil {
-		if h.times = n; n < 1 || n > 100 {
-			return fmt.Errorf("holds: want 1 to 100, got %d", n)
-		}
-		return nil
+// readHolds reads how long a step's expectations must hold: a number of tries
+// such as 3, or a duration such as 5s.
+func (l *loader) readHolds(s *step) {
+	s.holds = holds{times: 1}
+	n := s.Holds
+	if n == nil {
+		return
 	}
-	d, err := time.ParseDuration(string(text))
+	const want = "holds: want a number of tries or a duration, got %s"
+	if n.Kind != yaml.ScalarNode || isNull(n) {
+		l.errorf(n, "", want, describe(n))
+		return
+	}
+	text, _, ok := l.known(n)
+	if !ok {
+		return
+	}
+	if times, err := strconv.Atoi(text); err == nil {
+		if s.holds.times = times; times < 1 || times > 100 {
+			l.errorf(n, "", "holds: want 1 to 100, got %d", times)
+		}
+		return
+	}
+	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		return &runner.FieldError{Err: fmt.Errorf("holds: want a number of tries or a duration, got %s", quote(string(text))), Hint: "write 3 for three tries in a row, or 5s for as long"}
+		l.errorf(n, "write 3 for three tries in a row, or 5s for as long", want, quote(text))
 	case d <= 0:
-		return errors.New("holds: want more than 0s")
+		l.errorf(n, "", "holds: want more than 0s")
 	}
-	h.over = d
-	return nil
+	s.holds = holds{times: 1, over: d}
 }
 
 // ordinary is what to do with an expectation that says nothing.
@@ -129,6 +144,7 @@ func (l *loader) readStep(index int, n *yaml.Node) *step {
 		s.verb, s.verbNode, s.kind = verb, p.value, steps.Kinds[verb]
 		s.action = s.kind.New()
 	}})
+	l.readHolds(s)
 	switch {
 	case len(found) > 1:
 		l.errorf(second, "make each a step of its own", "%s has %d verbs: %s", l.root, len(found), strings.Join(found, ", "))
@@ -284,7 +300,7 @@ func (l *loader) try(s *step) {
 	if m, ok := action.(steps.MeshChanger); ok {
 		s.changesMesh = m.ChangesMesh()
 	}
-	if s.Holds != nil && s.Holds.times != 1 && !action.Repeats() {
+	if (s.holds.times > 1 || s.holds.over > 0) && !action.Repeats() {
 		l.place(s.node, &runner.FieldError{
 			Field: []string{"holds"},
 			Err:   fmt.Errorf("holds: a step with %s is done once, it cannot hold for longer", s.verb),
@@ -331,15 +347,11 @@ func within(n *yaml.Node, f func(*yaml.Node) bool) bool {
 
 // bindable returns the step as the runner takes it.
 func (s *step) bindable(file string, within *time.Duration) runner.Step {
-	holds := holds{times: 1}
-	if s.Holds != nil {
-		holds = *s.Holds
-	}
 	return runner.Step{
 		StepInfo: runner.StepInfo{Index: s.index, ID: s.ID, Title: s.Title, Kind: s.verb, File: file, Line: s.node.Line},
 		Within:   cmp.Or(first(s.Within, within), s.kind.Within, defaultWithin),
-		Holds:    max(holds.times, 1),
-		HoldsFor: holds.over,
+		Holds:    max(s.holds.times, 1),
+		HoldsFor: s.holds.over,
 		Continue: s.Continue,
 		Timeout:  first(s.Timeout),
 		Bind:     s.bind,

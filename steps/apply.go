@@ -170,14 +170,15 @@ func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured,
 	default:
 		s.Undo(key(ref), ref.String(), "as it was", restore(s.Cluster, before))
 	}
+	// What fails may have been done all the same.
+	attempt.Changes = append(attempt.Changes, changeOf(ref))
 	after, err := s.Cluster.Apply(ctx, obj)
 	if err != nil {
 		return accepted(ref, err)
 	}
 	if before != nil && before.GetResourceVersion() == after.GetResourceVersion() {
 		verb = "unchanged"
-	} else {
-		attempt.Changes = append(attempt.Changes, changeOf(ref))
+		attempt.Changes = attempt.Changes[:len(attempt.Changes)-1]
 	}
 	attempt.Text += fmt.Sprintf("%s %s\n", ref.Long(), verb)
 	return nil

@@ -64,10 +64,10 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		if err != nil {
 			return attempt, err
 		}
+		attempt.Changes = append(attempt.Changes, changeOf(ref)) // what fails may have been done all the same
 		if err := d.delete(ctx, s, ref); err != nil {
 			return attempt, err
 		}
-		attempt.Changes = append(attempt.Changes, changeOf(ref))
 		attempt.Text += ref.Long() + " deleted\n"
 	}
 	return attempt, nil

@@ -187,7 +187,9 @@ func witness(a *evidence.Attempt, command *curl.Command, stdout *curl.Output) er
 	}
 	if len(transfers) > 0 {
 		last := transfers[len(transfers)-1]
-		a.Command.Elapsed = elapsed
+		if !command.Retries { // else curl's clock knows its last try alone
+			a.Command.Elapsed = elapsed
+		}
 		a.Body, a.Command.Curl.BodyShown = last.Body, last.BodyShown
 	}
 	return nil

@@ -127,10 +127,12 @@ func (l *Label) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, er
 		}
 		return err
 	})
+	attempt := &evidence.Attempt{Changes: []evidence.Change{changeOf(ref)}}
 	if err := patchLabels(ctx, s.Cluster, ref, wanted); err != nil {
-		return nil, accepted(ref, err)
+		return attempt, accepted(ref, err)
 	}
-	return &evidence.Attempt{Text: ref.Long() + " labeled\n", Changes: []evidence.Change{changeOf(ref)}}, nil
+	attempt.Text = ref.Long() + " labeled\n"
+	return attempt, nil
 }
 
 func patchLabels(ctx context.Context, c cluster.Interface, ref cluster.Ref, labels map[string]*string) error {

@@ -105,5 +105,5 @@ func TestLogsOfWhatHasEnded(t *testing.T) {
 	}
 	e := finished(play(t, c, false, &Logs{In: Pod{Name: "job/once"}, Container: "other"}))[0]
 	assert.Equal(t, runner.Errored, e.Status)
-	assert.ErrorContains(t, e.Err, "pod once-1 has no container other; it has: main, init")
+	assert.ErrorContains(t, e.Problem, "pod once-1 has no container other; it has: main, init")
 }

@@ -72,17 +72,15 @@ func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		}
 		return a, nil
 	}
+	a := &evidence.Attempt{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}
 	if policy.Mode != p.Set {
+		a.Changes = []evidence.Change{changeOf(policy.Ref())}
 		s.Undo("outbound traffic policy", "outbound traffic policy", policy.Mode, func(ctx context.Context) error {
 			return policy.Restore(ctx, s.Cluster)
 		})
 		if err := policy.Set(ctx, s.Cluster, p.Set); err != nil {
-			return nil, err
+			return a, err
 		}
-	}
-	a := &evidence.Attempt{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}
-	if policy.Mode != p.Set {
-		a.Changes = []evidence.Change{changeOf(policy.Ref())}
 	}
 	return a, nil
 }

@@ -272,7 +272,7 @@ func TestWaitEndsAtOnce(t *testing.T) {
 	e := finished(play(t, clustertest.NewFake(failed), false, &Wait{Object: "job/a", For: "condition=Complete"}))[0]
 	assert.Equal(t, runner.Failed, e.Status)
 	assert.Equal(t, 1, e.Attempts)
-	assert.ErrorContains(t, e.Err, "BackoffLimitExceeded")
+	assert.ErrorContains(t, e.Problem, "BackoffLimitExceeded")
 }
 
 func TestWaitIsChecked(t *testing.T) {

@@ -1,0 +1,283 @@
+package mesh_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/cluster/clustertest"
+	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/steps"
+)
+
+// An istiod is a cluster whose istiod tells of two proxies: sleep-1.default and
+// gateway-1.istio-system.
+type istiod struct {
+	*clustertest.Fake
+
+	mu      sync.Mutex
+	sent    map[string]int // the number of the newest push, by proxy
+	acked   map[string]int
+	refused string // what sleep-1 says of its newest push
+	warming int    // how often sleep-1 still says that a cluster is warming
+	err     error  // of asking istiod
+}
+
+const sleeper, gateway = "sleep-1.default", "gateway-1.istio-system"
+
+func newIstiod() *istiod {
+	i := &istiod{
+		Fake: clustertest.NewFake(
+			clustertest.ReadyPod("default", "sleep-1", map[string]string{"app": "sleep"}, "sleep", mesh.Sidecar),
+			clustertest.ReadyPod("istio-system", "gateway-1", map[string]string{"istio": "egressgateway"}, mesh.Sidecar),
+			clustertest.ReadyPod("istio-system", "istiod-1", map[string]string{"app": "istiod"}, "discovery"),
+		),
+		sent: map[string]int{sleeper: 5, gateway: 5}, acked: map[string]int{sleeper: 5, gateway: 5},
+	}
+	i.ExecFunc = func(_ context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if r.Command[0] != "pilot-discovery" {
+			if r.Pod == "sleep-1" && i.warming > 0 {
+				i.warming--
+				io.WriteString(r.Stdout, "cluster_manager.warming_clusters: 1\n")
+			}
+			return cluster.ExecResult{Trusted: true}, nil
+		}
+		if i.err != nil {
+			return cluster.ExecResult{}, i.err
+		}
+		io.WriteString(r.Stdout, i.syncz())
+		return cluster.ExecResult{Trusted: true}, nil
+	}
+	return i
+}
+
+// syncz returns what istiod answers to GET debug/syncz.
+func (i *istiod) syncz() string {
+	var states []map[string]any
+	for _, proxy := range []string{sleeper, gateway} {
+		nonce := func(n int) string {
+			return fmt.Sprintf("2026-11-24T12:59:37Z/%d%s", n, "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")
+		}
+		resource := map[string]any{"sent": nonce(i.sent[proxy]), "acked": nonce(i.acked[proxy])}
+		if proxy == sleeper && i.refused != "" {
+			resource["lastError"] = i.refused
+		}
+		states = append(states, map[string]any{"proxy": proxy, "resources": map[string]any{"type.googleapis.com/envoy.config.cluster.v3.Cluster": resource}})
+	}
+	text, _ := json.Marshal(states)
+	return string(text)
+}
+
+// push sends a newer configuration to proxies, which acknowledge it a little
+// later.
+func (i *istiod) push(proxies ...string) {
+	i.mu.Lock()
+	number := max(i.sent[sleeper], i.sent[gateway]) + 1
+	for _, p := range proxies {
+		i.sent[p] = number
+	}
+	i.mu.Unlock()
+	time.AfterFunc(50*time.Millisecond, func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		for _, p := range proxies {
+			if i.refused == "" {
+				i.acked[p] = number
+			}
+		}
+	})
+}
+
+var (
+	serviceEntry = evidence.Change{APIVersion: "networking.istio.io/v1", Kind: "ServiceEntry", Namespace: "default", Name: "a"}
+	secret       = evidence.Change{APIVersion: "v1", Kind: "Secret", Namespace: "default", Name: "a"}
+	configMapped = evidence.Change{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "a"}
+	job          = evidence.Change{APIVersion: "batch/v1", Kind: "Job", Namespace: "default", Name: "a"}
+	sleepPod     = &cluster.Pod{Namespace: "default", Name: "sleep-1", Containers: []string{"sleep", mesh.Sidecar}}
+)
+
+func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
+	all := []string{sleeper, gateway}
+	for _, c := range []struct {
+		name   string
+		change evidence.Change
+		pushes func(i *istiod) // after the change
+		needs  evidence.Needs
+		// took is how long it is waited for, to within a poll or two.
+		atLeast, atMost time.Duration
+		err             string
+	}{
+		{"a push after the change", serviceEntry, func(i *istiod) { time.AfterFunc(300*time.Millisecond, func() { i.push(all...) }) },
+			evidence.Needs{}, 350 * time.Millisecond, time.Second, ""},
+		{"nobody acknowledges", serviceEntry, func(*istiod) {}, evidence.Needs{}, 9 * time.Second, 11 * time.Second, "within 10s"},
+		{"a push for others alone", serviceEntry, func(i *istiod) { i.push(gateway) }, evidence.Needs{}, time.Second, 2 * time.Second, ""},
+		{"a push that may not come", secret, func(*istiod) {}, evidence.Needs{}, 400 * time.Millisecond, time.Second, ""},
+		{"one that came all the same", configMapped, func(i *istiod) { i.push(all...) }, evidence.Needs{}, 50 * time.Millisecond, time.Second, ""},
+		{"an object that istiod does not read", job, func(*istiod) {}, evidence.Needs{}, 0, time.Millisecond, ""},
+		{"a gateway that is on the way", serviceEntry, func(i *istiod) {
+			i.push(sleeper)
+			time.AfterFunc(600*time.Millisecond, func() { i.push(gateway) })
+		}, evidence.Needs{Way: true}, 600 * time.Millisecond, 2 * time.Second, ""},
+		{"a proxy that refuses it", serviceEntry, func(i *istiod) { i.refused = "no such cluster"; i.push(all...) },
+			evidence.Needs{}, 0, time.Second, "the proxy sleep-1.default refuses its configuration (Cluster)"},
+		{"a cluster that warms", serviceEntry, func(i *istiod) { i.warming = 5; i.push(all...) }, evidence.Needs{}, 200 * time.Millisecond, 2 * time.Second, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i := newIstiod()
+				m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
+				defer m.Close()
+				s := (&mesh.Sync{Mesh: m}).Before(t.Context())
+				s.After(t.Context(), []evidence.Change{c.change})
+				c.pushes(i)
+				began, said := time.Now(), 0
+				err := s.Wait(t.Context(), sleepPod, c.needs, func(string) { said++ })
+				took := time.Since(began)
+				if c.err == "" {
+					require.NoError(t, err)
+				} else {
+					assert.ErrorContains(t, err, c.err)
+				}
+				assert.GreaterOrEqual(t, took, c.atLeast)
+				assert.LessOrEqual(t, took, c.atMost)
+				assert.LessOrEqual(t, said, 1)
+				assert.Empty(t, s.Unknown())
+
+				began = time.Now()
+				if err == nil {
+					require.NoError(t, s.Wait(t.Context(), sleepPod, c.needs, func(string) {}))
+					assert.Zero(t, time.Since(began), "it is waited for once")
+				}
+			})
+		})
+	}
+}
+
+// A push that was under way when the change was made may not contain it; it does
+// where istiod then stays quiet.
+func TestAPushDuringAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIstiod()
+		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
+		defer m.Close()
+		s := (&mesh.Sync{Mesh: m}).Before(t.Context())
+		i.push(sleeper, gateway)
+		s.After(t.Context(), []evidence.Change{serviceEntry})
+		began := time.Now()
+		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
+		assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
+		assert.Less(t, time.Since(began), time.Second)
+	})
+}
+
+func TestWhereIstiodCannotBeAskedThatIsSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIstiod()
+		i.err = apierrors.NewForbidden(schema.GroupResource{Resource: "pods/exec"}, "istiod-1", nil)
+		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
+		defer m.Close()
+		s := (&mesh.Sync{Mesh: m}).Before(t.Context())
+		assert.Empty(t, s.Unknown(), "nothing was changed")
+		s.After(t.Context(), []evidence.Change{serviceEntry})
+		assert.Contains(t, s.Unknown(), "istiod cannot be asked")
+		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
+	})
+}
+
+func TestAnIstiodThatIsAwayIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIstiod()
+		away := &cluster.NotReadyError{Query: "app=istiod", Reason: "pod istiod-1: not ready"}
+		i.err = away
+		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
+		defer m.Close()
+		s := (&mesh.Sync{Mesh: m}).Before(t.Context())
+		s.After(t.Context(), []evidence.Change{serviceEntry})
+		assert.Empty(t, s.Unknown())
+		err := s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {})
+		assert.ErrorIs(t, err, away)
+		i.err = nil
+		time.AfterFunc(time.Second, func() { i.push(sleeper, gateway) })
+		assert.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
+	})
+}
+
+// A change that was waited for is in force. One that follows it, and for which
+// istiod has nothing to push, does not make it be waited for again.
+func TestAChangeThatFollowsOneInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIstiod()
+		answer := i.ExecFunc
+		i.ExecFunc = func(ctx context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
+			if r.Command[0] == "true" {
+				return cluster.ExecResult{Trusted: true}, nil
+			}
+			return answer(ctx, r)
+		}
+		i.FailFunc = func(call clustertest.Call) error {
+			if call.Verb == "apply" && call.Ref.Kind == "ServiceEntry" {
+				time.AfterFunc(100*time.Millisecond, func() { i.push(sleeper, gateway) })
+			}
+			return nil
+		}
+		apply := func(text string) runner.Action { return &steps.Apply{Manifest: steps.Manifest{Text: text}} }
+		look := &steps.Exec{In: steps.Pod{Name: "sleep-1"}, Argv: steps.Words{"true"}}
+		var p runner.Playbook
+		for n, action := range []runner.Action{
+			apply("apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\nspec: {hosts: [a]}\n"), look,
+			apply("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n"), look,
+		} {
+			p.Steps = append(p.Steps, runner.Step{
+				StepInfo: runner.StepInfo{Index: n + 1}, Holds: 1, Within: 30 * time.Second,
+				Bind: func(runner.Lookup) (runner.Action, []runner.Check, error) { return action, nil, nil },
+			})
+		}
+		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
+		defer m.Close()
+		var e ended
+		r := &runner.Runner{Cluster: i, Sink: &e, Namespace: "default", Settler: &mesh.Sync{Mesh: m}}
+		result := r.Run(t.Context(), []*runner.Playbook{&p})
+		assert.Equal(t, runner.Passed, result.Summary.Status(), "%v", e.problem)
+		assert.Less(t, e.took, 5*time.Second, "the last step")
+	})
+}
+
+// ended is how the last step ended.
+type ended struct {
+	took    time.Duration
+	problem *runner.Problem
+}
+
+func (e *ended) Send(event runner.Event) {
+	if event.Kind == runner.StepFinished {
+		e.took, e.problem = event.Took, event.Problem
+	}
+}
+
+func TestARefusalSaysWhatToDo(t *testing.T) {
+	err := error(&mesh.RefusedError{Proxy: sleeper, Kind: "Listener", Err: "no such cluster"})
+	hinted, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
+	require.True(t, ok)
+	assert.NotEmpty(t, hinted.Hint())
+	assert.True(t, strings.HasSuffix(err.Error(), "no such cluster"))
+}
