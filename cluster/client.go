@@ -95,7 +95,7 @@ func New(o Options) (*Client, error) {
 
 func newClient(name, namespace string, config *rest.Config) (*Client, error) {
 	config.QPS = -1 // no limit: the server has its own
-	config.WarningHandlerWithContext = rest.NoWarnings{}
+	config.WarningHandlerWithContext = warnings{}
 
 	seen := new(clock)
 	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return &clockReader{rt, seen} })

@@ -80,8 +80,9 @@ type NoKindError struct {
 	Kind       string // as asked for
 	APIVersion string // as asked for; may be empty
 	// Served are the versions of the API group in which the server has the
-	// kind instead.
-	Served []string
+	// kind instead, and Elsewhere its versions in other groups, such as
+	// "apps/v1"; the one to be preferred is in front.
+	Served, Elsewhere []string
 }
 
 func (e *NoKindError) Error() string {
@@ -89,19 +90,33 @@ func (e *NoKindError) Error() string {
 	if e.APIVersion != "" {
 		text += " in " + e.APIVersion
 	}
-	if len(e.Served) > 0 {
-		text += ", only in " + strings.Join(e.Served, ", ")
+	if all := append(e.inGroup(), e.Elsewhere...); len(all) > 0 {
+		text += ", only in " + strings.Join(all, ", ")
 	}
 	return text
+}
+
+// inGroup returns Served as API versions.
+func (e *NoKindError) inGroup() (all []string) {
+	group, _, grouped := strings.Cut(e.APIVersion, "/")
+	for _, version := range e.Served {
+		if grouped {
+			version = group + "/" + version
+		}
+		all = append(all, version)
+	}
+	return all
 }
 
 // Hint says what to do next.
 func (e *NoKindError) Hint() string {
 	group, _, _ := strings.Cut(e.APIVersion, "/")
-	switch {
+	switch isOwn := strings.Contains(group, "."); {
 	case len(e.Served) > 0:
-		return fmt.Sprintf("write apiVersion: %s/%s", group, e.Served[0])
-	case strings.Contains(group, "."):
+		return "write apiVersion: " + e.inGroup()[0]
+	case len(e.Elsewhere) > 0 && !isOwn: // such as extensions, which Kubernetes once had
+		return "write apiVersion: " + e.Elsewhere[0]
+	case isOwn: // a kind of that name in another group is another kind
 		return fmt.Sprintf("install the definitions (CRDs) of %s, then run the same command again", group)
 	default:
 		return "check the spelling, or install the definition (CRD) of the kind: kubectl api-resources lists those that there are"

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/discovery"
@@ -43,7 +44,10 @@ func (k *kinds) find(apiVersion, kind string) (*meta.RESTMapping, error) {
 		m, err = look(mapper, apiVersion, kind)
 	}
 	if meta.IsNoMatchError(err) {
-		return nil, &NoKindError{Kind: kind, APIVersion: apiVersion, Served: served(mapper, apiVersion, kind)}
+		return nil, &NoKindError{
+			Kind: kind, APIVersion: apiVersion,
+			Served: served(mapper, apiVersion, kind), Elsewhere: elsewhere(mapper, apiVersion, kind),
+		}
 	}
 	return m, err
 }
@@ -63,6 +67,24 @@ func served(mapper meta.RESTMapper, apiVersion, kind string) (versions []string)
 	}
 	slices.SortFunc(versions, func(a, b string) int { return version.CompareKubeAwareVersionStrings(b, a) })
 	return versions
+}
+
+// elsewhere returns the API versions of other groups in which a kind is there.
+func elsewhere(mapper meta.RESTMapper, apiVersion, kind string) (apiVersions []string) {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil || apiVersion == "" {
+		return nil
+	}
+	kinds, err := mapper.KindsFor(schema.GroupVersionResource{Resource: strings.ToLower(kind)})
+	if err != nil {
+		return nil
+	}
+	for _, gvk := range kinds {
+		if gvk.Group != gv.Group && gvk.Kind == kind && gvk.Version != runtime.APIVersionInternal {
+			apiVersions = append(apiVersions, gvk.GroupVersion().String())
+		}
+	}
+	return apiVersions
 }
 
 // known returns what the server has, and whether it was asked just now.

@@ -168,11 +168,27 @@ func (l *loader) readAction(s *step, read func(string) ([]byte, error)) {
 		d.SetDefaults(l.defaults.Defaults)
 	}
 	if r, ok := s.action.(steps.FileReader); ok && len(l.errs) == before {
-		l.place(s.verbNode, r.ReadFiles(read), 0)
+		l.place(s.verbNode, r.ReadFiles(func(path string) ([]byte, error) { return l.readFile(path, read) }), 0)
 	}
 	if len(l.errs) > before {
 		s.action = nil
 	}
+}
+
+// readFile reads a file that a step names. Its path may have variables that are
+// known before the run.
+func (l *loader) readFile(path string, read func(string) ([]byte, error)) ([]byte, error) {
+	name, err := variables.Expand(path, l.lookup)
+	if undefined, ok := errors.AsType[*variables.UndefinedError](err); ok {
+		return nil, &runner.FieldError{
+			Err:  fmt.Errorf("the file is read before the run, when the variable %s is not known", undefined.Name),
+			Hint: "give it a value under vars",
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return read(name)
 }
 
 // readDefined notes the variables that a step sets.

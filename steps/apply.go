@@ -49,7 +49,11 @@ func (a *Apply) ReadFiles(read func(path string) ([]byte, error)) error {
 			_, err = m.Objects()
 		}
 		if err != nil {
-			errs = append(errs, &runner.FieldError{Field: []string{"files", fmt.Sprint(i)}, Err: fmt.Errorf("%s: %w", path, err)})
+			wrong := &runner.FieldError{Field: []string{"files", fmt.Sprint(i)}, Err: fmt.Errorf("%s: %w", path, err)}
+			if inner, ok := errors.AsType[*runner.FieldError](err); ok {
+				wrong.Hint = inner.Hint
+			}
+			errs = append(errs, wrong)
 		}
 		a.texts = append(a.texts, string(text))
 	}
@@ -98,6 +102,7 @@ func (a *Apply) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, er
 		return nil, err
 	}
 	attempt := new(evidence.Attempt)
+	ctx = showWarnings(ctx, attempt)
 	for _, obj := range objects {
 		if err := apply(ctx, s, obj, a.Namespace, attempt); err != nil {
 			return attempt, err
@@ -142,6 +147,18 @@ func (a *Apply) manifest(s *runner.Scope, i int) (*Manifest, error) {
 		return nil, fmt.Errorf("%s: %w", a.Files[i], err)
 	}
 	return m, nil
+}
+
+// showWarnings has the API server's warnings shown, each once, as kubectl shows
+// them.
+func showWarnings(ctx context.Context, attempt *evidence.Attempt) context.Context {
+	shown := map[string]bool{}
+	return cluster.WithWarnings(ctx, func(warning string) {
+		if !shown[warning] {
+			shown[warning] = true
+			attempt.Text += "Warning: " + warning + "\n"
+		}
+	})
 }
 
 // apply applies one object, and adds to the attempt what it changed and the line

@@ -27,6 +27,7 @@ func TestCommandsCanBePasted(t *testing.T) {
 		{&Apply{Files: []string{"my file.yaml", "b.yaml"}}, []string{"apply", "-f", "my file.yaml", "-f", "b.yaml"}, ""},
 		{files, []string{"apply", "-f", "-"}, "---\na: \"h ${OTHER}\"\n---\nb: 1\n"},
 		{&Exec{In: Pod{Name: "p"}, Container: "c", Argv: Words{"sh", "-c", `echo "$HOME" 'x' | cat`}}, []string{"exec", "p", "-c", "c", "--", "sh", "-c", `echo "$HOME" 'x' | cat`}, ""},
+		{&Exec{In: Pod{Name: "p"}, Argv: Words{"sh", "-c", "it's=1\n\techo $it\n", "tab\t"}}, []string{"exec", "p", "--", "sh", "-c", "it's=1\n\techo $it\n", "tab\t"}, ""},
 		{&Exec{In: pod, Argv: Words{"curl", "-l", "x"}}, []string{"exec", "pod-1", "--", "curl", "-l", "x"}, ""},
 		{&Exec{In: pod, Container: "c", Namespace: "n", Argv: Words{"cat"}, Stdin: "$a\nb\n"}, []string{"-n", "n", "exec", "-i", "pod-1", "-c", "c", "--", "cat"}, "$a\nb\n"},
 		{&Exec{In: Pod{Name: "deploy/a"}, Argv: Words{"cat"}, Stdin: `it's $a`}, []string{"exec", "-i", "deploy/a", "--", "cat"}, `it's $a`},
@@ -51,7 +52,7 @@ func TestCommandsCanBePasted(t *testing.T) {
 			out, err := exec.CommandContext(t.Context(), "sh", "-e", "-c", script).Output()
 			require.NoError(t, err)
 			words, input, _ := strings.Cut(string(out), between)
-			assert.Equal(t, test.words, strings.Split(words, "\n"))
+			assert.Equal(t, strings.Join(test.words, "\n"), words)
 			assert.Equal(t, test.input, input)
 		})
 	}

@@ -210,6 +210,23 @@ func TestAnObjectThatIsRefusedIsAFailure(t *testing.T) {
 	}
 }
 
+func TestWarningsOfTheServerAreShown(t *testing.T) {
+	c := clustertest.NewFake()
+	c.WarnFunc = func(call clustertest.Call) string {
+		if call.Verb == "apply" {
+			return "v1alpha3 ServiceEntry is deprecated"
+		}
+		return ""
+	}
+	second := strings.Replace(entry, "httpbin-ext", "second", 1)
+	e := finished(play(t, c, false, &Apply{Manifest: Manifest{Text: entry + "---\n" + second}}))[0]
+	assert.Equal(t, runner.Passed, e.Status)
+	assert.Equal(t, `Warning: v1alpha3 ServiceEntry is deprecated
+serviceentry.networking.istio.io/httpbin-ext created
+serviceentry.networking.istio.io/second created
+`, e.Output)
+}
+
 func TestDeleteOfNothingIsAFailure(t *testing.T) {
 	es := play(t, clustertest.NewFake(), false, &Delete{Objects: []string{"serviceentry/none"}})
 	e := finished(es)[0]

@@ -41,6 +41,9 @@ func quote(word string) string {
 	if plain.MatchString(word) {
 		return word
 	}
+	if strings.ContainsAny(word, "\n\t") && strings.IndexFunc(word, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) < 0 {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" // not $'...', which is bash's
+	}
 	q, err := syntax.Quote(word, syntax.LangBash)
 	if err != nil { // a NUL byte, which no argument can hold
 		return fmt.Sprintf("%q", word)

@@ -46,6 +46,8 @@ type Fake struct {
 
 	// ClockAhead is by how much the cluster's clock is ahead of this machine's.
 	ClockAhead time.Duration
+	// WarnFunc returns the server's warning for a call, "" for none.
+	WarnFunc func(call Call) string
 	// FailFunc is asked before each call; an error becomes the call's.
 	FailFunc func(call Call) error
 
@@ -204,7 +206,7 @@ func (p *place) ref() cluster.Ref {
 func (f *Fake) place(ref cluster.Ref) (*place, error) {
 	k, version := f.find(ref.APIVersion, ref.Kind)
 	if k == nil {
-		return nil, &cluster.NoKindError{Kind: ref.Kind, APIVersion: ref.APIVersion, Served: f.served(ref.APIVersion, ref.Kind)}
+		return nil, &cluster.NoKindError{Kind: ref.Kind, APIVersion: ref.APIVersion, Served: f.served(ref.APIVersion, ref.Kind), Elsewhere: f.elsewhere(ref.APIVersion, ref.Kind)}
 	}
 	if !k.namespaced {
 		ref.Namespace = ""
@@ -222,6 +224,11 @@ func (f *Fake) begin(ctx context.Context, call Call) error {
 	if f.FailFunc != nil {
 		if err := f.FailFunc(call); err != nil {
 			return err
+		}
+	}
+	if f.WarnFunc != nil {
+		if text := f.WarnFunc(call); text != "" {
+			cluster.Warn(ctx, text)
 		}
 	}
 	f.mu.Lock()

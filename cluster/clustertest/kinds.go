@@ -96,3 +96,20 @@ func (f *Fake) served(apiVersion, name string) []string {
 	}
 	return nil
 }
+
+// elsewhere returns the API versions of other groups in which there is a kind.
+func (f *Fake) elsewhere(apiVersion, name string) (apiVersions []string) {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil || apiVersion == "" {
+		return nil
+	}
+	for _, k := range f.kinds {
+		if k.group == gv.Group || k.kind != name {
+			continue
+		}
+		for _, version := range k.versions {
+			apiVersions = append(apiVersions, schema.GroupVersion{Group: k.group, Version: version}.String())
+		}
+	}
+	return apiVersions
+}

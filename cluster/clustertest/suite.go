@@ -112,7 +112,7 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 		for _, ref := range []cluster.Ref{
 			{Kind: "nosuchkind", Namespace: s.ns, Name: "x"},
 			{APIVersion: "v1", Kind: "NoSuchKind", Namespace: s.ns, Name: "x"},
-			{APIVersion: "no.such.group/v1", Kind: "ConfigMap", Namespace: s.ns, Name: "x"},
+			{APIVersion: "no.such.group/v1", Kind: "NoSuchKind", Namespace: s.ns, Name: "x"},
 		} {
 			_, err := s.c.Get(s.ctx, ref)
 			noKind, ok := errors.AsType[*cluster.NoKindError](err)
@@ -120,9 +120,19 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 			assert.Equal(s, &cluster.NoKindError{Kind: ref.Kind, APIVersion: ref.APIVersion}, noKind)
 			assert.NotEmpty(s, noKind.Hint())
 		}
-		_, err := s.c.Get(s.ctx, cluster.Ref{APIVersion: "apps/v1beta1", Kind: "Deployment", Namespace: s.ns, Name: "x"})
-		assert.EqualError(s, err, "the cluster has no kind Deployment in apps/v1beta1, only in v1")
-		_, err = s.c.Apply(s.ctx, Object("no.such.group/v1", "Thing", s.ns, "x", nil))
+		for _, old := range []struct{ apiVersion, kind, err, hint string }{
+			{"apps/v1beta1", "Deployment", "the cluster has no kind Deployment in apps/v1beta1, only in apps/v1", "write apiVersion: apps/v1"},
+			{"extensions/v1beta1", "Ingress", "the cluster has no kind Ingress in extensions/v1beta1, only in networking.k8s.io/v1", "write apiVersion: networking.k8s.io/v1"},
+			{"v1", "Deployment", "the cluster has no kind Deployment in v1, only in apps/v1", "write apiVersion: apps/v1"},
+			{"example.com/v1", "Deployment", "the cluster has no kind Deployment in example.com/v1, only in apps/v1",
+				"install the definitions (CRDs) of example.com, then run the same command again"},
+		} {
+			_, err := s.c.Get(s.ctx, cluster.Ref{APIVersion: old.apiVersion, Kind: old.kind, Namespace: s.ns, Name: "x"})
+			require.EqualError(s, err, old.err)
+			noKind, _ := errors.AsType[*cluster.NoKindError](err)
+			assert.Equal(s, old.hint, noKind.Hint())
+		}
+		_, err := s.c.Apply(s.ctx, Object("no.such.group/v1", "Thing", s.ns, "x", nil))
 		assert.ErrorAs(s, err, new(*cluster.NoKindError))
 		_, err = s.c.List(s.ctx, "nosuchkind", s.ns, "")
 		assert.ErrorAs(s, err, new(*cluster.NoKindError))
