@@ -33,9 +33,11 @@ type istiod struct {
 	mu      sync.Mutex
 	sent    map[string]int // the number of the newest push, by proxy
 	acked   map[string]int
-	refused string // what sleep-1 says of its newest push
-	warming int    // how often sleep-1 still says that a cluster is warming
-	err     error  // of asking istiod
+	pushes  int           // how many istiod has begun
+	refused string        // what sleep-1 says of its newest push
+	warming int           // how often sleep-1 still says that a cluster is warming
+	late    time.Duration // how much later the gateway acknowledges
+	err     error         // of asking istiod
 }
 
 const sleeper, gateway = "sleep-1.default", "gateway-1.istio-system"
@@ -62,7 +64,14 @@ func newIstiod() *istiod {
 		if i.err != nil {
 			return cluster.ExecResult{}, i.err
 		}
-		io.WriteString(r.Stdout, i.syncz())
+		switch path := r.Command[len(r.Command)-1]; path {
+		case "debug/syncz":
+			io.WriteString(r.Stdout, i.syncz())
+		case "metrics":
+			fmt.Fprintf(r.Stdout, "# TYPE pilot_pushcontext_init_seconds histogram\npilot_pushcontext_init_seconds_bucket{le=\"0.1\"} 3\npilot_pushcontext_init_seconds_count %d\n", i.pushes)
+		default:
+			return cluster.ExecResult{}, fmt.Errorf("istiod was asked for %s", path)
+		}
 		return cluster.ExecResult{Trusted: true}, nil
 	}
 	return i
@@ -90,19 +99,24 @@ func (i *istiod) syncz() string {
 func (i *istiod) push(proxies ...string) {
 	i.mu.Lock()
 	number := max(i.sent[sleeper], i.sent[gateway]) + 1
+	i.pushes++
 	for _, p := range proxies {
 		i.sent[p] = number
 	}
 	i.mu.Unlock()
-	time.AfterFunc(50*time.Millisecond, func() {
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		for _, p := range proxies {
+	for _, p := range proxies {
+		takes := 50 * time.Millisecond
+		if p == gateway {
+			takes += i.late
+		}
+		time.AfterFunc(takes, func() {
+			i.mu.Lock()
+			defer i.mu.Unlock()
 			if i.refused == "" {
 				i.acked[p] = number
 			}
-		}
-	})
+		})
+	}
 }
 
 var (
@@ -127,14 +141,16 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 		{"a push after the change", serviceEntry, func(i *istiod) { time.AfterFunc(300*time.Millisecond, func() { i.push(all...) }) },
 			evidence.Needs{}, 350 * time.Millisecond, time.Second, ""},
 		{"nobody acknowledges", serviceEntry, func(*istiod) {}, evidence.Needs{}, 9 * time.Second, 11 * time.Second, "within 10s"},
-		{"a push for others alone", serviceEntry, func(i *istiod) { i.push(gateway) }, evidence.Needs{}, time.Second, 2 * time.Second, ""},
+		{"a push for others alone", serviceEntry, func(i *istiod) { i.push(gateway) }, evidence.Needs{}, 400 * time.Millisecond, time.Second, ""},
+		{"a push for others alone, that comes late", serviceEntry, func(i *istiod) { time.AfterFunc(2*time.Second, func() { i.push(gateway) }) },
+			evidence.Needs{}, 2 * time.Second, 3 * time.Second, ""},
 		{"a push that may not come", secret, func(*istiod) {}, evidence.Needs{}, 400 * time.Millisecond, time.Second, ""},
 		{"one that came all the same", configMapped, func(i *istiod) { i.push(all...) }, evidence.Needs{}, 50 * time.Millisecond, time.Second, ""},
 		{"an object that istiod does not read", job, func(*istiod) {}, evidence.Needs{}, 0, time.Millisecond, ""},
-		{"a gateway that is on the way", serviceEntry, func(i *istiod) {
-			i.push(sleeper)
-			time.AfterFunc(600*time.Millisecond, func() { i.push(gateway) })
-		}, evidence.Needs{Way: true}, 600 * time.Millisecond, 2 * time.Second, ""},
+		{"a gateway that is on the way", serviceEntry, func(i *istiod) { i.late = time.Second; i.push(all...) },
+			evidence.Needs{Way: true}, time.Second, 2 * time.Second, ""},
+		{"a gateway that nobody asks about", serviceEntry, func(i *istiod) { i.late = time.Second; i.push(all...) },
+			evidence.Needs{}, 0, 500 * time.Millisecond, ""},
 		{"a proxy that refuses it", serviceEntry, func(i *istiod) { i.refused = "no such cluster"; i.push(all...) },
 			evidence.Needs{}, 0, time.Second, "the proxy sleep-1.default refuses its configuration (Cluster)"},
 		{"a cluster that warms", serviceEntry, func(i *istiod) { i.warming = 5; i.push(all...) }, evidence.Needs{}, 200 * time.Millisecond, 2 * time.Second, ""},
@@ -144,8 +160,8 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 				i := newIstiod()
 				m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
 				defer m.Close()
-				s := (&mesh.Sync{Mesh: m}).Before(t.Context())
-				s.After(t.Context(), []evidence.Change{c.change})
+				s := &mesh.Sync{Mesh: m}
+				s.Before(t.Context())(t.Context(), []evidence.Change{c.change})
 				c.pushes(i)
 				began, said := time.Now(), 0
 				err := s.Wait(t.Context(), sleepPod, c.needs, func(string) { said++ })
@@ -177,9 +193,10 @@ func TestAPushDuringAChange(t *testing.T) {
 		i := newIstiod()
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
 		defer m.Close()
-		s := (&mesh.Sync{Mesh: m}).Before(t.Context())
+		s := &mesh.Sync{Mesh: m}
+		after := s.Before(t.Context())
 		i.push(sleeper, gateway)
-		s.After(t.Context(), []evidence.Change{serviceEntry})
+		after(t.Context(), []evidence.Change{serviceEntry})
 		began := time.Now()
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 		assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
@@ -193,9 +210,12 @@ func TestWhereIstiodCannotBeAskedThatIsSaid(t *testing.T) {
 		i.err = apierrors.NewForbidden(schema.GroupResource{Resource: "pods/exec"}, "istiod-1", nil)
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
-		s := (&mesh.Sync{Mesh: m}).Before(t.Context())
+		s := &mesh.Sync{Mesh: m}
+		after := s.Before(t.Context())
 		assert.Empty(t, s.Unknown(), "nothing was changed")
-		s.After(t.Context(), []evidence.Change{serviceEntry})
+		after(t.Context(), []evidence.Change{job})
+		assert.Empty(t, s.Unknown(), "nothing was changed that istiod reads")
+		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
 		assert.Contains(t, s.Unknown(), "istiod cannot be asked")
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 	})
@@ -208,8 +228,8 @@ func TestAnIstiodThatIsAwayIsWaitedFor(t *testing.T) {
 		i.err = away
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
-		s := (&mesh.Sync{Mesh: m}).Before(t.Context())
-		s.After(t.Context(), []evidence.Change{serviceEntry})
+		s := &mesh.Sync{Mesh: m}
+		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
 		assert.Empty(t, s.Unknown())
 		err := s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {})
 		assert.ErrorIs(t, err, away)

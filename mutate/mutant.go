@@ -51,6 +51,8 @@ func (p *playbook) mutantsOf(s *step) ([]*mutant, error) {
 		return whole("the labels of " + value(s.action, "object").Value), nil
 	case s.verb == "policy" && value(s.action, "set") != nil:
 		return whole("the policy " + value(s.action, "set").Value), nil
+	case slices.Contains([]string{"annotate", "patch", "restart", "scale"}, s.verb):
+		return whole("the whole step"), nil
 	case s.verb == "delete":
 		return whole("the deletion of " + strings.Join(deleted(s.action), ", ")), nil
 	case s.verb != "apply":

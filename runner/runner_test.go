@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -604,21 +605,26 @@ func TestACommandThatRanInAnotherPodIsNotJudged(t *testing.T) {
 	})
 }
 
-// settler is a Settler, and the one Settling that it knows.
+// settler is a Settler that writes down what it is told and asked.
 type settler struct {
 	log     []string
-	changes []evidence.Change
+	changes []evidence.Change // those that it was told last
+	pending bool
 	err     error // of the first time that somebody waits
 	unknown string
 }
 
-func (s *settler) Before(context.Context) Settling { s.log = append(s.log, "before"); return s }
-
-func (s *settler) After(_ context.Context, changes []evidence.Change) {
-	s.log, s.changes = append(s.log, "after"), changes
+func (s *settler) Before(context.Context) func(context.Context, []evidence.Change) {
+	s.log = append(s.log, "before")
+	return func(_ context.Context, changes []evidence.Change) {
+		s.log, s.changes, s.pending = append(s.log, "after"), slices.Clone(changes), true
+	}
 }
 
 func (s *settler) Wait(_ context.Context, pod *cluster.Pod, _ evidence.Needs, waits func(string)) error {
+	if !s.pending {
+		return nil
+	}
 	s.log = append(s.log, "wait for "+pod.Name)
 	waits("the proxies")
 	err := s.err
@@ -696,7 +702,8 @@ func TestThePlaybookThatFollowsWaitsForTheCleanUp(t *testing.T) {
 	assert.Contains(t, s.changes, change)
 }
 
-// A run of many rounds tells of each change, and not of ever more.
+// The clean-up of each of many rounds tells of what it puts back, and not of ever
+// more.
 func TestChangesDoNotPileUp(t *testing.T) {
 	s := new(settler)
 	makes := action{try: func(_ context.Context, sc *Scope) (*evidence.Attempt, error) {
@@ -704,16 +711,40 @@ func TestChangesDoNotPileUp(t *testing.T) {
 		return &evidence.Attempt{Changes: []evidence.Change{change}}, nil
 	}}
 	run(t, &Runner{Settler: s, Repeat: 8}, t.Context(), step(makes))
-	assert.LessOrEqual(t, len(s.changes), 2*8, "one for making it and one for undoing it, in each round")
+	assert.Equal(t, []evidence.Change{change}, s.changes)
 }
 
-func TestWhatCannotBeKnownOfAChangeIsSaidOnce(t *testing.T) {
-	s := &settler{unknown: "istiod cannot be asked"}
+func TestAStepThatChangesNothingTellsNothing(t *testing.T) {
+	s := new(settler)
 	looks := &podAction{pods: []string{"pod-1"}}
 	looks.repeats, looks.try = true, passing().try
-	_, events := run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks), step(looks))
-	assert.Equal(t, 1, strings.Count(events.kinds(), "note"))
-	assert.Equal(t, "istiod cannot be asked", events.last(Note).Text)
+	run(t, &Runner{Settler: s}, t.Context(), step(passing()), step(looks))
+	assert.Equal(t, []string{"before"}, s.log)
+}
+
+// Where nobody knows when a change is in force, what follows it must hold for
+// some time, and that is said once.
+func TestAChangeOfWhichNobodyKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &settler{unknown: "istiod cannot be asked"}
+		looks := &podAction{pods: []string{"pod-1"}}
+		looks.repeats, looks.try = true, passing().try
+		_, events := run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks), step(looks))
+		assert.Equal(t, 1, strings.Count(events.kinds(), "note"))
+		assert.Equal(t, "istiod cannot be asked", events.last(Note).Text)
+		assert.GreaterOrEqual(t, events.last(StepFinished).Took, 2*time.Second)
+
+		// A claim that held before the change is in force is not accepted.
+		tries := 0
+		looks.try = func(context.Context, *Scope) (*evidence.Attempt, error) {
+			if tries++; tries > 3 {
+				return &evidence.Attempt{}, mismatch
+			}
+			return &evidence.Attempt{}, nil
+		}
+		result, _ := run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks))
+		assert.Equal(t, Summary{Failed: 1}, result.Summary)
+	})
 }
 
 func TestPauseEndsThePlaybook(t *testing.T) {

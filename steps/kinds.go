@@ -23,6 +23,7 @@ type Kind struct {
 
 // Kinds maps the key of a step in YAML to its kind. Keep it sorted.
 var Kinds = map[string]Kind{
+	"annotate":     {New: func() runner.Action { return new(Annotate) }},
 	"apply":        {New: func() runner.Action { return new(Apply) }},
 	"certificates": {New: func() runner.Action { return new(Certificates) }},
 	"delete":       {New: func() runner.Action { return new(Delete) }},
@@ -36,9 +37,12 @@ var Kinds = map[string]Kind{
 		New:     func() runner.Action { return new(Logs) },
 		Expects: []string{"stdout"},
 	},
-	"policy": {New: func() runner.Action { return new(Policy) }},
-	"set":    {New: func() runner.Action { return new(Set) }},
-	"wait":   {New: func() runner.Action { return new(Wait) }},
+	"patch":   {New: func() runner.Action { return new(Patch) }},
+	"policy":  {New: func() runner.Action { return new(Policy) }},
+	"restart": {New: func() runner.Action { return new(Restart) }},
+	"scale":   {New: func() runner.Action { return new(Scale) }},
+	"set":     {New: func() runner.Action { return new(Set) }},
+	"wait":    {New: func() runner.Action { return new(Wait) }},
 }
 
 // Defaults are what a playbook's defaults give to steps that do not say.
