@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -65,6 +67,13 @@ func (l *lines) records(t *testing.T) []Record {
 		records = append(records, record)
 	}
 	return records
+}
+
+// size is how many bytes were recorded so far.
+func (l *lines) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Len()
 }
 
 // last is the newest record, once there are n.
@@ -579,6 +588,59 @@ func TestRecordAsJSON(t *testing.T) {
 	assert.Equal(t, `{"time":"2026-11-24T12:59:37.629859081Z","site":"httpbin.org","host":"httpbin.org","tls":false,"protocol":"HTTP/1.1","method":"GET","path":"/get?a&b","status":200,"remote":"10.244.1.6:41008","local":"203.0.113.13:80","headers":{"x-request-id":"1"}}
 {"time":"2026-11-24T12:59:37.629859081Z","site":"edition.cnn.com","sni":"edition.cnn.com","alpnOffered":["h2","http/1.1"],"tls":true,"remote":"10.244.1.6:41009","local":"203.0.113.10:443","error":"handshake: EOF"}
 `, out.String())
+}
+
+// Whatever a client sends, a record stays small, and shows nothing that a terminal
+// obeys.
+func TestRecordOfALongRequest(t *testing.T) {
+	l := start(t, DefaultHosts())
+	long := strings.Repeat("é", 350_000)
+	request := "GET /?\u009b31m" + long + " HTTP/1.1\r\nHost: a." + strings.Repeat("b.", 5000) + "example.org\r\n" +
+		"X-Request-Id: \u009b31m" + strings.Repeat("i", 5000) + "\r\nX-Forwarded-For: 10.244.1.6\r\nConnection: close\r\n\r\n"
+	assert.Contains(t, l.speak(t, "a.example.org:80", request), "200 OK")
+	got := l.record.last(t, 1)
+	assert.True(t, got.Truncated)
+	assert.InDelta(t, maxText, len(got.Path), 1, "whole characters")
+	assert.True(t, strings.HasPrefix(got.Path, "/?\u009b31mé"), "%q", got.Path[:20])
+	assert.Len(t, got.Host, maxText)
+	assert.Len(t, got.Headers["x-request-id"], maxText)
+	assert.Equal(t, "10.244.1.6", got.Headers["x-forwarded-for"])
+	assert.Equal(t, "*.example.org", got.Site)
+	assert.Less(t, l.record.size(), 20<<10)
+	for _, c := range l.record.buf.String() {
+		assert.True(t, c == '\n' || unicode.IsPrint(c), "%U", c)
+	}
+
+	l.speak(t, "a.example.org:80", "GET /?"+long[:2000]+" HTTP/1.1\r\nHost: a.example.org\r\nConnection: close\r\n\r\n")
+	assert.False(t, l.record.last(t, 2).Truncated)
+}
+
+// Each text of a record that a client may make long is bounded, each text that
+// is added to it as well.
+func TestEachTextOfARecordIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 1<<20)
+	own := []string{"Site", "Remote", "Local"} // not the client's to choose
+	var record Record
+	fields := reflect.ValueOf(&record).Elem()
+	for i := range fields.NumField() {
+		if f := fields.Field(i); f.Kind() == reflect.String && !slices.Contains(own, fields.Type().Field(i).Name) {
+			f.SetString(long)
+		}
+	}
+	record.Headers = map[string]string{"x-request-id": long}
+	record.ALPNOffered = slices.Repeat([]string{strings.Repeat("x", 255)}, 250)
+	record.bound()
+	assert.True(t, record.Truncated)
+	for i := range fields.NumField() {
+		if f := fields.Field(i); f.Kind() == reflect.String && !slices.Contains(own, fields.Type().Field(i).Name) {
+			assert.Equal(t, maxText, f.Len(), fields.Type().Field(i).Name)
+		}
+	}
+	assert.Len(t, record.Headers["x-request-id"], maxText)
+	assert.Len(t, record.ALPNOffered, 16)
+	line, err := record.line()
+	require.NoError(t, err)
+	assert.Less(t, len(line), 64<<10)
 }
 
 func TestRecordOfAClientCertificate(t *testing.T) {

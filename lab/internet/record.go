@@ -37,6 +37,10 @@ type Record struct {
 
 	Headers map[string]string `json:"headers,omitempty"` // those of recordedHeaders, in lower case
 	Error   string            `json:"error,omitempty"`
+
+	// Truncated means that the client sent more than is kept: of each text
+	// there are the first 4 KiB.
+	Truncated bool `json:"truncated,omitempty"`
 }
 
 // recordedHeaders tell who handled a request on its way.
@@ -60,6 +64,43 @@ func (r *Record) describe(req *http.Request) {
 	}
 }
 
+// bound cuts what a client sent to the size that a record may have.
+func (r *Record) bound() {
+	shorten := func(text string) string {
+		short := cut(text, maxText)
+		r.Truncated = r.Truncated || len(short) < len(text)
+		return short
+	}
+	for _, text := range []*string{
+		&r.Host, &r.SNI, &r.ALPN, &r.Protocol, &r.Method, &r.Path, &r.ClientCertificate, &r.ClientCertificateIssuer, &r.Error,
+	} {
+		*text = shorten(*text)
+	}
+	for name, value := range r.Headers {
+		r.Headers[name] = shorten(value)
+	}
+	size := 0
+	for i, protocol := range r.ALPNOffered {
+		if size += len(protocol); size > maxText {
+			r.ALPNOffered, r.Truncated = r.ALPNOffered[:i:i], true
+			break
+		}
+	}
+}
+
+// line returns a record as JSON on a line of its own, of printable characters
+// alone, so that a terminal may show the file.
+func (r *Record) line() ([]byte, error) {
+	var line bytes.Buffer
+	encoder := json.NewEncoder(&line)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		return nil, err
+	}
+	// What is not ASCII stands in texts, where JSON has the same escapes.
+	return append([]byte(Plain(strings.TrimSuffix(line.String(), "\n"))), '\n'), nil
+}
+
 // recorder writes records, each as one whole line and at once.
 type recorder struct {
 	failed chan error // gets the first record that could not be written
@@ -72,17 +113,15 @@ type recorder struct {
 func newRecorder(w io.Writer) *recorder { return &recorder{w: w, failed: make(chan error, 1)} }
 
 func (r *recorder) write(record Record) {
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(record) // ends the line
+	record.bound()
+	line, err := record.line()
 	if err == nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.closed {
 			return
 		}
-		_, err = r.w.Write(line.Bytes())
+		_, err = r.w.Write(line)
 	}
 	if err != nil {
 		select {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,9 +122,21 @@ func TestSentence(t *testing.T) {
 		"03:04:05.006 www.baidu.com from 10.244.1.4:5 sni=x: handshake: EOF": {
 			Time: at, Site: "www.baidu.com", Remote: "10.244.1.4:5", TLS: true, SNI: "x", Error: "handshake: EOF",
 		},
+		`03:04:05.006 httpbin.org from 10.244.1.4:5 GET http://httpbin.org/?\u001b[31m\u009b HTTP/1.1 200 (cut short)`: {
+			Time: at, Site: "httpbin.org", Host: "httpbin.org", Remote: "10.244.1.4:5",
+			Method: "GET", Path: "/?\x1b[31m\u009b", Protocol: "HTTP/1.1", Status: 200, Truncated: true,
+		},
 	} {
 		assert.Equal(t, want, sentence(r))
 	}
+}
+
+func TestPrintRecordsWithLongLines(t *testing.T) {
+	var out bytes.Buffer
+	long := strings.Repeat("x", 3<<20)
+	require.NoError(t, printRecords(strings.NewReader(`{"site":"a.test","error":"`+long+`"}`+"\n"+`{"site":"b.test"}`+"\n"), &out))
+	assert.Equal(t, 2, strings.Count(out.String(), "\n"))
+	assert.Contains(t, out.String(), " b.test from ")
 }
 
 // grows is a file that has more to read now and then.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,19 +115,17 @@ func followed(ctx context.Context, f io.Reader) io.Reader {
 
 // printRecords prints each record as a line for people.
 func printRecords(records io.Reader, out io.Writer) error {
-	const longest = 1 << 20 // bytes of a line
-	lines := bufio.NewScanner(records)
-	lines.Buffer(nil, longest)
-	for lines.Scan() {
+	for decoder := json.NewDecoder(records); ; {
 		var r internet.Record
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+		if err := decoder.Decode(&r); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
 			return fmt.Errorf("read a record: %w", err)
 		}
 		if _, err := fmt.Fprintln(out, sentence(r)); err != nil {
 			return err
 		}
 	}
-	return lines.Err()
 }
 
 func sentence(r internet.Record) string {
@@ -145,5 +142,8 @@ func sentence(r internet.Record) string {
 	if r.Error != "" {
 		fmt.Fprintf(&b, ": %s", r.Error)
 	}
-	return b.String()
+	if r.Truncated {
+		b.WriteString(" (cut short)")
+	}
+	return internet.Plain(b.String())
 }
