@@ -22,15 +22,16 @@ const recordTypeHandshake = 0x16
 type connection struct {
 	net.Conn
 	port *port
+	id   uint64 // of its record
 	time time.Time
 	stop func() bool // the closing at the end of Serve
 
-	mu        sync.Mutex
-	peeked    []byte // read ahead, not yet by the server
-	sni       string
-	offered   []string
-	tls       bool
-	accounted bool // a record was written
+	mu      sync.Mutex
+	peeked  []byte // read ahead, not yet by the server
+	sni     string
+	offered []string
+	tls     bool
+	settled bool // its record is that of a request, or says how it ended
 }
 
 // secure looks how the client begins. When it speaks TLS it does the
@@ -52,6 +53,7 @@ func (c *connection) secure(config *tls.Config) (net.Conn, error) {
 	if err := conn.Handshake(); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
+	c.open() // with what the handshake told
 	return conn, c.SetDeadline(time.Time{})
 }
 
@@ -110,7 +112,14 @@ func (c *connection) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// Close closes the connection, and records it when nothing else was.
+// open records that the connection is there and that no request has come yet.
+func (c *connection) open() {
+	record := c.record()
+	record.Open = true
+	c.port.recorder.write(record)
+}
+
+// Close closes the connection. If no request came, it records that.
 func (c *connection) Close() error {
 	c.stop()
 	c.end("it ended before a request")
@@ -119,11 +128,7 @@ func (c *connection) Close() error {
 
 // end records that no request came, unless one did.
 func (c *connection) end(reason string) {
-	c.mu.Lock()
-	accounted := c.accounted
-	c.accounted = true
-	c.mu.Unlock()
-	if accounted {
+	if c.settle() {
 		return
 	}
 	record := c.record()
@@ -131,11 +136,20 @@ func (c *connection) end(reason string) {
 	c.port.recorder.write(record)
 }
 
+// settle reports whether the connection was settled already. It is from now on.
+func (c *connection) settle() (already bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	already, c.settled = c.settled, true
+	return already
+}
+
 // record is what the connection alone tells.
 func (c *connection) record() Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return Record{
+		ID:          c.id,
 		Time:        c.time,
 		Site:        c.port.host.Names[0],
 		SNI:         c.sni,
@@ -146,12 +160,13 @@ func (c *connection) record() Record {
 	}
 }
 
-// request is the record of a request that came by the connection.
+// request is the record of a request that came by the connection. The first one
+// takes over the record of the connection.
 func (c *connection) request() Record {
-	c.mu.Lock()
-	c.accounted = true
-	c.mu.Unlock()
 	record := c.record()
-	record.Time = time.Now()
+	if c.settle() {
+		record.ID = c.port.recorder.newID()
+	}
+	record.Open, record.Time = true, time.Now()
 	return record
 }

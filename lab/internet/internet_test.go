@@ -58,15 +58,19 @@ func (l *lines) records(t *testing.T) []Record {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var records []Record
-	for line := range bytes.Lines(l.buf.Bytes()) {
-		var record Record
-		decoder := json.NewDecoder(bytes.NewReader(line))
-		decoder.DisallowUnknownFields()
-		require.NoError(t, decoder.Decode(&record), "%s", line)
-		records = append(records, record)
-	}
+	records, err := ReadRecords(bytes.NewReader(l.buf.Bytes()))
+	require.NoError(t, err)
 	return records
+}
+
+// open is how many of the records are not final.
+func (l *lines) open(t *testing.T) (n int) {
+	for _, record := range l.records(t) {
+		if record.Open {
+			n++
+		}
+	}
+	return n
 }
 
 // size is how many bytes were recorded so far.
@@ -76,10 +80,10 @@ func (l *lines) size() int {
 	return l.buf.Len()
 }
 
-// last is the newest record, once there are n.
+// last is the newest record, once there are n, all of them final.
 func (l *lines) last(t *testing.T, n int) Record {
 	t.Helper()
-	require.Eventually(t, func() bool { return len(l.records(t)) >= n }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(l.records(t)) >= n && l.open(t) == 0 }, 20*time.Second, time.Millisecond)
 	records := l.records(t)
 	require.Len(t, records, n)
 	return records[n-1]
@@ -554,6 +558,7 @@ func TestRecordOfARequest(t *testing.T) {
 	assert.WithinRange(t, got.Time, before.Truncate(0), time.Now())
 	got.Time = time.Time{}
 	assert.Equal(t, Record{
+		ID:          1,
 		Site:        "edition.cnn.com",
 		Host:        "Edition.cnn.com",
 		SNI:         "edition.cnn.com",
@@ -570,23 +575,106 @@ func TestRecordOfARequest(t *testing.T) {
 	}, got)
 }
 
+// A request is found before it is answered, and when its client has gone. It is
+// there once, whatever is known of it.
+func TestRecordOfARequestWithoutAnAnswer(t *testing.T) {
+	for _, addr := range []string{"slow.example.com:80", "slow.example.com:443"} {
+		t.Run(addr, func(t *testing.T) {
+			l := start(t, DefaultHosts())
+			conn, err := l.dial(t.Context(), addr)
+			require.NoError(t, err)
+			defer conn.Close()
+			eventually := func(holds func(Record) bool) Record {
+				t.Helper()
+				require.Eventually(t, func() bool {
+					records := l.record.records(t)
+					return len(records) == 1 && holds(records[0])
+				}, 20*time.Second, time.Millisecond)
+				return l.record.records(t)[0]
+			}
+			got := eventually(func(r Record) bool { return r.Open })
+			assert.Equal(t, "slow.example.com", got.Site)
+			assert.Equal(t, conn.LocalAddr().String(), got.Remote)
+			assert.Equal(t, conn.RemoteAddr().String(), got.Local)
+			assert.Empty(t, got.Method)
+
+			client := conn
+			if strings.HasSuffix(addr, ":443") {
+				secured := tls.Client(conn, &tls.Config{RootCAs: l.ca.Pool(), ServerName: "slow.example.com"})
+				require.NoError(t, secured.Handshake())
+				got = eventually(func(r Record) bool { return r.Open && r.TLS })
+				assert.Equal(t, "slow.example.com", got.SNI)
+				client = secured
+			}
+			_, err = io.WriteString(client, "GET /5m HTTP/1.1\r\nHost: slow.example.com\r\n\r\n")
+			require.NoError(t, err)
+			got = eventually(func(r Record) bool { return r.Open && r.Method == "GET" })
+			assert.Equal(t, "/5m", got.Path)
+			assert.Zero(t, got.Status)
+
+			require.NoError(t, conn.Close())
+			got = eventually(func(r Record) bool { return !r.Open })
+			assert.Equal(t, "/5m", got.Path)
+			assert.Equal(t, statusClientGone, got.Status)
+		})
+	}
+}
+
+func TestReadRecords(t *testing.T) {
+	first := time.Date(2026, 11, 24, 12, 59, 37, 0, time.UTC)
+	var out bytes.Buffer
+	recorder := newRecorder(&out)
+	recorder.write(Record{ID: 1, Open: true, Time: first, Site: "kept"})
+	recorder.write(Record{ID: 2, Open: true, Time: first.Add(1), Site: "slow", Path: "/slow"})
+	recorder.write(Record{ID: 3, Open: true, Time: first.Add(2), Site: "fast"})
+	recorder.write(Record{ID: 3, Time: first.Add(2), Site: "fast", Status: 200})
+	recorder.write(Record{ID: 1, Open: true, Time: first.Add(3), Site: "kept", Path: "/late"})
+	whole := out.Len()
+	recorder.write(Record{ID: 2, Time: first.Add(1), Site: "slow", Status: 499})
+	text := out.String()
+
+	records, err := ReadRecords(strings.NewReader(text[:len(text)-1]))
+	require.NoError(t, err)
+	assert.Equal(t, []Record{
+		{ID: 2, Open: true, Time: first.Add(1), Site: "slow", Path: "/slow"},
+		{ID: 3, Time: first.Add(2), Site: "fast", Status: 200},
+		{ID: 1, Open: true, Time: first.Add(3), Site: "kept", Path: "/late"},
+	}, records, "what is not whole yet is not read")
+	records, err = ReadRecords(strings.NewReader(text))
+	require.NoError(t, err)
+	assert.Equal(t, 499, records[0].Status)
+
+	var followed []uint64
+	require.NoError(t, FollowRecords(strings.NewReader(text), func(r Record) error {
+		followed = append(followed, r.ID)
+		return nil
+	}))
+	assert.Equal(t, []uint64{3, 2}, followed)
+
+	_, err = ReadRecords(strings.NewReader(text[:whole] + "x\n"))
+	require.ErrorContains(t, err, "read a record: invalid character 'x'")
+	records, err = ReadRecords(strings.NewReader(`{"id":1,"error":"` + strings.Repeat("x", 3<<20) + `"}` + "\n" + `{"id":2}` + "\n"))
+	require.NoError(t, err)
+	assert.Len(t, records, 2)
+}
+
 // The form in which the record is read by others.
 func TestRecordAsJSON(t *testing.T) {
 	var out bytes.Buffer
 	recorder := newRecorder(&out)
 	arrival := time.Date(2026, 11, 24, 12, 59, 37, 629859081, time.UTC)
 	recorder.write(Record{
-		Time: arrival, Site: "httpbin.org", Host: "httpbin.org", Protocol: "HTTP/1.1", Method: "GET", Path: "/get?a&b", Status: 200,
+		ID: 1, Time: arrival, Site: "httpbin.org", Host: "httpbin.org", Protocol: "HTTP/1.1", Method: "GET", Path: "/get?a&b", Status: 200,
 		Remote: "10.244.1.6:41008", Local: "203.0.113.13:80", Headers: map[string]string{"x-request-id": "1"},
 	})
 	recorder.write(Record{
-		Time: arrival, Site: "edition.cnn.com", SNI: "edition.cnn.com", ALPNOffered: []string{"h2", "http/1.1"}, TLS: true,
+		ID: 2, Open: true, Time: arrival, Site: "edition.cnn.com", SNI: "edition.cnn.com", ALPNOffered: []string{"h2", "http/1.1"}, TLS: true,
 		Remote: "10.244.1.6:41009", Local: "203.0.113.10:443", Error: "handshake: EOF",
 	})
 	recorder.close()
 	recorder.write(Record{})
-	assert.Equal(t, `{"time":"2026-11-24T12:59:37.629859081Z","site":"httpbin.org","host":"httpbin.org","tls":false,"protocol":"HTTP/1.1","method":"GET","path":"/get?a&b","status":200,"remote":"10.244.1.6:41008","local":"203.0.113.13:80","headers":{"x-request-id":"1"}}
-{"time":"2026-11-24T12:59:37.629859081Z","site":"edition.cnn.com","sni":"edition.cnn.com","alpnOffered":["h2","http/1.1"],"tls":true,"remote":"10.244.1.6:41009","local":"203.0.113.10:443","error":"handshake: EOF"}
+	assert.Equal(t, `{"id":1,"time":"2026-11-24T12:59:37.629859081Z","site":"httpbin.org","host":"httpbin.org","tls":false,"protocol":"HTTP/1.1","method":"GET","path":"/get?a&b","status":200,"remote":"10.244.1.6:41008","local":"203.0.113.13:80","headers":{"x-request-id":"1"}}
+{"id":2,"open":true,"time":"2026-11-24T12:59:37.629859081Z","site":"edition.cnn.com","sni":"edition.cnn.com","alpnOffered":["h2","http/1.1"],"tls":true,"remote":"10.244.1.6:41009","local":"203.0.113.10:443","error":"handshake: EOF"}
 `, out.String())
 }
 
@@ -606,7 +694,7 @@ func TestRecordOfALongRequest(t *testing.T) {
 	assert.Len(t, got.Headers["x-request-id"], maxText)
 	assert.Equal(t, "10.244.1.6", got.Headers["x-forwarded-for"])
 	assert.Equal(t, "*.example.org", got.Site)
-	assert.Less(t, l.record.size(), 20<<10)
+	assert.Less(t, l.record.size(), 64<<10)
 	for _, c := range l.record.buf.String() {
 		assert.True(t, c == '\n' || unicode.IsPrint(c), "%U", c)
 	}
@@ -638,7 +726,7 @@ func TestEachTextOfARecordIsBounded(t *testing.T) {
 	}
 	assert.Len(t, record.Headers["x-request-id"], maxText)
 	assert.Len(t, record.ALPNOffered, 16)
-	line, err := record.line()
+	line, err := record.Line()
 	require.NoError(t, err)
 	assert.Less(t, len(line), 64<<10)
 }
@@ -715,7 +803,7 @@ func TestRecordOfAConnectionWithoutARequest(t *testing.T) {
 			assert.Contains(t, got.Error, tt.err)
 			got.Time, got.Error = time.Time{}, ""
 			assert.Equal(t, Record{
-				Site: "edition.cnn.com", TLS: tt.tls, SNI: tt.sni, ALPNOffered: tt.offered,
+				ID: uint64(i + 1), Site: "edition.cnn.com", TLS: tt.tls, SNI: tt.sni, ALPNOffered: tt.offered,
 				Remote: conn.LocalAddr().String(), Local: conn.RemoteAddr().String(),
 			}, got)
 		})
@@ -800,7 +888,7 @@ func TestLinesAreWhole(t *testing.T) {
 	require.NoError(t, group.Wait())
 	paths := map[string]bool{}
 	for _, record := range l.record.records(t) {
-		if record.Error == "" { // the client opens connections that it then has no use for
+		if record.Method != "" { // the client opens connections that it then has no use for
 			paths[record.Path] = true
 		}
 	}

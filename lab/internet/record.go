@@ -1,22 +1,33 @@
 package internet
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// Record is one request that reached a stand-in, or a connection that ended
-// without one: then Error says how, and what is known of the rest is there.
-// As JSON it is one line.
+// Record is one request that reached a stand-in, or a connection without one.
+// When such a connection ended, Error says how. What is not known is zero.
+//
+// It is written when the connection is there, again when more is known of it, and
+// at the latest before the client has an answer. The first request of a connection
+// takes over the connection's record. So what arrived has one ID, and of the lines
+// with an ID the last one counts; [ReadRecords] reads them so.
 type Record struct {
-	Time time.Time `json:"time"` // of the request's arrival, or of the connection's
-	Site string    `json:"site"` // the stand-in it reached, by its first name
+	ID   uint64    `json:"id"`             // of what arrived, from 1
+	Open bool      `json:"open,omitempty"` // the request has no answer yet, or the connection no end
+	Time time.Time `json:"time"`           // of the request's arrival, or of the connection's
+	Site string    `json:"site"`           // the stand-in it reached, by its first name
 	Host string    `json:"host,omitempty"`
 
 	SNI         string   `json:"sni,omitempty"`
@@ -76,6 +87,7 @@ func (r *Record) bound() {
 	} {
 		*text = shorten(*text)
 	}
+	r.Headers = maps.Clone(r.Headers) // another line of the same record may be to come
 	for name, value := range r.Headers {
 		r.Headers[name] = shorten(value)
 	}
@@ -88,9 +100,9 @@ func (r *Record) bound() {
 	}
 }
 
-// line returns a record as JSON on a line of its own, of printable characters
-// alone, so that a terminal may show the file.
-func (r *Record) line() ([]byte, error) {
+// Line returns the record as JSON on a line of its own, of printable characters
+// alone, so that a terminal may show it.
+func (r *Record) Line() ([]byte, error) {
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
 	encoder.SetEscapeHTML(false)
@@ -101,8 +113,58 @@ func (r *Record) line() ([]byte, error) {
 	return append([]byte(Plain(strings.TrimSuffix(line.String(), "\n"))), '\n'), nil
 }
 
+// ReadRecords reads what was written to [Config.Record] and returns what arrived,
+// each as the last line about it has it, in the order of arrival. An unfinished
+// last line is left out: it is being written.
+func ReadRecords(r io.Reader) ([]Record, error) {
+	var records []Record
+	place := map[uint64]int{} // by ID
+	err := eachLine(r, func(record Record) error {
+		if i, known := place[record.ID]; known {
+			records[i] = record
+			return nil
+		}
+		place[record.ID] = len(records)
+		records = append(records, record)
+		return nil
+	})
+	slices.SortStableFunc(records, func(a, b Record) int { return a.Time.Compare(b.Time) })
+	return records, err
+}
+
+// FollowRecords reads on where [ReadRecords] would end. It hands over each record
+// once it is no longer open, and returns when r ends or do fails.
+func FollowRecords(r io.Reader, do func(Record) error) error {
+	return eachLine(r, func(record Record) error {
+		if record.Open {
+			return nil
+		}
+		return do(record)
+	})
+}
+
+func eachLine(r io.Reader, do func(Record) error) error {
+	for lines := bufio.NewReader(r); ; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		var record Record
+		if err == nil {
+			err = json.Unmarshal(line, &record)
+		}
+		if err != nil {
+			return fmt.Errorf("read a record: %w", err)
+		}
+		if err := do(record); err != nil {
+			return err
+		}
+	}
+}
+
 // recorder writes records, each as one whole line and at once.
 type recorder struct {
+	ids    atomic.Uint64
 	failed chan error // gets the first record that could not be written
 
 	mu     sync.Mutex
@@ -112,9 +174,12 @@ type recorder struct {
 
 func newRecorder(w io.Writer) *recorder { return &recorder{w: w, failed: make(chan error, 1)} }
 
+// newID returns the ID of something that has just arrived.
+func (r *recorder) newID() uint64 { return r.ids.Add(1) }
+
 func (r *recorder) write(record Record) {
 	record.bound()
-	line, err := record.line()
+	line, err := record.Line()
 	if err == nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -27,9 +27,9 @@ type Config struct {
 	// the address of a host and its port.
 	Listen func(network, addr string) (net.Listener, error)
 
-	// Record gets each [Record] as one line of JSON in one write, before the
-	// client has its answer: who has the answer finds the line. Lines are in
-	// the order of the answers, their time is that of the arrival.
+	// Record gets each [Record] as lines of JSON, each in one write: one when it
+	// has arrived, and one before the client has its answer. Who has the answer
+	// finds the line.
 	Record io.Writer
 }
 
@@ -164,7 +164,7 @@ func (p *port) accept(ctx context.Context, group *errgroup.Group, ready queue) e
 		case err != nil:
 			return fmt.Errorf("host %s: %w", p.host.Names[0], err)
 		}
-		c := &connection{Conn: conn, port: p, time: time.Now()}
+		c := &connection{Conn: conn, port: p, id: p.recorder.newID(), time: time.Now()}
 		c.stop = context.AfterFunc(ctx, func() { c.Conn.Close() })
 		group.Go(func() error {
 			p.prepare(ctx, c, ready)
@@ -175,6 +175,7 @@ func (p *port) accept(ctx context.Context, group *errgroup.Group, ready queue) e
 
 // prepare makes a connection ready for the HTTP server.
 func (p *port) prepare(ctx context.Context, c *connection, ready queue) {
+	c.open()
 	conn := net.Conn(c)
 	if p.host.Reset {
 		c.reset()
@@ -225,13 +226,14 @@ func connectionOf(r *http.Request) *connection {
 	return conn.(*connection)
 }
 
-// serve answers a request and records it.
+// serve records a request, answers it, and records how.
 func serve(w http.ResponseWriter, r *http.Request) {
 	c := connectionOf(r)
 	record := c.request()
 	record.describe(r)
+	c.port.recorder.write(record)
 	answer := &answer{ResponseWriter: w, tell: func(status int) {
-		record.Status = status
+		record.Status, record.Open = status, false
 		c.port.recorder.write(record)
 	}}
 	ended := false

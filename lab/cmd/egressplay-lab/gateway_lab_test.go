@@ -3,15 +3,10 @@
 package main
 
 import (
-	"encoding/json"
 	"net"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
-
-	"github.com/egressplay/egressplay/lab/internet"
 )
 
 // The Gateway API variant of Istio's task "Egress Gateways".
@@ -76,9 +71,7 @@ func TestGatewayOfTheGatewayAPI(t *testing.T) {
 
 	marker := "/" + n.name
 	came := func() (from string) {
-		for line := range strings.Lines(verb(t, "logs", "internet", "-o", "json")) {
-			var r internet.Record
-			require.NoError(t, json.Unmarshal([]byte(line), &r))
+		for _, r := range recorded(t, defaultName) {
 			if r.Path == marker {
 				assert.Equal(t, 301, r.Status)
 				from, _, _ = net.SplitHostPort(r.Remote)

@@ -30,6 +30,17 @@ func curlFrom(n namespace) func(args ...string) result {
 	}
 }
 
+// recorded is what has arrived in the internet of a lab.
+func recorded(t testing.TB, name string) (records []internet.Record) {
+	t.Helper()
+	for line := range strings.Lines(verb(t, "logs", "internet", "-o", "json", "--name", name)) {
+		var r internet.Record
+		require.NoError(t, json.Unmarshal([]byte(line), &r))
+		records = append(records, r)
+	}
+	return records
+}
+
 // The stand-ins as a pod sees them: names, addresses, certificates.
 func TestInternet(t *testing.T) {
 	t.Parallel()
@@ -72,6 +83,18 @@ func TestInternet(t *testing.T) {
 	took, err := strconv.ParseFloat(curl("-o", "/dev/null", "-w", "%{time_total}", "http://slow.example.com/0.3").stdout, 64)
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, took, 0.3)
+
+	// What a client did not wait for has arrived all the same, once.
+	assert.Equal(t, 28, curl("-m", "1", "http://slow.example.com/77.5").code)
+	var arrived []internet.Record
+	for _, r := range recorded(t, defaultName) {
+		if r.Path == "/77.5" {
+			arrived = append(arrived, r)
+		}
+	}
+	require.Len(t, arrived, 1)
+	assert.Equal(t, "slow.example.com", arrived[0].Site)
+	assert.Contains(t, []int{0, 499}, arrived[0].Status)
 
 	first, _, _ := strings.Cut(followsUntilInterrupted(t, "internet", "-o", "json"), "\n")
 	var r internet.Record
@@ -178,9 +201,7 @@ func TestHostsOfOnesOwn(t *testing.T) {
 	}
 	assert.Equal(t, 60, k("exec", "client", "--", "curl", "-sS", "-m", "20", "https://partner.example.net").code)
 	sites := map[string]string{}
-	for line := range strings.Lines(verb(t, "logs", "internet", "-o", "json", "--name", "own")) {
-		var record internet.Record
-		require.NoError(t, json.Unmarshal([]byte(line), &record))
+	for _, record := range recorded(t, "own") {
 		sites[record.Site] = record.Local
 	}
 	assert.Equal(t, "203.0.113.100:443", sites["api.example.net"])

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,7 @@ func newLogs() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs [COMPONENT]",
 		Short: "Print a component's log, or the lab's own",
-		Long: "Print a component's log, or the lab's own.\n\nOf internet, print the requests that arrived there; with -o json one JSON object a line.\nThe components are " +
+		Long: "Print a component's log, or the lab's own.\n\nOf internet, print the requests that arrived there, and the connections without one; with -o json one JSON object a line.\nThe components are " +
 			strings.Join(cluster.Components, ", ") + ".",
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: append([]string{labLog}, cluster.Components...),
@@ -69,8 +68,8 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 	if follow {
 		source = followed(ctx, f)
 	}
-	if component == cluster.Internet && !raw {
-		return printRecords(source, out)
+	if component == cluster.Internet {
+		return printRecords(source, out, raw, follow)
 	}
 	_, err = io.Copy(out, source)
 	return err
@@ -113,19 +112,28 @@ func followed(ctx context.Context, f io.Reader) io.Reader {
 	})
 }
 
-// printRecords prints each record as a line for people.
-func printRecords(records io.Reader, out io.Writer) error {
-	for decoder := json.NewDecoder(records); ; {
-		var r internet.Record
-		if err := decoder.Decode(&r); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("read a record: %w", err)
+// printRecords prints what arrived in the internet: each record as a line for
+// people, or raw as JSON. To follow is to wait for each until it is final.
+func printRecords(lines io.Reader, out io.Writer, raw, follow bool) error {
+	show := func(r internet.Record) error {
+		line := []byte(sentence(r) + "\n")
+		if raw {
+			var err error
+			if line, err = r.Line(); err != nil {
+				return err
+			}
 		}
-		if _, err := fmt.Fprintln(out, sentence(r)); err != nil {
-			return err
-		}
+		_, err := out.Write(line)
+		return err
 	}
+	if follow {
+		return internet.FollowRecords(lines, show)
+	}
+	records, err := internet.ReadRecords(lines)
+	for _, r := range records {
+		err = errors.Join(err, show(r))
+	}
+	return err
 }
 
 func sentence(r internet.Record) string {
@@ -137,10 +145,18 @@ func sentence(r internet.Record) string {
 		fmt.Fprintf(&b, " sni=%s", r.SNI)
 	}
 	if r.Method != "" {
-		fmt.Fprintf(&b, " %s %s://%s%s %s %d", r.Method, scheme, r.Host, r.Path, r.Protocol, r.Status)
+		fmt.Fprintf(&b, " %s %s://%s%s %s", r.Method, scheme, r.Host, r.Path, r.Protocol)
+		if r.Status != 0 {
+			fmt.Fprintf(&b, " %d", r.Status)
+		}
 	}
-	if r.Error != "" {
+	switch {
+	case r.Error != "":
 		fmt.Fprintf(&b, ": %s", r.Error)
+	case r.Open && r.Method != "":
+		b.WriteString(": not answered yet")
+	case r.Open:
+		b.WriteString(": connected")
 	}
 	if r.Truncated {
 		b.WriteString(" (cut short)")

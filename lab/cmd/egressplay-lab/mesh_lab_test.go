@@ -19,8 +19,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/tools/clientcmd"
-
-	"github.com/egressplay/egressplay/lab/internet"
 )
 
 const sleepDeployment = `
@@ -83,9 +81,7 @@ spec:
 	// The far end tells the same.
 	ip := n.field("pods", ".items[0].status.podIP")
 	var arrived []string
-	for line := range strings.Lines(verb(t, "logs", "internet", "-o", "json")) {
-		var r internet.Record
-		require.NoError(t, json.Unmarshal([]byte(line), &r))
+	for _, r := range recorded(t, defaultName) {
 		if strings.HasPrefix(r.Remote, ip+":") {
 			arrived = append(arrived, r.Site+r.Path)
 		}

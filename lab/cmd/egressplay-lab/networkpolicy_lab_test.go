@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -111,13 +110,7 @@ func label(n namespace, name, label string) {
 // arrivals are the requests that came to the internet from a pod.
 func arrivals(t testing.TB, ip string) []internet.Record {
 	t.Helper()
-	var from []internet.Record
-	for line := range strings.Lines(verb(t, "logs", "internet", "-o", "json")) {
-		var r internet.Record
-		require.NoError(t, json.Unmarshal([]byte(line), &r))
-		from = append(from, r)
-	}
-	return slices.DeleteFunc(from, func(r internet.Record) bool {
+	return slices.DeleteFunc(recorded(t, defaultName), func(r internet.Record) bool {
 		remote, err := netip.ParseAddrPort(r.Remote)
 		return err != nil || remote.Addr().String() != ip
 	})
