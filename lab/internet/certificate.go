@@ -46,12 +46,8 @@ func (c Certificate) issue(ca *pki.CA, names []string) (*tls.Certificate, error)
 // tlsConfig serves the host's one certificate, whatever name the client asks
 // for. Only a name under the host's wildcard gets one of its own: a client would
 // not take that for *.example.org for a.b.example.org.
-func (h *Host) tlsConfig(ca *pki.CA, hosts hostsByName) (*tls.Config, error) {
-	certificate, err := h.Certificate.issue(ca, h.Names)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{
+func (h *Host) tlsConfig(port Port, certificate *tls.Certificate, ca *pki.CA, hosts hostsByName) *tls.Config {
+	config := &tls.Config{
 		Certificates: []tls.Certificate{*certificate},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			name := nameIn(hello.ServerName)
@@ -61,12 +57,15 @@ func (h *Host) tlsConfig(ca *pki.CA, hosts hostsByName) (*tls.Config, error) {
 			return h.Certificate.issue(ca, []string{name})
 		},
 		ClientAuth: h.ClientAuth,
-		NextProtos: []string{"h2", "http/1.1"},
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			hello.Conn.(*connection).hello(hello)
 			return nil, nil // as it is
 		},
-	}, nil
+	}
+	if port.HTTP != nil { // others take whatever protocol a client offers
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	return config
 }
 
 // clientCertificate tells of the certificate that the client has presented.

@@ -2,6 +2,7 @@ package internet
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -31,17 +32,22 @@ type connection struct {
 	sni     string
 	offered []string
 	tls     bool
-	settled bool // its record is that of a request, or says how it ended
+
+	received int64 // bytes, at a port of TCP
+	settled  bool  // its record is that of a request, or says how it ended
 }
 
 // secure looks how the client begins. When it speaks TLS it does the
-// handshake, otherwise it gives the connection back as it is: that a client
-// speaks plain HTTP to a port for TLS is best said by HTTP.
+// handshake. Otherwise a port for HTTP gives the connection back as it is: that a
+// client speaks plain HTTP to a port for TLS is best said by HTTP.
 func (c *connection) secure(config *tls.Config) (net.Conn, error) {
 	if err := c.awaitFirst(); err != nil {
 		return nil, err
 	}
 	if c.peeked[0] != recordTypeHandshake {
+		if c.port.HTTP == nil {
+			return nil, errors.New("the client does not speak TLS")
+		}
 		return c, c.SetDeadline(time.Time{})
 	}
 	c.mu.Lock()
@@ -126,7 +132,7 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// end records that no request came, unless one did.
+// end records how the connection ended, unless a request came.
 func (c *connection) end(reason string) {
 	if c.settle() {
 		return
@@ -148,16 +154,21 @@ func (c *connection) settle() (already bool) {
 func (c *connection) record() Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Record{
+	record := Record{
 		ID:          c.id,
 		Time:        c.time,
 		Site:        c.port.host.Names[0],
 		SNI:         c.sni,
 		ALPNOffered: c.offered,
 		TLS:         c.tls,
+		Received:    c.received,
 		Remote:      c.RemoteAddr().String(),
 		Local:       c.LocalAddr().String(),
 	}
+	if c.port.HTTP == nil {
+		record.Protocol = protocolTCP
+	}
+	return record
 }
 
 // request is the record of a request that came by the connection. The first one

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/netip"
 	"os"
@@ -105,8 +106,8 @@ func (p *parser) document(data []byte) []Host {
 
 // host reads one host, which gets a free address if it names none.
 func (p *parser) host(node *yaml.Node, others []Host) (host Host) {
-	answers := []string{"status", "headers", "body", "redirect", "delay"}
-	fields := p.mapping(node, slices.Concat([]string{"names", "address", "anyName", "certificate", "clientCertificate", "reset", "http", "https"}, answers)...)
+	ofPorts := append(slices.Clone(answerKeys), "http", "https", "ports")
+	fields := p.mapping(node, slices.Concat([]string{"names", "address", "anyName", "certificate", "clientCertificate", "reset"}, ofPorts)...)
 	if fields["names"] == nil {
 		p.fail(node, "a host without names")
 	}
@@ -121,24 +122,15 @@ func (p *parser) host(node *yaml.Node, others []Host) (host Host) {
 	host.ClientAuth = oneOf(p, fields["clientCertificate"], map[string]tls.ClientAuthType{
 		"requested": tls.RequestClientCert, "required": tls.RequireAnyClientCert,
 	})
-	if host.Reset = p.yes(fields["reset"]); host.Reset {
-		for key, of := range fields {
-			if slices.Contains(append(answers, "http", "https", "certificate", "clientCertificate", "anyName"), key) {
-				p.fail(of, "%s of a host that resets: it answers nothing", key)
-			}
-		}
+	if !p.yes(fields["reset"]) {
+		host.Ports = p.ports(node, fields)
 		return host
 	}
-	host.HTTP = p.answer(fields)
-	host.HTTPS = host.HTTP
-	if of := fields["http"]; of != nil {
-		host.HTTP = p.port(of, answers)
-	}
-	if of := fields["https"]; of != nil {
-		host.HTTPS = p.port(of, answers)
-	}
-	if host.HTTP == nil && host.HTTPS == nil && len(p.errs) == 0 {
-		p.fail(node, "both ports of the host are closed")
+	host.Ports = resetting()
+	for key, of := range fields {
+		if slices.Contains(append(ofPorts, "certificate", "clientCertificate", "anyName"), key) {
+			p.fail(of, "%s of a host that resets: it answers nothing", key)
+		}
 	}
 	return host
 }
@@ -174,28 +166,43 @@ func (p *parser) address(node *yaml.Node, others []Host) netip.Addr {
 // mapping returns the values of a mapping by their keys. If any are known, there
 // must be no others.
 func (p *parser) mapping(node *yaml.Node, known ...string) map[string]*yaml.Node {
-	node = resolve(node)
-	if node.Kind != yaml.MappingNode {
-		want := "with the keys " + strings.Join(known, ", ")
-		if len(known) == 0 {
-			want = "of names to values"
-		}
-		p.fail(node, "want a mapping %s", want)
+	if of := resolve(node); of.Kind != yaml.MappingNode && len(known) > 0 {
+		p.fail(of, "want a mapping with the keys %s", strings.Join(known, ", "))
 		return nil
 	}
 	fields := map[string]*yaml.Node{}
-	for i := 0; i < len(node.Content); i += 2 {
-		key, value := node.Content[i], node.Content[i+1]
-		switch {
-		case len(known) > 0 && !slices.Contains(known, key.Value):
+	for key, value := range p.pairs(node, "names to values") {
+		if len(known) > 0 && !slices.Contains(known, key.Value) {
 			p.fail(key, "unknown key %q: want one of %s", key.Value, strings.Join(known, ", "))
-		case fields[key.Value] != nil:
-			p.fail(key, "a second %s", key.Value)
-		default:
-			fields[key.Value] = resolve(value)
+			continue
 		}
+		fields[key.Value] = value
 	}
 	return fields
+}
+
+// pairs goes through the keys and values of a mapping of something, but for keys
+// that were there before.
+func (p *parser) pairs(node *yaml.Node, something string) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(key, value *yaml.Node) bool) {
+		node := resolve(node)
+		if node.Kind != yaml.MappingNode {
+			p.fail(node, "want a mapping of %s", something)
+			return
+		}
+		seen := map[string]bool{}
+		for i := 0; i < len(node.Content); i += 2 {
+			key := node.Content[i]
+			if seen[key.Value] {
+				p.fail(key, "a second %s", key.Value)
+				continue
+			}
+			seen[key.Value] = true
+			if !yield(key, resolve(node.Content[i+1])) {
+				return
+			}
+		}
+	}
 }
 
 // list returns the elements of a list that is not empty; of nil, none.

@@ -81,7 +81,7 @@ hosts:
 		}
 		assert.Contains(t, string(body), tt.body, tt.url)
 	}
-	assert.Nil(t, own[4].HTTPS, "closed")
+	assert.NotContains(t, own[4].Ports, uint16(portHTTPS), "closed")
 	assert.Equal(t, Expired, own[6].Certificate)
 	_, err = l.client(t).Get("https://partner.example.net") //nolint:bodyclose // there is none
 	require.ErrorContains(t, err, "certificate has expired")
@@ -126,7 +126,22 @@ func TestParseRefuses(t *testing.T) {
 		{head + "hosts:\n- {names: [a.test], reset: true, body: x}", "f:4:40: body of a host that resets: it answers nothing"},
 		{head + "hosts:\n- {names: [a.test], http: open}", `f:4:27: "open": want closed, or a mapping`},
 		{head + "hosts:\n- {names: [a.test], http: {tls: x}}", `f:4:28: unknown key "tls": want one of status, headers, body, redirect, delay`},
-		{head + "hosts:\n- {names: [a.test], http: closed, https: closed}", "f:4:3: both ports of the host are closed"},
+		{head + "hosts:\n- {names: [a.test], ports: [80]}", "f:4:28: want a mapping of ports to what they say"},
+		{head + "hosts:\n- {names: [a.test], ports: {7: closed}}", "f:4:3: all ports of the host are closed"},
+		{head + "hosts:\n- {names: [a.test], ports: {0: echo}}", `f:4:29: "0": want the number of a port, from 1 to 65535`},
+		{head + "hosts:\n- {names: [a.test], ports: {65536: echo}}", `f:4:29: "65536": want the number of a port`},
+		{head + "hosts:\n- {names: [a.test], ports: {http: echo}}", `f:4:29: "http": want the number of a port`},
+		{head + "hosts:\n- {names: [a.test], ports: {7: echo, 7: silent}}", `f:4:38: a second 7`},
+		{head + "hosts:\n- {names: [a.test], http: {}, ports: {80: echo}}", `f:4:39: port 80 is what http says`},
+		{head + "hosts:\n- {names: [a.test], https: closed, ports: {443: echo}}", `f:4:44: port 443 is what https says`},
+		{head + "hosts:\n- {names: [a.test], ports: {7: parrot}}", `f:4:32: "parrot": want closed, echo, http, https, reset, silent, or a mapping`},
+		{head + "hosts:\n- {names: [a.test], http: closed, ports: {8080: http}}", `f:4:49: http of the host is closed`},
+		{head + "hosts:\n- {names: [a.test], ports: {7: {banner: x, echo: true}}}", `f:4:50: banner and echo of one port: want one of them`},
+		{head + "hosts:\n- {names: [a.test], ports: {7: {banner: x, body: y}}}", `f:4:50: body of a port with banner: that one does not speak HTTP`},
+		{head + "hosts:\n- {names: [a.test], ports: {7: {silent: false}}}", `f:4:41: silent: want true`},
+		{head + "hosts:\n- {names: [a.test], ports: {7: {bannner: x}}}", `f:4:33: unknown key "bannner": want one of tls, banner, echo, silent, status`},
+		{head + "hosts:\n- {names: [a.test], reset: true, ports: {7: echo}}", "f:4:41: ports of a host that resets: it answers nothing"},
+		{head + "hosts:\n- {names: [a.test], http: closed, https: closed}", "f:4:3: all ports of the host are closed"},
 		{"kind: Internet\nhosts:\n- {names: [a.test], staus: 1}", "f:1:1: no apiVersion: want apiVersion: egressplay/v1\nf:3:21: unknown key"},
 	} {
 		hosts, err := Parse("f", []byte(tt.text))

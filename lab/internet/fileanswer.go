@@ -11,19 +11,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// closed is what a file says of a port at which nobody listens.
-const closed = "closed"
-
-// port reads what one port answers; nil if it is closed.
-func (p *parser) port(node *yaml.Node, answers []string) http.Handler {
-	if node.Kind == yaml.ScalarNode {
-		if node.Value != closed {
-			p.fail(node, "%q: want %s, or a mapping", node.Value, closed)
-		}
-		return nil
-	}
-	return p.answer(p.mapping(node, answers...))
-}
+// answerKeys are the keys that say what is answered by HTTP.
+var answerKeys = []string{"status", "headers", "body", "redirect", "delay"}
 
 // answer reads what a port answers: what is written, or else an echo.
 func (p *parser) answer(fields map[string]*yaml.Node) http.Handler {

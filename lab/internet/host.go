@@ -39,8 +39,8 @@ type Host struct {
 	// site that is reached under aliases does. Others answer these with 421.
 	AnyName bool
 
-	HTTP  http.Handler // answers on port 80; nil leaves it closed
-	HTTPS http.Handler // answers on port 443, by TLS; nil leaves it closed
+	// Ports are its open ports. It refuses connections to others.
+	Ports map[uint16]Port
 
 	Certificate Certificate
 
@@ -48,10 +48,6 @@ type Host struct {
 	// cannot know who has issued that one, it verifies nothing but that the
 	// client has the key: [tls.RequireAnyClientCert] or [tls.RequestClientCert].
 	ClientAuth tls.ClientAuthType
-
-	// Reset makes it reset each connection once the client has said something.
-	// It has no handlers then; both its ports are open.
-	Reset bool
 }
 
 // DefaultHosts are the hosts of every lab. They show what the tutorials look
@@ -82,53 +78,48 @@ func DefaultHosts() []Host {
 		{
 			Names: []string{"edition.cnn.com"},
 			Addr:  address(10),
-			HTTP:  redirectToHTTPS("edition.cnn.com"),
-			HTTPS: page("edition.cnn.com"),
+			Ports: web(redirectToHTTPS("edition.cnn.com"), page("edition.cnn.com")),
 		},
 		{
 			Names: []string{"www.google.com"},
 			Addr:  address(11),
-			HTTP:  page("www.google.com"),
-			HTTPS: page("www.google.com"),
+			Ports: web(page("www.google.com"), page("www.google.com")),
 		},
 		{
 			Names: []string{"www.baidu.com"},
 			Addr:  address(12),
-			HTTP:  page("www.baidu.com"),
-			HTTPS: page("www.baidu.com"),
+			Ports: web(page("www.baidu.com"), page("www.baidu.com")),
 		},
 		{
 			Names:   []string{"httpbin.org"},
 			Addr:    address(13),
 			AnyName: true,
-			HTTP:    bin,
-			HTTPS:   bin,
+			Ports:   web(bin, bin),
 		},
 		{
 			Names: []string{"www.wikipedia.org", "en.wikipedia.org", "de.wikipedia.org", "wikipedia.org"},
 			Addr:  address(14),
 			Also:  []netip.Addr{netip.MustParseAddr("198.35.26.96"), netip.MustParseAddr("208.80.153.224")},
-			HTTP: byName{
+			Ports: web(byName{
 				"en.wikipedia.org":  redirectToHTTPS("en.wikipedia.org"),
 				"de.wikipedia.org":  redirectToHTTPS("de.wikipedia.org"),
 				"www.wikipedia.org": redirectToHTTPS("www.wikipedia.org"),
 				"wikipedia.org":     redirectToHTTPS("www.wikipedia.org"),
-			},
-			HTTPS: byName{
+			}, byName{
 				"en.wikipedia.org":  page("Wikipedia, the free encyclopedia"),
 				"de.wikipedia.org":  page("Wikipedia – Die freie Enzyklopädie"),
 				"www.wikipedia.org": page("Wikipedia"),
 				"wikipedia.org":     redirectToHTTPS("www.wikipedia.org"),
-			},
+			}),
 		},
-		{Names: []string{"*.example.com", "example.com"}, Addr: address(20), HTTP: echo, HTTPS: echo, ClientAuth: tls.RequestClientCert},
-		{Names: []string{"*.example.org", "example.org"}, Addr: address(21), HTTP: echo, HTTPS: echo, ClientAuth: tls.RequestClientCert, Absent: []string{"nx.example.org"}},
-		{Names: []string{"mtls.example.com"}, Addr: address(22), HTTP: redirectToHTTPS("mtls.example.com"), HTTPS: echo, ClientAuth: tls.RequireAnyClientCert},
-		{Names: []string{"expired.example.com"}, Addr: address(23), HTTP: echo, HTTPS: echo, Certificate: Expired},
-		{Names: []string{"wrong-name.example.com"}, Addr: address(24), HTTP: echo, HTTPS: echo, Certificate: WrongName},
-		{Names: []string{"untrusted.example.com"}, Addr: address(25), HTTP: echo, HTTPS: echo, Certificate: Untrusted},
-		{Names: []string{"slow.example.com"}, Addr: address(26), HTTP: slow(echo), HTTPS: slow(echo)},
-		{Names: []string{"reset.example.com"}, Addr: address(27), Reset: true},
+		{Names: []string{"*.example.com", "example.com"}, Addr: address(20), Ports: web(echo, echo), ClientAuth: tls.RequestClientCert},
+		{Names: []string{"*.example.org", "example.org"}, Addr: address(21), Ports: web(echo, echo), ClientAuth: tls.RequestClientCert, Absent: []string{"nx.example.org"}},
+		{Names: []string{"mtls.example.com"}, Addr: address(22), Ports: web(redirectToHTTPS("mtls.example.com"), echo), ClientAuth: tls.RequireAnyClientCert},
+		{Names: []string{"expired.example.com"}, Addr: address(23), Ports: web(echo, echo), Certificate: Expired},
+		{Names: []string{"wrong-name.example.com"}, Addr: address(24), Ports: web(echo, echo), Certificate: WrongName},
+		{Names: []string{"untrusted.example.com"}, Addr: address(25), Ports: web(echo, echo), Certificate: Untrusted},
+		{Names: []string{"slow.example.com"}, Addr: address(26), Ports: web(slow(echo), slow(echo))},
+		{Names: []string{"reset.example.com"}, Addr: address(27), Ports: resetting()},
 	}
 }
 

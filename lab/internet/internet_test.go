@@ -95,21 +95,22 @@ func newLab(t *testing.T, hosts []Host) *lab {
 	require.NoError(t, err)
 	l := &lab{ca: ca, listeners: map[string]net.Listener{}, addrs: map[string]string{}, record: new(lines)}
 	for _, host := range hosts {
-		for _, port := range []string{"80", "443"} {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			require.NoError(t, err)
-			t.Cleanup(func() { listener.Close() })
-			l.listeners[net.JoinHostPort(host.Addr.String(), port)] = listener
-			l.addrs[net.JoinHostPort(host.Addr.String(), port)] = listener.Addr().String()
-			for _, name := range host.Names {
-				l.addrs[net.JoinHostPort(name, port)] = listener.Addr().String()
-			}
-			for _, addr := range host.Also {
+		for number := range host.Ports {
+			port := fmt.Sprint(number)
+			listen := func(addr netip.Addr) string {
 				listener, err := net.Listen("tcp", "127.0.0.1:0")
 				require.NoError(t, err)
 				t.Cleanup(func() { listener.Close() })
-				l.listeners[net.JoinHostPort(addr.String(), port)] = listener
-				l.addrs[net.JoinHostPort(addr.String(), port)] = listener.Addr().String()
+				at := net.JoinHostPort(addr.String(), port)
+				l.listeners[at], l.addrs[at] = listener, listener.Addr().String()
+				return listener.Addr().String()
+			}
+			at := listen(host.Addr)
+			for _, name := range host.Names {
+				l.addrs[net.JoinHostPort(name, port)] = at
+			}
+			for _, addr := range host.Also {
+				listen(addr)
 			}
 		}
 	}
@@ -370,7 +371,7 @@ func TestCertificates(t *testing.T) {
 	serials := map[string]bool{}
 	for _, host := range hosts {
 		name := host.Names[0]
-		if host.Certificate != Valid || host.Reset || strings.HasPrefix(name, "*.") {
+		if host.Certificate != Valid || !host.Ports[portHTTPS].TLS || strings.HasPrefix(name, "*.") {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -845,12 +846,12 @@ func TestWebSocket(t *testing.T) {
 
 func TestHandlerThatBreaksOff(t *testing.T) {
 	hosts := DefaultHosts()
-	hosts[0].HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	hosts[0].Ports[portHTTP] = Port{HTTP: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/quiet" {
 			return
 		}
 		panic(http.ErrAbortHandler)
-	})
+	})}
 	l := start(t, hosts)
 	client := l.client(t)
 	_, err := client.Get("http://edition.cnn.com/") //nolint:bodyclose // there is none
@@ -963,7 +964,7 @@ func TestServeRefuses(t *testing.T) {
 		{"a host without an address", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"a.test"}}) }, "host a.test has no address"},
 		{"two hosts of a name", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"a.test", "httpbin.org"}}) }, "two hosts with the name httpbin.org"},
 		{"two hosts at an address that no name has", func(hosts []Host) []Host {
-			return append(hosts, Host{Names: []string{"a.test"}, Addr: netip.MustParseAddr("203.0.113.99"), Also: hosts[4].Also[1:]})
+			return append(hosts, Host{Names: []string{"a.test"}, Addr: netip.MustParseAddr("203.0.113.99"), Also: hosts[4].Also[1:], Ports: hosts[4].Ports})
 		}, "host a.test has an address that another has too: 208.80.153.224"},
 		{"two hosts at an address", func(hosts []Host) []Host {
 			return append(hosts, Host{Names: []string{"a.test"}, Addr: hosts[0].Addr})

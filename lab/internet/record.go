@@ -35,7 +35,8 @@ type Record struct {
 	ALPNOffered []string `json:"alpnOffered,omitempty"` // what the client offered
 	TLS         bool     `json:"tls"`
 
-	Protocol string `json:"protocol,omitempty"` // HTTP/1.1, HTTP/2.0
+	Protocol string `json:"protocol,omitempty"` // HTTP/1.1, HTTP/2.0; at a port of TCP alone [protocolTCP]
+	Received int64  `json:"received,omitempty"` // bytes of the client, at a port of TCP alone
 	Method   string `json:"method,omitempty"`
 	Path     string `json:"path,omitempty"` // with the query
 	Status   int    `json:"status,omitempty"`
@@ -53,6 +54,9 @@ type Record struct {
 	// there are the first 4 KiB.
 	Truncated bool `json:"truncated,omitempty"`
 }
+
+// protocolTCP is the protocol of a [Record] of a port that does not speak HTTP.
+const protocolTCP = "TCP"
 
 // recordedHeaders tell who handled a request on its way.
 var recordedHeaders = []string{"x-request-id", "x-forwarded-for", "x-envoy-decorator-operation"}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -90,12 +92,12 @@ func run(ctx context.Context, config Config) error {
 	return group.Wait()
 }
 
-// port is a port of a host.
+// port is a port of a host, at one of its addresses.
 type port struct {
+	Port
 	host     *Host
 	hosts    hostsByName
-	handler  http.Handler // nil for a host that resets
-	tls      *tls.Config  // nil for plain HTTP
+	secured  *tls.Config
 	listener net.Listener
 	recorder *recorder
 }
@@ -114,30 +116,22 @@ func open(config Config, recorder *recorder) (ports []*port, err error) {
 			ports = nil
 		}
 	}()
-	listen := func(host *Host, number uint16, handler http.Handler, config *tls.Config, on func(network, addr string) (net.Listener, error)) error {
-		if handler == nil && !host.Reset {
-			return nil
-		}
-		for _, addr := range host.addrs() {
-			listener, err := on("tcp", netip.AddrPortFrom(addr, number).String())
-			if err != nil {
-				return fmt.Errorf("host %s: %w", host.Names[0], err)
-			}
-			ports = append(ports, &port{host: host, hosts: hosts, handler: handler, tls: config, listener: listener, recorder: recorder})
-		}
-		return nil
-	}
 	for i := range config.Hosts {
 		host := &config.Hosts[i]
-		secured, err := host.tlsConfig(config.CA, hosts)
+		certificate, err := host.Certificate.issue(config.CA, host.Names)
 		if err != nil {
 			return ports, err
 		}
-		if err := listen(host, 80, host.HTTP, nil, config.Listen); err != nil {
-			return ports, err
-		}
-		if err := listen(host, 443, host.HTTPS, secured, config.Listen); err != nil {
-			return ports, err
+		for _, number := range slices.Sorted(maps.Keys(host.Ports)) {
+			of := host.Ports[number]
+			secured := host.tlsConfig(of, certificate, config.CA, hosts)
+			for _, addr := range host.addrs() {
+				listener, err := config.Listen("tcp", netip.AddrPortFrom(addr, number).String())
+				if err != nil {
+					return ports, fmt.Errorf("host %s: %w", host.Names[0], err)
+				}
+				ports = append(ports, &port{of, host, hosts, secured, listener, recorder})
+			}
 		}
 	}
 	return ports, nil
@@ -173,22 +167,23 @@ func (p *port) accept(ctx context.Context, group *errgroup.Group, ready queue) e
 	}
 }
 
-// prepare makes a connection ready for the HTTP server.
+// prepare does what comes before the first request, and hands the connection to
+// the HTTP server. At a port of TCP it does all that there is to do.
 func (p *port) prepare(ctx context.Context, c *connection, ready queue) {
 	c.open()
 	conn := net.Conn(c)
-	if p.host.Reset {
-		c.reset()
-		return
-	}
-	if p.tls != nil {
+	if p.TLS {
 		var err error
-		if conn, err = c.secure(p.tls); err != nil {
+		if conn, err = c.secure(p.secured); err != nil {
 			c.end(err.Error())
 			c.linger()
 			_ = c.Close() // it has failed already
 			return
 		}
+	}
+	if p.HTTP == nil {
+		c.talk(conn)
+		return
 	}
 	select {
 	case ready.conns <- conn:
@@ -252,13 +247,13 @@ func serve(w http.ResponseWriter, r *http.Request) {
 // serve answers a request that may not be meant for the port.
 func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case p.tls != nil && r.TLS == nil:
+	case p.TLS && r.TLS == nil:
 		w.Header().Set("Connection", "close")
 		http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
 	case !p.serves(r.Host):
 		http.Error(w, fmt.Sprintf("This is %s, which does not serve %q.", p.host.Names[0], r.Host), http.StatusMisdirectedRequest)
 	default:
-		p.handler.ServeHTTP(w, r)
+		p.HTTP.ServeHTTP(w, r)
 	}
 }
 

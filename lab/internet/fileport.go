@@ -1,0 +1,137 @@
+package internet
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// What a file says of a port in one word.
+const (
+	closed   = "closed"
+	asHTTP   = "http"
+	asHTTPS  = "https"
+	echoes   = "echo"
+	isSilent = "silent"
+	resets   = "reset"
+)
+
+// ports reads the ports of a host. The host's own answer is that of 80 and 443,
+// unless it is stated and the file lists other ports alone.
+func (p *parser) ports(node *yaml.Node, fields map[string]*yaml.Node) map[uint16]Port {
+	answer := p.answer(fields)
+	http, https := answer, answer
+	if of := fields["http"]; of != nil {
+		http = p.webPort(of)
+	}
+	if of := fields["https"]; of != nil {
+		https = p.webPort(of)
+	}
+	ports := web(http, https)
+	if of := fields["ports"]; of != nil {
+		if !slices.ContainsFunc(append(slices.Clone(answerKeys), "http", "https"), func(key string) bool { return fields[key] != nil }) {
+			clear(ports)
+		}
+		for key, value := range p.pairs(of, "ports to what they say") {
+			number := p.portNumber(key)
+			for stated, said := range map[uint16]string{portHTTP: "http", portHTTPS: "https"} {
+				if number == stated && fields[said] != nil {
+					p.fail(key, "port %d is what %s says", number, said)
+				}
+			}
+			delete(ports, number)
+			if port := p.port(value, http, https); port != nil {
+				ports[number] = *port
+			}
+		}
+	}
+	if len(ports) == 0 && len(p.errs) == 0 {
+		p.fail(node, "all ports of the host are closed")
+	}
+	return ports
+}
+
+// webPort reads what port 80 or 443 answers; nil if it is closed.
+func (p *parser) webPort(node *yaml.Node) http.Handler {
+	if node.Kind == yaml.ScalarNode {
+		if node.Value != closed {
+			p.fail(node, "%q: want %s, or a mapping", node.Value, closed)
+		}
+		return nil
+	}
+	return p.answer(p.mapping(node, answerKeys...))
+}
+
+func (p *parser) portNumber(key *yaml.Node) uint16 {
+	n, err := strconv.ParseUint(key.Value, 10, 16)
+	if err != nil || n == 0 {
+		p.fail(key, "%q: want the number of a port, from 1 to 65535", key.Value)
+	}
+	return uint16(n)
+}
+
+// port reads any port; nil if it is closed. http and https are what the host
+// answers on 80 and 443.
+func (p *parser) port(node *yaml.Node, http, https http.Handler) *Port {
+	if node.Kind == yaml.ScalarNode {
+		return p.portInAWord(node, http, https)
+	}
+	words := []string{"tls", "banner", echoes, isSilent}
+	fields := p.mapping(node, slices.Concat(words, answerKeys)...)
+	port := &Port{TLS: p.yes(fields["tls"])}
+	stated := ""
+	for _, key := range words[1:] {
+		of := fields[key]
+		if of == nil {
+			continue
+		}
+		if stated != "" {
+			p.fail(of, "%s and %s of one port: want one of them", stated, key)
+		}
+		stated = key
+	}
+	for key, of := range fields {
+		if stated != "" && slices.Contains(answerKeys, key) {
+			p.fail(of, "%s of a port with %s: that one does not speak HTTP", key, stated)
+		}
+	}
+	switch stated {
+	case "":
+		port.HTTP = p.answer(fields)
+	case "banner":
+		port.TCP.Banner = p.text(fields[stated])
+	default:
+		if !p.yes(fields[stated]) {
+			p.fail(fields[stated], "%s: want true", stated)
+		}
+		port.TCP.Echo = stated == echoes
+	}
+	return port
+}
+
+func (p *parser) portInAWord(node *yaml.Node, http, https http.Handler) *Port {
+	port := new(Port)
+	switch node.Value {
+	case closed:
+		return nil
+	case echoes:
+		port.TCP.Echo = true
+	case isSilent:
+	case resets:
+		port.TCP.Reset = true
+	case asHTTP:
+		port.HTTP = http
+	case asHTTPS:
+		port.HTTP, port.TLS = https, true
+	default:
+		p.fail(node, "%q: want %s, or a mapping", node.Value, strings.Join([]string{closed, echoes, asHTTP, asHTTPS, resets, isSilent}, ", "))
+		return nil
+	}
+	if port.HTTP == nil && (node.Value == asHTTP || node.Value == asHTTPS) {
+		p.fail(node, "%s of the host is closed", node.Value)
+	}
+	return port
+}

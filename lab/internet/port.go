@@ -1,0 +1,97 @@
+package internet
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+)
+
+// The ports that a browser takes.
+const (
+	portHTTP  = 80
+	portHTTPS = 443
+)
+
+// Port is an open port of a [Host].
+type Port struct {
+	// HTTP answers requests. Where it is nil, the port speaks as TCP says.
+	HTTP http.Handler
+	TCP  TCP
+
+	// TLS has the port speak TLS, with the host's certificate.
+	TLS bool
+}
+
+// TCP is what a port says to those who connect. Without anything it is silent: it
+// takes what comes and never says a word. All but a reset end with the client.
+type TCP struct {
+	Banner string // is said at once
+	Echo   bool   // sends back what comes
+	Reset  bool   // resets the connection once the client has said something
+}
+
+// web are the ports of a site; a handler that is nil leaves its port closed.
+func web(http, https http.Handler) map[uint16]Port {
+	ports := map[uint16]Port{}
+	if http != nil {
+		ports[portHTTP] = Port{HTTP: http}
+	}
+	if https != nil {
+		ports[portHTTPS] = Port{HTTP: https, TLS: true}
+	}
+	return ports
+}
+
+// resetting are the ports of a site that answers nothing.
+func resetting() map[uint16]Port {
+	reset := Port{TCP: TCP{Reset: true}}
+	return map[uint16]Port{portHTTP: reset, portHTTPS: reset}
+}
+
+// talk speaks TCP with the client of c by conn, which is c itself or TLS over it,
+// until one of both ends it. It is recorded as soon as the client has said
+// something, before that is answered, and at the end.
+func (c *connection) talk(conn net.Conn) {
+	says := c.port.TCP
+	if says.Reset {
+		c.reset()
+		return
+	}
+	err := c.converse(conn, says)
+	if errors.Is(err, io.EOF) {
+		c.end("") // as it should
+	} else {
+		c.end(err.Error())
+	}
+	_ = conn.Close() // by now the client may be gone
+}
+
+func (c *connection) converse(conn net.Conn, says TCP) error {
+	if _, err := io.WriteString(conn, says.Banner); err != nil {
+		return err
+	}
+	for buffer := make([]byte, 32<<10); ; {
+		n, err := conn.Read(buffer)
+		if n > 0 && c.receive(n) {
+			c.open()
+		}
+		if n > 0 && says.Echo {
+			if _, err := conn.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// receive counts bytes of the client, and reports whether they are its first.
+func (c *connection) receive(n int) (first bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first = c.received == 0
+	c.received += int64(n)
+	return first
+}
