@@ -12,10 +12,10 @@ import (
 )
 
 // answerKeys are the keys that say what is answered by HTTP.
-var answerKeys = []string{"status", "headers", "body", "redirect", "delay"}
+var answerKeys = []string{"status", "headers", "body", "redirect", "grpc", "delay"}
 
 // answer reads what a port answers: what is written, or else an echo.
-func (p *parser) answer(fields map[string]*yaml.Node) http.Handler {
+func (p *parser) answer(fields map[string]*yaml.Node) Port {
 	status := http.StatusOK
 	if fields["redirect"] != nil {
 		status = http.StatusMovedPermanently
@@ -34,24 +34,46 @@ func (p *parser) answer(fields map[string]*yaml.Node) http.Handler {
 		}
 	}
 	headers := p.headers(fields["headers"])
-	answer := http.HandlerFunc(echo)
+	var answer http.Handler = http.HandlerFunc(echo)
 	switch {
 	case fields["redirect"] != nil:
 		answer = redirect(p.url(fields["redirect"]), status, body)
 	case fields["status"] != nil || fields["body"] != nil:
-		answer = func(w http.ResponseWriter, _ *http.Request) {
+		answer = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, body) // a client that is gone wants no answer
-		}
+		})
 	}
-	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	if of := fields["grpc"]; of != nil {
+		answer = grpcOr(p.grpc(of), answer)
+	}
+	port := Port{H2C: fields["grpc"] != nil}
+	port.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		maps.Copy(w.Header(), headers)
-		answer(w, r)
+		answer.ServeHTTP(w, r)
 	})
 	if of := fields["delay"]; of != nil {
-		handler = delayed(p.duration(of), handler)
+		port.HTTP = delayed(p.duration(of), port.HTTP)
 	}
-	return handler
+	return port
+}
+
+// grpc reads how calls of gRPC end: a status, or a mapping.
+func (p *parser) grpc(node *yaml.Node) (end grpcEnd) {
+	const last = 16 // of gRPC's statuses
+	if node.Kind == yaml.ScalarNode {
+		end.status = p.number(node, 0, last)
+		return end
+	}
+	fields := p.mapping(node, "status", "message", "trailersOnly")
+	if of := fields["status"]; of != nil {
+		end.status = p.number(of, 0, last)
+	}
+	if of := fields["message"]; of != nil {
+		end.message = p.text(of)
+	}
+	end.trailersOnly = p.yes(fields["trailersOnly"])
+	return end
 }
 
 // headers reads a mapping of names to a value or a list of values.

@@ -1,7 +1,7 @@
 package internet
 
 import (
-	"net/http"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,14 +23,20 @@ const (
 // unless it is stated and the file lists other ports alone.
 func (p *parser) ports(node *yaml.Node, fields map[string]*yaml.Node) map[uint16]Port {
 	answer := p.answer(fields)
-	http, https := answer, answer
+	http, https := &answer, &answer
 	if of := fields["http"]; of != nil {
 		http = p.webPort(of)
 	}
 	if of := fields["https"]; of != nil {
 		https = p.webPort(of)
 	}
-	ports := web(http, https)
+	https = secured(https)
+	ports := map[uint16]Port{}
+	for number, port := range map[uint16]*Port{portHTTP: http, portHTTPS: https} {
+		if port != nil {
+			ports[number] = *port
+		}
+	}
 	if of := fields["ports"]; of != nil {
 		if !slices.ContainsFunc(append(slices.Clone(answerKeys), "http", "https"), func(key string) bool { return fields[key] != nil }) {
 			clear(ports)
@@ -55,14 +61,25 @@ func (p *parser) ports(node *yaml.Node, fields map[string]*yaml.Node) map[uint16
 }
 
 // webPort reads what port 80 or 443 answers; nil if it is closed.
-func (p *parser) webPort(node *yaml.Node) http.Handler {
+func (p *parser) webPort(node *yaml.Node) *Port {
 	if node.Kind == yaml.ScalarNode {
 		if node.Value != closed {
 			p.fail(node, "%q: want %s, or a mapping", node.Value, closed)
 		}
 		return nil
 	}
-	return p.answer(p.mapping(node, answerKeys...))
+	port := p.answer(p.mapping(node, answerKeys...))
+	return &port
+}
+
+// secured returns a port that does by TLS what another does.
+func secured(port *Port) *Port {
+	if port == nil {
+		return nil
+	}
+	by := *port
+	by.TLS = true
+	return &by
 }
 
 func (p *parser) portNumber(key *yaml.Node) uint16 {
@@ -75,13 +92,12 @@ func (p *parser) portNumber(key *yaml.Node) uint16 {
 
 // port reads any port; nil if it is closed. http and https are what the host
 // answers on 80 and 443.
-func (p *parser) port(node *yaml.Node, http, https http.Handler) *Port {
+func (p *parser) port(node *yaml.Node, http, https *Port) *Port {
 	if node.Kind == yaml.ScalarNode {
 		return p.portInAWord(node, http, https)
 	}
 	words := []string{"tls", "banner", echoes, isSilent}
 	fields := p.mapping(node, slices.Concat(words, answerKeys)...)
-	port := &Port{TLS: p.yes(fields["tls"])}
 	stated := ""
 	for _, key := range words[1:] {
 		of := fields[key]
@@ -98,9 +114,10 @@ func (p *parser) port(node *yaml.Node, http, https http.Handler) *Port {
 			p.fail(of, "%s of a port with %s: that one does not speak HTTP", key, stated)
 		}
 	}
+	port := new(Port)
 	switch stated {
 	case "":
-		port.HTTP = p.answer(fields)
+		*port = p.answer(fields)
 	case "banner":
 		port.TCP.Banner = p.text(fields[stated])
 	default:
@@ -109,28 +126,26 @@ func (p *parser) port(node *yaml.Node, http, https http.Handler) *Port {
 		}
 		port.TCP.Echo = stated == echoes
 	}
+	if p.yes(fields["tls"]) {
+		return secured(port)
+	}
 	return port
 }
 
-func (p *parser) portInAWord(node *yaml.Node, http, https http.Handler) *Port {
-	port := new(Port)
-	switch node.Value {
-	case closed:
-		return nil
-	case echoes:
-		port.TCP.Echo = true
-	case isSilent:
-	case resets:
-		port.TCP.Reset = true
-	case asHTTP:
-		port.HTTP = http
-	case asHTTPS:
-		port.HTTP, port.TLS = https, true
-	default:
-		p.fail(node, "%q: want %s, or a mapping", node.Value, strings.Join([]string{closed, echoes, asHTTP, asHTTPS, resets, isSilent}, ", "))
-		return nil
+func (p *parser) portInAWord(node *yaml.Node, http, https *Port) *Port {
+	ports := map[string]*Port{
+		closed:   nil,
+		echoes:   {TCP: TCP{Echo: true}},
+		isSilent: {},
+		resets:   {TCP: TCP{Reset: true}},
+		asHTTP:   http,
+		asHTTPS:  https,
 	}
-	if port.HTTP == nil && (node.Value == asHTTP || node.Value == asHTTPS) {
+	port, known := ports[node.Value]
+	switch {
+	case !known:
+		p.fail(node, "%q: want %s, or a mapping", node.Value, strings.Join(slices.Sorted(maps.Keys(ports)), ", "))
+	case port == nil && node.Value != closed:
 		p.fail(node, "%s of the host is closed", node.Value)
 	}
 	return port

@@ -21,6 +21,9 @@ type Port struct {
 
 	// TLS has the port speak TLS, with the host's certificate.
 	TLS bool
+
+	// H2C has a port without TLS speak HTTP/2 too, with clients that know it.
+	H2C bool
 }
 
 // TCP is what a port says to those who connect. Without anything it is silent: it

@@ -41,6 +41,8 @@ type Record struct {
 	Path     string `json:"path,omitempty"` // with the query
 	Status   int    `json:"status,omitempty"`
 
+	GRPCStatus *int `json:"grpcStatus,omitempty"` // if the answer has one
+
 	Remote string `json:"remote"` // IP:PORT of the one who connected
 	Local  string `json:"local"`
 

@@ -54,24 +54,27 @@ func run(ctx context.Context, config Config) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	ready := queue{conns: make(chan net.Conn), done: ctx.Done()}
-	server := &http.Server{
-		Handler:           http.HandlerFunc(serve),
-		ReadHeaderTimeout: silence,
-		// No IdleTimeout: a proxy keeps its connections, and must not meet
-		// one that is being closed.
-		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
-			return context.WithValue(ctx, connectionKey{}, conn)
-		},
+	usual, h2c := newServer(), newServer()
+	h2c.Protocols = new(http.Protocols)
+	h2c.Protocols.SetHTTP1(true)
+	h2c.Protocols.SetUnencryptedHTTP2(true)
+	ready := map[*http.Server]queue{}
+	for _, server := range []*http.Server{usual, h2c} {
+		conns := queue{conns: make(chan net.Conn), done: ctx.Done()}
+		ready[server] = conns
+		group.Go(func() error {
+			if err := server.Serve(conns); ctx.Err() == nil {
+				return err
+			}
+			return nil
+		})
 	}
-	group.Go(func() error {
-		if err := server.Serve(ready); ctx.Err() == nil {
-			return err
-		}
-		return nil
-	})
 	for _, port := range ports {
-		group.Go(func() error { return port.accept(ctx, group, ready) })
+		conns := ready[usual]
+		if port.H2C {
+			conns = ready[h2c]
+		}
+		group.Go(func() error { return port.accept(ctx, group, conns) })
 	}
 	group.Go(func() error {
 		select {
@@ -83,13 +86,26 @@ func run(ctx context.Context, config Config) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		errs := []error{server.Close()}
+		errs := []error{usual.Close(), h2c.Close()}
 		for _, port := range ports {
 			errs = append(errs, port.listener.Close())
 		}
 		return errors.Join(errs...)
 	})
 	return group.Wait()
+}
+
+// newServer makes a server of HTTP for connections that are made ready before.
+func newServer() *http.Server {
+	return &http.Server{
+		Handler:           http.HandlerFunc(serve),
+		ReadHeaderTimeout: silence,
+		// No IdleTimeout: a proxy keeps its connections, and must not meet
+		// one that is being closed.
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, conn)
+		},
+	}
 }
 
 // port is a port of a host, at one of its addresses.
@@ -228,7 +244,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	record.describe(r)
 	c.port.recorder.write(record)
 	answer := &answer{ResponseWriter: w, tell: func(status int) {
-		record.Status, record.Open = status, false
+		record.Status, record.GRPCStatus, record.Open = status, grpcStatusIn(w.Header()), false
 		c.port.recorder.write(record)
 	}}
 	ended := false
