@@ -143,7 +143,13 @@ func (l *lab) connect(ctx context.Context) error {
 		return err
 	}
 	l.keep(ctx, Internet, func() error {
-		return internet.Serve(ctx, internet.Config{Hosts: l.Hosts, CA: l.keys.internet, Listen: ns.Listen, Record: records})
+		return internet.Serve(ctx, internet.Config{
+			Hosts:      l.Hosts,
+			CA:         l.keys.internet,
+			Network:    ns,
+			NameServer: net.JoinHostPort(network.NameServerIP, "53"),
+			Record:     records,
+		})
 	})
 	return nil
 }
@@ -204,7 +210,7 @@ func (l *lab) startRest(ctx context.Context, p *processes) error {
 
 // install applies what the mesh and the lab consist of, and waits until it works.
 func (l *lab) install(ctx context.Context, rendered <-chan []*unstructured.Unstructured) error {
-	list, err := own(l.Name, l.Version, l.Hosts)
+	list, err := own(l.Name, l.Version)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/egressplay/egressplay/lab/internet"
+	"github.com/egressplay/egressplay/lab/network"
 )
 
 func TestEventsAreKeptForThoseWhoComeLater(t *testing.T) {
@@ -66,8 +66,7 @@ func TestRetry(t *testing.T) {
 }
 
 func TestObjectsAreWhatTheLabPromises(t *testing.T) {
-	hosts := internet.DefaultHosts()
-	list, err := own("mine", "v1", hosts)
+	list, err := own("mine", "v1")
 	require.NoError(t, err)
 	byName := map[string]*unstructured.Unstructured{}
 	for _, o := range list {
@@ -80,7 +79,7 @@ func TestObjectsAreWhatTheLabPromises(t *testing.T) {
 		return m
 	}
 	assert.Equal(t, map[string]any{"name": "mine", "version": "v1"}, data("ConfigMap kube-public/egressplay-lab"))
-	assert.Contains(t, data("ConfigMap kube-system/coredns")["hosts"], "edition.cnn.com")
+	assert.Contains(t, data("ConfigMap kube-system/coredns")["Corefile"], "forward . "+network.NameServerIP)
 	assert.Contains(t, byName, "Namespace /istio-system")
 	ip, _, err := unstructured.NestedString(byName["Service kube-system/kube-dns"].Object, "spec", "clusterIP")
 	require.NoError(t, err)

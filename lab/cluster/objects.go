@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
-	"github.com/egressplay/egressplay/lab/internet"
 	"github.com/egressplay/egressplay/lab/istio"
 )
 
@@ -33,15 +32,11 @@ var nodeManifest []byte
 var corefile string
 
 // own are the objects that a lab has besides Istio's.
-func own(name, version string, hosts []internet.Host) ([]*unstructured.Unstructured, error) {
+func own(name, version string) ([]*unstructured.Unstructured, error) {
 	objects := []*unstructured.Unstructured{
 		object("v1", "Namespace", "", istio.Namespace, nil),
 		object("v1", "ConfigMap", "kube-public", LabConfigMap, map[string]any{"name": name, "version": version}),
-		object("v1", "ConfigMap", "kube-system", "coredns", map[string]any{
-			"Corefile":  corefile,
-			"hosts":     internet.HostsFile(hosts),
-			"wildcards": internet.Wildcards(hosts),
-		}),
+		object("v1", "ConfigMap", "kube-system", "coredns", map[string]any{"Corefile": corefile}),
 	}
 	for _, manifest := range [][]byte{nodeManifest, corednsManifest} {
 		more, err := decode(bytes.NewReader(manifest))

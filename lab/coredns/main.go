@@ -9,16 +9,15 @@ import (
 	"github.com/coredns/coredns/coremain"
 	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/errors"
-	_ "github.com/coredns/coredns/plugin/hosts"
+	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/log"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
-	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func main() {
 	// The order in which a server block asks its plugins, whatever their order in the Corefile.
-	dnsserver.Directives = []string{"reload", "log", "errors", "ready", "cache", "hosts", "template", "kubernetes"}
+	dnsserver.Directives = []string{"reload", "log", "errors", "ready", "cache", "kubernetes", "forward"}
 	coremain.Run()
 }

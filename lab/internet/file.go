@@ -114,7 +114,9 @@ func (p *parser) host(node *yaml.Node, others []Host) (host Host) {
 	for _, name := range p.list(fields["names"]) {
 		host.Names = append(host.Names, p.text(name))
 	}
-	host.Addr = p.address(fields["address"], others)
+	if addr := p.address(fields["address"], others); addr.IsValid() {
+		host.Addrs = []netip.Addr{addr}
+	}
 	host.AnyName = p.yes(fields["anyName"])
 	host.Certificate = oneOf(p, fields["certificate"], map[string]Certificate{
 		"valid": Valid, string(Expired): Expired, string(WrongName): WrongName, string(Untrusted): Untrusted,

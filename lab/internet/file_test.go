@@ -46,7 +46,7 @@ hosts:
 	own := hosts[len(DefaultHosts()):]
 	require.Len(t, own, 9)
 	assert.Equal(t, DefaultHosts()[0].Names, hosts[0].Names)
-	assert.Equal(t, "203.0.113.100 192.0.2.7 203.0.113.102", strings.Join([]string{own[0].Addr.String(), own[3].Addr.String(), own[4].Addr.Prev().String()}, " "))
+	assert.Equal(t, "203.0.113.100 192.0.2.7 203.0.113.102", strings.Join([]string{own[0].Addrs[0].String(), own[3].Addrs[0].String(), own[4].Addrs[0].Prev().String()}, " "))
 
 	l := start(t, hosts)
 	for _, tt := range []struct {

@@ -8,12 +8,9 @@ package internet
 
 import (
 	"crypto/tls"
-	"fmt"
 	"net/http"
 	"net/netip"
-	"regexp"
 	"slices"
-	"strings"
 )
 
 // Host is one stand-in.
@@ -29,8 +26,13 @@ type Host struct {
 	// them, nor does what is beneath them.
 	Absent []string
 
-	// Addr is the address that its names have, and no other host.
-	Addr netip.Addr
+	// Alias is the name that its names are aliases of, in the DNS. Such a host has
+	// nothing else: the one that has the name answers, with a certificate for
+	// the alias.
+	Alias string
+
+	// Addrs are the addresses that its names have, and no other host.
+	Addrs []netip.Addr
 
 	// Also are addresses at which it answers too, though no name has them.
 	Also []netip.Addr
@@ -73,32 +75,32 @@ type Host struct {
 func DefaultHosts() []Host {
 	bin := newHTTPBin()
 	echo := http.HandlerFunc(echo)
-	address := func(last byte) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, last}) }
+	address := func(last byte) []netip.Addr { return []netip.Addr{netip.AddrFrom4([4]byte{203, 0, 113, last})} }
 	return []Host{
 		{
 			Names: []string{"edition.cnn.com"},
-			Addr:  address(10),
+			Addrs: address(10),
 			Ports: web(redirectToHTTPS("edition.cnn.com"), page("edition.cnn.com")),
 		},
 		{
 			Names: []string{"www.google.com"},
-			Addr:  address(11),
+			Addrs: address(11),
 			Ports: web(page("www.google.com"), page("www.google.com")),
 		},
 		{
 			Names: []string{"www.baidu.com"},
-			Addr:  address(12),
+			Addrs: address(12),
 			Ports: web(page("www.baidu.com"), page("www.baidu.com")),
 		},
 		{
 			Names:   []string{"httpbin.org"},
-			Addr:    address(13),
+			Addrs:   address(13),
 			AnyName: true,
 			Ports:   web(bin, bin),
 		},
 		{
 			Names: []string{"www.wikipedia.org", "en.wikipedia.org", "de.wikipedia.org", "wikipedia.org"},
-			Addr:  address(14),
+			Addrs: address(14),
 			Also:  []netip.Addr{netip.MustParseAddr("198.35.26.96"), netip.MustParseAddr("208.80.153.224")},
 			Ports: web(byName{
 				"en.wikipedia.org":  redirectToHTTPS("en.wikipedia.org"),
@@ -112,14 +114,14 @@ func DefaultHosts() []Host {
 				"wikipedia.org":     redirectToHTTPS("www.wikipedia.org"),
 			}),
 		},
-		{Names: []string{"*.example.com", "example.com"}, Addr: address(20), Ports: web(echo, echo), ClientAuth: tls.RequestClientCert},
-		{Names: []string{"*.example.org", "example.org"}, Addr: address(21), Ports: web(echo, echo), ClientAuth: tls.RequestClientCert, Absent: []string{"nx.example.org"}},
-		{Names: []string{"mtls.example.com"}, Addr: address(22), Ports: web(redirectToHTTPS("mtls.example.com"), echo), ClientAuth: tls.RequireAnyClientCert},
-		{Names: []string{"expired.example.com"}, Addr: address(23), Ports: web(echo, echo), Certificate: Expired},
-		{Names: []string{"wrong-name.example.com"}, Addr: address(24), Ports: web(echo, echo), Certificate: WrongName},
-		{Names: []string{"untrusted.example.com"}, Addr: address(25), Ports: web(echo, echo), Certificate: Untrusted},
-		{Names: []string{"slow.example.com"}, Addr: address(26), Ports: web(slow(echo), slow(echo))},
-		{Names: []string{"reset.example.com"}, Addr: address(27), Ports: resetting()},
+		{Names: []string{"*.example.com", "example.com"}, Addrs: address(20), Ports: web(echo, echo), ClientAuth: tls.RequestClientCert},
+		{Names: []string{"*.example.org", "example.org"}, Addrs: address(21), Ports: web(echo, echo), ClientAuth: tls.RequestClientCert, Absent: []string{"nx.example.org"}},
+		{Names: []string{"mtls.example.com"}, Addrs: address(22), Ports: web(redirectToHTTPS("mtls.example.com"), echo), ClientAuth: tls.RequireAnyClientCert},
+		{Names: []string{"expired.example.com"}, Addrs: address(23), Ports: web(echo, echo), Certificate: Expired},
+		{Names: []string{"wrong-name.example.com"}, Addrs: address(24), Ports: web(echo, echo), Certificate: WrongName},
+		{Names: []string{"untrusted.example.com"}, Addrs: address(25), Ports: web(echo, echo), Certificate: Untrusted},
+		{Names: []string{"slow.example.com"}, Addrs: address(26), Ports: web(slow(echo), slow(echo))},
+		{Names: []string{"reset.example.com"}, Addrs: address(27), Ports: resetting()},
 	}
 }
 
@@ -133,120 +135,4 @@ func Addresses(hosts []Host) []netip.Addr {
 	return addrs
 }
 
-func (h *Host) addrs() []netip.Addr { return append([]netip.Addr{h.Addr}, h.Also...) }
-
-// wildcard is how the name of a Host begins that stands for many.
-const wildcard = "*."
-
-// hostsByName is what a name means: the host that has it; by "*.example.org" the
-// one that has those beneath. A name that does not exist has no host.
-type hostsByName map[string]*Host
-
-// find returns the host that a name means: the one that has it, or else the one
-// with the closest wildcard above it; nil when there is none.
-func (hosts hostsByName) find(name string) *Host {
-	if host, there := hosts[name]; there {
-		return host
-	}
-	for {
-		_, parent, more := strings.Cut(name, ".")
-		if !more {
-			return nil
-		}
-		if host, there := hosts[wildcard+parent]; there {
-			return host
-		}
-		name = parent
-	}
-}
-
-// names are as they are in the DNS, in lower case; see [Host].
-var (
-	label    = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
-	nameRule = regexp.MustCompile(`^(\*\.)?` + label + `(\.` + label + `)+$`)
-)
-
-// index tells what each name means. Its error is what would make hosts answer
-// for one another, or not at all.
-func index(hosts []Host) (hostsByName, error) {
-	byName, addrs := hostsByName{}, map[netip.Addr]bool{}
-	for i := range hosts {
-		host := &hosts[i]
-		if len(host.Names) == 0 {
-			return nil, fmt.Errorf("the host at %s has no name", host.Addr)
-		}
-		for _, name := range host.Names {
-			if !nameRule.MatchString(name) {
-				return nil, fmt.Errorf("%q is no name of a host: want one such as www.example.net or *.example.net, in lower case", name)
-			}
-			if _, there := byName[name]; there {
-				return nil, fmt.Errorf("there are two hosts with the name %s", name)
-			}
-			byName[name] = host
-		}
-		for _, name := range host.Absent {
-			byName[name], byName[wildcard+name] = nil, nil
-		}
-		for _, addr := range host.addrs() {
-			if !addr.IsValid() {
-				return nil, fmt.Errorf("host %s has no address", host.Names[0])
-			}
-			if addrs[addr] {
-				return nil, fmt.Errorf("host %s has an address that another has too: %s", host.Names[0], addr)
-			}
-			addrs[addr] = true
-		}
-	}
-	return byName, nil
-}
-
-// HostsFile is the names of all hosts in the format of /etc/hosts, which is
-// that of CoreDNS's plugin hosts, but for the wildcards.
-func HostsFile(hosts []Host) string {
-	var file strings.Builder
-	for _, host := range hosts {
-		names := slices.DeleteFunc(slices.Clone(host.Names), isWildcard)
-		if len(names) > 0 {
-			fmt.Fprintf(&file, "%s %s\n", host.Addr, strings.Join(names, " "))
-		}
-	}
-	return file.String()
-}
-
-func isWildcard(name string) bool { return strings.HasPrefix(name, wildcard) }
-
-// Wildcards are lines of a Corefile, for CoreDNS's plugin template, which answer
-// for the names that are not in [HostsFile]: those beneath a wildcard have its
-// host's address, and others do not exist.
-func Wildcards(hosts []Host) string {
-	type zone struct {
-		name string
-		addr netip.Addr // none: the name and what is beneath it do not exist
-	}
-	var zones []zone
-	for _, host := range hosts {
-		for _, name := range host.Absent {
-			zones = append(zones, zone{name: name})
-		}
-		for _, name := range host.Names {
-			if isWildcard(name) {
-				zones = append(zones, zone{strings.TrimPrefix(name, wildcard), host.Addr})
-			}
-		}
-	}
-	// The first that matches answers: the closest, which has the most labels.
-	slices.SortStableFunc(zones, func(a, b zone) int { return strings.Count(b.name, ".") - strings.Count(a.name, ".") })
-	var lines strings.Builder
-	for _, z := range zones {
-		if !z.addr.IsValid() {
-			fmt.Fprintf(&lines, "template ANY ANY %s {\n  rcode NXDOMAIN\n}\n", z.name)
-			continue
-		}
-		beneath := "match " + `\.` + regexp.QuoteMeta(z.name) + `\.$`
-		fmt.Fprintf(&lines, "template IN A %s {\n  %s\n  answer \"{{.Name}} 60 IN A %s\"\n  fallthrough\n}\n", z.name, beneath, z.addr)
-		// It has no address of another kind, which is not to say that it does not exist.
-		fmt.Fprintf(&lines, "template IN ANY %s {\n  %s\n  rcode NOERROR\n  fallthrough\n}\n", z.name, beneath)
-	}
-	lines.WriteString("template ANY ANY {\n  rcode NXDOMAIN\n}\n")
-	return lines.String()
-}
+func (h *Host) addrs() []netip.Addr { return slices.Concat(h.Addrs, h.Also) }

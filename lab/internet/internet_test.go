@@ -37,6 +37,7 @@ import (
 type lab struct {
 	ca        *pki.CA
 	listeners map[string]net.Listener
+	names     net.PacketConn    // of the name server
 	addrs     map[string]string // by name and port
 	record    *lines
 	stop      func() error
@@ -94,6 +95,12 @@ func newLab(t *testing.T, hosts []Host) *lab {
 	ca, err := pki.NewCA("test")
 	require.NoError(t, err)
 	l := &lab{ca: ca, listeners: map[string]net.Listener{}, addrs: map[string]string{}, record: new(lines)}
+	l.listeners[nameServerAddr], err = net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.listeners[nameServerAddr].Close() })
+	l.names, err = net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { l.names.Close() })
 	for _, host := range hosts {
 		for number := range host.Ports {
 			port := fmt.Sprint(number)
@@ -105,7 +112,10 @@ func newLab(t *testing.T, hosts []Host) *lab {
 				l.listeners[at], l.addrs[at] = listener, listener.Addr().String()
 				return listener.Addr().String()
 			}
-			at := listen(host.Addr)
+			var at string
+			for _, addr := range host.Addrs {
+				at = listen(addr)
+			}
 			for _, name := range host.Names {
 				l.addrs[net.JoinHostPort(name, port)] = at
 			}
@@ -117,12 +127,27 @@ func newLab(t *testing.T, hosts []Host) *lab {
 	return l
 }
 
-// listen is the listen of [Config].
-func (l *lab) listen(_, addr string) (net.Listener, error) {
+// nameServerAddr is where the name server of a test is.
+const nameServerAddr = "203.0.113.2:53"
+
+// Listen and ListenPacket make the lab a [Network].
+func (l *lab) Listen(_, addr string) (net.Listener, error) {
 	if listener := l.listeners[addr]; listener != nil {
 		return listener, nil
 	}
 	return nil, fmt.Errorf("listen %s: no such address", addr)
+}
+
+func (l *lab) ListenPacket(_, addr string) (net.PacketConn, error) {
+	if addr == nameServerAddr {
+		return l.names, nil
+	}
+	return nil, fmt.Errorf("listen %s: no such address", addr)
+}
+
+// config is that of a lab with these hosts.
+func (l *lab) config(hosts []Host) Config {
+	return Config{Hosts: hosts, CA: l.ca, Network: l, NameServer: nameServerAddr, Record: l.record}
 }
 
 // start serves hosts until the end of the test, or until stop.
@@ -132,7 +157,7 @@ func start(t *testing.T, hosts []Host) *lab {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Serve(ctx, Config{Hosts: hosts, CA: l.ca, Listen: l.listen, Record: l.record})
+		done <- Serve(ctx, l.config(hosts))
 	}()
 	l.stop = sync.OnceValue(func() error {
 		cancel()
@@ -937,7 +962,9 @@ func TestServeEndsWhenItCannotRecord(t *testing.T) {
 	l := newLab(t, DefaultHosts())
 	done := make(chan error, 1)
 	go func() {
-		done <- Serve(context.Background(), Config{Hosts: DefaultHosts(), CA: l.ca, Listen: l.listen, Record: brokenWriter{}})
+		config := l.config(DefaultHosts())
+		config.Record = brokenWriter{}
+		done <- Serve(context.Background(), config)
 	}()
 	conn, err := l.dial(t.Context(), "edition.cnn.com:80")
 	require.NoError(t, err)
@@ -952,7 +979,7 @@ func TestServeRefuses(t *testing.T) {
 		want  string
 	}{
 		{"an address that is not there", func(hosts []Host) []Host {
-			hosts[3].Addr = netip.MustParseAddr("203.0.113.99")
+			hosts[3].Addrs = []netip.Addr{netip.MustParseAddr("203.0.113.99")}
 			return hosts
 		}, "host httpbin.org: listen 203.0.113.99:80: no such address"},
 		{"a name that is none", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"A.test"}}) }, `"A.test" is no name of a host`},
@@ -960,20 +987,20 @@ func TestServeRefuses(t *testing.T) {
 		{"a host without a name", func(hosts []Host) []Host {
 			hosts[1].Names = nil
 			return hosts
-		}, "the host at 203.0.113.11 has no name"},
+		}, "a host has no name, its addresses are [203.0.113.11]"},
 		{"a host without an address", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"a.test"}}) }, "host a.test has no address"},
 		{"two hosts of a name", func(hosts []Host) []Host { return append(hosts, Host{Names: []string{"a.test", "httpbin.org"}}) }, "two hosts with the name httpbin.org"},
 		{"two hosts at an address that no name has", func(hosts []Host) []Host {
-			return append(hosts, Host{Names: []string{"a.test"}, Addr: netip.MustParseAddr("203.0.113.99"), Also: hosts[4].Also[1:], Ports: hosts[4].Ports})
+			return append(hosts, Host{Names: []string{"a.test"}, Addrs: []netip.Addr{netip.MustParseAddr("203.0.113.99")}, Also: hosts[4].Also[1:], Ports: hosts[4].Ports})
 		}, "host a.test has an address that another has too: 208.80.153.224"},
 		{"two hosts at an address", func(hosts []Host) []Host {
-			return append(hosts, Host{Names: []string{"a.test"}, Addr: hosts[0].Addr})
+			return append(hosts, Host{Names: []string{"a.test"}, Addrs: hosts[0].Addrs})
 		}, "host a.test has an address that another has too: 203.0.113.10"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLab(t, DefaultHosts())
-			err := Serve(t.Context(), Config{Hosts: tt.hosts(DefaultHosts()), CA: l.ca, Listen: l.listen, Record: io.Discard})
+			err := Serve(t.Context(), l.config(tt.hosts(DefaultHosts())))
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
@@ -982,74 +1009,19 @@ func TestServeRefuses(t *testing.T) {
 func TestListenersAreClosedWhenOneFails(t *testing.T) {
 	l := newLab(t, DefaultHosts())
 	delete(l.listeners, "203.0.113.27:443") // the last one
-	err := Serve(t.Context(), Config{Hosts: DefaultHosts(), CA: l.ca, Listen: l.listen, Record: io.Discard})
+	err := Serve(t.Context(), l.config(DefaultHosts()))
 	require.ErrorContains(t, err, "listen 203.0.113.27:443")
 	_, err = l.dial(t.Context(), "edition.cnn.com:80")
 	require.Error(t, err)
 }
 
-func TestHostsFile(t *testing.T) {
-	assert.Equal(t, `203.0.113.10 edition.cnn.com
-203.0.113.11 www.google.com
-203.0.113.12 www.baidu.com
-203.0.113.13 httpbin.org
-203.0.113.14 www.wikipedia.org en.wikipedia.org de.wikipedia.org wikipedia.org
-203.0.113.20 example.com
-203.0.113.21 example.org
-203.0.113.22 mtls.example.com
-203.0.113.23 expired.example.com
-203.0.113.24 wrong-name.example.com
-203.0.113.25 untrusted.example.com
-203.0.113.26 slow.example.com
-203.0.113.27 reset.example.com
-`, HostsFile(DefaultHosts()))
-	assert.Empty(t, HostsFile([]Host{{Names: []string{"*.a.test"}}}))
-	assert.Len(t, Addresses(DefaultHosts()), 15)
+func TestServeNeedsItsNameServer(t *testing.T) {
+	l := newLab(t, DefaultHosts())
+	config := l.config(DefaultHosts())
+	config.NameServer = "203.0.113.3:53"
+	require.ErrorContains(t, Serve(t.Context(), config), "name server: listen 203.0.113.3:53: no such address")
+	_, err := l.dial(t.Context(), "edition.cnn.com:80")
+	require.Error(t, err, "nobody listens")
 }
 
-// That CoreDNS understands this, and answers so, is tested in a lab.
-func TestWildcards(t *testing.T) {
-	hosts := []Host{
-		{Names: []string{"*.a.test", "a.test"}, Addr: netip.MustParseAddr("203.0.113.1"), Absent: []string{"nx.a.test"}},
-		{Names: []string{"*.b.a.test"}, Addr: netip.MustParseAddr("203.0.113.2")},
-		{Names: []string{"c.a.test"}, Addr: netip.MustParseAddr("203.0.113.3")},
-	}
-	assert.Equal(t, `template ANY ANY nx.a.test {
-  rcode NXDOMAIN
-}
-template IN A b.a.test {
-  match \.b\.a\.test\.$
-  answer "{{.Name}} 60 IN A 203.0.113.2"
-  fallthrough
-}
-template IN ANY b.a.test {
-  match \.b\.a\.test\.$
-  rcode NOERROR
-  fallthrough
-}
-template IN A a.test {
-  match \.a\.test\.$
-  answer "{{.Name}} 60 IN A 203.0.113.1"
-  fallthrough
-}
-template IN ANY a.test {
-  match \.a\.test\.$
-  rcode NOERROR
-  fallthrough
-}
-template ANY ANY {
-  rcode NXDOMAIN
-}
-`, Wildcards(hosts))
-
-	byName, err := index(hosts)
-	require.NoError(t, err)
-	for name, want := range map[string]*Host{
-		"a.test": &hosts[0], "x.a.test": &hosts[0], "y.x.a.test": &hosts[0], "b.a.test": &hosts[0],
-		"x.b.a.test": &hosts[1], "y.x.b.a.test": &hosts[1],
-		"c.a.test": &hosts[2], "x.c.a.test": &hosts[0],
-		"nx.a.test": nil, "x.nx.a.test": nil, "test": nil, "": nil, "xa.test": nil, "203.0.113.1": nil,
-	} {
-		assert.Same(t, want, byName.find(name), name)
-	}
-}
+func TestAddresses(t *testing.T) { assert.Len(t, Addresses(DefaultHosts()), 15) }

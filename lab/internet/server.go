@@ -25,9 +25,10 @@ type Config struct {
 	Hosts []Host
 	CA    *pki.CA // issues the hosts' certificates
 
-	// Listen makes a listener where the hosts are; network is "tcp" and addr
-	// the address of a host and its port.
-	Listen func(network, addr string) (net.Listener, error)
+	Network Network // where the hosts are
+
+	// NameServer is the address, with a port, at which their names are asked for.
+	NameServer string
 
 	// Record gets each [Record] as lines of JSON, each in one write: one when it
 	// has arrived, and one before the client has its answer. Who has the answer
@@ -35,7 +36,16 @@ type Config struct {
 	Record io.Writer
 }
 
-// Serve lets the hosts answer until ctx ends. Then all connections are
+// Network is a network that has the addresses of hosts.
+type Network interface {
+	// Listen makes a listener at an address and a port; network is "tcp".
+	Listen(network, addr string) (net.Listener, error)
+
+	// ListenPacket makes a socket at an address and a port; network is "udp".
+	ListenPacket(network, addr string) (net.PacketConn, error)
+}
+
+// Serve lets the hosts and their name server answer until ctx ends. Then all connections are
 // closed, nothing more is recorded, and it returns nil. It ends with an error
 // when it cannot listen or record: who looks at the record must be able to
 // rely on it.
@@ -49,9 +59,17 @@ func Serve(ctx context.Context, config Config) error {
 func run(ctx context.Context, config Config) error {
 	recorder := newRecorder(config.Record)
 	defer recorder.close()
-	ports, err := open(config, recorder)
+	hosts, err := index(config.Hosts)
 	if err != nil {
 		return err
+	}
+	ports, err := open(config, hosts, recorder)
+	if err != nil {
+		return err
+	}
+	names, err := listenForNames(config.Network, config.NameServer, hosts)
+	if err != nil {
+		return errors.Join(fmt.Errorf("name server: %w", err), closeAll(ports))
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	usual, h2c := newServer(), newServer()
@@ -76,6 +94,8 @@ func run(ctx context.Context, config Config) error {
 		}
 		group.Go(func() error { return port.accept(ctx, group, conns) })
 	}
+	group.Go(func() error { return names.byUDP(ctx) })
+	group.Go(func() error { return names.byTCP(ctx, group) })
 	group.Go(func() error {
 		select {
 		case err := <-recorder.failed:
@@ -86,13 +106,16 @@ func run(ctx context.Context, config Config) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		errs := []error{usual.Close(), h2c.Close()}
-		for _, port := range ports {
-			errs = append(errs, port.listener.Close())
-		}
-		return errors.Join(errs...)
+		return errors.Join(usual.Close(), h2c.Close(), closeAll(ports), names.close())
 	})
 	return group.Wait()
+}
+
+func closeAll(ports []*port) (err error) {
+	for _, port := range ports {
+		err = errors.Join(err, port.listener.Close())
+	}
+	return err
 }
 
 // newServer makes a server of HTTP for connections that are made ready before.
@@ -119,16 +142,10 @@ type port struct {
 }
 
 // open makes all the ports, or none.
-func open(config Config, recorder *recorder) (ports []*port, err error) {
-	hosts, err := index(config.Hosts)
-	if err != nil {
-		return nil, err
-	}
+func open(config Config, hosts hostsByName, recorder *recorder) (ports []*port, err error) {
 	defer func() {
 		if err != nil {
-			for _, port := range ports {
-				err = errors.Join(err, port.listener.Close())
-			}
+			err = errors.Join(err, closeAll(ports))
 			ports = nil
 		}
 	}()
@@ -142,7 +159,7 @@ func open(config Config, recorder *recorder) (ports []*port, err error) {
 			of := host.Ports[number]
 			secured := host.tlsConfig(of, certificate, config.CA, hosts)
 			for _, addr := range host.addrs() {
-				listener, err := config.Listen("tcp", netip.AddrPortFrom(addr, number).String())
+				listener, err := config.Network.Listen("tcp", netip.AddrPortFrom(addr, number).String())
 				if err != nil {
 					return ports, fmt.Errorf("host %s: %w", host.Names[0], err)
 				}
@@ -276,7 +293,7 @@ func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 // serves reports whether a request with this Host header is for the host. A
 // request without one, as HTTP/1.0 has it, is.
 func (p *port) serves(authority string) bool {
-	return p.host.AnyName || authority == "" || p.hosts.find(nameIn(authority)) == p.host
+	return p.host.AnyName || authority == "" || p.hosts.serving(nameIn(authority)) == p.host
 }
 
 // nameIn is the name of a host in a Host header or in SNI, as [Host] has it.

@@ -187,6 +187,36 @@ func testTraffic(t *testing.T) {
 	})
 }
 
+// The name server of the internet is asked by UDP.
+func TestPackets(t *testing.T) {
+	server, err := internet.ListenPacket("udp", NameServerIP+":53")
+	require.NoError(t, err)
+	t.Cleanup(func() { server.Close() })
+	go func() {
+		question := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(question)
+			if err != nil {
+				return
+			}
+			_, _ = server.WriteTo(question[:n], from)
+		}
+	}()
+	pod := newPod(t, NewPods(t.TempDir()), "a")
+	conn, err := pod.ns.Dial(t.Context(), "udp", NameServerIP+":53")
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = io.WriteString(conn, "hello")
+	require.NoError(t, err)
+	answer := make([]byte, 5)
+	_, err = io.ReadFull(conn, answer)
+	require.NoError(t, err)
+	assert.Equal(t, "hello", string(answer))
+	_, err = internet.ListenPacket("udp", "localhost:53")
+	require.Error(t, err, "a name is not resolved in there")
+}
+
 // Without the internet's "no route" the calls would go unanswered for minutes.
 func TestUnknownAddressIsUnreachable(t *testing.T) {
 	pod := newPod(t, NewPods(t.TempDir()), "a")

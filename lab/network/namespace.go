@@ -82,18 +82,8 @@ func (n *Namespace) Do(f func() error) error {
 
 // Listen listens inside the namespace, on tcp, tcp4 or tcp6. The host in addr
 // is an IP address, or empty for all. The listener works from any goroutine.
-func (n *Namespace) Listen(network, addr string) (net.Listener, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen in network namespace: %w", err)
-	}
-	if host != "" {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return nil, fmt.Errorf("listen in network namespace: %w", err)
-		}
-	}
-	var listener net.Listener
-	err = n.Do(func() error {
+func (n *Namespace) Listen(network, addr string) (listener net.Listener, err error) {
+	err = n.listen(addr, func() error {
 		var config net.ListenConfig
 		config.SetMultipathTCP(false) // plain TCP, whatever the client offers
 		listener, err = config.Listen(context.Background(), network, addr)
@@ -103,6 +93,30 @@ func (n *Namespace) Listen(network, addr string) (net.Listener, error) {
 		return nil, err
 	}
 	return listener, nil
+}
+
+// ListenPacket is [Namespace.Listen] on udp, udp4 or udp6.
+func (n *Namespace) ListenPacket(network, addr string) (conn net.PacketConn, err error) {
+	err = n.listen(addr, func() error {
+		conn, err = net.ListenPacket(network, addr)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// listen runs do inside the namespace, if addr has no name to be resolved.
+func (n *Namespace) listen(addr string, do func() error) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err == nil && host != "" {
+		_, err = netip.ParseAddr(host)
+	}
+	if err != nil {
+		return fmt.Errorf("listen in network namespace: %w", err)
+	}
+	return n.Do(do)
 }
 
 // Dial connects to addr from inside the namespace. The host in addr is an IP

@@ -35,6 +35,9 @@ const (
 	// TEST-NET-3). Its first four addresses are the way to the stand-in
 	// hosts, which have those above.
 	InternetCIDR = "203.0.113.0/24"
+
+	// NameServerIP is where the internet is asked for names: its end of the link.
+	NameServerIP = internetEnd
 )
 
 const (

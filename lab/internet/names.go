@@ -1,0 +1,103 @@
+package internet
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+)
+
+// wildcard is how the name of a Host begins that stands for many.
+const wildcard = "*."
+
+// hostsByName is what a name means: the host that has it; by "*.example.org" the
+// one that has those beneath. A name that does not exist has no host.
+type hostsByName map[string]*Host
+
+// find returns the host that a name means: the one that has it, or else the one
+// with the closest wildcard above it; nil when there is none.
+func (hosts hostsByName) find(name string) *Host {
+	if host, there := hosts[name]; there {
+		return host
+	}
+	for {
+		_, parent, more := strings.Cut(name, ".")
+		if !more {
+			return nil
+		}
+		if host, there := hosts[wildcard+parent]; there {
+			return host
+		}
+		name = parent
+	}
+}
+
+// serving returns the host that answers requests for a name: the one that the name
+// means, or that its aliases lead to; nil when there is none.
+func (hosts hostsByName) serving(name string) *Host {
+	host := hosts.find(name)
+	for range maxAliases {
+		if host == nil || host.Alias == "" {
+			return host
+		}
+		host = hosts.find(host.Alias)
+	}
+	return nil
+}
+
+// resolve returns what the DNS has of a name: the aliases that lead on from it,
+// and the addresses at the end. A name that does not exist may still be led to.
+func (hosts hostsByName) resolve(name string) (aliases []string, addrs []netip.Addr, exists bool) {
+	host := hosts.find(name)
+	for host != nil && host.Alias != "" && len(aliases) < maxAliases {
+		aliases = append(aliases, host.Alias)
+		host = hosts.find(host.Alias)
+	}
+	if host == nil {
+		return aliases, nil, false
+	}
+	return aliases, host.Addrs, true
+}
+
+// longestName is how many characters a name may have in the DNS.
+const longestName = 253
+
+// names are as they are in the DNS, in lower case; see [Host].
+var (
+	label    = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
+	nameRule = regexp.MustCompile(`^(\*\.)?` + label + `(\.` + label + `)+$`)
+)
+
+// index tells what each name means. Its error is what would make hosts answer
+// for one another, or not at all.
+func index(hosts []Host) (hostsByName, error) {
+	byName, addrs := hostsByName{}, map[netip.Addr]bool{}
+	for i := range hosts {
+		host := &hosts[i]
+		if len(host.Names) == 0 {
+			return nil, fmt.Errorf("a host has no name, its addresses are %v", host.addrs())
+		}
+		for _, name := range host.Names {
+			if !nameRule.MatchString(name) || len(name) > longestName {
+				return nil, fmt.Errorf("%q is no name of a host: want one such as www.example.net or *.example.net, in lower case", name)
+			}
+			if _, there := byName[name]; there {
+				return nil, fmt.Errorf("there are two hosts with the name %s", name)
+			}
+			byName[name] = host
+		}
+		for _, name := range host.Absent {
+			byName[name], byName[wildcard+name] = nil, nil
+		}
+		if len(host.Addrs) == 0 && host.Alias == "" {
+			return nil, fmt.Errorf("host %s has no address", host.Names[0])
+		}
+		for _, addr := range host.addrs() {
+			if addrs[addr] {
+				return nil, fmt.Errorf("host %s has an address that another has too: %s", host.Names[0], addr)
+			}
+			addrs[addr] = true
+		}
+	}
+	return byName, nil
+}
