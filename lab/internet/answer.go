@@ -10,8 +10,9 @@ import (
 // any of it.
 type answer struct {
 	http.ResponseWriter
-	tell func(status int)
-	told bool
+	tell      func(status int)
+	told      bool
+	brokenOff string // how the host will end it, if not as it should
 }
 
 func (a *answer) status(code int) {

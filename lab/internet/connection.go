@@ -66,15 +66,21 @@ func (c *connection) secure(config *tls.Config) (net.Conn, error) {
 // reset ends the connection by a reset, once the client has said something: it
 // always meets the client as it waits for an answer.
 func (c *connection) reset() {
-	reason := "the host reset it"
+	reason := hostReset
 	if err := c.awaitFirst(); err != nil {
 		reason = err.Error()
 	}
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // makes Close a reset; fails when the client is gone
-	}
 	c.end(reason)
-	_ = c.Close() // by now the other side may be gone
+	c.abort()
+	_ = c.Close() // for what else belongs to it
+}
+
+// abort sends the client a reset, if it is not gone.
+func (c *connection) abort() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // makes Close a reset
+	}
+	_ = c.Conn.Close()
 }
 
 // awaitFirst reads the first byte, which [connection.Read] then reads again.

@@ -2,6 +2,7 @@ package internet
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -42,35 +43,65 @@ func Load(path string) ([]Host, error) {
 }
 
 // Parse reads hosts of a user's own, in YAML as docs/lab.md describes it, and
-// returns them after the default ones. Its error has a line for each mistake,
-// with its place: FILE:LINE:COLUMN.
+// returns them after the default ones. Its error is [Mistakes].
 func Parse(file string, data []byte) ([]Host, error) {
 	p := &parser{file: file}
 	hosts := p.document(data)
 	if len(p.errs) > 0 {
-		return nil, errors.Join(p.errs...)
+		slices.SortStableFunc(p.errs, func(a, b Mistake) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
+		return nil, p.errs
 	}
 	return hosts, nil
+}
+
+// Mistake is something that is wrong with a file of hosts.
+type Mistake struct {
+	File   string `json:"file"`
+	Line   int    `json:"line,omitempty"` // from 1; 0 where it is about the whole file
+	Column int    `json:"column,omitempty"`
+	Text   string `json:"text"`
+}
+
+func (m Mistake) String() string {
+	place := m.File
+	if m.Line > 0 {
+		place = fmt.Sprintf("%s:%d:%d", m.File, m.Line, m.Column)
+	}
+	return Plain(place + ": " + m.Text)
+}
+
+// Mistakes are all that is wrong with a file, in the order of its lines.
+type Mistakes []Mistake
+
+// Error has a line for each mistake, with its place: FILE:LINE:COLUMN.
+func (ms Mistakes) Error() string {
+	lines := make([]string, len(ms))
+	for i, m := range ms {
+		lines[i] = m.String()
+	}
+	return strings.Join(lines, "\n")
 }
 
 // parser reads a file and collects what is wrong with it.
 type parser struct {
 	file string
-	errs []error
+	errs Mistakes
 }
 
 func (p *parser) fail(node *yaml.Node, format string, args ...any) {
-	p.errs = append(p.errs, fmt.Errorf("%s:%d:%d: %w", p.file, node.Line, node.Column, fmt.Errorf(format, args...)))
+	p.errs = append(p.errs, Mistake{p.file, node.Line, node.Column, fmt.Sprintf(format, args...)})
 }
 
 func (p *parser) document(data []byte) []Host {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var root, more yaml.Node
 	if err := decoder.Decode(&root); errors.Is(err, io.EOF) {
-		p.errs = append(p.errs, fmt.Errorf("%s: the file is empty", p.file))
+		p.errs = append(p.errs, Mistake{File: p.file, Text: "the file is empty"})
 		return nil
 	} else if err != nil {
-		p.errs = append(p.errs, fmt.Errorf("%s: %w", p.file, err))
+		p.errs = append(p.errs, Mistake{File: p.file, Text: err.Error()})
 		return nil
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {
@@ -89,6 +120,7 @@ func (p *parser) document(data []byte) []Host {
 		p.fail(top, "no hosts")
 	}
 	hosts := DefaultHosts()
+	var aliases []*yaml.Node
 	for _, node := range p.list(fields["hosts"]) {
 		before := len(p.errs)
 		host := p.host(node, hosts)
@@ -96,27 +128,51 @@ func (p *parser) document(data []byte) []Host {
 			continue
 		}
 		if _, err := index(append(slices.Clone(hosts), host)); err != nil {
-			p.fail(node, "%w", err)
+			p.fail(node, "%v", err)
 			continue
 		}
 		hosts = append(hosts, host)
+		if host.Alias != "" {
+			aliases = append(aliases, node)
+		}
+	}
+	if len(p.errs) == 0 {
+		p.checkAliases(hosts, aliases)
 	}
 	return hosts
 }
 
+// checkAliases sees that each alias leads to a host.
+func (p *parser) checkAliases(hosts []Host, aliases []*yaml.Node) {
+	byName, err := index(hosts)
+	if err != nil {
+		return // told
+	}
+	for _, node := range aliases {
+		of := p.mapping(node)["cname"]
+		if byName.serving(of.Value) == nil {
+			p.fail(of, "cname %s: no host has this name, nor does an alias of it lead to one", of.Value)
+		}
+	}
+}
+
+// hostKeys are the keys of a host, besides [answerKeys].
+var hostKeys = []string{"names", "address", "addresses", "cname", "anyName", "certificate", "clientCertificate", "http", "https", "ports"}
+
 // host reads one host, which gets a free address if it names none.
 func (p *parser) host(node *yaml.Node, others []Host) (host Host) {
-	ofPorts := append(slices.Clone(answerKeys), "http", "https", "ports")
-	fields := p.mapping(node, slices.Concat([]string{"names", "address", "anyName", "certificate", "clientCertificate", "reset"}, ofPorts)...)
+	fields := p.mapping(node, slices.Concat(hostKeys, answerKeys)...)
 	if fields["names"] == nil {
 		p.fail(node, "a host without names")
 	}
 	for _, name := range p.list(fields["names"]) {
 		host.Names = append(host.Names, p.text(name))
 	}
-	if addr := p.address(fields["address"], others); addr.IsValid() {
-		host.Addrs = []netip.Addr{addr}
+	if of := fields["cname"]; of != nil {
+		host.Alias = p.alias(of, fields)
+		return host
 	}
+	host.Addrs = p.addresses(node, fields, others)
 	host.AnyName = p.yes(fields["anyName"])
 	host.Certificate = oneOf(p, fields["certificate"], map[string]Certificate{
 		"valid": Valid, string(Expired): Expired, string(WrongName): WrongName, string(Untrusted): Untrusted,
@@ -130,24 +186,75 @@ func (p *parser) host(node *yaml.Node, others []Host) (host Host) {
 	}
 	host.Ports = resetting()
 	for key, of := range fields {
-		if slices.Contains(append(ofPorts, "certificate", "clientCertificate", "anyName"), key) {
+		if !slices.Contains([]string{"names", "address", "addresses", "reset"}, key) {
 			p.fail(of, "%s of a host that resets: it answers nothing", key)
 		}
 	}
 	return host
 }
 
-// address reads an address, or finds one that is free.
-func (p *parser) address(node *yaml.Node, others []Host) netip.Addr {
-	if node == nil {
-		taken := Addresses(others)
-		for addr := firstOwn; addr.Compare(lastOwn) <= 0; addr = addr.Next() {
-			if !slices.Contains(taken, addr) {
-				return addr
-			}
+// alias reads what the names of a host are aliases of.
+func (p *parser) alias(node *yaml.Node, fields map[string]*yaml.Node) string {
+	for key, of := range fields {
+		if key != "names" && key != "cname" {
+			p.fail(of, "%s of an alias: the host that it leads to has it", key)
 		}
-		return netip.Addr{} // which index refuses
 	}
+	name := p.text(node)
+	if !nameRule.MatchString(name) || isWildcard(name) {
+		p.fail(node, "cname %q: want the name of a host, such as www.example.net, in lower case", name)
+	}
+	return name
+}
+
+// mostAddresses is how many addresses a host may have.
+const mostAddresses = 16
+
+// addresses reads the addresses of a host, or finds some that are free.
+func (p *parser) addresses(host *yaml.Node, fields map[string]*yaml.Node, others []Host) []netip.Addr {
+	one, many := fields["address"], fields["addresses"]
+	switch {
+	case one != nil && many != nil:
+		p.fail(one, "address and addresses of one host: want one of them")
+		return nil
+	case one != nil:
+		return []netip.Addr{p.address(one)}
+	case many == nil:
+		return p.free(host, 1, others)
+	case many.Kind == yaml.ScalarNode:
+		return p.free(many, p.number(many, 1, mostAddresses), others)
+	}
+	nodes := p.list(many)
+	if len(nodes) > mostAddresses {
+		p.fail(many, "%d addresses: a host has at most %d", len(nodes), mostAddresses)
+	}
+	var addrs []netip.Addr
+	for _, node := range nodes {
+		addr := p.address(node)
+		if slices.Contains(addrs, addr) {
+			p.fail(node, "a second %s", addr)
+		}
+		addrs = append(addrs, addr)
+	}
+	return addrs
+}
+
+// free returns n addresses that no host has.
+func (p *parser) free(node *yaml.Node, n int, others []Host) (addrs []netip.Addr) {
+	taken := Addresses(others)
+	for addr := firstOwn; addr.Compare(lastOwn) <= 0 && len(addrs) < n; addr = addr.Next() {
+		if !slices.Contains(taken, addr) {
+			addrs = append(addrs, addr)
+		}
+	}
+	if len(addrs) < n {
+		p.fail(node, "not enough addresses are left of %s to %s", firstOwn, lastOwn)
+	}
+	return addrs
+}
+
+// address reads an address that a host can have.
+func (p *parser) address(node *yaml.Node) netip.Addr {
 	addr, err := netip.ParseAddr(p.text(node))
 	if err != nil || !addr.Is4() {
 		p.fail(node, "address %q: want one such as %s", node.Value, firstOwn)

@@ -125,7 +125,26 @@ func TestParseRefuses(t *testing.T) {
 		{head + "hosts:\n- {names: [a.test], reset: maybe}", `f:4:28: "maybe": want true or false`},
 		{head + "hosts:\n- {names: [a.test], reset: true, body: x}", "f:4:40: body of a host that resets: it answers nothing"},
 		{head + "hosts:\n- {names: [a.test], http: open}", `f:4:27: "open": want closed, or a mapping`},
-		{head + "hosts:\n- {names: [a.test], http: {tls: x}}", `f:4:28: unknown key "tls": want one of status, headers, body, redirect, grpc, delay`},
+		{head + "hosts:\n- {names: [a.test], http: {tls: x}}", `f:4:28: unknown key "tls": want one of status, headers, body, redirect, grpc, delay, cut, reset, fail, paths`},
+		{head + "hosts:\n- {names: [a.test], address: 192.0.2.1, addresses: 2}", `f:4:30: address and addresses of one host: want one of them`},
+		{head + "hosts:\n- {names: [a.test], addresses: 17}", `f:4:32: "17": want a number from 1 to 16`},
+		{head + "hosts:\n- {names: [a.test], addresses: []}", `f:4:32: want a list that is not empty`},
+		{head + "hosts:\n- {names: [a.test], addresses: [192.0.2.1, 192.0.2.1]}", `f:4:44: a second 192.0.2.1`},
+		{head + "hosts:\n- {names: [a.test], addresses: [192.0.2.1, 10.96.0.1]}", `f:4:44: address 10.96.0.1: the lab itself has`},
+		{head + "hosts:\n- {names: [a.test], cname: b.test}", `f:4:28: cname b.test: no host has this name, nor does an alias of it lead to one`},
+		{head + "hosts:\n- {names: [a.test], cname: b.test}\n- {names: [b.test], cname: a.test}", "f:4:28: cname b.test: no host has this name, nor does an alias of it lead to one\nf:5:28: cname a.test"},
+		{head + "hosts:\n- {names: [a.test], cname: '*.example.com'}", `f:4:28: cname "*.example.com": want the name of a host`},
+		{head + "hosts:\n- {names: [a.test], cname: httpbin.org, body: x}", `f:4:47: body of an alias: the host that it leads to has it`},
+		{head + "hosts:\n- {names: [edition.cnn.com], cname: httpbin.org}", `f:4:3: there are two hosts with the name edition.cnn.com`},
+		{head + "hosts:\n- {names: [a.test], fail: 0}", `f:4:27: "0": want a number from 1 to 1000`},
+		{head + "hosts:\n- {names: [a.test], fail: {status: 500}}", `f:4:27: fail without times`},
+		{head + "hosts:\n- {names: [a.test], fail: {times: 1, fail: 1}}", `f:4:38: unknown key "fail": want one of times, status`},
+		{head + "hosts:\n- {names: [a.test], http: {reset: true, body: x}}", `f:4:47: body of an answer that is a reset`},
+		{head + "hosts:\n- {names: [a.test], status: 204, cut: true}", `f:4:39: cut of an answer with status 204, which has no body`},
+		{head + "hosts:\n- {names: [a.test], paths: {a: {body: x}}}", `f:4:29: path "a": want one such as /a, or /a/* for all that begin with /a/`},
+		{head + "hosts:\n- {names: [a.test], paths: {/a*b: {}}}", `f:4:29: path "/a*b": want`},
+		{head + "hosts:\n- {names: [a.test], paths: {/a: {paths: {/b: {}}}}}", `f:4:34: unknown key "paths": want one of status`},
+		{head + "hosts:\n- {names: [a.test], paths: {/a: x}}", `f:4:33: want a mapping with the keys status`},
 		{head + "hosts:\n- {names: [a.test], grpc: 17}", `f:4:27: "17": want a number from 0 to 16`},
 		{head + "hosts:\n- {names: [a.test], grpc: {code: 1}}", `f:4:28: unknown key "code": want one of status, message, trailersOnly`},
 		{head + "hosts:\n- {names: [a.test], ports: [80]}", "f:4:28: want a mapping of ports to what they say"},
@@ -155,8 +174,9 @@ func TestParseRefuses(t *testing.T) {
 		many.WriteString("- names: [a" + strings.Repeat("b", i%50) + "." + strings.Repeat("c", 1+i/50) + ".test]\n")
 	}
 	_, err := Parse("f", []byte(head+"hosts:\n"+many.String()))
-	require.ErrorContains(t, err, "f:159:3: host a", "there is no address left")
-	require.ErrorContains(t, err, "has no address")
+	require.ErrorContains(t, err, "f:159:3: not enough addresses are left of 203.0.113.100 to 203.0.113.254")
+	_, err = Parse("f", []byte(head+"hosts:\n- {names: [a.test], addresses: 16}\n"+many.String()))
+	require.ErrorContains(t, err, "f:145:3: not enough addresses are left")
 }
 
 func TestLoad(t *testing.T) {

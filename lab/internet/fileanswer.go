@@ -6,17 +6,99 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"golang.org/x/net/http/httpguts"
 	"gopkg.in/yaml.v3"
 )
 
-// answerKeys are the keys that say what is answered by HTTP.
-var answerKeys = []string{"status", "headers", "body", "redirect", "grpc", "delay"}
+// The keys that say what is answered by HTTP: one answer, one that may fail at
+// first, and one for each path.
+var (
+	oneAnswerKeys = []string{"status", "headers", "body", "redirect", "grpc", "delay", "cut", "reset"}
+	pathKeys      = append(slices.Clone(oneAnswerKeys), "fail")
+	answerKeys    = append(slices.Clone(pathKeys), "paths")
+)
 
-// answer reads what a port answers: what is written, or else an echo.
+// answer reads what a port answers.
 func (p *parser) answer(fields map[string]*yaml.Node) Port {
-	status := http.StatusOK
+	port := p.oneAnswer(fields, http.StatusOK)
+	if of := fields["fail"]; of != nil {
+		times, fail := p.failures(of)
+		port.HTTP = &failing{times: times, fail: fail.HTTP, then: port.HTTP}
+		port.H2C = port.H2C || fail.H2C
+	}
+	if of := fields["paths"]; of != nil {
+		paths := map[string]http.Handler{}
+		for key, value := range p.pairs(of, "paths to answers") {
+			path, _ := strings.CutSuffix(key.Value, beneath)
+			if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "*?#") {
+				p.fail(key, "path %q: want one such as /a, or /a/* for all that begin with /a/", key.Value)
+			}
+			answer := p.answer(p.mapping(value, pathKeys...))
+			paths[key.Value] = answer.HTTP
+			port.H2C = port.H2C || answer.H2C
+		}
+		port.HTTP = &byPath{paths, port.HTTP}
+	}
+	return port
+}
+
+// failures reads how often requests fail at first, and how: a number, or a mapping.
+func (p *parser) failures(node *yaml.Node) (times int, how Port) {
+	const most = 1000
+	if node.Kind == yaml.ScalarNode {
+		return p.number(node, 1, most), p.oneAnswer(nil, http.StatusServiceUnavailable)
+	}
+	fields := p.mapping(node, append([]string{"times"}, oneAnswerKeys...)...)
+	if of := fields["times"]; of != nil {
+		times = p.number(of, 1, most)
+	} else if fields != nil {
+		p.fail(node, "fail without times: want how many requests fail at first")
+	}
+	return times, p.oneAnswer(fields, http.StatusServiceUnavailable)
+}
+
+// oneAnswer reads an answer that is always the same: what is written, or else one
+// with the usual status, which is an echo if that is 200.
+func (p *parser) oneAnswer(fields map[string]*yaml.Node, usual int) Port {
+	if of := fields["reset"]; of != nil && p.yes(of) {
+		for _, key := range []string{"status", "headers", "body", "redirect", "grpc", "cut"} {
+			if of := fields[key]; of != nil {
+				p.fail(of, "%s of an answer that is a reset", key)
+			}
+		}
+		return p.late(fields, Port{HTTP: http.HandlerFunc(resetRequest)})
+	}
+	status, answer := p.content(fields, usual)
+	if of := fields["grpc"]; of != nil {
+		answer = grpcOr(p.grpc(of), answer)
+	}
+	headers := p.headers(fields["headers"])
+	var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		maps.Copy(w.Header(), headers)
+		answer.ServeHTTP(w, r)
+	})
+	if of := fields["cut"]; of != nil && p.yes(of) {
+		if !hasBody(status) {
+			p.fail(of, "cut of an answer with status %d, which has no body", status)
+		}
+		handler = cutShort(handler)
+	}
+	return p.late(fields, Port{HTTP: handler, H2C: fields["grpc"] != nil})
+}
+
+// late reads how much later a port answers.
+func (p *parser) late(fields map[string]*yaml.Node, port Port) Port {
+	if of := fields["delay"]; of != nil {
+		port.HTTP = delayed(p.duration(of), port.HTTP)
+	}
+	return port
+}
+
+// content reads status and body of an answer.
+func (p *parser) content(fields map[string]*yaml.Node, usual int) (status int, answer http.Handler) {
+	status = usual
 	if fields["redirect"] != nil {
 		status = http.StatusMovedPermanently
 	}
@@ -29,33 +111,25 @@ func (p *parser) answer(fields map[string]*yaml.Node) Port {
 	var body string
 	if of := fields["body"]; of != nil {
 		body = p.text(of)
-		if status == http.StatusNoContent || status == http.StatusNotModified {
+		if !hasBody(status) {
 			p.fail(of, "an answer with status %d has no body", status)
 		}
 	}
-	headers := p.headers(fields["headers"])
-	var answer http.Handler = http.HandlerFunc(echo)
 	switch {
 	case fields["redirect"] != nil:
-		answer = redirect(p.url(fields["redirect"]), status, body)
-	case fields["status"] != nil || fields["body"] != nil:
-		answer = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(status)
-			_, _ = io.WriteString(w, body) // a client that is gone wants no answer
-		})
+		return status, redirect(p.url(fields["redirect"]), status, body)
+	case fields["status"] == nil && fields["body"] == nil && status == http.StatusOK:
+		return status, http.HandlerFunc(echo)
 	}
-	if of := fields["grpc"]; of != nil {
-		answer = grpcOr(p.grpc(of), answer)
-	}
-	port := Port{H2C: fields["grpc"] != nil}
-	port.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		maps.Copy(w.Header(), headers)
-		answer.ServeHTTP(w, r)
+	return status, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body) // a client that is gone wants no answer
 	})
-	if of := fields["delay"]; of != nil {
-		port.HTTP = delayed(p.duration(of), port.HTTP)
-	}
-	return port
+}
+
+// hasBody reports whether an answer with this status may have a body.
+func hasBody(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
 // grpc reads how calls of gRPC end: a status, or a mapping.

@@ -72,6 +72,9 @@ func (e grpcEnd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = http.NewResponseController(w).Flush() // the head comes apart from what is behind it
 }
 
+// isTrailer reports whether a field of an answer's head is sent behind its body.
+func isTrailer(name string) bool { return strings.HasPrefix(name, http.TrailerPrefix) }
+
 // grpcStatusIn returns the status of gRPC that an answer with this head has; nil
 // if it has none.
 func grpcStatusIn(head http.Header) *int {

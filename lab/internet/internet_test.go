@@ -757,6 +757,15 @@ func TestEachTextOfARecordIsBounded(t *testing.T) {
 	assert.Less(t, len(line), 64<<10)
 }
 
+// fieldsOfRecord are the names of a record's fields in JSON.
+func fieldsOfRecord() (names []string) {
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Record]()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
 func TestRecordOfAClientCertificate(t *testing.T) {
 	ca, err := pki.NewCA("test")
 	require.NoError(t, err)

@@ -32,6 +32,8 @@ func (hosts hostsByName) find(name string) *Host {
 	}
 }
 
+func isWildcard(name string) bool { return strings.HasPrefix(name, wildcard) }
+
 // serving returns the host that answers requests for a name: the one that the name
 // means, or that its aliases lead to; nil when there is none.
 func (hosts hostsByName) serving(name string) *Host {

@@ -260,16 +260,20 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	record := c.request()
 	record.describe(r)
 	c.port.recorder.write(record)
-	answer := &answer{ResponseWriter: w, tell: func(status int) {
-		record.Status, record.GRPCStatus, record.Open = status, grpcStatusIn(w.Header()), false
+	answer := &answer{ResponseWriter: w}
+	answer.tell = func(status int) {
+		record.Status, record.Open, record.Error = status, false, answer.brokenOff
+		if answer.brokenOff == "" {
+			record.GRPCStatus = grpcStatusIn(w.Header())
+		}
 		c.port.recorder.write(record)
-	}}
+	}
 	ended := false
 	defer func() {
 		if ended {
 			answer.status(http.StatusOK) // what the server says for a handler that said nothing
 		} else if !answer.told {
-			record.Error = "the host broke off"
+			answer.brokenOff = "the host broke off"
 			answer.status(0)
 		}
 	}()

@@ -25,7 +25,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-func TestCut(t *testing.T) {
+func TestTextIsCut(t *testing.T) {
 	assert.Equal(t, "abc", cut("abc", 3))
 	assert.Equal(t, "ab", cut("abc", 2))
 	assert.Equal(t, "aé", cut("aéé", 4), "characters are whole")

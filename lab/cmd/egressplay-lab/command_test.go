@@ -110,6 +110,7 @@ func TestProgress(t *testing.T) {
 
 func TestSentence(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.UTC)
+	unavailable := 14
 	for want, r := range map[string]internet.Record{
 		"03:04:05.006 httpbin.org from 10.244.1.4:5 GET http://httpbin.org/headers HTTP/1.1 200": {
 			Time: at, Site: "httpbin.org", Host: "httpbin.org", Remote: "10.244.1.4:5",
@@ -129,7 +130,11 @@ func TestSentence(t *testing.T) {
 		"03:04:05.006 a.test from 10.244.1.4:5 GET http://a.test/slow HTTP/1.1: not answered yet": {
 			Open: true, Time: at, Site: "a.test", Host: "a.test", Remote: "10.244.1.4:5", Method: "GET", Path: "/slow", Protocol: "HTTP/1.1",
 		},
-		"03:04:05.006 a.test from 10.244.1.4:5: connected": {Open: true, Time: at, Site: "a.test", Remote: "10.244.1.4:5"},
+		"03:04:05.006 a.test from 10.244.1.4:5 POST http://a.test/p.S/M HTTP/2.0 200 grpc-status=14": {
+			Time: at, Site: "a.test", Host: "a.test", Remote: "10.244.1.4:5", Method: "POST", Path: "/p.S/M", Protocol: "HTTP/2.0", Status: 200, GRPCStatus: &unavailable,
+		},
+		"03:04:05.006 a.test from 10.244.1.4:5 TCP, 7 bytes": {Time: at, Site: "a.test", Remote: "10.244.1.4:5", Protocol: "TCP", Received: 7},
+		"03:04:05.006 a.test from 10.244.1.4:5: connected":   {Open: true, Time: at, Site: "a.test", Remote: "10.244.1.4:5"},
 	} {
 		assert.Equal(t, want, sentence(r))
 	}

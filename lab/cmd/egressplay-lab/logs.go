@@ -149,6 +149,11 @@ func sentence(r internet.Record) string {
 		if r.Status != 0 {
 			fmt.Fprintf(&b, " %d", r.Status)
 		}
+		if r.GRPCStatus != nil {
+			fmt.Fprintf(&b, " grpc-status=%d", *r.GRPCStatus)
+		}
+	} else if r.Received > 0 {
+		fmt.Fprintf(&b, " %s, %d bytes", r.Protocol, r.Received)
 	}
 	switch {
 	case r.Error != "":
