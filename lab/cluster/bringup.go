@@ -142,15 +142,15 @@ func (l *lab) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.keep(ctx, Internet, func() error {
-		return internet.Serve(ctx, internet.Config{
-			Hosts:      l.Hosts,
-			CA:         l.keys.internet,
-			Network:    ns,
-			NameServer: net.JoinHostPort(network.NameServerIP, "53"),
-			Record:     records,
-		})
+	served := internet.New(internet.Config{
+		Hosts:      l.Hosts,
+		CA:         l.keys.internet,
+		Network:    ns,
+		NameServer: net.JoinHostPort(network.NameServerIP, "53"),
+		Record:     records,
 	})
+	l.keep(ctx, Internet, func() error { return served.Serve(ctx) })
+	l.internet.Store(served)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
+
+	"github.com/egressplay/egressplay/lab/internet"
 )
 
 // Client asks a running lab from outside.
@@ -25,7 +29,7 @@ func Dial(f Folder) *Client {
 
 // Status is the status of the lab.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	body, err := c.get(ctx, statusPath)
+	body, err := c.ask(ctx, http.MethodGet, statusPath, nil)
 	if err != nil {
 		return s, fmt.Errorf("ask the lab for its status: %w", err)
 	}
@@ -40,7 +44,7 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 // included, until the lab is ready. Its error says why the lab did not come up,
 // or that it has ended.
 func (c *Client) Follow(ctx context.Context, report func(Event)) error {
-	body, err := c.get(ctx, eventsPath)
+	body, err := c.ask(ctx, http.MethodGet, eventsPath, nil)
 	if err != nil {
 		return fmt.Errorf("follow the lab's start: %w", err)
 	}
@@ -63,8 +67,9 @@ func (c *Client) Follow(ctx context.Context, report func(Event)) error {
 	}
 }
 
-func (c *Client) get(ctx context.Context, path string) (io.ReadCloser, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://lab"+path, nil)
+// ask sends a request and returns the body of a good answer.
+func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +77,18 @@ func (c *Client) get(ctx context.Context, path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if response.StatusCode != http.StatusOK {
-		response.Body.Close()
-		return nil, errors.New(response.Status)
+	if response.StatusCode == http.StatusOK {
+		return response.Body, nil
 	}
-	return response.Body, nil
+	defer response.Body.Close()
+	const most = 1 << 20 // bytes of what an error says
+	said, err := io.ReadAll(io.LimitReader(response.Body, most))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", response.Status, err)
+	}
+	var mistakes internet.Mistakes
+	if response.StatusCode == http.StatusUnprocessableEntity && json.Unmarshal(said, &mistakes) == nil && len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	return nil, errors.New(cmp.Or(strings.TrimSpace(string(said)), response.Status))
 }

@@ -10,6 +10,13 @@ import (
 const (
 	statusPath = "/status" // GET: a Status
 	eventsPath = "/events" // GET: each Event of the bring-up as a line, until the last
+
+	// GET: the hosts that were added. POST of a hostsFile: adds its hosts and
+	// answers with an Addition, or Mistakes. DELETE of /hosts/TOKEN.
+	hostsPath = "/hosts"
+
+	// hold, as POST's query, has the hosts go when the connection does.
+	hold = "hold"
 )
 
 // newControl makes the server of the control socket.
@@ -19,6 +26,9 @@ func (l *lab) newControl() *http.Server {
 		_ = json.NewEncoder(w).Encode(l.status(r.Context())) // who asked may be gone
 	})
 	mux.HandleFunc("GET "+eventsPath, l.sendEvents)
+	mux.HandleFunc("GET "+hostsPath, l.listHosts)
+	mux.HandleFunc("POST "+hostsPath, l.addHosts)
+	mux.HandleFunc("DELETE "+hostsPath+"/{token}", l.removeHosts)
 	return &http.Server{Handler: mux}
 }
 

@@ -41,6 +41,7 @@ type lab struct {
 	policies *networkpolicy.Controller
 	api      atomic.Pointer[api]
 	cri      atomic.Pointer[cri.Server]
+	internet atomic.Pointer[internet.Internet]
 	isolates atomic.Bool // the network policies are enforced
 	up       atomic.Bool
 }

@@ -28,7 +28,7 @@ func get(t *testing.T, client *http.Client, url string) (int, string, error) {
 }
 
 func TestFail(t *testing.T) {
-	l := start(t, parse(t, `
+	l := start(t, parsed(t, `
 - names: [a.example.net, "*.a.example.net"]
   body: good
   fail: 2
@@ -97,7 +97,7 @@ func TestFailingIsBounded(t *testing.T) {
 }
 
 func TestCut(t *testing.T) {
-	l := start(t, parse(t, `
+	l := start(t, parsed(t, `
 - names: [a.example.net]
   body: 0123456789
   headers: {X-A: b}
@@ -141,7 +141,7 @@ func TestCut(t *testing.T) {
 }
 
 func TestResetOfARequest(t *testing.T) {
-	l := start(t, parse(t, `
+	l := start(t, parsed(t, `
 - names: [a.example.net]
   body: x
   paths: {/reset: {reset: true}, /late: {reset: true, delay: 10ms}}
@@ -164,7 +164,7 @@ func TestResetOfARequest(t *testing.T) {
 }
 
 func TestPaths(t *testing.T) {
-	l := start(t, parse(t, `
+	l := start(t, parsed(t, `
 - names: [a.example.net]
   body: other
   paths:
@@ -208,7 +208,7 @@ func TestPaths(t *testing.T) {
 }
 
 func TestAddressesOfAFile(t *testing.T) {
-	hosts := parse(t, `
+	hosts := parsed(t, `
 - {names: [one.example.net]}
 - {names: [three.example.net], addresses: 3}
 - {names: [two.example.net], addresses: [192.0.2.1, 203.0.113.120]}
@@ -230,14 +230,14 @@ func TestAddressesOfAFile(t *testing.T) {
 
 // The host at the end of an alias answers as if it had the name.
 func TestCNAME(t *testing.T) {
-	hosts := parse(t, `
+	hosts := parsed(t, `
 - {names: [www.shop.example, "*.m.shop.example"], cname: edge.shop.example}
 - {names: [edge.shop.example], cname: a.cdn.example}
 - {names: ["*.cdn.example"], body: from the edge}
 - {names: [bin.example.net], cname: httpbin.org}
 `)
 	l := start(t, hosts)
-	byName, err := index(hosts)
+	byName, err := index(pointers(hosts))
 	require.NoError(t, err)
 	aliases, addrs, exists := byName.resolve("www.shop.example")
 	assert.Equal(t, []string{"edge.shop.example", "a.cdn.example"}, aliases)

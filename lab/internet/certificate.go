@@ -47,12 +47,12 @@ func (c Certificate) issue(ca *pki.CA, names []string) (*tls.Certificate, error)
 // tlsConfig serves the host's one certificate, whatever name the client asks
 // for. Only an alias of the host and a name under its wildcard get one of their
 // own: a client would not take that for *.example.org for a.b.example.org.
-func (h *Host) tlsConfig(port Port, certificate *tls.Certificate, ca *pki.CA, hosts hostsByName) *tls.Config {
+func (h *Host) tlsConfig(port Port, certificate *tls.Certificate, ca *pki.CA, directory *directory) *tls.Config {
 	config := &tls.Config{
 		Certificates: []tls.Certificate{*certificate},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			name := nameIn(hello.ServerName)
-			if slices.Contains(h.Names, name) || hosts.serving(name) != h {
+			if slices.Contains(h.Names, name) || directory.now().serving(name) != h {
 				return certificate, nil
 			}
 			return h.Certificate.issue(ca, []string{name})

@@ -25,7 +25,6 @@ type connection struct {
 	port *port
 	id   uint64 // of its record
 	time time.Time
-	stop func() bool // the closing at the end of Serve
 
 	mu      sync.Mutex
 	peeked  []byte // read ahead, not yet by the server
@@ -133,7 +132,7 @@ func (c *connection) open() {
 
 // Close closes the connection. If no request came, it records that.
 func (c *connection) Close() error {
-	c.stop()
+	c.port.site.leave(c)
 	c.end("it ended before a request")
 	return c.Conn.Close()
 }
@@ -163,7 +162,7 @@ func (c *connection) record() Record {
 	record := Record{
 		ID:          c.id,
 		Time:        c.time,
-		Site:        c.port.host.Names[0],
+		Site:        c.port.site.name(),
 		SNI:         c.sni,
 		ALPNOffered: c.offered,
 		TLS:         c.tls,

@@ -23,8 +23,9 @@ import (
 
 // What a file of hosts begins with.
 const (
-	fileVersion = "egressplay/v1"
-	fileKind    = "Internet"
+	fileVersion  = "egressplay/v1"
+	fileKind     = "Internet"
+	playbookKind = "Playbook" // whose own hosts are under internet
 )
 
 // firstOwn and lastOwn bound the addresses for hosts of a file that name none.
@@ -43,17 +44,31 @@ func Load(path string) ([]Host, error) {
 }
 
 // Parse reads hosts of a user's own, in YAML as docs/lab.md describes it, and
-// returns them after the default ones. Its error is [Mistakes].
+// returns them after the default ones. In place of a file of hosts it takes a
+// playbook, and reads what that has under internet. Its error is [Mistakes].
 func Parse(file string, data []byte) ([]Host, error) {
+	hosts := DefaultHosts()
+	own, err := parse(file, data, pointers(hosts))
+	if err != nil {
+		return nil, err
+	}
+	for _, host := range own {
+		hosts = append(hosts, *host)
+	}
+	return hosts, nil
+}
+
+// parse reads hosts that are to be there beside others, and returns them alone.
+func parse(file string, data []byte, others []*Host) ([]*Host, error) {
 	p := &parser{file: file}
-	hosts := p.document(data)
+	own := p.document(data, others)
 	if len(p.errs) > 0 {
 		slices.SortStableFunc(p.errs, func(a, b Mistake) int {
 			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 		})
 		return nil, p.errs
 	}
-	return hosts, nil
+	return own, nil
 }
 
 // Mistake is something that is wrong with a file of hosts.
@@ -94,7 +109,7 @@ func (p *parser) fail(node *yaml.Node, format string, args ...any) {
 	p.errs = append(p.errs, Mistake{p.file, node.Line, node.Column, fmt.Sprintf(format, args...)})
 }
 
-func (p *parser) document(data []byte) []Host {
+func (p *parser) document(data []byte, others []*Host) []*Host {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var root, more yaml.Node
 	if err := decoder.Decode(&root); errors.Is(err, io.EOF) {
@@ -108,6 +123,9 @@ func (p *parser) document(data []byte) []Host {
 		p.fail(&more, "a second document: want one")
 	}
 	top := root.Content[0]
+	if kind := valueOf(top, "kind"); kind != nil && kind.Value == playbookKind {
+		return p.hosts(valueOf(top, "internet"), others)
+	}
 	fields := p.mapping(top, "apiVersion", "kind", "hosts")
 	for key, want := range map[string]string{"apiVersion": fileVersion, "kind": fileKind} {
 		if node := fields[key]; node == nil {
@@ -119,9 +137,24 @@ func (p *parser) document(data []byte) []Host {
 	if fields["hosts"] == nil {
 		p.fail(top, "no hosts")
 	}
-	hosts := DefaultHosts()
+	return p.hosts(fields["hosts"], others)
+}
+
+// valueOf returns the value of a key, nil if there is none.
+func valueOf(node *yaml.Node, key string) *yaml.Node {
+	for i := 0; node.Kind == yaml.MappingNode && i < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			return resolve(node.Content[i+1])
+		}
+	}
+	return nil
+}
+
+// hosts reads a list of hosts.
+func (p *parser) hosts(list *yaml.Node, others []*Host) []*Host {
+	hosts := slices.Clone(others)
 	var aliases []*yaml.Node
-	for _, node := range p.list(fields["hosts"]) {
+	for _, node := range p.list(list) {
 		before := len(p.errs)
 		host := p.host(node, hosts)
 		if len(p.errs) > before {
@@ -139,11 +172,11 @@ func (p *parser) document(data []byte) []Host {
 	if len(p.errs) == 0 {
 		p.checkAliases(hosts, aliases)
 	}
-	return hosts
+	return hosts[len(others):]
 }
 
 // checkAliases sees that each alias leads to a host.
-func (p *parser) checkAliases(hosts []Host, aliases []*yaml.Node) {
+func (p *parser) checkAliases(hosts []*Host, aliases []*yaml.Node) {
 	byName, err := index(hosts)
 	if err != nil {
 		return // told
@@ -160,7 +193,8 @@ func (p *parser) checkAliases(hosts []Host, aliases []*yaml.Node) {
 var hostKeys = []string{"names", "address", "addresses", "cname", "anyName", "certificate", "clientCertificate", "http", "https", "ports"}
 
 // host reads one host, which gets a free address if it names none.
-func (p *parser) host(node *yaml.Node, others []Host) (host Host) {
+func (p *parser) host(node *yaml.Node, others []*Host) *Host {
+	host := new(Host)
 	fields := p.mapping(node, slices.Concat(hostKeys, answerKeys)...)
 	if fields["names"] == nil {
 		p.fail(node, "a host without names")
@@ -211,7 +245,7 @@ func (p *parser) alias(node *yaml.Node, fields map[string]*yaml.Node) string {
 const mostAddresses = 16
 
 // addresses reads the addresses of a host, or finds some that are free.
-func (p *parser) addresses(host *yaml.Node, fields map[string]*yaml.Node, others []Host) []netip.Addr {
+func (p *parser) addresses(host *yaml.Node, fields map[string]*yaml.Node, others []*Host) []netip.Addr {
 	one, many := fields["address"], fields["addresses"]
 	switch {
 	case one != nil && many != nil:
@@ -240,8 +274,8 @@ func (p *parser) addresses(host *yaml.Node, fields map[string]*yaml.Node, others
 }
 
 // free returns n addresses that no host has.
-func (p *parser) free(node *yaml.Node, n int, others []Host) (addrs []netip.Addr) {
-	taken := Addresses(others)
+func (p *parser) free(node *yaml.Node, n int, others []*Host) (addrs []netip.Addr) {
+	taken := addresses(others)
 	for addr := firstOwn; addr.Compare(lastOwn) <= 0 && len(addrs) < n; addr = addr.Next() {
 		if !slices.Contains(taken, addr) {
 			addrs = append(addrs, addr)

@@ -179,6 +179,25 @@ func TestParseRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "f:145:3: not enough addresses are left")
 }
 
+// A playbook's hosts are read where they are, and the rest is left alone.
+func TestParseOfAPlaybook(t *testing.T) {
+	const playbook = "apiVersion: egressplay/v1\nkind: Playbook\nname: x\nvars: {A: b}\n"
+	hosts, err := Parse("p", []byte(playbook+"internet:\n- names: [a.test]\nsteps:\n- title: ${A}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a.test"}, hosts[len(DefaultHosts())].Names)
+	hosts, err = Parse("p", []byte(playbook))
+	require.NoError(t, err)
+	assert.Len(t, hosts, len(DefaultHosts()))
+	for text, want := range map[string]string{
+		"internet: []\n":                             "p:5:11: want a list that is not empty",
+		"internet: {hosts: []}\n":                    "p:5:11: want a list that is not empty",
+		"internet:\n- {names: [a.test], boddy: x}\n": `p:6:21: unknown key "boddy"`,
+	} {
+		_, err := Parse("p", []byte(playbook+text))
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hosts.yaml")
 	_, err := Load(path)

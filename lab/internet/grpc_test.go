@@ -41,7 +41,7 @@ func (bytesAsTheyAre) Unmarshal(data []byte, v any) error {
 
 // A client of gRPC's own, with TLS and without.
 func TestGRPC(t *testing.T) {
-	l := start(t, parse(t, grpcFile))
+	l := start(t, parsed(t, grpcFile))
 	call := func(addr string, secured bool) error {
 		t.Helper()
 		name, _, err := net.SplitHostPort(addr)
@@ -89,7 +89,7 @@ func TestGRPC(t *testing.T) {
 
 // The head of the answer and what is behind it, as curl shows them.
 func TestGRPCOnTheWire(t *testing.T) {
-	l := start(t, parse(t, grpcFile))
+	l := start(t, parsed(t, grpcFile))
 	post := func(url, kind string) (*http.Response, string) {
 		t.Helper()
 		resp, err := l.client(t, "h2").Post(url, kind, strings.NewReader("ab"))
@@ -123,7 +123,7 @@ func TestGRPCOnTheWire(t *testing.T) {
 
 // HTTP/2 without TLS is for ports with gRPC alone: few sites speak it.
 func TestHTTP2WithoutTLS(t *testing.T) {
-	l := start(t, parse(t, grpcFile))
+	l := start(t, parsed(t, grpcFile))
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) { return l.dial(ctx, addr) },
 		Protocols:   new(http.Protocols),

@@ -127,12 +127,22 @@ func DefaultHosts() []Host {
 
 // Addresses are the addresses of all hosts: those that the namespace in which
 // they listen must have.
-func Addresses(hosts []Host) []netip.Addr {
-	var addrs []netip.Addr
+func Addresses(hosts []Host) []netip.Addr { return addresses(pointers(hosts)) }
+
+func addresses(hosts []*Host) (addrs []netip.Addr) {
 	for _, host := range hosts {
 		addrs = append(addrs, host.addrs()...)
 	}
 	return addrs
+}
+
+// pointers returns hosts as those by which they are told apart.
+func pointers(hosts []Host) []*Host {
+	list := make([]*Host, len(hosts))
+	for i := range hosts {
+		list[i] = &hosts[i]
+	}
+	return list
 }
 
 func (h *Host) addrs() []netip.Addr { return slices.Concat(h.Addrs, h.Also) }

@@ -35,12 +35,18 @@ import (
 // lab is the internet on the machine's loopback: each address of a stand-in
 // is a port there.
 type lab struct {
+	*Internet // once it is served
+
 	ca        *pki.CA
 	listeners map[string]net.Listener
 	names     net.PacketConn    // of the name server
 	addrs     map[string]string // by name and port
 	record    *lines
 	stop      func() error
+
+	mu    sync.Mutex
+	added map[netip.Addr]bool
+	later map[string]string // where the ports of added addresses are
 }
 
 // lines is what was recorded so far.
@@ -94,7 +100,7 @@ func newLab(t *testing.T, hosts []Host) *lab {
 	t.Helper()
 	ca, err := pki.NewCA("test")
 	require.NoError(t, err)
-	l := &lab{ca: ca, listeners: map[string]net.Listener{}, addrs: map[string]string{}, record: new(lines)}
+	l := &lab{added: map[netip.Addr]bool{}, later: map[string]string{}, ca: ca, listeners: map[string]net.Listener{}, addrs: map[string]string{}, record: new(lines)}
 	l.listeners[nameServerAddr], err = net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { l.listeners[nameServerAddr].Close() })
@@ -135,8 +141,38 @@ func (l *lab) Listen(_, addr string) (net.Listener, error) {
 	if listener := l.listeners[addr]; listener != nil {
 		return listener, nil
 	}
-	return nil, fmt.Errorf("listen %s: no such address", addr)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at, err := netip.ParseAddrPort(addr); err != nil || !l.added[at.Addr()] {
+		return nil, fmt.Errorf("listen %s: no such address", addr)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		l.later[addr] = listener.Addr().String()
+	}
+	return listener, err
 }
+
+// AddAddress and DeleteAddress let tests add hosts, but for one whose address is
+// refused.
+func (l *lab) AddAddress(addr netip.Addr) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if addr == refusedAddr {
+		return fmt.Errorf("add address %s: no", addr)
+	}
+	l.added[addr] = true
+	return nil
+}
+
+func (l *lab) DeleteAddress(addr netip.Addr) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.added, addr)
+	return nil
+}
+
+var refusedAddr = netip.MustParseAddr("192.0.2.66")
 
 func (l *lab) ListenPacket(_, addr string) (net.PacketConn, error) {
 	if addr == nameServerAddr {
@@ -156,9 +192,8 @@ func start(t *testing.T, hosts []Host) *lab {
 	l := newLab(t, hosts)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() {
-		done <- Serve(ctx, l.config(hosts))
-	}()
+	l.Internet = New(l.config(hosts))
+	go func() { done <- l.Serve(ctx) }()
 	l.stop = sync.OnceValue(func() error {
 		cancel()
 		return <-done
@@ -170,7 +205,12 @@ func start(t *testing.T, hosts []Host) *lab {
 // dial connects to the stand-in that has this name, or this address, and port.
 func (l *lab) dial(ctx context.Context, addr string) (net.Conn, error) {
 	addr = strings.ToLower(addr)
-	to, there := l.addrs[addr]
+	l.mu.Lock()
+	to, there := l.later[addr]
+	l.mu.Unlock()
+	if !there {
+		to, there = l.addrs[addr]
+	}
 	for name := addr; !there; {
 		_, parent, more := strings.Cut(name, ".")
 		if !more {
@@ -973,7 +1013,7 @@ func TestServeEndsWhenItCannotRecord(t *testing.T) {
 	go func() {
 		config := l.config(DefaultHosts())
 		config.Record = brokenWriter{}
-		done <- Serve(context.Background(), config)
+		done <- New(config).Serve(context.Background())
 	}()
 	conn, err := l.dial(t.Context(), "edition.cnn.com:80")
 	require.NoError(t, err)
@@ -1009,7 +1049,7 @@ func TestServeRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLab(t, DefaultHosts())
-			err := Serve(t.Context(), l.config(tt.hosts(DefaultHosts())))
+			err := New(l.config(tt.hosts(DefaultHosts()))).Serve(t.Context())
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
@@ -1018,7 +1058,7 @@ func TestServeRefuses(t *testing.T) {
 func TestListenersAreClosedWhenOneFails(t *testing.T) {
 	l := newLab(t, DefaultHosts())
 	delete(l.listeners, "203.0.113.27:443") // the last one
-	err := Serve(t.Context(), l.config(DefaultHosts()))
+	err := New(l.config(DefaultHosts())).Serve(t.Context())
 	require.ErrorContains(t, err, "listen 203.0.113.27:443")
 	_, err = l.dial(t.Context(), "edition.cnn.com:80")
 	require.Error(t, err)
@@ -1028,7 +1068,7 @@ func TestServeNeedsItsNameServer(t *testing.T) {
 	l := newLab(t, DefaultHosts())
 	config := l.config(DefaultHosts())
 	config.NameServer = "203.0.113.3:53"
-	require.ErrorContains(t, Serve(t.Context(), config), "name server: listen 203.0.113.3:53: no such address")
+	require.ErrorContains(t, New(config).Serve(t.Context()), "name server: listen 203.0.113.3:53: no such address")
 	_, err := l.dial(t.Context(), "edition.cnn.com:80")
 	require.Error(t, err, "nobody listens")
 }

@@ -5,7 +5,22 @@ import (
 	"net/netip"
 	"regexp"
 	"strings"
+	"sync/atomic"
 )
+
+// directory is what names mean at the moment.
+type directory struct{ hosts atomic.Pointer[hostsByName] }
+
+// set makes names mean these hosts.
+func (d *directory) set(hosts []*Host) error {
+	byName, err := index(hosts)
+	if err == nil {
+		d.hosts.Store(&byName)
+	}
+	return err
+}
+
+func (d *directory) now() hostsByName { return *d.hosts.Load() }
 
 // wildcard is how the name of a Host begins that stands for many.
 const wildcard = "*."
@@ -72,10 +87,9 @@ var (
 
 // index tells what each name means. Its error is what would make hosts answer
 // for one another, or not at all.
-func index(hosts []Host) (hostsByName, error) {
+func index(hosts []*Host) (hostsByName, error) {
 	byName, addrs := hostsByName{}, map[netip.Addr]bool{}
-	for i := range hosts {
-		host := &hosts[i]
+	for _, host := range hosts {
 		if len(host.Names) == 0 {
 			return nil, fmt.Errorf("a host has no name, its addresses are %v", host.addrs())
 		}

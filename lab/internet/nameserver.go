@@ -23,13 +23,13 @@ const (
 
 // nameServer answers questions about the names of hosts.
 type nameServer struct {
-	hosts  hostsByName
-	packet net.PacketConn
-	stream net.Listener
+	directory *directory
+	packet    net.PacketConn
+	stream    net.Listener
 }
 
 // listenForNames makes the name server's sockets.
-func listenForNames(network Network, addr string, hosts hostsByName) (*nameServer, error) {
+func listenForNames(network Network, addr string, directory *directory) (*nameServer, error) {
 	packet, err := network.ListenPacket("udp", addr)
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func listenForNames(network Network, addr string, hosts hostsByName) (*nameServe
 	if err != nil {
 		return nil, errors.Join(err, packet.Close())
 	}
-	return &nameServer{hosts, packet, stream}, nil
+	return &nameServer{directory, packet, stream}, nil
 }
 
 func (s *nameServer) close() error { return errors.Join(s.packet.Close(), s.stream.Close()) }
@@ -125,7 +125,7 @@ func (s *nameServer) answer(question []byte, most int) []byte {
 		head.RCode = dnsmessage.RCodeFormatError
 		return build(head, nil, nil)
 	}
-	aliases, addrs, exists := s.hosts.resolve(nameIn(q.Name.String()))
+	aliases, addrs, exists := s.directory.now().resolve(nameIn(q.Name.String()))
 	if !exists {
 		head.RCode = dnsmessage.RCodeNameError
 	}

@@ -37,7 +37,7 @@ func hostsWithNames() []Host {
 
 func TestFind(t *testing.T) {
 	hosts := hostsWithNames()
-	byName, err := index(hosts)
+	byName, err := index(pointers(hosts))
 	require.NoError(t, err)
 	for name, want := range map[string]*Host{
 		"a.test": &hosts[0], "x.a.test": &hosts[0], "y.x.a.test": &hosts[0], "b.a.test": &hosts[0],
@@ -58,9 +58,8 @@ func TestFind(t *testing.T) {
 
 // Each line is a question and its answer: the code, and the records in order.
 func TestNames(t *testing.T) {
-	byName, err := index(hostsWithNames())
-	require.NoError(t, err)
-	server := &nameServer{hosts: byName}
+	server := &nameServer{directory: new(directory)}
+	require.NoError(t, server.directory.set(pointers(hostsWithNames())))
 	for _, tt := range []struct {
 		name string
 		kind dnsmessage.Type
@@ -112,9 +111,8 @@ func TestNames(t *testing.T) {
 }
 
 func TestWhatIsNoQuestion(t *testing.T) {
-	byName, err := index(hostsWithNames())
-	require.NoError(t, err)
-	server := &nameServer{hosts: byName}
+	server := &nameServer{directory: new(directory)}
+	require.NoError(t, server.directory.set(pointers(hostsWithNames())))
 	assert.Nil(t, server.answer(nil, longestByUDP))
 	assert.Nil(t, server.answer([]byte("hello"), longestByUDP))
 	code := func(question dnsmessage.Message) dnsmessage.RCode {

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// parse reads hosts that must be good.
-func parse(t *testing.T, hosts string) []Host {
+// parsed reads hosts that must be good.
+func parsed(t *testing.T, hosts string) []Host {
 	t.Helper()
 	list, err := Parse("f", []byte(head+"hosts:\n"+hosts))
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ const portsFile = `
 `
 
 func TestPortsOfAFile(t *testing.T) {
-	hosts := parse(t, portsFile)[len(DefaultHosts()):]
+	hosts := parsed(t, portsFile)[len(DefaultHosts()):]
 	open := func(host Host) (numbers []int) {
 		for number := range 10000 {
 			if _, there := host.Ports[uint16(number)]; there {
@@ -62,7 +62,7 @@ func TestPortsOfAFile(t *testing.T) {
 
 // Each line is a client of a port of TCP, and what it and the record saw.
 func TestPortsOfTCP(t *testing.T) {
-	l := start(t, parse(t, portsFile))
+	l := start(t, parsed(t, portsFile))
 	records := 0
 	for _, tt := range []struct {
 		port, says, hears string
@@ -118,7 +118,7 @@ func TestPortsOfTCP(t *testing.T) {
 // What a client said is found before it is answered, and while the connection is
 // open.
 func TestRecordOfAnOpenConnection(t *testing.T) {
-	l := start(t, parse(t, portsFile))
+	l := start(t, parsed(t, portsFile))
 	conn, err := l.dial(t.Context(), "tcp.example.net:7")
 	require.NoError(t, err)
 	defer conn.Close()
@@ -136,7 +136,7 @@ func TestRecordOfAnOpenConnection(t *testing.T) {
 }
 
 func TestPortsThatSayNothing(t *testing.T) {
-	l := start(t, parse(t, portsFile))
+	l := start(t, parsed(t, portsFile))
 	conn, err := l.dial(t.Context(), "tcp.example.net:11")
 	require.NoError(t, err)
 	defer conn.Close()
@@ -166,7 +166,7 @@ func TestPortsThatSayNothing(t *testing.T) {
 }
 
 func TestHTTPOnOtherPorts(t *testing.T) {
-	l := start(t, parse(t, portsFile))
+	l := start(t, parsed(t, portsFile))
 	for url, want := range map[string]struct {
 		status int
 		body   string

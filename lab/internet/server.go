@@ -6,23 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
-	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/egressplay/egressplay/lab/pki"
 )
 
-// Config is what [Serve] needs.
+// Config is what an [Internet] needs.
 type Config struct {
-	Hosts []Host
+	Hosts []Host  // that are there from the beginning, with their addresses
 	CA    *pki.CA // issues the hosts' certificates
 
 	Network Network // where the hosts are
@@ -43,84 +39,121 @@ type Network interface {
 
 	// ListenPacket makes a socket at an address and a port; network is "udp".
 	ListenPacket(network, addr string) (net.PacketConn, error)
+
+	// AddAddress gives the network another address, and DeleteAddress takes it
+	// away again.
+	AddAddress(addr netip.Addr) error
+	DeleteAddress(addr netip.Addr) error
 }
 
-// Serve lets the hosts and their name server answer until ctx ends. Then all connections are
-// closed, nothing more is recorded, and it returns nil. It ends with an error
-// when it cannot listen or record: who looks at the record must be able to
-// rely on it.
-func Serve(ctx context.Context, config Config) error {
-	if err := run(ctx, config); err != nil {
+// Internet is hosts and their name server. Hosts can be added and removed while it
+// is served.
+type Internet struct {
+	config  Config
+	changes chan change
+	ended   chan struct{} // closed when Serve has returned
+}
+
+// New makes an Internet, which is to be served once.
+func New(config Config) *Internet {
+	return &Internet{config: config, changes: make(chan change), ended: make(chan struct{})}
+}
+
+// Serve lets the hosts and their name server answer until ctx ends. Then all
+// connections are closed, nothing more is recorded, and it returns nil. It ends
+// with an error when it cannot listen or record: who looks at the record must be
+// able to rely on it.
+func (i *Internet) Serve(ctx context.Context) error {
+	defer close(i.ended)
+	recorder := newRecorder(i.config.Record)
+	defer recorder.close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	group, ctx := errgroup.WithContext(ctx)
+	s := &serving{config: i.config, recorder: recorder, group: group, usual: newWebServer(), h2c: newWebServer()}
+	s.h2c.server.Protocols = new(http.Protocols)
+	s.h2c.server.Protocols.SetHTTP1(true)
+	s.h2c.server.Protocols.SetUnencryptedHTTP2(true)
+	if err := s.start(ctx); err != nil {
+		return fmt.Errorf("serve the internet: %w", err)
+	}
+	group.Go(func() error {
+		err := s.keep(ctx, i.changes)
+		stop()
+		return errors.Join(err, s.end())
+	})
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("serve the internet: %w", err)
 	}
 	return nil
 }
 
-func run(ctx context.Context, config Config) error {
-	recorder := newRecorder(config.Record)
-	defer recorder.close()
-	hosts, err := index(config.Hosts)
-	if err != nil {
+// serving is an [Internet] that is being served.
+type serving struct {
+	config     Config
+	recorder   *recorder
+	group      *errgroup.Group
+	usual, h2c *webServer
+	names      *nameServer
+
+	directory directory
+	sites     []*site // of [Config.Hosts]
+	added     []*addition
+}
+
+// start opens everything and serves it, or nothing.
+func (s *serving) start(ctx context.Context) (err error) {
+	hosts := s.hosts()
+	if err := s.directory.set(hosts); err != nil {
 		return err
 	}
-	ports, err := open(config, hosts, recorder)
-	if err != nil {
+	if s.sites, err = s.open(hosts); err != nil {
 		return err
 	}
-	names, err := listenForNames(config.Network, config.NameServer, hosts)
-	if err != nil {
-		return errors.Join(fmt.Errorf("name server: %w", err), closeAll(ports))
+	if s.names, err = listenForNames(s.config.Network, s.config.NameServer, &s.directory); err != nil {
+		return errors.Join(fmt.Errorf("name server: %w", err), closeAll(s.sites))
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	usual, h2c := newServer(), newServer()
-	h2c.Protocols = new(http.Protocols)
-	h2c.Protocols.SetHTTP1(true)
-	h2c.Protocols.SetUnencryptedHTTP2(true)
-	ready := map[*http.Server]queue{}
-	for _, server := range []*http.Server{usual, h2c} {
-		conns := queue{conns: make(chan net.Conn), done: ctx.Done()}
-		ready[server] = conns
-		group.Go(func() error {
-			if err := server.Serve(conns); ctx.Err() == nil {
-				return err
-			}
-			return nil
-		})
+	for _, web := range []*webServer{s.usual, s.h2c} {
+		s.group.Go(func() error { return web.serve(ctx) })
 	}
-	for _, port := range ports {
-		conns := ready[usual]
-		if port.H2C {
-			conns = ready[h2c]
-		}
-		group.Go(func() error { return port.accept(ctx, group, conns) })
-	}
-	group.Go(func() error { return names.byUDP(ctx) })
-	group.Go(func() error { return names.byTCP(ctx, group) })
-	group.Go(func() error {
+	s.group.Go(func() error { return s.names.byUDP(ctx) })
+	s.group.Go(func() error { return s.names.byTCP(ctx, s.group) })
+	s.accept(ctx, s.sites)
+	return nil
+}
+
+// keep makes changes until ctx ends or a record could not be written.
+func (s *serving) keep(ctx context.Context, changes <-chan change) error {
+	for {
 		select {
-		case err := <-recorder.failed:
+		case change := <-changes:
+			change.do(ctx, s)
+			close(change.done)
+		case err := <-s.recorder.failed:
 			return err
 		case <-ctx.Done():
 			return nil
 		}
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		return errors.Join(usual.Close(), h2c.Close(), closeAll(ports), names.close())
-	})
-	return group.Wait()
-}
-
-func closeAll(ports []*port) (err error) {
-	for _, port := range ports {
-		err = errors.Join(err, port.listener.Close())
 	}
-	return err
 }
 
-// newServer makes a server of HTTP for connections that are made ready before.
-func newServer() *http.Server {
-	return &http.Server{
+// end closes everything.
+func (s *serving) end() error {
+	errs := []error{s.usual.server.Close(), s.h2c.server.Close(), s.names.close(), closeAll(s.sites)}
+	for _, of := range s.added {
+		errs = append(errs, closeAll(of.sites))
+	}
+	return errors.Join(errs...)
+}
+
+// webServer serves connections that were made ready before.
+type webServer struct {
+	server *http.Server
+	conns  chan net.Conn
+}
+
+func newWebServer() *webServer {
+	return &webServer{conns: make(chan net.Conn), server: &http.Server{
 		Handler:           http.HandlerFunc(serve),
 		ReadHeaderTimeout: silence,
 		// No IdleTimeout: a proxy keeps its connections, and must not meet
@@ -128,106 +161,20 @@ func newServer() *http.Server {
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connectionKey{}, conn)
 		},
-	}
+	}}
 }
 
-// port is a port of a host, at one of its addresses.
-type port struct {
-	Port
-	host     *Host
-	hosts    hostsByName
-	secured  *tls.Config
-	listener net.Listener
-	recorder *recorder
+// serve serves connections until ctx ends.
+func (w *webServer) serve(ctx context.Context) error {
+	if err := w.server.Serve(queue{w.conns, ctx.Done()}); ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
-// open makes all the ports, or none.
-func open(config Config, hosts hostsByName, recorder *recorder) (ports []*port, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, closeAll(ports))
-			ports = nil
-		}
-	}()
-	for i := range config.Hosts {
-		host := &config.Hosts[i]
-		certificate, err := host.Certificate.issue(config.CA, host.Names)
-		if err != nil {
-			return ports, err
-		}
-		for _, number := range slices.Sorted(maps.Keys(host.Ports)) {
-			of := host.Ports[number]
-			secured := host.tlsConfig(of, certificate, config.CA, hosts)
-			for _, addr := range host.addrs() {
-				listener, err := config.Network.Listen("tcp", netip.AddrPortFrom(addr, number).String())
-				if err != nil {
-					return ports, fmt.Errorf("host %s: %w", host.Names[0], err)
-				}
-				ports = append(ports, &port{of, host, hosts, secured, listener, recorder})
-			}
-		}
-	}
-	return ports, nil
-}
-
-// accept takes connections, does their handshakes, and queues them for the
-// HTTP server.
-func (p *port) accept(ctx context.Context, group *errgroup.Group, ready queue) error {
-	for {
-		conn, err := p.listener.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				return conn.Close()
-			}
-			return nil
-		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-			// Clients wait in the kernel until others have gone.
-			select {
-			case <-time.After(50 * time.Millisecond):
-			case <-ctx.Done():
-			}
-			continue
-		case err != nil:
-			return fmt.Errorf("host %s: %w", p.host.Names[0], err)
-		}
-		c := &connection{Conn: conn, port: p, id: p.recorder.newID(), time: time.Now()}
-		c.stop = context.AfterFunc(ctx, func() { c.Conn.Close() })
-		group.Go(func() error {
-			p.prepare(ctx, c, ready)
-			return nil
-		})
-	}
-}
-
-// prepare does what comes before the first request, and hands the connection to
-// the HTTP server. At a port of TCP it does all that there is to do.
-func (p *port) prepare(ctx context.Context, c *connection, ready queue) {
-	c.open()
-	conn := net.Conn(c)
-	if p.TLS {
-		var err error
-		if conn, err = c.secure(p.secured); err != nil {
-			c.end(err.Error())
-			c.linger()
-			_ = c.Close() // it has failed already
-			return
-		}
-	}
-	if p.HTTP == nil {
-		c.talk(conn)
-		return
-	}
-	select {
-	case ready.conns <- conn:
-	case <-ctx.Done():
-		_ = conn.Close() // by now the other side may be gone
-	}
-}
-
-// queue is the listener of the HTTP server.
+// queue is the listener of a [webServer].
 type queue struct {
-	conns chan net.Conn
+	conns <-chan net.Conn
 	done  <-chan struct{}
 }
 
@@ -288,7 +235,7 @@ func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		http.Error(w, "Client sent an HTTP request to an HTTPS server.", http.StatusBadRequest)
 	case !p.serves(r.Host):
-		http.Error(w, fmt.Sprintf("This is %s, which does not serve %q.", p.host.Names[0], r.Host), http.StatusMisdirectedRequest)
+		http.Error(w, fmt.Sprintf("This is %s, which does not serve %q.", p.site.name(), r.Host), http.StatusMisdirectedRequest)
 	default:
 		p.HTTP.ServeHTTP(w, r)
 	}
@@ -297,7 +244,7 @@ func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 // serves reports whether a request with this Host header is for the host. A
 // request without one, as HTTP/1.0 has it, is.
 func (p *port) serves(authority string) bool {
-	return p.host.AnyName || authority == "" || p.hosts.serving(nameIn(authority)) == p.host
+	return p.site.host.AnyName || authority == "" || p.site.directory.now().serving(nameIn(authority)) == p.site.host
 }
 
 // nameIn is the name of a host in a Host header or in SNI, as [Host] has it.

@@ -92,3 +92,32 @@ func connectInternet(node, inside *netlink.Handle, addrs []netip.Addr) error {
 	}
 	return setRoute(node, route{dst: everywhere, dev: internetLink, via: far, src: nodeIP})
 }
+
+// AddAddress gives the namespace another address, as [NewInternet] gives it those
+// of the stand-ins.
+func (n *Namespace) AddAddress(addr netip.Addr) error {
+	return n.changeAddress(addr, func(inside *netlink.Handle) error {
+		return addAddress(inside, "lo", host(addr), netlink.SCOPE_UNIVERSE)
+	})
+}
+
+// DeleteAddress takes an address away. One that is not there is no error.
+func (n *Namespace) DeleteAddress(addr netip.Addr) error {
+	return n.changeAddress(addr, func(inside *netlink.Handle) error {
+		return deleteAddress(inside, "lo", host(addr))
+	})
+}
+
+func (n *Namespace) changeAddress(addr netip.Addr, change func(inside *netlink.Handle) error) error {
+	if !addr.Is4() {
+		return fmt.Errorf("%s is no IPv4 address", addr)
+	}
+	return n.Do(func() error {
+		inside, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+		if err != nil {
+			return fmt.Errorf("open netlink: %w", err)
+		}
+		defer inside.Close()
+		return change(inside)
+	})
+}

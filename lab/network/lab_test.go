@@ -187,6 +187,28 @@ func testTraffic(t *testing.T) {
 	})
 }
 
+// An address comes and goes while the internet is there.
+func TestAddressesOfTheInternetChange(t *testing.T) {
+	pod := newPod(t, NewPods(t.TempDir()), "a")
+	addr := netip.MustParseAddr("192.0.2.7")
+	for range 2 {
+		require.NoError(t, internet.AddAddress(addr))
+		require.NoError(t, internet.AddAddress(addr), "a second time")
+		listener, err := internet.Listen("tcp", "192.0.2.7:80")
+		require.NoError(t, err)
+		tellCallers(t, listener)
+		assert.Equal(t, pod.ip.String(), seen(t, pod.ns.Dial, "192.0.2.7:80"))
+		require.NoError(t, listener.Close())
+		require.NoError(t, internet.DeleteAddress(addr))
+		require.NoError(t, internet.DeleteAddress(addr), "a second time")
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		_, err = pod.ns.Dial(ctx, "tcp", "192.0.2.7:80")
+		require.ErrorIs(t, err, unix.EHOSTUNREACH)
+	}
+	require.ErrorContains(t, internet.AddAddress(netip.IPv6Loopback()), "no IPv4 address")
+}
+
 // The name server of the internet is asked by UDP.
 func TestPackets(t *testing.T) {
 	server, err := internet.ListenPacket("udp", NameServerIP+":53")

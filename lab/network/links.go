@@ -34,6 +34,18 @@ func addAddress(h *netlink.Handle, name string, prefix netip.Prefix, scope netli
 	return nil
 }
 
+// deleteAddress takes an address from an interface. One that is gone is no error.
+func deleteAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
+	link, err := h.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("find interface %s: %w", name, err)
+	}
+	if err := h.AddrDel(link, &netlink.Addr{IPNet: ipNet(prefix)}); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return fmt.Errorf("take the address %s from interface %s: %w", prefix, name, err)
+	}
+	return nil
+}
+
 // deleteLink deletes an interface and with it its peer. One that is gone is
 // no error.
 func deleteLink(h *netlink.Handle, name string) error {

@@ -27,6 +27,7 @@ func newCommand() *cobra.Command {
 	root.AddCommand(
 		newCheck(),
 		newDown(),
+		newInternet(),
 		newIstioctl(),
 		newKubeconfig(),
 		newKubectl(),

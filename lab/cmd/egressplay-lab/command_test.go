@@ -156,6 +156,34 @@ func TestPrintRecords(t *testing.T) {
 	assert.Equal(t, "03:04:05.000 a.test from r\n", out.String(), "what is open may still change")
 }
 
+// internet check says what is wrong with a file, for people and for programs.
+func TestInternetCheck(t *testing.T) {
+	const good = "apiVersion: egressplay/v1\nkind: Internet\nhosts: [{names: [a.test]}]\n"
+	check := func(text string, args ...string) (string, error) {
+		c := newCommand()
+		var out bytes.Buffer
+		c.SetArgs(append([]string{"internet", "check", "-"}, args...))
+		c.SetIn(strings.NewReader(text))
+		c.SetOut(&out)
+		err := c.Execute()
+		return out.String(), err
+	}
+	out, err := check(good)
+	require.NoError(t, err)
+	assert.Empty(t, out)
+	out, err = check(good, "-o", "json")
+	require.NoError(t, err)
+	assert.Equal(t, "[]\n", out)
+
+	bad := strings.Replace(good, "names", "nmaes", 1)
+	_, err = check(bad)
+	require.ErrorContains(t, err, `stdin:3:10: unknown key "nmaes": want one of names,`)
+	assert.Equal(t, exitUsage, report(err))
+	out, err = check(bad, "-o", "json")
+	assert.Equal(t, exitUsage, report(err))
+	assert.True(t, strings.HasPrefix(out, `[{"file":"stdin","line":3,"column":9,"text":"a host without names"},`), out)
+}
+
 // grows is a file that has more to read now and then.
 type grows struct{ parts []string }
 

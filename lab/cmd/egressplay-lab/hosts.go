@@ -54,7 +54,7 @@ func (i *instance) refuseOtherHosts(wanted []byte) error {
 		return err
 	}
 	if !bytes.Equal(has, wanted) {
-		return fmt.Errorf("lab %s is running without these hosts: take it down with `egressplay lab down%s`, then start it again", i.name, i.flag())
+		return fmt.Errorf("lab %s is running without these hosts: add them with `egressplay lab internet add%s FILE`, or take it down with `egressplay lab down%[2]s` and start it again", i.name, i.flag())
 	}
 	return nil
 }

@@ -6,12 +6,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -180,7 +183,7 @@ func TestHostsOfOnesOwn(t *testing.T) {
 	write(ownHostsFile + "  anyName: true\n")
 	r := execute(program("up", "--name", "own", "--internet", file))
 	assert.Equal(t, 3, r.code)
-	assert.Contains(t, r.stderr, "lab own is running without these hosts: take it down with `egressplay lab down --name own`")
+	assert.Contains(t, r.stderr, "lab own is running without these hosts: add them with `egressplay lab internet add --name own FILE`, or take it down with `egressplay lab down --name own`")
 
 	k := func(args ...string) result {
 		return execute(program(append([]string{"kubectl", "--name", "own"}, args...)...))
@@ -206,4 +209,109 @@ func TestHostsOfOnesOwn(t *testing.T) {
 	}
 	assert.Equal(t, "203.0.113.100:443", sites["api.example.net"])
 	assert.Equal(t, "192.0.2.7:443", sites["partner.example.net"])
+}
+
+// A running lab takes hosts, tells the DNS of them at once, and gives them up again.
+func TestHostsOfARunningLab(t *testing.T) {
+	t.Parallel()
+	curl := curlFrom(newNamespace(t, false))
+	file := filepath.Join(t.TempDir(), "hosts.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+apiVersion: egressplay/v1
+kind: Internet
+hosts:
+- names: [added.example.net, "*.added.example.net"]
+  addresses: 2
+  body: added
+  paths:
+    /slow: {delay: 77s}
+    /half: {body: 0123456789, cut: true}
+- {names: [alias.example.net], cname: added.example.net}
+- names: [tcp.example.net]
+  ports: {25: {banner: "220 mail\r\n"}, 9: silent, 8080: {body: other port}, 50051: {grpc: {status: 14}}}
+`), 0o600))
+	assert.Equal(t, 6, curl("http://added.example.net").code)
+	out := verb(t, "internet", "add", file)
+	token, _, _ := strings.Cut(out, " ")
+	assert.Contains(t, out, "internet remove "+token)
+	assert.Contains(t, verb(t, "internet", "list"), token)
+
+	for _, tt := range []struct {
+		args   string
+		code   int
+		stdout string
+	}{
+		{"http://added.example.net", 0, "added"},
+		{"https://x.added.example.net", 0, "added"},
+		{"https://alias.example.net", 0, "added"},
+		{"http://tcp.example.net:8080", 0, "other port"},
+		{"http://tcp.example.net", 7, ""},
+		{"-m 1 telnet://tcp.example.net:25", 28, "220 mail"},
+		{"-m 1 telnet://tcp.example.net:9", 28, ""},
+		{"-m 1 http://added.example.net/slow", 28, ""},
+		{"http://added.example.net/half", 18, "01234"},
+		{"-D - -o /dev/null --http2-prior-knowledge -H content-type:application/grpc -d x http://tcp.example.net:50051/p.S/M", 0, "grpc-status: 14"},
+	} {
+		got := curl(strings.Fields(tt.args)...)
+		assert.Equal(t, tt.code, got.code, "%s: %s", tt.args, got.stderr)
+		assert.Contains(t, got.stdout, tt.stdout, tt.args)
+	}
+	byLocal := map[string]internet.Record{}
+	for _, r := range recorded(t, defaultName) {
+		if r.Site == "tcp.example.net" {
+			_, port, err := net.SplitHostPort(r.Local)
+			require.NoError(t, err)
+			byLocal[port] = r
+		}
+	}
+	assert.Equal(t, "TCP", byLocal["9"].Protocol)
+	require.NotNil(t, byLocal["50051"].GRPCStatus)
+	assert.Equal(t, 14, *byLocal["50051"].GRPCStatus)
+
+	again := execute(program("internet", "add", file))
+	assert.Equal(t, 3, again.code)
+	assert.Contains(t, again.stderr, file+":5:3: there are two hosts with the name added.example.net")
+	verb(t, "internet", "remove", token)
+	assert.Equal(t, 6, curl("http://added.example.net").code)
+	assert.Equal(t, 3, execute(program("internet", "remove", token)).code)
+	assert.Equal(t, 2, execute(program("internet", "add", file+"x")).code)
+}
+
+// Hosts that a program holds go with it, however it goes.
+func TestHeldHosts(t *testing.T) {
+	t.Parallel()
+	const held = `{"file": "held.yaml", "text": "apiVersion: egressplay/v1\nkind: Internet\nhosts: [{names: [held.example.net]}]\n"}` + "\n"
+	listed := func() bool { return strings.Contains(verb(t, "internet", "list"), "held.example.net") }
+	for _, end := range []struct {
+		how string
+		do  func(cmd *exec.Cmd, stdin io.Closer) error
+	}{
+		{"killed", func(cmd *exec.Cmd, _ io.Closer) error { return cmd.Process.Kill() }},
+		{"interrupted", func(cmd *exec.Cmd, _ io.Closer) error { return cmd.Process.Signal(os.Interrupt) }},
+		{"its caller is gone", func(_ *exec.Cmd, stdin io.Closer) error { return stdin.Close() }},
+	} {
+		t.Run(end.how, func(t *testing.T) {
+			cmd := program("internet", "hold")
+			stdin, err := cmd.StdinPipe()
+			require.NoError(t, err)
+			stdout, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			defer cmd.Wait()
+			defer cmd.Process.Kill()
+			_, err = io.WriteString(stdin, held)
+			require.NoError(t, err)
+			var added internet.Addition
+			require.NoError(t, json.NewDecoder(stdout).Decode(&added))
+			assert.Equal(t, "held.yaml", added.File)
+			assert.True(t, listed())
+			require.NoError(t, end.do(cmd, stdin))
+			require.Eventually(t, func() bool { return !listed() }, aWhile, 50*time.Millisecond)
+		})
+	}
+	cmd := program("internet", "hold")
+	cmd.Stdin = strings.NewReader(`{"file": "held.yaml", "text": "kind: Internet"}`)
+	r := execute(cmd)
+	assert.Equal(t, 3, r.code)
+	assert.Contains(t, r.stderr, "held.yaml:1:1: no apiVersion")
 }

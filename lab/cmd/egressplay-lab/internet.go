@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/lab/cluster"
+	"github.com/egressplay/egressplay/lab/internet"
+)
+
+func newInternet() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "internet",
+		Short: "Add hosts to the internet of a running lab, list and remove them",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newInternetAdd(), newInternetCheck(), newInternetHold(), newInternetList(), newInternetRemove())
+	return c
+}
+
+func newInternetAdd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "add FILE",
+		Short: "Add the hosts of a file, - for stdin, and print the token that removes them",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			name, text, err := readHosts(c, args[0])
+			if err != nil {
+				return err
+			}
+			return on(func(c *cobra.Command, i *instance, _ []string) error {
+				if _, err := i.mustRun(); err != nil {
+					return err
+				}
+				added, err := cluster.Dial(i.folder).AddHosts(c.Context(), name, text)
+				if err != nil {
+					return err
+				}
+				printAdded(c.OutOrStdout(), added)
+				fmt.Fprintf(c.OutOrStdout(), "  egressplay lab internet remove%s %s\n", i.flag(), added.Token)
+				return nil
+			})(c, args)
+		},
+	}
+}
+
+func newInternetRemove() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove TOKEN",
+		Short: "Remove what was added by a token",
+		Args:  cobra.ExactArgs(1),
+		RunE: on(func(c *cobra.Command, i *instance, args []string) error {
+			if _, err := i.mustRun(); err != nil {
+				return err
+			}
+			return cluster.Dial(i.folder).RemoveHosts(c.Context(), args[0])
+		}),
+	}
+}
+
+func newInternetList() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the hosts that were added and are still there",
+		Args:  cobra.NoArgs,
+	}
+	addOutput(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		asJSON, err := wantsJSON(c)
+		if err != nil {
+			return err
+		}
+		return on(func(c *cobra.Command, i *instance, _ []string) error {
+			if _, err := i.mustRun(); err != nil {
+				return err
+			}
+			list, err := cluster.Dial(i.folder).Hosts(c.Context())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(append([]internet.Addition{}, list...))
+			}
+			for _, added := range list {
+				printAdded(c.OutOrStdout(), added)
+			}
+			return nil
+		})(c, args)
+	}
+	return c
+}
+
+// printAdded prints what was added, with its token.
+func printAdded(out io.Writer, added internet.Addition) {
+	fmt.Fprintf(out, "%s from %s\n", added.Token, internet.Plain(added.File))
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	for _, host := range added.Hosts {
+		at := make([]string, len(host.Addresses))
+		for i, addr := range host.Addresses {
+			at[i] = addr.String()
+		}
+		if host.Alias != "" {
+			at = []string{"an alias of " + host.Alias}
+		}
+		fmt.Fprintf(table, "  %s\t%s\n", strings.Join(host.Names, ", "), strings.Join(at, ", "))
+	}
+	_ = table.Flush() // as Fprintf
+}
+
+func newInternetCheck() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Say what is wrong with a file of hosts, or a playbook's own, - for stdin",
+		Args:  cobra.ExactArgs(1),
+	}
+	addOutput(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		asJSON, err := wantsJSON(c)
+		if err != nil {
+			return err
+		}
+		_, _, err = readHosts(c, args[0])
+		mistakes, wrong := errors.AsType[internet.Mistakes](err)
+		switch {
+		case err != nil && !wrong || !asJSON:
+			return err
+		case wrong:
+			return errors.Join(json.NewEncoder(c.OutOrStdout()).Encode(mistakes), exitError(exitUsage))
+		}
+		return json.NewEncoder(c.OutOrStdout()).Encode(internet.Mistakes{})
+	}
+	return c
+}
+
+// heldHosts are what hold takes on its stdin, as a line of JSON.
+type heldHosts struct {
+	File string `json:"file"` // for what is said of it
+	Text string `json:"text"`
+}
+
+func newInternetHold() *cobra.Command {
+	return &cobra.Command{
+		Use:    "hold",
+		Short:  "Add hosts for a program, from a line of JSON on stdin, until stdin ends",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
+			if _, err := i.mustRun(); err != nil {
+				return err
+			}
+			return holdHosts(c.Context(), cluster.Dial(i.folder), c.InOrStdin(), c.OutOrStdout())
+		}),
+	}
+}
+
+// holdHosts adds hosts, prints the addition as a line of JSON, and removes them when
+// stdin or ctx ends. When this process is killed, the lab removes them.
+func holdHosts(ctx context.Context, lab *cluster.Client, stdin io.Reader, out io.Writer) error {
+	in := json.NewDecoder(stdin)
+	var hosts heldHosts
+	if err := in.Decode(&hosts); err != nil {
+		return fmt.Errorf("read hosts from stdin: %w", err)
+	}
+	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	defer disconnect()
+	added, letGo, err := lab.HoldHosts(connected, hosts.File, []byte(hosts.Text))
+	if err != nil {
+		return err
+	}
+	err = json.NewEncoder(out).Encode(added)
+	if err == nil {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			_, _ = io.Copy(io.Discard, stdin) // its end is what is waited for
+		}()
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		}
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+	defer cancel()
+	return errors.Join(err, letGo(ending))
+}
+
+// readHosts reads a file of hosts, - for stdin, and returns its name and its text.
+// What is wrong with it that can be told without a lab is [internet.Mistakes].
+func readHosts(c *cobra.Command, file string) (name string, text []byte, err error) {
+	if file == "-" {
+		name = "stdin"
+		text, err = io.ReadAll(c.InOrStdin())
+	} else {
+		name = file
+		text, err = os.ReadFile(file)
+	}
+	if err == nil {
+		_, err = internet.Parse(name, text)
+	}
+	return name, text, err
+}
