@@ -121,6 +121,7 @@ type header struct {
 	Description string         `yaml:"description"`
 	Topic       int            `yaml:"topic"`
 	Requires    []string       `yaml:"requires"`
+	Internet    *yaml.Node     `yaml:"internet"`
 	Timeout     *time.Duration `yaml:"timeout"`
 	Vars        *yaml.Node     `yaml:"vars"`
 	Defaults    *yaml.Node     `yaml:"defaults"`
@@ -151,6 +152,7 @@ func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
 	l.root = "the playbook"
 	l.fields(root, reflect.ValueOf(&l.header).Elem(), "", nil)
 	l.place(root, l.header.check(root), 0)
+	l.checkInternet()
 	if n := l.header.Defaults; n != nil {
 		l.value(n, reflect.ValueOf(&l.defaults).Elem(), "defaults")
 		l.place(n, positive("within", l.defaults.Within), 0)
@@ -273,6 +275,9 @@ func (l *loader) result() *runner.Playbook {
 		Requires: l.header.Requires,
 		Timeout:  first(l.header.Timeout),
 		Vars:     l.vars,
+	}
+	if l.header.Internet != nil {
+		p.Internet = string(l.source.Data)
 	}
 	for _, s := range l.steps {
 		step := s.bindable(l.source.File, l.defaults.Within)

@@ -14,6 +14,9 @@ type Playbook struct {
 	// Requires names what the cluster must have for the playbook to make sense:
 	// accessLog, egressGateway, gatewayAPI.
 	Requires []string
+	// Internet is the text of the playbook, if that lists hosts of its own for the
+	// lab's internet; else "".
+	Internet string
 	// Timeout bounds the playbook where it is not 0, its clean-up not included.
 	Timeout time.Duration
 	// ChangesMesh is the first step that changes what holds for the whole mesh,

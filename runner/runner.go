@@ -41,6 +41,9 @@ type Runner struct {
 	Strict bool
 	// Repeat is how often each playbook runs, at least once.
 	Repeat int
+	// Internet brings a playbook's own hosts into the lab's internet, and returns
+	// what takes them away again. Where it is nil, playbooks with hosts are skipped.
+	Internet func(ctx context.Context, p *Playbook) (take func(context.Context) error, err error)
 	// Pause is called before each step where it is not nil. Its error ends
 	// the playbook as an interrupt does.
 	Pause func(context.Context, StepInfo) error
@@ -112,6 +115,7 @@ func (r *Runner) run(ctx context.Context, p *Playbook, info *PlaybookInfo, summa
 
 	status, err := r.steps(ctx, s, p, summary)
 	left = r.cleanUp(ctx, s)
+	left = append(left, r.takeHosts(ctx, s)...)
 	r.send(Event{Kind: PlaybookFinished, Status: status, Took: time.Since(started), Problem: problem(err), Left: left})
 	return status, left
 }
@@ -130,6 +134,9 @@ func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook, summary *Summ
 		defer cancel()
 	}
 	worst, stop := r.required(ctx, p)
+	if stop == nil && ctx.Err() == nil {
+		worst, stop = r.bringHosts(ctx, s, p)
+	}
 	var first error // of the steps that did not pass and let the rest continue
 	for i := range p.Steps {
 		step := &p.Steps[i]

@@ -28,7 +28,8 @@ type Scope struct {
 	undo []undo
 
 	// changes are all objects that were changed.
-	changes []evidence.Change
+	changes   []evidence.Change
+	takeHosts func(context.Context) error // see [Runner.Internet]; nil where there are none
 }
 
 type undo struct {

@@ -19,6 +19,9 @@ errors are told, each with its file, line and column.`,
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list, err := playbooks.Load(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set})
+			if err == nil {
+				err = checkHosts(cmd.Context(), ownHosts(list)...)
+			}
 			if err != nil {
 				return err
 			}

@@ -118,11 +118,7 @@ func (l *ownLab) stop() error {
 
 // failure says how the lab's process ended, in its own words.
 func (l *ownLab) failure(what string) error {
-	said := strings.TrimPrefix(strings.TrimSpace(string(l.said)), "error: ")
-	if said == "" {
-		return fmt.Errorf("%s: %v", what, l.err)
-	}
-	return fmt.Errorf("%s: %s", what, said)
+	return fmt.Errorf("%s: %w", what, l.said.or(l.err))
 }
 
 // A lineWriter hands on what is written to it line by line.

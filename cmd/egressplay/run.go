@@ -31,6 +31,7 @@ type runOptions struct {
 	revision            string
 	set                 []string
 	keep, step          bool
+	internet            string
 	timeout             time.Duration
 	report              string
 	verbose             bool
@@ -95,6 +96,7 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
 	addSet(cmd, &o.set)
+	f.StringVar(&o.internet, "internet", "", "bring the hosts of this `FILE` into the lab's internet while the run lasts")
 	f.BoolVar(&o.keep, "keep", false, "leave what the playbooks changed, and say what is left")
 	f.BoolVar(&o.step, "step", false, "wait for Enter before each step")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
@@ -129,7 +131,14 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 		return err
 	}
 
+	hosts, err := readHostsFile(o.internet)
+	if err != nil {
+		return err
+	}
 	list, err := load(o, args, "default")
+	if err == nil {
+		err = checkHosts(ctx, append(ownHosts(list), hosts)...)
+	}
 	if err != nil {
 		report := transcript.NewReport(unread(args))
 		report.Fail(err)
@@ -141,7 +150,7 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	}
 
 	outliveReaders()
-	s := &session{o: o, args: args, playbooks: list, term: transcript.New(os.Stdout, look), report: report, file: file}
+	s := &session{o: o, args: args, playbooks: list, hosts: hosts, term: transcript.New(os.Stdout, look), report: report, file: file}
 	ctx, cancel, release := untilSignal(ctx,
 		func() { s.term.Note("\ninterrupted: cleaning up (once more quits at once)") },
 		s.quit)
@@ -164,6 +173,7 @@ type session struct {
 	o         *runOptions
 	args      []string
 	playbooks []*runner.Playbook
+	hosts     *hostsFile // for the whole run, nil for none
 	term      *transcript.Terminal
 	report    *transcript.Report
 	file      *reportFile
@@ -179,6 +189,10 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	}
 	if err == nil && p.client.Namespace() != "default" && o.namespace == "" {
 		s.playbooks, err = load(o, s.args, p.client.Namespace())
+	}
+	var take func(context.Context) error
+	if err == nil && s.hosts != nil {
+		take, err = p.hold(ctx, s.hosts)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
@@ -210,6 +224,11 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		Collectors:     []runner.Collector{&mesh.Witness{Mesh: m}, p},
 		Settler:        &mesh.Sync{Mesh: m},
 	}
+	if p.lab != "" {
+		r.Internet = func(ctx context.Context, playbook *runner.Playbook) (func(context.Context) error, error) {
+			return p.hold(ctx, &hostsFile{playbook.File, playbook.Internet})
+		}
+	}
 	if o.step {
 		r.Pause = pauses(os.Stdin, s.term, cancel)
 	}
@@ -217,6 +236,14 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	out := outcome{summary: result.Summary, left: len(result.Left) > 0}
 	if result.Interrupted {
 		out.signal = signalOf(ctx)
+	}
+	if take != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+		defer cancel()
+		if err := take(ctx); err != nil {
+			out.left = true
+			s.term.Note(fmt.Sprintf("the hosts of --internet were not taken away: %v", err))
+		}
 	}
 	return out
 }
