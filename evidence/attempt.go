@@ -240,19 +240,20 @@ type Arrivals struct {
 // An Arrival is one request that reached the far end, as the far end recorded
 // it. What is not known is zero.
 type Arrival struct {
-	Time     time.Time `json:"time"`           // of the request's arrival
-	Site     string    `json:"site,omitempty"` // the stand-in that it reached
-	Owner    string    `json:"owner,omitempty"`
-	Host     string    `json:"host"`
-	TLS      bool      `json:"tls"`
-	SNI      string    `json:"sni"`
-	ALPN     string    `json:"alpn"`     // the protocol that both agreed on in TLS
-	Protocol string    `json:"protocol"` // "HTTP/1.1", "HTTP/2.0", "TCP"
-	Method   string    `json:"method"`   // "" for a connection that ended without a request
-	Path     string    `json:"path"`
-	Status   int       `json:"status"`
-	Remote   string    `json:"remote"` // "ip:port" that it came from
-	Local    string    `json:"local"`  // "ip:port" that it came to
+	Time time.Time `json:"time"`           // of the request's arrival
+	Site string    `json:"site,omitempty"` // the stand-in that it reached
+	// Owner is the stand-in that has the name which the request says, "" for none.
+	Owner    string `json:"owner,omitempty"`
+	Host     string `json:"host"`
+	TLS      bool   `json:"tls"`
+	SNI      string `json:"sni"`
+	ALPN     string `json:"alpn"`     // the protocol that both agreed on in TLS
+	Protocol string `json:"protocol"` // "HTTP/1.1", "HTTP/2.0", "TCP"
+	Method   string `json:"method"`   // "" for a connection that ended without a request
+	Path     string `json:"path"`
+	Status   int    `json:"status"`
+	Remote   string `json:"remote"` // "ip:port" that it came from
+	Local    string `json:"local"`  // "ip:port" that it came to
 	// ClientCertificate is the subject of the certificate that the client
 	// showed.
 	ClientCertificate string `json:"clientCertificate"`

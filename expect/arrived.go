@@ -148,7 +148,7 @@ func misdirected(r *evidence.Arrival) string {
 		name = r.SNI
 	}
 	switch {
-	case r.Site == "" || name == "" || name == r.Site || r.Owner == r.Site:
+	case r.Site == "" || name == "" || r.Owner == r.Site:
 		return ""
 	case r.Owner == "" && (strings.HasSuffix(name, ".svc.cluster.local") || !strings.Contains(name, ".") || net.ParseIP(name) != nil):
 		return ""

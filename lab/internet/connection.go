@@ -173,6 +173,7 @@ func (c *connection) record() Record {
 	if c.port.HTTP == nil {
 		record.Protocol = protocolTCP
 	}
+	record.Owner = c.port.owner(c.sni)
 	return record
 }
 

@@ -627,6 +627,7 @@ func TestRecordOfARequest(t *testing.T) {
 		ID:          1,
 		Site:        "edition.cnn.com",
 		Host:        "Edition.cnn.com",
+		Owner:       "edition.cnn.com",
 		SNI:         "edition.cnn.com",
 		ALPN:        "http/1.1",
 		ALPNOffered: []string{"istio", "http/1.1"},
@@ -878,7 +879,7 @@ func TestRecordOfAConnectionWithoutARequest(t *testing.T) {
 			assert.Contains(t, got.Error, tt.err)
 			got.Time, got.Error = time.Time{}, ""
 			assert.Equal(t, Record{
-				ID: uint64(i + 1), Site: "edition.cnn.com", TLS: tt.tls, SNI: tt.sni, ALPNOffered: tt.offered,
+				ID: uint64(i + 1), Site: "edition.cnn.com", Owner: tt.sni, TLS: tt.tls, SNI: tt.sni, ALPNOffered: tt.offered,
 				Remote: conn.LocalAddr().String(), Local: conn.RemoteAddr().String(),
 			}, got)
 		})

@@ -108,7 +108,7 @@ func TestPortsOfTCP(t *testing.T) {
 				Remote: conn.LocalAddr().String(), Local: conn.RemoteAddr().String(),
 			}
 			if tt.tls {
-				want.TLS, want.SNI, want.ALPNOffered = true, "tcp.example.net", []string{"smtp"}
+				want.TLS, want.SNI, want.Owner, want.ALPNOffered = true, "tcp.example.net", "tcp.example.net", []string{"smtp"}
 			}
 			assert.Equal(t, want, got)
 		})

@@ -30,6 +30,12 @@ type Record struct {
 	Site string    `json:"site"`           // the stand-in it reached, by its first name
 	Host string    `json:"host,omitempty"`
 
+	// Owner is the stand-in that has the name which the client asked for, by its
+	// first name: by the Host header, or where there is none by the SNI. It is ""
+	// for a name that none has. Where it is not Site, the client was led, or went,
+	// to another server than it said.
+	Owner string `json:"owner,omitempty"`
+
 	SNI         string   `json:"sni,omitempty"`
 	ALPN        string   `json:"alpn,omitempty"`        // what both agreed on
 	ALPNOffered []string `json:"alpnOffered,omitempty"` // what the client offered
@@ -89,7 +95,7 @@ func (r *Record) bound() {
 		return short
 	}
 	for _, text := range []*string{
-		&r.Host, &r.SNI, &r.ALPN, &r.Protocol, &r.Method, &r.Path, &r.ClientCertificate, &r.ClientCertificateIssuer, &r.Error,
+		&r.Host, &r.Owner, &r.SNI, &r.ALPN, &r.Protocol, &r.Method, &r.Path, &r.ClientCertificate, &r.ClientCertificateIssuer, &r.Error,
 	} {
 		*text = shorten(*text)
 	}

@@ -206,6 +206,9 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	c := connectionOf(r)
 	record := c.request()
 	record.describe(r)
+	if r.Host != "" {
+		record.Owner = c.port.owner(r.Host)
+	}
 	c.port.recorder.write(record)
 	answer := &answer{ResponseWriter: w}
 	answer.tell = func(status int) {
@@ -245,6 +248,15 @@ func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 // request without one, as HTTP/1.0 has it, is.
 func (p *port) serves(authority string) bool {
 	return p.site.host.AnyName || authority == "" || p.site.directory.now().serving(nameIn(authority)) == p.site.host
+}
+
+// owner returns the first name of the host that has the name in a Host header or
+// in SNI, "" where none has.
+func (p *port) owner(authority string) string {
+	if host := p.site.directory.now().serving(nameIn(authority)); authority != "" && host != nil {
+		return host.Names[0]
+	}
+	return ""
 }
 
 // nameIn is the name of a host in a Host header or in SNI, as [Host] has it.
