@@ -73,6 +73,7 @@ func (i *Internet) Serve(ctx context.Context) error {
 	s := &serving{config: i.config, recorder: recorder, group: group, usual: newWebServer(), h2c: newWebServer()}
 	s.h2c.server.Protocols = new(http.Protocols)
 	s.h2c.server.Protocols.SetHTTP1(true)
+	s.h2c.server.Protocols.SetHTTP2(true)
 	s.h2c.server.Protocols.SetUnencryptedHTTP2(true)
 	if err := s.start(ctx); err != nil {
 		return fmt.Errorf("serve the internet: %w", err)
