@@ -19,6 +19,9 @@ import (
 // longestHostsFile is how many bytes a file of hosts may have, as a playbook.
 const longestHostsFile = 1 << 20
 
+// hostsTimeout bounds how long the lab may take to take hosts.
+const hostsTimeout = time.Minute
+
 // A hostsFile lists hosts for the lab's internet: a file of hosts, or a playbook
 // that has some of its own.
 type hostsFile struct {
@@ -113,6 +116,8 @@ func (p *place) hold(ctx context.Context, file *hostsFile) (take func(context.Co
 			"leave out --context and --kubeconfig, or the hosts",
 		}
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, hostsTimeout, fmt.Errorf("the lab did not take the hosts in %s within %v", file.name, hostsTimeout))
+	defer cancel()
 	cmd := exec.Command(p.lab, "internet", "hold", "--name", p.target.Name)
 	cmd.Env = labEnv()
 	var said lastBytes

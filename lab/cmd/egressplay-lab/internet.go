@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,29 +29,38 @@ func newInternet() *cobra.Command {
 }
 
 func newInternetAdd() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "add FILE",
 		Short: "Add the hosts of a file, - for stdin, and print the token that removes them",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			name, text, err := readHosts(c, args[0])
+	}
+	addOutput(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		asJSON, err := wantsJSON(c)
+		if err != nil {
+			return err
+		}
+		name, text, err := readHosts(c, args[0])
+		if err != nil {
+			return err
+		}
+		return on(func(c *cobra.Command, i *instance, _ []string) error {
+			if _, err := i.mustRun(); err != nil {
+				return err
+			}
+			added, err := cluster.Dial(i.folder).AddHosts(c.Context(), name, text)
 			if err != nil {
 				return err
 			}
-			return on(func(c *cobra.Command, i *instance, _ []string) error {
-				if _, err := i.mustRun(); err != nil {
-					return err
-				}
-				added, err := cluster.Dial(i.folder).AddHosts(c.Context(), name, text)
-				if err != nil {
-					return err
-				}
-				printAdded(c.OutOrStdout(), added)
-				fmt.Fprintf(c.OutOrStdout(), "  egressplay lab internet remove%s %s\n", i.flag(), added.Token)
-				return nil
-			})(c, args)
-		},
+			if asJSON {
+				return json.NewEncoder(c.OutOrStdout()).Encode(added)
+			}
+			printAdded(c.OutOrStdout(), added)
+			fmt.Fprintf(c.OutOrStdout(), "  egressplay lab internet remove%s %s\n", i.flag(), added.Token)
+			return nil
+		})(c, args)
 	}
+	return c
 }
 
 func newInternetRemove() *cobra.Command {
@@ -141,6 +151,9 @@ func newInternetCheck() *cobra.Command {
 	return c
 }
 
+// letGoTimeout bounds how long the lab may take to remove hosts.
+const letGoTimeout = 10 * time.Second
+
 // heldHosts are what hold takes on its stdin, as a line of JSON.
 type heldHosts struct {
 	File string `json:"file"` // for what is said of it
@@ -188,7 +201,7 @@ func holdHosts(ctx context.Context, lab *cluster.Client, stdin io.Reader, out io
 		case <-ctx.Done():
 		}
 	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), statusTimeout)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), letGoTimeout)
 	defer cancel()
 	return errors.Join(err, letGo(ending))
 }
