@@ -200,13 +200,56 @@ func (g *grows) Read(p []byte) (int, error) {
 func TestFollowedReadsOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make([]byte, 4)
-	in := followed(ctx, &grows{[]string{"ab", "cd"}})
+	in := followed(ctx, &grows{[]string{"ab", "cd"}}, func() (bool, error) { return false, nil })
 	_, err := io.ReadFull(in, got)
 	require.NoError(t, err)
 	assert.Equal(t, "abcd", string(got))
 	cancel()
 	_, err = in.Read(got)
 	require.ErrorIs(t, err, io.EOF)
+}
+
+// What is written before the end is read, however late the end is noticed.
+func TestFollowedReadsToTheEnd(t *testing.T) {
+	ended := func() (bool, error) { return true, nil }
+	got, err := io.ReadAll(followed(t.Context(), &grows{[]string{"ab", "cd"}}, ended))
+	require.NoError(t, err)
+	assert.Equal(t, "abcd", string(got))
+
+	failed := errors.New("no such lock")
+	_, err = io.ReadAll(followed(t.Context(), &grows{}, func() (bool, error) { return false, failed }))
+	require.ErrorIs(t, err, failed)
+}
+
+// A life ends with the lab that ran when it was looked at, though another of the
+// same name has begun.
+func TestLife(t *testing.T) {
+	i := &instance{"one", newFolder(t, privateDir(t))}
+	none, err := i.life()
+	require.NoError(t, err)
+	ended, err := none.ended()
+	require.NoError(t, err)
+	assert.True(t, ended, "no lab runs")
+
+	first, err := lock(t.Context(), i.folder.Alive())
+	require.NoError(t, err)
+	l, err := i.life()
+	require.NoError(t, err)
+	defer l.Close()
+	ended, err = l.ended()
+	require.NoError(t, err)
+	assert.False(t, ended)
+
+	require.NoError(t, os.Remove(i.folder.Alive()))
+	second, err := lock(t.Context(), i.folder.Alive())
+	require.NoError(t, err)
+	defer second.Close()
+	require.NoError(t, first.Close())
+	for range 2 {
+		ended, err = l.ended()
+		require.NoError(t, err)
+		assert.True(t, ended)
+	}
 }
 
 func TestExitCodes(t *testing.T) {

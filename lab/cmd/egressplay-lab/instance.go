@@ -67,6 +67,30 @@ func (i *instance) running() (*info, error) {
 	return &in, nil
 }
 
+// life is how long the lab lives that runs at this moment. A later lab of the
+// same name is another life.
+type life struct{ alive *os.File } // nil when no lab runs
+
+func (i *instance) life() (*life, error) {
+	alive, err := os.Open(i.folder.Alive())
+	if errors.Is(err, fs.ErrNotExist) {
+		return &life{}, nil
+	}
+	return &life{alive}, err
+}
+
+// ended reports whether the lab has ended.
+func (l *life) ended() (bool, error) {
+	if l.alive == nil {
+		return true, nil
+	}
+	alive, err := held(l.alive)
+	return !alive, err
+}
+
+// Close implements [io.Closer].
+func (l *life) Close() error { return l.alive.Close() } // which says os.ErrInvalid when no lab ran
+
 // mustRun is running, with an error when nobody runs the lab.
 func (i *instance) mustRun() (*info, error) {
 	in, err := i.running()

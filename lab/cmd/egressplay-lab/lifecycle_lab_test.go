@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -186,6 +187,43 @@ func followsUntilInterrupted(t *testing.T, args ...string) string {
 	require.NoError(t, err)
 	assert.NoError(t, cmd.Wait())
 	return string(begun) + string(rest)
+}
+
+func TestFollowedLogsEndWithTheLab(t *testing.T) {
+	const name = "logged"
+	serveLab(t, name)
+	type follower struct {
+		cmd  *exec.Cmd
+		rest io.Reader
+	}
+	var followers []follower
+	for _, component := range []string{labLog, cluster.APIServer, cluster.Internet, cluster.Istiod} {
+		if component == labLog || component == cluster.Internet { // which may be empty, and say nothing before the end
+			f, err := os.OpenFile(filepath.Join(runDir(), name, "logs", component+".log"), os.O_APPEND|os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteString("{}\n")
+			require.NoError(t, errors.Join(err, f.Close()))
+		}
+		cmd := program("logs", "--name", name, "-f", component)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		late := time.AfterFunc(aWhile, func() { cmd.Process.Kill() })
+		t.Cleanup(func() { late.Stop() })
+		_, err = out.Read(make([]byte, 1))
+		require.NoError(t, err, component)
+		followers = append(followers, follower{cmd, out})
+	}
+	verb(t, "down", "--name", name)
+	for _, f := range followers {
+		_, err := io.Copy(io.Discard, f.rest)
+		require.NoError(t, err)
+		f.cmd.Wait() // kubectl calls the end of the API server an error
+		assert.True(t, f.cmd.ProcessState.Exited(), "%s does not end with the lab", f.cmd)
+		if !slices.Contains(f.cmd.Args, cluster.Istiod) {
+			assert.Zero(t, f.cmd.ProcessState.ExitCode(), f.cmd)
+		}
+	}
 }
 
 func TestUsage(t *testing.T) {

@@ -50,9 +50,17 @@ func locked(path string) (bool, error) {
 		return false, err
 	}
 	defer f.Close()
-	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	return held(f)
+}
+
+// held tells whether someone else holds the lock on an open file.
+func held(f *os.File) (bool, error) {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
 		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("look at the lock %s: %w", f.Name(), err)
 	}
-	return false, err
+	return false, unix.Flock(int(f.Fd()), unix.LOCK_UN)
 }

@@ -27,7 +27,7 @@ func newLogs() *cobra.Command {
 		ValidArgs: append([]string{labLog}, cluster.Components...),
 	}
 	addOutput(c)
-	c.Flags().BoolP("follow", "f", false, "go on with what is written until interrupted")
+	c.Flags().BoolP("follow", "f", false, "go on with what is written, until the lab ends or you interrupt it")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		raw, err := wantsJSON(c)
 		if err != nil {
@@ -66,7 +66,12 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 	defer f.Close()
 	var source io.Reader = f
 	if follow {
-		source = followed(ctx, f)
+		life, err := i.life()
+		if err != nil {
+			return err
+		}
+		defer life.Close()
+		source = followed(ctx, f, life.ended)
 	}
 	if component == cluster.Internet {
 		return printRecords(source, out, raw, follow)
@@ -95,13 +100,21 @@ type reader func([]byte) (int, error)
 
 func (r reader) Read(p []byte) (int, error) { return r(p) }
 
-// followed is a file that grows, to be read until ctx ends.
-func followed(ctx context.Context, f io.Reader) io.Reader {
+// followed is a file that grows, to be read until ctx ends, or to the last word
+// of who writes it once that has ended.
+func followed(ctx context.Context, f io.Reader, ended func() (bool, error)) io.Reader {
+	last := false
 	return reader(func(p []byte) (int, error) {
 		for {
 			n, err := f.Read(p)
-			if n > 0 || !errors.Is(err, io.EOF) {
+			if n > 0 || !errors.Is(err, io.EOF) || last {
 				return n, err
+			}
+			if last, err = ended(); err != nil {
+				return 0, err
+			}
+			if last {
+				continue // with what it has written since
 			}
 			select {
 			case <-time.After(followPause):
