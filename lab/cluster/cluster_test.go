@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/egressplay/egressplay/lab/network"
+	"github.com/egressplay/egressplay/lab/supervise"
 )
 
 func TestEventsAreKeptForThoseWhoComeLater(t *testing.T) {
@@ -148,5 +150,23 @@ func TestConfigurationFiles(t *testing.T) {
 		assert.NotContains(t, text, "no value")
 		assert.NotContains(t, text, "{{")
 		require.NoError(t, yaml.UnmarshalStrict([]byte(text), new(map[string]any)))
+	}
+}
+
+// With a limit of 350 MiB an API server that kept some thousand objects more than
+// at its start used a whole core for nothing.
+func TestNoComponentHasAMemoryLimit(t *testing.T) {
+	t.Setenv("GOGC", "")
+	f := Folder(t.TempDir())
+	keys, err := makeCredentials(f.state("pki"), f.Kubeconfig(), "https://127.0.0.1:1")
+	require.NoError(t, err)
+	p := &processes{folder: f, keys: keys}
+	proxy, err := p.proxy()
+	require.NoError(t, err)
+	kubelet, err := p.kubelet()
+	require.NoError(t, err)
+	for _, process := range []supervise.Process{p.etcd(), p.apiServer(), p.controllerManager(), p.scheduler(), proxy, kubelet} {
+		assert.False(t, slices.ContainsFunc(process.Env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") }), process.Name)
+		assert.Equal(t, process.Name != APIServer, slices.Contains(process.Env, seldomCollected), process.Name)
 	}
 }

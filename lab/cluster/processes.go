@@ -34,7 +34,7 @@ func (p *processes) process(name string, ready func(context.Context) error, args
 		Name:    name,
 		Path:    p.programs.Components,
 		Args:    append([]string{name}, args...),
-		Env:     append(os.Environ(), collector...),
+		Env:     append(os.Environ(), seldomCollected),
 		Dir:     p.folder.State(),
 		Log:     p.folder.Log(name),
 		Ready:   ready,
@@ -42,10 +42,11 @@ func (p *processes) process(name string, ready func(context.Context) error, args
 	}
 }
 
-// collector makes Go's collector run half as often as by default, which saves a
-// bring-up 1.5s of CPU, as long as there is not much to keep: only the API server
-// comes near the limit.
-var collector = []string{"GOGC=200", "GOMEMLIMIT=350MiB"}
+// seldomCollected makes Go's collector run half as often as by default, which
+// saves a bring-up CPU time. No component gets a memory limit (GOMEMLIMIT): one
+// that keeps nearly as much as its limit collects without end, on up to half of
+// all CPUs, though nobody asks it for anything.
+const seldomCollected = "GOGC=200"
 
 // etcd keeps its data in the run folder and writes without waiting for the
 // disk: a lab that ends leaves nothing to recover.
@@ -63,9 +64,11 @@ func (p *processes) etcd() supervise.Process {
 	return etcd
 }
 
+// apiServer collects as often as by default: it keeps about 200 MB, and would
+// grow to three times as much.
 func (p *processes) apiServer() supervise.Process {
 	k := p.keys
-	return p.process(APIServer, get(k.client(), apiServer+"/readyz"),
+	server := p.process(APIServer, get(k.client(), apiServer+"/readyz"),
 		"--etcd-servers", etcdURL,
 		"--bind-address", network.NodeIP,
 		"--advertise-address", network.NodeIP,
@@ -86,6 +89,8 @@ func (p *processes) apiServer() supervise.Process {
 		"--allow-privileged",
 		"--profiling=false",
 	)
+	server.Env = os.Environ()
+	return server
 }
 
 // apiServes asks whether the API server answers at all.
