@@ -26,8 +26,12 @@ type Status struct {
 type ComponentStatus struct {
 	Name     string          `json:"name"`
 	State    supervise.State `json:"state"`
-	RSSBytes uint64          `json:"rssBytes"`      // resident memory of all its processes
-	Why      string          `json:"why,omitempty"` // it is not ready, where a cluster's part says so
+	RSSBytes uint64          `json:"rssBytes"` // resident memory of all its processes
+
+	// CPUSeconds is the CPU time of all its processes since each was started.
+	CPUSeconds float64 `json:"cpuSeconds"`
+
+	Why string `json:"why,omitempty"` // it is not ready, where a part of the cluster says so
 }
 
 // What a status lists besides the components.
@@ -46,20 +50,22 @@ func (l *lab) status(ctx context.Context) Status {
 	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("the API server did not answer within %v", askTime))
 	defer cancel()
 	s := Status{Version: l.Version}
-	add := func(c ComponentStatus) { s.Components = append(s.Components, c) }
+	add := func(c ComponentStatus, u proc.Usage) {
+		c.RSSBytes, c.CPUSeconds = u.RSS, u.CPU.Seconds()
+		s.Components = append(s.Components, c)
+	}
 	self, _ := proc.Of(os.Getpid()) // what cannot be read is shown as nothing
-	add(ComponentStatus{Name: labItself, State: supervise.Ready, RSSBytes: self.RSS})
-	add(ComponentStatus{Name: Internet, State: supervise.Ready}) // its end would be the lab's
-	add(ComponentStatus{Name: NetworkPolicy, State: l.policiesState()})
+	add(ComponentStatus{Name: labItself, State: supervise.Ready}, self)
+	add(ComponentStatus{Name: Internet, State: supervise.Ready}, proc.Usage{}) // its end would be the lab's
+	add(ComponentStatus{Name: NetworkPolicy, State: l.policiesState()}, proc.Usage{})
 	for _, p := range l.supervisor.Status() {
-		add(ComponentStatus{Name: p.Name, State: p.State, RSSBytes: p.Usage.RSS})
+		add(ComponentStatus{Name: p.Name, State: p.State}, p.Usage)
 	}
-	inPods := l.podMemory(ctx)
+	inPods := l.podUsage(ctx)
 	for _, part := range l.inCluster(ctx) {
-		part.RSSBytes = inPods[part.Name]
-		add(part)
+		add(part, inPods[part.Name])
 	}
-	add(ComponentStatus{Name: otherPods, State: supervise.Ready, RSSBytes: inPods[otherPods]})
+	add(ComponentStatus{Name: otherPods, State: supervise.Ready}, inPods[otherPods])
 	s.Ready = l.up.Load() && !slices.ContainsFunc(s.Components, func(c ComponentStatus) bool {
 		return c.State != supervise.Ready
 	})
@@ -100,9 +106,9 @@ func (l *lab) inCluster(ctx context.Context) []ComponentStatus {
 // errNoAPI is why nothing in the cluster works yet.
 var errNoAPI = errors.New("there is no API server yet")
 
-// podMemory sums the memory of the containers by component.
-func (l *lab) podMemory(ctx context.Context) map[string]uint64 {
-	sums := map[string]uint64{}
+// podUsage sums what the containers use by component.
+func (l *lab) podUsage(ctx context.Context) map[string]proc.Usage {
+	sums := map[string]proc.Usage{}
 	server := l.cri.Load()
 	if server == nil {
 		return sums
@@ -112,7 +118,11 @@ func (l *lab) podMemory(ctx context.Context) map[string]uint64 {
 		return sums
 	}
 	for _, s := range list.Stats {
-		sums[componentOf(s.GetAttributes().GetLabels())] += s.GetMemory().GetRssBytes().GetValue()
+		part := componentOf(s.GetAttributes().GetLabels())
+		sums[part] = sums[part].Plus(proc.Usage{
+			CPU: time.Duration(s.GetCpu().GetUsageCoreNanoSeconds().GetValue()),
+			RSS: s.GetMemory().GetRssBytes().GetValue(),
+		})
 	}
 	return sums
 }

@@ -44,8 +44,11 @@ func TestStatus(t *testing.T) {
 	for _, name := range []string{cluster.Etcd, cluster.APIServer, cluster.Kubelet, cluster.CoreDNS, cluster.Istiod, cluster.EgressGateway} {
 		i := slices.IndexFunc(s.Components, func(c cluster.ComponentStatus) bool { return c.Name == name })
 		assert.Greater(t, s.Components[i].RSSBytes, uint64(10<<20), name)
+		assert.Positive(t, s.Components[i].CPUSeconds, name)
 	}
-	assert.Contains(t, verb(t, "status"), "lab default is ready")
+	text := verb(t, "status")
+	assert.Contains(t, text, "lab default is ready")
+	assert.Regexp(t, `kube-apiserver +ready +\d+ MiB +\d+\.\d s`, text)
 }
 
 // status looks at the pods at the moment that it is asked. Of both these

@@ -30,7 +30,7 @@ const statusTimeout = 10 * time.Second
 func newStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show the lab's parts, their state and memory",
+		Short: "Show the lab's parts: their state, memory and CPU time",
 		Args:  cobra.NoArgs,
 	}
 	addOutput(c)
@@ -92,14 +92,23 @@ func (s status) print(c *cobra.Command) error {
 	}
 	fmt.Fprintf(out, "lab %s is %s, process %d, kubeconfig %s\n\n", s.Name, word, s.Pid, s.Kubeconfig)
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "COMPONENT\tSTATE\tMEMORY")
-	var sum uint64
+	fmt.Fprintln(table, "COMPONENT\tSTATE\tMEMORY\tCPU TIME\t")
+	var memory uint64
+	var cpu float64
 	for _, part := range s.Components {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", part.Name, part.State, mebibytes(part.RSSBytes), part.Why)
-		sum += part.RSSBytes
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", part.Name, part.State, mebibytes(part.RSSBytes), seconds(part.CPUSeconds), part.Why)
+		memory += part.RSSBytes
+		cpu += part.CPUSeconds
 	}
-	fmt.Fprintf(table, "all\t\t%s\n", mebibytes(sum))
+	fmt.Fprintf(table, "all\t\t%s\t%s\t\n", mebibytes(memory), seconds(cpu))
 	return table.Flush()
+}
+
+func seconds(n float64) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f s", n)
 }
 
 func mebibytes(n uint64) string {
