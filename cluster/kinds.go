@@ -132,11 +132,16 @@ func look(mapper meta.RESTMapper, apiVersion, kind string) (*meta.RESTMapping, e
 		if err != nil {
 			return nil, err
 		}
-		m, err := mapper.RESTMapping(schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
+		gk := schema.GroupKind{Group: gv.Group, Kind: kind}
+		m, err := mapper.RESTMapping(gk, gv.Version)
 		if !meta.IsNoMatchError(err) {
 			return m, err
 		}
-		return lookResource(mapper, gv.WithResource(strings.ToLower(kind)))
+		m, err = lookResource(mapper, gv.WithResource(strings.ToLower(kind)))
+		if err == nil && m.GroupVersionKind.GroupVersion() != gv { // the group "" means any
+			return nil, &meta.NoKindMatchError{GroupKind: gk, SearchedVersions: []string{gv.Version}}
+		}
+		return m, err
 	}
 
 	// As kubectl does it: "pods", "deploy", "gateways.v1.networking.istio.io",
