@@ -230,6 +230,9 @@ func (c *Command) finish(globs bool) {
 			c.URLs++
 		}
 	}
+	if c.Retries && (c.recoded || c.noTunnel) {
+		c.Mixed = "with --retry and without the size of what is printed, it is not known where the last response begins"
+	}
 	if c.Mixed != "" {
 		c.BodyToStdout, c.HeadsToStdout = false, false
 	}

@@ -310,6 +310,44 @@ func TestAReport(t *testing.T) {
 	assert.Equal(t, 200*time.Millisecond, r.command.MaxTime)
 }
 
+// A protocol without heads: what came is the body, and whether there was a
+// connection is in the report.
+func TestTelnet(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\nhello\n")
+			conn.Close()
+		}
+	}()
+	addr := listener.Addr().String()
+	r := run(t, "curl", "-si", "-m", "10", "telnet://"+addr)
+	require.NoError(t, r.err)
+	require.Len(t, r.transfers, 1)
+	tr := r.transfers[0]
+	assert.Equal(t, "telnet", tr.Scheme)
+	assert.Equal(t, addr, tr.RemoteAddr)
+	assert.NotEmpty(t, tr.LocalAddr)
+	assert.Equal(t, 1, tr.Connects)
+	assert.False(t, tr.HeadsShown)
+	assert.Empty(t, tr.Heads)
+	assert.Equal(t, "HTTP/1.1 200 OK\r\n\r\nhello\n", tr.Body)
+
+	listener.Close()
+	r = run(t, "curl", "-s", "-m", "10", "telnet://"+addr)
+	require.NoError(t, r.err)
+	require.Len(t, r.transfers, 1)
+	assert.Equal(t, 7, r.transfers[0].ExitCode)
+	assert.Empty(t, r.transfers[0].LocalAddr)
+	assert.Zero(t, r.transfers[0].Connects)
+}
+
 func TestSeveralURLs(t *testing.T) {
 	s := newSite(t)
 	r := run(t, "curl", "-s", "-i", s.plain+"/forged", s.plain+"/broken", "--url", s.plain+"/page")
