@@ -13,8 +13,8 @@ import (
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/mesh"
-	"github.com/egressplay/egressplay/runner"
 )
 
 func TestACounterGrowsByAllThatThePodsCount(t *testing.T) {
@@ -22,9 +22,13 @@ func TestACounterGrowsByAllThatThePodsCount(t *testing.T) {
 	leaving := clustertest.ReadyPod("istio-system", "leaving", labels, mesh.Sidecar)
 	leaving.SetDeletionTimestamp(&metav1.Time{Time: time.Now()})
 	leaving.SetFinalizers([]string{"test/stays"})
-	c := clustertest.NewFake(
-		clustertest.ReadyPod("istio-system", "one", labels, mesh.Sidecar),
-		clustertest.ReadyPod("istio-system", "two", labels, mesh.Sidecar), leaving)
+	pod := func(name, ip string, restarts int64) *unstructured.Unstructured {
+		p := clustertest.ReadyPod("istio-system", name, labels, mesh.Sidecar)
+		require.NoError(t, unstructured.SetNestedField(p.Object, ip, "status", "podIP"))
+		require.NoError(t, unstructured.SetNestedField(p.Object["status"].(map[string]any)["containerStatuses"].([]any)[0].(map[string]any), restarts, "restartCount"))
+		return p
+	}
+	c := clustertest.NewFake(pod("one", "10.244.1.3", 0), pod("two", "10.244.1.4", 0), leaving)
 	calls := map[string]int{"one": 4, "two": 5}
 	c.ExecFunc = func(_ context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
 		count, running := calls[r.Pod]
@@ -38,21 +42,28 @@ outbound|443||www.wikipedia.org.example::203.0.113.12:443::cx_total::9
 `, count)
 		return cluster.ExecResult{Trusted: true}, nil
 	}
-	scope := &runner.Scope{Cluster: c, IstioNamespace: "istio-system"}
-	counter := decode(t, "counter", `[{in: egressgateway, cluster: outbound|443||www.wikipedia.org, name: cx_total, grows: 3}]`).(runner.Watcher)
-
-	judge, err := counter.Watch(t.Context(), scope, nil)
+	m := &mesh.Mesh{Cluster: c, Namespace: "istio-system", Workloads: "default"}
+	defer m.Close()
+	const text = `[{in: egressgateway, cluster: outbound|443||www.wikipedia.org, name: cx_total, grows: 3}]`
+	needs := decode(t, "counter", text).Needs()
+	gather, err := (&mesh.Witness{Mesh: m}).Watch(t.Context(), needs, nil)
 	require.NoError(t, err)
-	assert.EqualError(t, judge(t.Context(), page()), "cx_total of outbound|443||www.wikipedia.org in egressgateway: want to grow by 3, got 0")
+	now := func() evidence.Verdicts {
+		a := page()
+		require.NoError(t, gather(t.Context(), a))
+		return judge(t, "counter", text, a)
+	}
+
+	assert.Equal(t, "counter[0].grows: want 3, got 0", missed(now()))
 	calls["one"] += 2
 	calls["two"]++
-	assert.NoError(t, judge(t.Context(), page()))
+	assert.Empty(t, missed(now()))
 	calls["two"]++
-	assert.ErrorAs(t, judge(t.Context(), page()), new(runner.Mismatches), "one too many")
-	gone := clustertest.ReadyPod("istio-system", "two", labels, mesh.Sidecar)
-	require.NoError(t, unstructured.SetNestedSlice(gone.Object, []any{map[string]any{"name": mesh.Sidecar, "restartCount": int64(1)}}, "status", "containerStatuses"))
-	c.Put(gone)
-	assert.ErrorIs(t, judge(t.Context(), page()), mesh.ErrRestarted)
+	assert.Equal(t, "counter[0].grows: want 3, got 4", missed(now()), "one too many")
+	c.Put(pod("two", "10.244.1.4", 1))
+	assert.Contains(t, missed(now()), mesh.ErrRestarted.Error())
 	delete(calls, "two")
-	assert.ErrorContains(t, judge(t.Context(), page()), "read the counters of two", "what cannot be read is no number")
+	vs := now()
+	assert.Len(t, vs.Of(evidence.NotJudged), 1, "what cannot be read is no number")
+	assert.Contains(t, missed(vs), "the counters of two were not read")
 }

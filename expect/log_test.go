@@ -3,7 +3,6 @@ package expect_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,18 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/egressplay/egressplay/cluster"
-	"github.com/egressplay/egressplay/cluster/clustertest"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/runner"
 )
-
-const wayOut = `[2026-11-24T12:59:37.629Z] "GET /headers HTTP/1.1" 200 - via_upstream - "-" 0 67 3 2 "-" "curl/8.9" "id" "httpbin.org" "203.0.113.13:80" outbound|80||httpbin.org 10.244.1.6:38742 203.0.113.13:80 10.244.1.6:40000 - default
-`
-
-// report puts in what curl says of a transfer.
-var report = strings.NewReplacer("%{exitcode}", "0", "%{response_code}", "200", "%{num_redirects}", "0",
-	"%{http_version}", "1.1", "%{local_ip}", "10.244.1.6", "%{local_port}", "40000", "%{time_total}", "0.003")
 
 func TestALogThatBreaksOffIsReadAgain(t *testing.T) {
 	for _, c := range []struct {
@@ -41,23 +32,17 @@ func TestALogThatBreaksOffIsReadAgain(t *testing.T) {
 	} {
 		for _, key := range []string{"log: [{cluster: outbound|80||httpbin.org}]", `path: [sidecar, "httpbin.org:80"]`} {
 			t.Run(c.name+" "+key[:4], func(t *testing.T) {
-				fake := clustertest.NewFake(clustertest.ReadyPod("default", "curl-1", nil, "curl", mesh.Sidecar))
-				fake.ExecFunc = func(_ context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
-					_, format, _ := strings.Cut(r.Command[len(r.Command)-1], "%{stderr}")
-					_, err := report.WriteString(r.Stderr, format)
-					require.NoError(t, err)
-					return cluster.ExecResult{Trusted: true}, nil
-				}
+				w := newWay(t, "accessLogFile: /dev/stdout\n")
 				fails := c.err
-				fake.LogsFunc = func(context.Context, cluster.LogRequest) (io.ReadCloser, error) {
+				w.LogsFunc = func(context.Context, cluster.LogRequest) (io.ReadCloser, error) {
 					if err := fails; err != nil {
 						fails = nil
 						return io.NopCloser(iotest.ErrReader(err)), nil
 					}
-					return io.NopCloser(strings.NewReader(wayOut)), nil
+					return io.NopCloser(strings.NewReader(w.line(direct()))), nil
 				}
-				status, err := runOnce(t, fake, key)
-				assert.Equal(t, c.want, status, "%v", err)
+				status, problem := runOnce(t, w, key)
+				assert.Equal(t, c.want, status, "%v", problem)
 			})
 		}
 	}
@@ -65,7 +50,7 @@ func TestALogThatBreaksOffIsReadAgain(t *testing.T) {
 
 // runOnce runs a playbook of one request in the pod curl-1 with an
 // expectation, and returns how it ended, and why.
-func runOnce(t *testing.T, c cluster.Interface, expectation string) (runner.Status, error) {
+func runOnce(t *testing.T, c cluster.Interface, expectation string) (runner.Status, *runner.Problem) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "p.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(`apiVersion: egressplay/v1
@@ -78,63 +63,73 @@ steps:
     `+expectation+"\n"), 0o600))
 	ps, err := playbooks.Load([]string{file}, playbooks.Options{})
 	require.NoError(t, err)
-	var last outcome
-	r := &runner.Runner{Cluster: c, Namespace: "default", IstioNamespace: "istio-system", Sink: &last}
+	m := &mesh.Mesh{Cluster: c, Namespace: "istio-system", Workloads: "default"}
+	defer m.Close()
+	var last outcomes
+	r := &runner.Runner{
+		Cluster: c, Namespace: "default", IstioNamespace: "istio-system", Sink: &last,
+		Collectors: []runner.Collector{&mesh.Witness{Mesh: m}},
+	}
 	status := r.Run(t.Context(), ps).Summary.Status()
-	return status, last.err
+	if last.problem == nil {
+		last.problem = new(runner.Problem)
+	}
+	return status, last.problem
 }
 
-// An outcome is why the last step ended as it did.
-type outcome struct{ err error }
+// outcomes are why the last step ended as it did.
+type outcomes struct{ problem *runner.Problem }
 
-func (o *outcome) Send(e runner.Event) {
+func (o *outcomes) Send(e runner.Event) {
 	if e.Kind == runner.StepFinished {
-		o.err = e.Err
+		o.problem = e.Problem
 	}
 }
 
 // That there is no line counts only once that of a later request has come, and
 // the log still has what was written meanwhile.
 func TestThatThereIsNoLine(t *testing.T) {
-	later := func(at time.Time) string {
-		return `[` + at.UTC().Format("2006-01-02T15:04:05.000Z") + `] "GET /version HTTP/1.1" 200 - via_upstream - "-" 0 67 3 2 "-" "curl/8.9" "id" "kubernetes" "10.96.0.1:443" PassthroughCluster 10.244.1.6:38743 10.96.0.1:443 10.244.1.6:40001 - default` + "\n"
-	}
 	for _, c := range []struct {
 		name    string
 		begins  time.Duration // the log, from now on
 		clock   time.Duration // how far the node's is ahead
-		line    string        // before that of the later request
+		line    bool          // before that of the later request
+		later   bool          // the line of a later request comes
 		want    runner.Status
 		because string
 	}{
-		{"none", -time.Minute, 0, "", runner.Passed, ""},
-		{"none, by another clock", 50 * time.Minute, time.Hour, "", runner.Passed, ""},
-		{"one", -time.Minute, 0, wayOut, runner.Failed, "want no line of this request, got 1"},
-		{"the log was rotated meanwhile", time.Second, 0, "", runner.Errored, "its log was rotated"},
-		{"rotated, by a clock that is late", -time.Minute, -time.Hour, "", runner.Errored, "its log was rotated"},
+		{"none", -time.Minute, 0, false, true, runner.Passed, ""},
+		{"none, by another clock", 50 * time.Minute, time.Hour, false, true, runner.Passed, ""},
+		{"one", -time.Minute, 0, true, true, runner.Failed, "the sidecar's access log has a line of it"},
+		{"one, by another clock", 50 * time.Minute, time.Hour, true, true, runner.Failed, "the sidecar's access log has a line of it"},
+		{"the log was rotated meanwhile", time.Second, 0, false, true, runner.Errored, "its log was rotated"},
+		{"rotated, by a clock that is late", -time.Minute, -time.Hour, false, true, runner.Errored, "its log was rotated"},
+		{"the later line does not come", -time.Minute, 0, false, false, runner.Errored, "the line of a later request has not come"},
 	} {
 		for _, expectation := range []string{"log: []", "path: [direct]"} {
 			t.Run(c.name+" "+expectation[:4], func(t *testing.T) {
 				w := newWay(t, "accessLogFile: /dev/stdout\n")
-				request := w.ExecFunc
-				w.ExecFunc = func(ctx context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
-					if r.Command[len(r.Command)-1] == "https://kubernetes.default.svc/version" {
-						fmt.Fprint(r.Stdout, "10.244.1.6 40001")
-						return cluster.ExecResult{Trusted: true}, nil
-					}
-					return request(ctx, r)
-				}
+				w.clock = c.clock
 				w.LogsFunc = func(_ context.Context, r cluster.LogRequest) (io.ReadCloser, error) {
 					if r.Timestamps {
 						return io.NopCloser(strings.NewReader(time.Now().Add(c.begins).Format(time.RFC3339Nano) + " begins\n")), nil
 					}
-					return io.NopCloser(strings.NewReader(c.line + later(time.Now().Add(c.clock)))), nil
+					text := ""
+					if c.line {
+						text = w.line(direct())
+					}
+					if c.later {
+						text += w.laterLine()
+					}
+					return io.NopCloser(strings.NewReader(text)), nil
 				}
-				status, err := runOnce(t, w, expectation+"\n  within: 1ms")
-				assert.Equal(t, c.want, status, "%v", err)
-				if c.because != "" {
-					assert.ErrorContains(t, err, c.because)
+				status, problem := runOnce(t, w, expectation+"\n  within: 1ms")
+				assert.Equal(t, c.want, status, "%v", problem)
+				because := c.because
+				if expectation == "log: []" && c.want == runner.Failed {
+					because = "want [], got [{method: GET, path: /headers"
 				}
+				assert.Contains(t, problem.Text, because)
 			})
 		}
 	}

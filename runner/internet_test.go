@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // A playbook's own hosts are there before its first step and until its clean-up is
@@ -15,14 +17,14 @@ func TestHostsOfAPlaybook(t *testing.T) {
 	var order []string
 	say := func(what string) { order = append(order, what) }
 	ctx, interrupt := context.WithCancelCause(t.Context())
-	step := step(action{try: func(_ context.Context, s *Scope) (*Observation, error) {
+	step := step(action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
 		say("step")
 		s.Undo("a", "a", "deleted", func(context.Context) error {
 			say("undo")
 			return nil
 		})
 		interrupt(ErrInterrupted)
-		return &Observation{}, nil
+		return &evidence.Attempt{}, nil
 	}})
 	r := &Runner{Sink: new(recorder), Internet: func(_ context.Context, p *Playbook) (func(context.Context) error, error) {
 		say("bring " + p.Internet)
@@ -44,19 +46,19 @@ func TestHostsOfAPlaybookThatCannotCome(t *testing.T) {
 	}
 	result, got := with(nil, &Playbook{Internet: "hosts"})
 	assert.Equal(t, Summary{Skipped: 1}, result.Summary, "there is no such internet")
-	require.ErrorContains(t, got.last(PlaybookFinished).Err, "can only come into a lab of this machine")
+	require.ErrorContains(t, got.last(PlaybookFinished).Problem, "can only come into a lab of this machine")
 	result, _ = with(nil, &Playbook{})
 	assert.Equal(t, Summary{Passed: 1}, result.Summary, "others do not need it")
 
 	taken := errors.New("the name is taken")
 	result, got = with(func(context.Context, *Playbook) (func(context.Context) error, error) { return nil, taken }, &Playbook{Internet: "hosts"})
 	assert.Equal(t, Summary{Error: 1}, result.Summary)
-	require.ErrorIs(t, got.last(PlaybookFinished).Err, taken)
+	require.ErrorContains(t, got.last(PlaybookFinished).Problem, taken.Error())
 
 	stuck := errors.New("the lab does not answer")
 	take := func(context.Context) error { return stuck }
 	result, got = with(func(context.Context, *Playbook) (func(context.Context) error, error) { return take, nil }, &Playbook{Internet: "hosts"})
 	assert.Equal(t, Summary{Passed: 1}, result.Summary)
 	assert.Equal(t, []string{ownHosts}, result.Left, "which is said, and an exit code of its own")
-	require.ErrorIs(t, got.last(Undone).Err, stuck)
+	require.ErrorContains(t, got.last(Undone).Problem, stuck.Error())
 }

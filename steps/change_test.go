@@ -103,7 +103,7 @@ func TestChangesOfAnObject(t *testing.T) {
 			c = clustertest.NewFake(before)
 			for _, e := range play(t, c, false, test.action, test.action) {
 				if e.Kind == runner.Undone {
-					assert.NoError(t, e.Problem)
+					assert.Nil(t, e.Problem)
 				}
 			}
 			after, err = c.Get(t.Context(), ref)

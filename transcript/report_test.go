@@ -17,7 +17,7 @@ import (
 
 // planned is the playbook that the recorded runs run.
 func planned() *runner.Playbook {
-	p := &runner.Playbook{Name: origination.Name, Title: origination.Title, File: origination.File}
+	p := &runner.Playbook{Name: origination.Name, Title: origination.Title, File: origination.File, Topic: origination.Topic}
 	for _, info := range []runner.StepInfo{label, set, apply, request, headers} {
 		p.Steps = append(p.Steps, runner.Step{StepInfo: info})
 	}
@@ -26,7 +26,7 @@ func planned() *runner.Playbook {
 
 func report(events []runner.Event) *transcript.Report {
 	plan := []*runner.Playbook{planned()}
-	if len(events) > 0 && events[len(events)-1].Summary.Skipped > 0 {
+	if len(events) > 0 && events[len(events)-1].Summary != nil && events[len(events)-1].Summary.Skipped > 0 {
 		plan = append(plan, &runner.Playbook{Name: "egress-gateway", File: "my/egress-gateway.yaml"})
 	}
 	r := transcript.NewReport(plan)
@@ -86,6 +86,26 @@ func TestReportIsWholeAfterEveryEvent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Each round of a playbook has a report of its own.
+func TestReportOfSeveralRounds(t *testing.T) {
+	var doc struct {
+		Playbooks []struct {
+			Round  int
+			Status runner.Status
+			Steps  []struct{ Status runner.Status }
+		}
+		Summary runner.Summary
+	}
+	require.NoError(t, json.Unmarshal(report(flakyRun).Bytes(), &doc))
+	require.Len(t, doc.Playbooks, 3)
+	for i, want := range []runner.Status{runner.Passed, runner.Failed, runner.Passed} {
+		assert.Equal(t, i+1, doc.Playbooks[i].Round)
+		assert.Equal(t, want, doc.Playbooks[i].Status)
+		assert.NotEmpty(t, doc.Playbooks[i].Steps)
+	}
+	assert.Equal(t, runner.Summary{Passed: 2, Failed: 1}, doc.Summary)
 }
 
 func TestReportLeft(t *testing.T) {

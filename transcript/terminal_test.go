@@ -50,6 +50,9 @@ func TestTerminal(t *testing.T) {
 		{"kept.txt", keptRun, transcript.Options{}},
 		{"hostile.txt", hostileRun, transcript.Options{}},
 		{"slowest.txt", slowRun, transcript.Options{Slowest: 2}},
+		{"flaky.txt", flakyRun, transcript.Options{}},
+		{"failed-verbose.txt", failedRun, transcript.Options{Verbose: true}},
+		{"hostile-verbose.txt", hostileRun, transcript.Options{Verbose: true}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			golden(t, tt.file, []byte(render(t, tt.events, tt.o)))
@@ -59,9 +62,11 @@ func TestTerminal(t *testing.T) {
 
 func TestTerminalPlainHasNoControls(t *testing.T) {
 	for name, events := range map[string][]runner.Event{"passed": passedRun, "failed": failedRun, "hostile": hostileRun} {
-		for _, r := range render(t, events, transcript.Options{}) {
-			if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
-				t.Errorf("%s: control character %U", name, r)
+		for _, verbose := range []bool{false, true} {
+			for _, r := range render(t, events, transcript.Options{Verbose: verbose}) {
+				if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+					t.Errorf("%s: control character %U", name, r)
+				}
 			}
 		}
 	}
@@ -119,11 +124,11 @@ func TestTerminalShowsWhatItWaitsFor(t *testing.T) {
 		for _, e := range begin {
 			out.Send(e)
 		}
-		out.Send(runner.Event{Kind: runner.StepStarted, Step: request, Command: curl})
+		out.Send(runner.Event{Kind: runner.StepStarted, Step: &request, Command: curl})
 		shown()
 		time.Sleep(1050 * time.Millisecond)
 		assert.Contains(t, shown(), "4  An HTTP request is redirected to HTTPS  1.0s")
-		out.Send(runner.Event{Kind: runner.Attempt, Step: request, Attempts: 2, Err: errors.New("exit code: want 0, got 35")})
+		out.Send(runner.Event{Kind: runner.Attempt, Step: &request, Attempts: 2, Problem: &runner.Problem{Text: "exitCode: want 0, got 35"}})
 		time.Sleep(time.Second)
 		line := shown()
 		assert.Contains(t, line, "2.0s  try 2…")

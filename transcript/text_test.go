@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/egressplay/egressplay/evidence"
 )
 
 func TestTook(t *testing.T) {
@@ -71,5 +73,31 @@ func TestWrapCommand(t *testing.T) {
 		{"kubectl apply -f - <<EOF\na: a very long line of the document", []string{"kubectl apply -f - \\", "    <<EOF", "a: a very long line of the document"}},
 	} {
 		assert.Equal(t, tt.want, wrapCommand(tt.command, 20))
+	}
+}
+
+func TestProof(t *testing.T) {
+	request := []evidence.Transfer{{Status: 200, Proto: "HTTP/2", Local: "10.244.1.7:40000", Remote: "203.0.113.10:443"}}
+	way := []evidence.Way{{By: "log", Hops: []evidence.Hop{{Name: "sidecar"}}, Cluster: "outbound|443||a", Address: "203.0.113.10:443"}}
+	line := evidence.Line{Proxy: evidence.Sidecar, By: evidence.ByConnection, Method: "GET", Path: "/", Status: 200, Cluster: "outbound|443||a"}
+	tcp := evidence.Line{Proxy: evidence.Sidecar, By: evidence.ByConnection, SNI: "a", Flags: []string{"UF"}}
+	for _, c := range []struct {
+		name    string
+		attempt evidence.Attempt
+		want    []string
+	}{
+		{"no request", evidence.Attempt{}, nil},
+		{"curl alone", evidence.Attempt{Transfers: request}, []string{"curl: HTTP/2 200 from 203.0.113.10:443"}},
+		{"no connection", evidence.Attempt{Transfers: []evidence.Transfer{{}}}, []string{"curl: no connection"}},
+		{"a way", evidence.Attempt{Transfers: request, Ways: way, Lines: []evidence.Line{line}}, []string{"way: sidecar → a:443", "logged: GET / 200, by outbound|443||a"}},
+		{"a connection that is no HTTP", evidence.Attempt{Transfers: request, Ways: way, Lines: []evidence.Line{tcp}}, []string{"way: sidecar → a:443", "logged: a connection for a, flags UF"}},
+		{"by counters", evidence.Attempt{Transfers: request, Ways: []evidence.Way{{By: "counters", Hops: way[0].Hops, Cluster: "PassthroughCluster"}}}, []string{"way: sidecar → passthrough, by counters"}},
+		{"past the sidecar", evidence.Attempt{Transfers: request, Past: &evidence.Past{For: []string{"no line", "no counter"}}}, []string{"way: past the sidecar: no line; no counter"}},
+		{"by one witness", evidence.Attempt{Transfers: request, Past: &evidence.Past{For: []string{"no line"}}}, []string{"curl: HTTP/2 200 from 203.0.113.10:443"}},
+		{"what arrived", evidence.Attempt{Transfers: request, Ways: way, Lines: []evidence.Line{line}, Arrivals: &evidence.Arrivals{All: []evidence.Arrival{
+			{Host: "other", Remote: "10.244.1.9:1"}, {Ours: true, Method: "GET", Path: "/", Host: "a", TLS: true, SNI: "b", ClientCertificate: "CN=c", Remote: "10.244.1.7:38742"},
+		}}}, []string{"way: sidecar → a:443", "arrived: GET / at a, TLS for b, client certificate CN=c, from 10.244.1.7:38742"}},
+	} {
+		assert.Equal(t, c.want, proof(&c.attempt), c.name)
 	}
 }
