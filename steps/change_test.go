@@ -55,7 +55,7 @@ func TestChangesOfAnObject(t *testing.T) {
 		},
 		"patch": {
 			patched("deploy/sleep", "spec:\n  replicas: 3\n  paused: null\n"),
-			"kubectl patch deploy/sleep --type=merge -p 'spec:\n  replicas: 3\n  paused: null\n'",
+			`kubectl patch deploy/sleep --type=merge -p '{"spec":{"paused":null,"replicas":3}}'`,
 			"deployment.apps/sleep patched\n",
 			func(t *testing.T, obj *unstructured.Unstructured) {
 				assert.EqualValues(t, 3, at(obj, "spec", "replicas"))
@@ -65,7 +65,7 @@ func TestChangesOfAnObject(t *testing.T) {
 		},
 		"patch in JSON": {
 			patched("deploy/sleep", `{"metadata": {"labels": {"a": "b"}}}`),
-			`kubectl patch deploy/sleep --type=merge -p '{"metadata": {"labels": {"a": "b"}}}'`,
+			`kubectl patch deploy/sleep --type=merge -p '{"metadata":{"labels":{"a":"b"}}}'`,
 			"deployment.apps/sleep patched\n",
 			func(t *testing.T, obj *unstructured.Unstructured) {
 				assert.Equal(t, map[string]string{"a": "b"}, obj.GetLabels())

@@ -41,7 +41,11 @@ func (p *Patch) Validate() error {
 
 // Command implements [runner.Action].
 func (p *Patch) Command(s *runner.Scope) string {
-	return kubectl(cmp.Or(p.Namespace, s.Namespace), "patch", p.Object, "--type=merge", "-p", p.Merge.Text)
+	text := p.Merge.Text
+	if patch, err := p.Merge.json(); err == nil { // on one line
+		text = string(patch)
+	}
+	return kubectl(cmp.Or(p.Namespace, s.Namespace), "patch", p.Object, "--type=merge", "-p", text)
 }
 
 // Repeats implements [runner.Action].
