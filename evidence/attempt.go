@@ -11,6 +11,9 @@ type Attempt struct {
 	// Started and Ended bound the attempt, by this machine's clock.
 	Started time.Time `json:"started"`
 	Ended   time.Time `json:"ended"`
+	// Watched is when the proxies' counters began to be watched, shortly before
+	// Started; zero where nobody did.
+	Watched time.Time `json:"watched,omitzero"`
 	// Slack is by how much the times of lines, which are the node's, may be
 	// apart from this machine's.
 	Slack time.Duration `json:"slack,omitempty"`

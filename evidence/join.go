@@ -46,6 +46,25 @@ func (a *Attempt) Requests() int {
 	return n
 }
 
+// Accounted reports whether the sidecar's lines account for all the requests:
+// each has one, or where the sidecar does not open the connections, each of these.
+func (a *Attempt) Accounted() bool {
+	lines := a.Of(Sidecar)
+	if len(lines) >= a.Requests() {
+		return true
+	}
+	connects := 0
+	for _, t := range a.Transfers {
+		connects += t.Connects
+	}
+	clients, unopened := map[string]bool{}, false
+	for _, l := range lines {
+		clients[l.DownstreamRemote] = true
+		unopened = unopened || l.Method == ""
+	}
+	return unopened && len(clients) >= max(connects, 1)
+}
+
 // attributeLines finds the sidecar's lines of the attempt's requests. curl tells
 // the address of the last connection of each transfer. A request over another
 // one, and one whose line has an address that the request itself has written
@@ -80,7 +99,7 @@ func attributeLines(a *Attempt) {
 	}
 	// What has no line of its own yet is looked for among the rest.
 	for j, ask := range asks {
-		if asked[j] || left <= 0 && !a.Command.Curl.Retries {
+		if !a.Command.Curl.Retries && (asked[j] || left <= 0) {
 			continue
 		}
 		var fit []*Line

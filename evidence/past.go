@@ -107,7 +107,7 @@ func (p *Past) askCounters(a *Attempt, sidecar *Proxy) {
 		}
 	}
 	for i := range a.Lines {
-		if l := &a.Lines[i]; l.Proxy == Sidecar && l.By == "" && !forged(a, l) && grew[l.Cluster] > 0 {
+		if l := &a.Lines[i]; l.Proxy == Sidecar && l.By == "" && !forged(a, l) && !l.Start.Before(a.Watched.Add(-a.Slack)) && grew[l.Cluster] > 0 {
 			grew[l.Cluster]--
 		}
 	}

@@ -144,22 +144,36 @@ func (a *Attempt) podAt(addr string) *Pod {
 // joined returns the line of a gateway that is of the same request as the line
 // of the proxy before it; nil and how many may be where that is not certain.
 //
-// The addresses join them. One connection may carry many requests: then what is
-// asked, and the time, must agree as well. Where the proxy before has rewritten
-// the request, what remains when the lines of all others are set aside is taken,
-// if it is one line.
+// The addresses join them. One connection may carry many requests: then those
+// that ask the same at that time must be as many there as here, and stand in the
+// same order. Where the proxy before has rewritten the request, what remains when
+// the lines of all others are set aside is taken, if it is one line.
 func (a *Attempt) joined(before *Line, gateway *Proxy) (line *Line, many int) {
 	if before.UpstreamLocal == "" {
 		return nil, 0
 	}
+	// Those of the proxy before that this connection carried at that time.
+	var alike, others []*Line
+	for i := range a.Lines {
+		l := &a.Lines[i]
+		switch {
+		case l.Proxy != before.Proxy || l.Pod != before.Pod || l.UpstreamLocal != before.UpstreamLocal:
+		case l == before || asksSame(before, l) && a.overlap(before, l):
+			alike = append(alike, l)
+		default:
+			others = append(others, l)
+		}
+	}
 	var here, same []*Line
 	for i := range a.Lines {
 		l := &a.Lines[i]
-		if l.Proxy != gateway.Name || l.Pod != gateway.Pod.Name || l.DownstreamRemote != before.UpstreamLocal || !a.within(before, l) {
+		if l.Proxy != gateway.Name || l.Pod != gateway.Pod.Name || l.DownstreamRemote != before.UpstreamLocal {
 			continue
 		}
-		here = append(here, l)
-		if asksSame(before, l) {
+		if a.within(before, l) {
+			here = append(here, l)
+		}
+		if asksSame(before, l) && slices.ContainsFunc(alike, func(o *Line) bool { return a.within(o, l) }) {
 			same = append(same, l)
 		}
 	}
@@ -170,61 +184,31 @@ func (a *Attempt) joined(before *Line, gateway *Proxy) (line *Line, many int) {
 		}
 		return nil, len(here)
 	}
-	// The lines of the proxy before that this connection carried, ours among them.
-	alike := 0
-	var others []*Line
-	for i := range a.Lines {
-		l := &a.Lines[i]
-		if l.Proxy != before.Proxy || l.Pod != before.Pod || l.UpstreamLocal != before.UpstreamLocal {
-			continue
-		}
-		if l != before {
-			others = append(others, l)
-		}
-		if l == before || l.By != "" && l.Method == before.Method && l.Path == before.Path && l.Authority == before.Authority {
-			alike++
-		}
-	}
 	if len(same) > 0 {
-		// Requests of ours that are alike are as many as their lines.
-		if len(same) == alike || len(same) == 1 {
-			return a.nth(before, same), 0
+		// Of two that are under way at the same time, nobody knows the order.
+		mixed := slices.ContainsFunc(alike, func(l *Line) bool { return l.By == "" && meet(before, l) })
+		if len(same) != len(alike) || mixed {
+			return nil, len(same)
 		}
-		return nil, len(same)
+		byStart := func(x, y *Line) int { return x.Start.Compare(y.Start) }
+		slices.SortStableFunc(alike, byStart)
+		slices.SortStableFunc(same, byStart)
+		return same[slices.Index(alike, before)], 0
 	}
 	left := slices.Clone(here)
 	for _, o := range others {
 		i := slices.IndexFunc(left, func(l *Line) bool { return asksSame(o, l) && a.within(o, l) })
-		if i < 0 && a.within(before, o) {
+		if i < 0 && a.overlap(before, o) {
 			return nil, len(left) // one of them may be of that request
 		}
 		if i >= 0 {
 			left = slices.Delete(left, i, i+1)
 		}
 	}
-	if len(left) == 1 && left[0].Method == before.Method && left[0].Status == before.Status {
+	if len(alike) == 1 && len(left) == 1 && left[0].Method == before.Method && left[0].Status == before.Status {
 		return left[0], 0
 	}
 	return nil, len(left)
-}
-
-// nth returns of lines that are alike the one that stands where before stands
-// among those of its own proxy.
-func (a *Attempt) nth(before *Line, same []*Line) *Line {
-	if len(same) == 1 {
-		return same[0]
-	}
-	slices.SortStableFunc(same, func(x, y *Line) int { return x.Start.Compare(y.Start) })
-	n := 0
-	for _, l := range a.Of(before.Proxy) {
-		if l == before {
-			break
-		}
-		if l.UpstreamLocal == before.UpstreamLocal && asksSame(before, l) {
-			n++
-		}
-	}
-	return same[min(n, len(same)-1)]
 }
 
 func asksSame(x, y *Line) bool {
@@ -235,12 +219,45 @@ func asksSame(x, y *Line) bool {
 // it. The log's times have milliseconds; a connection that nobody has opened
 // begins and ends a moment later there. Two nodes have two clocks.
 func (a *Attempt) within(before, l *Line) bool {
-	slack := time.Duration(0)
-	if x, y := a.nodeOf(before.Pod), a.nodeOf(l.Pod); x != y || x == "" {
-		slack = clockSlack
-	}
+	slack := a.slackOf(before, l)
 	ends := before.Start.Add(before.Duration + 2*time.Millisecond + slack)
 	return !l.Start.Before(before.Start.Add(-time.Millisecond-slack)) && !l.Start.After(ends)
+}
+
+// meet reports whether the requests of two lines of one proxy were under way at
+// the same time.
+func meet(x, y *Line) bool {
+	const exact = 2 * time.Millisecond
+	return !x.Start.After(y.Start.Add(y.Duration+exact)) && !y.Start.After(x.Start.Add(x.Duration+exact))
+}
+
+// overlap reports whether the requests of two lines of one proxy may have been
+// under way at the same time, as far as the clock of the next proxy could tell.
+func (a *Attempt) overlap(x, y *Line) bool {
+	slack := 2 * time.Millisecond
+	if a.twoNodes() {
+		slack += 2 * clockSlack
+	}
+	return !x.Start.After(y.Start.Add(y.Duration+slack)) && !y.Start.After(x.Start.Add(x.Duration+slack))
+}
+
+// slackOf returns by how much the times of two lines may be apart.
+func (a *Attempt) slackOf(x, y *Line) time.Duration {
+	if n, m := a.nodeOf(x.Pod), a.nodeOf(y.Pod); n != m || n == "" {
+		return clockSlack
+	}
+	return 0
+}
+
+// twoNodes reports whether the proxies that were looked at are not all on one
+// node.
+func (a *Attempt) twoNodes() bool {
+	for _, p := range a.Proxies {
+		if p.Pod.Node != a.Proxies[0].Pod.Node || p.Pod.Node == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // clockSlack is by how much the clocks of two nodes may be apart.

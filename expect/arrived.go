@@ -123,9 +123,9 @@ func (e *Arrived) judgeNothing(a *evidence.Attempt) evidence.Verdicts {
 			return unjudged(nil, true, "nothing was recorded, but curl connected directly, past no proxy that could tell", "")
 		case w.Ends == "" && w.Pod == nil && strings.Contains(w.Cluster, "|") && !strings.HasSuffix(w.Cluster, ".svc.cluster.local"),
 			w.Ends == "" && w.Cluster == evidence.Passthrough:
-			return unjudged(nil, true, "two witnesses contradict each other: nothing was recorded, but the request went "+Describe(a, &w), "")
+			return unjudged(nil, true, "two witnesses contradict each other: nothing was recorded, but the request went "+w.Words(), "")
 		}
-		v.Facts = append(v.Facts, Describe(a, &w))
+		v.Facts = append(v.Facts, w.Words())
 	}
 	return evidence.Verdicts{v}
 }
@@ -134,7 +134,7 @@ func (e *Arrived) judgeNothing(a *evidence.Attempt) evidence.Verdicts {
 func whyNothing(a *evidence.Attempt) string {
 	var ways []string
 	for i := range a.Ways {
-		ways = append(ways, Describe(a, &a.Ways[i]))
+		ways = append(ways, a.Ways[i].Words())
 	}
 	return strings.Join(ways, "; ")
 }

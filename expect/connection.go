@@ -46,6 +46,9 @@ func (e *Connection) Judge(a *evidence.Attempt) (vs evidence.Verdicts) {
 	if len(vs) == len(a.Transfers) {
 		return vs
 	}
+	if len(a.Ways) > 0 && a.Ways[0].By == "log" && !a.Accounted() {
+		return unjudged(nil, true, "the sidecar's access log does not have all the requests: nobody tells what became of the others", "")
+	}
 	if len(a.Ways) == 0 {
 		if held, judged, _ := past(a); judged && held {
 			return evidence.Verdicts{judge(nil, *e == connectionMade, string(*e), connectionMade)}
@@ -66,23 +69,27 @@ func (e *Connection) Judge(a *evidence.Attempt) (vs evidence.Verdicts) {
 			got = evidence.EndsRefused
 		}
 		v := judge(nil, got == string(*e), string(*e), got)
-		v.Facts = []string{Describe(a, w)}
+		v.Facts = []string{w.Words()}
 		if v.Outcome == evidence.NotHeld {
-			v.Why = Describe(a, w)
+			v.Why = w.Words()
 		}
 		vs = append(vs, v)
 	}
 	return vs
 }
 
-// alone returns what became of a connection as curl alone has it.
-// Source: curl's man page, "EXIT CODES": 7 is refused, 28 a timeout.
+// alone returns what became of a connection as curl alone has it; "none" where
+// nobody was asked for one.
+// Source: curl's man page, "EXIT CODES": 7 is refused, 28 a timeout, which may
+// also be that of looking up a name.
 func alone(t *evidence.Transfer) string {
 	switch {
 	case t.Local != "" && t.Remote != "":
 		return connectionMade
-	case t.ExitCode == 28:
+	case t.ExitCode == 7:
+		return evidence.EndsRefused
+	case t.ExitCode == 28 && !strings.HasPrefix(t.Error, "Resolving"):
 		return evidence.EndsTimeout
 	}
-	return evidence.EndsRefused
+	return "none"
 }

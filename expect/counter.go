@@ -45,7 +45,7 @@ func (e *Counter) Validate() error {
 // Needs implements [runner.Expectation].
 func (e *Counter) Needs() (n evidence.Needs) {
 	for _, c := range *e {
-		n = n.And(evidence.Needs{Counters: []string{c.In}, Absence: c.Grows == 0})
+		n = n.And(evidence.Needs{Counters: []string{c.In}, Absence: c.Grows == 0, Arrivals: c.Grows == 0})
 		if c.In != hopSidecar {
 			n = n.And(evidence.Needs{Places: []string{c.In}})
 		} else {
@@ -113,10 +113,23 @@ func (c *Count) judge(a *evidence.Attempt, field []string) evidence.Verdicts {
 	switch {
 	case lines > 0:
 		return unjudged(at(field, "grows"), true, fmt.Sprintf("two witnesses contradict each other: the counter has not grown, but the access log of %s has %d lines with that cluster", c.In, lines), "")
+	case !logged && farEndSaw(a, proxies):
+		return unjudged(at(field, "grows"), true, fmt.Sprintf("two witnesses may contradict each other: the counter has not grown, but the far end saw requests of %s", c.In), "")
 	case !logged && (a.Arrivals == nil || !a.Arrivals.Recorded):
 		return unjudged(at(field, "grows"), false, fmt.Sprintf("that nothing was sent needs a second witness, and %s has no access log", c.In), "have the mesh write access logs")
 	}
 	return evidence.Verdicts{v}
+}
+
+// farEndSaw reports whether something arrived from one of the proxies.
+func farEndSaw(a *evidence.Attempt, proxies []*evidence.Proxy) bool {
+	if a.Arrivals == nil {
+		return false
+	}
+	return slices.ContainsFunc(a.Arrivals.All, func(r evidence.Arrival) bool {
+		ip := evidence.HostOf(r.Remote)
+		return slices.ContainsFunc(proxies, func(p *evidence.Proxy) bool { return p.Pod.IP == ip })
+	})
 }
 
 // proxies returns the proxies that the count means, or why there are none.

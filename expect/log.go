@@ -201,7 +201,7 @@ func (e *Log) whyNone(a *evidence.Attempt, proxy string) string {
 	}
 	var ways []string
 	for _, w := range a.Ways {
-		ways = append(ways, Describe(a, &w))
+		ways = append(ways, w.Words())
 	}
 	return "the request went " + strings.Join(ways, "; ")
 }

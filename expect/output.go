@@ -44,8 +44,11 @@ func (e *Body) Needs() evidence.Needs { return evidence.Needs{} }
 
 // Judge implements [runner.Expectation].
 func (e *Body) Judge(a *evidence.Attempt) evidence.Verdicts {
-	switch curl := a.Command.Curl; {
-	case curl != nil && !curl.BodyShown:
+	if vs := mute(a); vs != nil {
+		return vs
+	}
+	switch {
+	case !a.Command.Curl.BodyShown:
 		return unjudged(nil, false, "the body is not in the output: curl wrote it elsewhere (-o), or asked for none (-I)", "leave out -o and -I where the body is expected")
 	case len(a.Responses) == 0:
 		miss := judge(nil, false, "a response", "none")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -130,7 +131,7 @@ func (e *Path) judgeDirect(a *evidence.Attempt) evidence.Verdicts {
 	if !held {
 		v.Got, v.Why = "not direct", why
 		if len(a.Ways) > 0 {
-			v.Got = Describe(a, &a.Ways[len(a.Ways)-1])
+			v.Got = wayYAML(&a.Ways[len(a.Ways)-1])
 		}
 	}
 	return evidence.Verdicts{v}
@@ -175,29 +176,31 @@ func (e *Path) ways(a *evidence.Attempt) ([]*evidence.Way, evidence.Verdicts) {
 	if a.Ways[0].By == "counters" && e.Hops[0] == hopBlocked {
 		return nil, unjudged(nil, false, "counters do not tell a request that was blocked from one that found no host", sidecar.Log.Off)
 	}
+	if !a.Accounted() && a.Ways[0].By == "log" {
+		return nil, unjudged(nil, true, fmt.Sprintf("curl made %d requests in %d transfers, and the sidecar's access log has lines of %d: nobody tells which way the others took", a.Requests(), len(a.Transfers), len(a.Of(evidence.Sidecar))), "")
+	}
 	// One way for each transfer: that of its last request.
 	var ways []*evidence.Way
-	last := 0
 	for _, t := range a.Transfers {
-		last += 1 + t.Redirects
-		if last-1 < len(a.Ways) && len(a.Transfers) > 1 {
-			ways = append(ways, &a.Ways[last-1])
+		way := &a.Ways[len(a.Ways)-1]
+		for i := range a.Ways {
+			if lines := a.Ways[i].Lines; len(lines) > 0 && a.Lines[lines[0]].DownstreamRemote == t.Local {
+				way = &a.Ways[i]
+			}
 		}
-	}
-	if len(a.Transfers) == 1 {
-		ways = append(ways, &a.Ways[len(a.Ways)-1])
-	} else if len(ways) < len(a.Transfers) {
-		return nil, unjudged(nil, true, fmt.Sprintf("curl made %d transfers, and the sidecar's access log has lines of %d requests", len(a.Transfers), len(a.Ways)), "")
+		ways = append(ways, way)
 	}
 	return ways, nil
 }
 
 // judge judges one way.
 func (e *Path) judge(a *evidence.Attempt, w *evidence.Way) evidence.Verdict {
-	want, got := e.String(), Describe(a, w)
+	want, got := e.String(), wayYAML(w)
 	miss := func(why string) evidence.Verdict {
 		v := judge(nil, false, want, got)
-		v.Why = why
+		if v.Why = why; why == "" {
+			v.Why = where(w)
+		}
 		return v
 	}
 	hops := e.Hops
@@ -225,7 +228,7 @@ func (e *Path) judge(a *evidence.Attempt, w *evidence.Way) evidence.Verdict {
 		}
 	}
 	if w.Unknown != "" {
-		return evidence.Verdict{Outcome: evidence.NotJudged, Again: w.Again, Want: want, Why: got}
+		return evidence.Verdict{Outcome: evidence.NotJudged, Again: w.Again, Want: want, Why: w.Words()}
 	}
 	if ends != "" {
 		if len(w.Hops) != len(proxies) || w.Ends != ends {
@@ -309,14 +312,28 @@ func answered(a *evidence.Attempt, w *evidence.Way, host string) (held bool, why
 				return true, "", ""
 			}
 		}
-		return true, "", "" // the end is no host that records
 	}
-	// A cluster of a wildcard without resolution sends the request wherever the
-	// client wanted it.
-	if strings.Contains(w.Cluster, "|*") && a.Command.Curl.Redirected {
-		return false, "", "curl itself chose the address to connect to, and the mesh sends a request for a host of a wildcard there: nobody tells whose address that is"
+	// Without a record nobody tells whose address it is that curl itself chose:
+	// a mesh sends a request on to there where it does not look the name up.
+	for _, t := range a.Transfers {
+		elsewhere := t.Redirects == 0 && named(t.URL) != host && !strings.HasPrefix(host, "*")
+		if t.Remote == w.Address && (a.Command.Curl.Redirected || elsewhere) {
+			return false, "", "curl itself chose the address " + t.Remote + " to connect to, and the request went there: nobody tells whose address that is"
+		}
 	}
 	return true, "", ""
+}
+
+// named returns the host that a URL names, as curl reads it.
+func named(text string) string {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // String returns the way as a playbook has it.
@@ -334,8 +351,8 @@ func (e *Path) String() string {
 	return flow(e.Hops)
 }
 
-// Describe returns a way as a playbook has it, as far as it is known.
-func Describe(a *evidence.Attempt, w *evidence.Way) string {
+// wayYAML returns a way as a playbook has it, as far as it is known.
+func wayYAML(w *evidence.Way) string {
 	if w.Direct {
 		return hopDirect
 	}
@@ -345,7 +362,7 @@ func Describe(a *evidence.Attempt, w *evidence.Way) string {
 	}
 	switch {
 	case w.Unknown != "":
-		return flow(hops) + ", and then: " + w.Unknown
+		return flow(hops)
 	case w.Ends == evidence.EndsBlocked && len(w.Hops) == 1:
 		return hopBlocked
 	case w.Ends != "":
@@ -353,11 +370,15 @@ func Describe(a *evidence.Attempt, w *evidence.Way) string {
 		if w.Why != "" {
 			m = append(m, pair{"why", w.Why})
 		}
-		text := flow(m)
-		if w.Address != "" {
-			text += fmt.Sprintf(" at %s (%s)", w.Address, w.Cluster)
-		}
-		return text
+		return flow(m)
 	}
-	return flow(append(hops, w.EndName())) + " " + fmt.Sprintf("(%s, %s)", w.Address, w.Cluster)
+	return flow(append(hops, w.EndName()))
+}
+
+// where says to which address a way led, and by which cluster.
+func where(w *evidence.Way) string {
+	if w.Address == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, %s", w.Address, w.Cluster)
 }

@@ -65,6 +65,9 @@ func (e *Responses) Needs() evidence.Needs { return evidence.Needs{} }
 
 // Judge implements [runner.Expectation].
 func (e *Responses) Judge(a *evidence.Attempt) evidence.Verdicts {
+	if vs := mute(a); vs != nil {
+		return vs
+	}
 	redirects := 0
 	for _, t := range a.Transfers {
 		redirects += t.Redirects
@@ -112,6 +115,9 @@ func (e *Headers) Needs() evidence.Needs { return evidence.Needs{} }
 
 // Judge implements [runner.Expectation].
 func (e *Headers) Judge(a *evidence.Attempt) evidence.Verdicts {
+	if vs := mute(a); vs != nil {
+		return vs
+	}
 	if len(a.Responses) == 0 {
 		return evidence.Verdicts{judge(nil, false, "a response", "none")}
 	}

@@ -35,6 +35,9 @@ func (e *Status) Needs() evidence.Needs { return evidence.Needs{} }
 
 // Judge implements [runner.Expectation].
 func (e *Status) Judge(a *evidence.Attempt) evidence.Verdicts {
+	if vs := mute(a); vs != nil {
+		return vs
+	}
 	if len(a.Responses) == 0 {
 		return evidence.Verdicts{judge(nil, false, e.String(), "no response")}
 	}
@@ -101,6 +104,21 @@ func (e *GRPC) Judge(a *evidence.Attempt) evidence.Verdicts {
 func checkStatus(status int) error {
 	if status < 100 || status > 599 {
 		return &runner.FieldError{Err: fmt.Errorf("an HTTP status must be 100-599, got %d", status)}
+	}
+	return nil
+}
+
+// mute returns why nothing is known of the responses of a command, nil where
+// curl tells.
+func mute(a *evidence.Attempt) evidence.Verdicts {
+	c := a.Command
+	switch {
+	case c == nil || c.Curl == nil:
+		return unjudged(nil, false, "only curl tells of its responses, and the command is no curl", "expect stdout, or an exitCode")
+	case c.Curl.Unreported != "":
+		return unjudged(nil, false, "curl cannot tell of its responses here: "+c.Curl.Unreported, "expect stdout, or an exitCode")
+	case len(a.Transfers) == 0:
+		return unjudged(nil, false, "curl has told of no transfer", "")
 	}
 	return nil
 }

@@ -110,6 +110,9 @@ func (t *Text) check(field []string, got string, truncated bool) evidence.Verdic
 	v := Value{Equals: t.Equals, Contains: t.Contains, Matches: t.Matches, Not: t.Not}
 	vs := v.check(field, strings.TrimSuffix(got, "\n"), true)
 	for i := range vs {
+		if vs[i].Outcome == evidence.NotHeld {
+			vs[i].Got = flow(mapping{{"equals", short(strings.TrimSuffix(got, "\n"))}})
+		}
 		if truncated && vs[i].Outcome == evidence.NotHeld {
 			return unjudged(field, false, "the text is longer than is kept, and what is wanted is not in what was kept", "")
 		}

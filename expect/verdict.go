@@ -34,11 +34,14 @@ func unjudged(field []string, again bool, why, hint string) evidence.Verdicts {
 const maxShown = 400
 
 // scalar returns a text as YAML has it.
-func scalar(text string) string {
+func scalar(text string) string { return flow(short(text)) }
+
+// short returns the beginning of a text.
+func short(text string) string {
 	if len(text) > maxShown {
-		text = text[:maxShown] + "…"
+		return text[:maxShown] + "…"
 	}
-	return flow(text)
+	return text
 }
 
 // flow returns a value as YAML in one line, as it can stand in a playbook.

@@ -154,10 +154,9 @@ func (n *numbers) milliseconds(f entryField) time.Duration {
 }
 
 // splitEntry reads a line of text. Envoy escapes nothing, so a request can put
-// anything into its path, X-Forwarded-For, user agent and request id, such as
-// what looks like other fields. Those that follow the authority are read from the
-// end of the line, and those between path and X-Forwarded-For must be found in
-// one place only: a line that can be read in two ways is not read at all.
+// anything into its path, X-Forwarded-For, user agent, request id and SNI, such as
+// what looks like other fields. Both parts between which these stand must be found
+// in one place only: a line that can be read in two ways is not read at all.
 func splitEntry(line string) (f entryFields, ok bool) {
 	start, rest, found := strings.Cut(line, "] \"")
 	method, rest, found2 := strings.Cut(rest, " ")
@@ -165,12 +164,12 @@ func splitEntry(line string) (f entryFields, ok bool) {
 		return f, false
 	}
 	f.Start, f.Method = entryField(start[1:]), entryField(method)
-	tail := onlyMatch(logTail, rest, true)
+	tail := onlyMatch(logTail, rest)
 	if tail == nil {
 		return f, false
 	}
 	head, last := rest[:tail[0]], fieldsOf(rest, tail)
-	middle := onlyMatch(logMiddle, head, false)
+	middle := onlyMatch(logMiddle, head)
 	if middle == nil {
 		return f, false
 	}
@@ -189,43 +188,21 @@ func splitEntry(line string) (f entryFields, ok bool) {
 // The parts of a line of text between which a request writes what it likes.
 var (
 	logMiddle = regexp.MustCompile(` (HTTP/[0-9.]+|-)" ([0-9]+) (\S+) (\S+) (\S+) "([^"]*)" ([0-9]+) ([0-9]+) ([0-9]+|-) (\S+) "`)
-	logTail   = regexp.MustCompile(` "([^"]*)" "(` + address + `)" (\S+) (` + address + `) (` + address + `) (` + address + `) (\S+) (\S+)`)
+	logTail   = regexp.MustCompile(` "([^"]*)" "(` + address + `)" ([^"\s]\S*) (` + address + `) (` + address + `) (` + address + `) (\S+) (\S+)`)
 )
 
 // address is an address with its port, that of an internal listener, or "-".
 const address = `[0-9a-fA-F.:\[\]]+:[0-9]+|envoy://\S+|-`
 
-// onlyMatch returns where a pattern matches a text: at its end, where atEnd says
-// that it should and one does, else in the one place where it does. It is nil
-// where there are several or none.
-func onlyMatch(pattern *regexp.Regexp, text string, atEnd bool) []int {
-	var matches [][]int
-	for from := 0; from < len(text); {
-		m := pattern.FindStringSubmatchIndex(text[from:])
-		if m == nil {
-			break
-		}
-		for i := range m {
-			if m[i] >= 0 {
-				m[i] += from
-			}
-		}
-		if matches = append(matches, m); len(matches) > maxReadings {
-			return nil
-		}
-		from = m[0] + 1
-	}
-	if len(matches) == 0 {
+// onlyMatch returns the one place where a pattern matches a text. It is nil where
+// there are several or none.
+func onlyMatch(pattern *regexp.Regexp, text string) []int {
+	first := pattern.FindStringSubmatchIndex(text)
+	if first == nil || pattern.MatchString(text[first[0]+1:]) {
 		return nil
 	}
-	if last := matches[len(matches)-1]; len(matches) == 1 || atEnd && last[1] == len(text) {
-		return last
-	}
-	return nil
+	return first
 }
-
-// maxReadings is how many ways to read a line are looked at.
-const maxReadings = 64
 
 // fieldsOf returns the texts of a match's groups.
 func fieldsOf(text string, match []int) []string {

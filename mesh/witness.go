@@ -51,6 +51,7 @@ type watched struct {
 	pods    map[string]cluster.Pod // those of places, and the sidecar's, by address
 	before  map[string]counted     // by the pod's name
 	began   time.Time
+	ahead   time.Duration // the nodes' clock of this machine's
 }
 
 // A counted is a reading of one proxy's counters.
@@ -151,7 +152,7 @@ func (b *watched) gather(ctx context.Context, a *evidence.Attempt) error {
 	}
 	// Another collector may add to the attempt at the same time.
 	own := evidence.Attempt{
-		Started: a.Started, Ended: a.Ended, Command: a.Command, Responses: a.Responses, Transfers: a.Transfers,
+		Started: a.Started, Ended: a.Ended, Watched: b.began, Command: a.Command, Responses: a.Responses, Transfers: a.Transfers,
 		Places: b.places,
 	}
 	if b.sidecar() {
@@ -170,7 +171,7 @@ func (b *watched) gather(ctx context.Context, a *evidence.Attempt) error {
 	if b.needs.Absence {
 		b.readCounted(ctx, &own)
 	}
-	a.Slack, a.Proxies, a.Places, a.Lines, a.Unread, a.Counters = own.Slack, own.Proxies, own.Places, own.Lines, own.Unread, own.Counters
+	a.Watched, a.Slack, a.Proxies, a.Places, a.Lines, a.Unread, a.Counters = own.Watched, own.Slack, own.Proxies, own.Places, own.Lines, own.Unread, own.Counters
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -245,7 +246,7 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 		}
 		if b.follow(ctx, a, wait, func(*evidence.Line) bool { return b.resolved(a) }); b.resolved(a) {
 			log.Complete = true
-			b.trim(a, b.ahead(a))
+			b.trim(a, b.aheadBy(a))
 			return
 		}
 		if log.Partial != "" || log.Why != "" {
@@ -322,12 +323,12 @@ func (b *watched) follow(ctx context.Context, a *evidence.Attempt, wait time.Dur
 // resolved reports whether every request has its line.
 func (b *watched) resolved(a *evidence.Attempt) bool {
 	evidence.Join(a)
-	return len(a.Of(evidence.Sidecar)) >= a.Requests()
+	return a.Accounted()
 }
 
-// ahead returns by how much the node's clock is ahead of this machine's, by the
+// aheadBy returns by how much the node's clock is ahead of this machine's, by the
 // lines of the attempt's own requests.
-func (b *watched) ahead(a *evidence.Attempt) time.Duration {
+func (b *watched) aheadBy(a *evidence.Attempt) time.Duration {
 	for _, l := range a.Of(evidence.Sidecar) {
 		if l.By == evidence.ByConnection {
 			return b.skew(a, l.Start.Sub(a.Ended), l.Start.Sub(a.Started))
@@ -355,7 +356,9 @@ func (b *watched) skew(a *evidence.Attempt, least, most time.Duration) time.Dura
 // by this machine's clock. The time of a line that cannot be read is that at its
 // beginning.
 func (b *watched) trim(a *evidence.Attempt, ahead time.Duration) {
-	from, to := b.began.Add(-a.Slack-time.Millisecond).Truncate(time.Millisecond), time.Now().Add(a.Slack)
+	b.ahead = ahead
+	// What came shortly before tells of the connections that are shared.
+	from, to := b.began.Add(-a.Slack-early), time.Now().Add(a.Slack)
 	a.Lines = slices.DeleteFunc(a.Lines, func(l evidence.Line) bool {
 		start := l.Start.Add(-ahead)
 		return start.Before(from) || start.After(to)
@@ -488,7 +491,7 @@ func (b *watched) readGateway(ctx context.Context, a *evidence.Attempt, pod clus
 			log().Why, log().Again = "its log could not be read: "+err.Error(), errors.Is(err, io.ErrUnexpectedEOF)
 			break
 		}
-		line.Proxy, line.Pod = name, pod.Name
+		line.Proxy, line.Pod, line.Start = name, pod.Name, line.Start.Add(-b.ahead)
 		a.Lines = append(a.Lines, line)
 		if evidence.Join(a); !waits(a, pod) {
 			break
@@ -502,7 +505,7 @@ func (b *watched) readGateway(ctx context.Context, a *evidence.Attempt, pod clus
 		if err != nil {
 			return // what was read so far is known
 		}
-		line.Proxy, line.Pod = name, pod.Name
+		line.Proxy, line.Pod, line.Start = name, pod.Name, line.Start.Add(-b.ahead)
 		all = append(all, line)
 	}
 	a.Lines = all
@@ -539,7 +542,7 @@ func (b *watched) readCounted(ctx context.Context, a *evidence.Attempt) {
 				p.Log.Read, p.Log.Why = false, err.Error()
 				break
 			}
-			line.Proxy, line.Pod = p.Name, pod.Name
+			line.Proxy, line.Pod, line.Start = p.Name, pod.Name, line.Start.Add(-b.ahead)
 			if !line.Start.Before(a.Started) && !line.Start.After(a.Ended) {
 				a.Lines = append(a.Lines, line)
 			}
