@@ -360,7 +360,13 @@ func (s *served) killAll(t *testing.T, name string) {
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	require.NoError(t, s.cmd.Process.Kill())
 	s.cmd.Wait()
-	assert.Eventually(t, func() bool { return len(look(t).processes) == 0 }, aWhile, 20*time.Millisecond)
+	i, err := newInstance(name)
+	require.NoError(t, err)
+	assert.Eventually(t, func() bool { // the kernel takes its time for the last of them
+		killed, err := i.killed()
+		require.NoError(t, err)
+		return killed && len(look(t).processes) == 0
+	}, aWhile, 20*time.Millisecond)
 }
 
 // A lab of which everything is killed leaves its folder, which the next start of
