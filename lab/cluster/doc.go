@@ -9,5 +9,6 @@
 //	              │ Istio's charts rendered ────────────────────────────────┘
 //
 // Ready means that a pod which asks for a sidecar would get one and would be
-// served: [Run] asks the API server to create one, without creating it.
+// served, and that istiod judges each object of Istio's: [Run] asks the API server
+// to create one of each, without creating it.
 package cluster

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,14 +41,16 @@ const (
 	otherPods = "pods"           // all that are no component
 )
 
-// askTime bounds the questions to the API, so that a status also comes of a lab
-// whose API server hangs.
-const askTime = 3 * time.Second
+// askTime bounds the questions to all parts, so that a status also comes of a lab
+// one of whose parts hangs.
+const askTime = 5 * time.Second
+
+var errNoAnswer = fmt.Errorf("no answer within %v", askTime)
 
 // status asks everything that knows, at this moment. What cannot be asked is not
 // ready.
 func (l *lab) status(ctx context.Context) Status {
-	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("the API server did not answer within %v", askTime))
+	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("ask the API server: %w", errNoAnswer))
 	defer cancel()
 	s := Status{Version: l.Version}
 	add := func(c ComponentStatus, u proc.Usage) {
@@ -58,11 +61,18 @@ func (l *lab) status(ctx context.Context) Status {
 	add(ComponentStatus{Name: labItself, State: supervise.Ready}, self)
 	add(ComponentStatus{Name: Internet, State: supervise.Ready}, proc.Usage{}) // its end would be the lab's
 	add(ComponentStatus{Name: NetworkPolicy, State: l.policiesState()}, proc.Usage{})
-	for _, p := range l.supervisor.Status() {
-		add(ComponentStatus{Name: p.Name, State: p.State}, p.Usage)
+	processes, inCluster, inPods := l.supervisor.Status(), []ComponentStatus(nil), l.podUsage(ctx)
+	list := make([]ComponentStatus, len(processes))
+	var asked sync.WaitGroup
+	asked.Go(func() { inCluster = l.inCluster(ctx) })
+	for i, p := range processes {
+		asked.Go(func() { list[i] = l.process(ctx, p) })
 	}
-	inPods := l.podUsage(ctx)
-	for _, part := range l.inCluster(ctx) {
+	asked.Wait()
+	for i, p := range processes {
+		add(list[i], p.Usage)
+	}
+	for _, part := range inCluster {
 		add(part, inPods[part.Name])
 	}
 	add(ComponentStatus{Name: otherPods, State: supervise.Ready}, inPods[otherPods])
@@ -70,6 +80,31 @@ func (l *lab) status(ctx context.Context) Status {
 		return c.State != supervise.Ready
 	})
 	return s
+}
+
+// process asks a process that was ready whether it still is.
+func (l *lab) process(ctx context.Context, p supervise.Status) ComponentStatus {
+	s := ComponentStatus{Name: p.Name, State: p.State}
+	if p.State != supervise.Ready {
+		return s
+	}
+	if err := l.supervisor.Probe(ctx, p.Name); err != nil {
+		if ctx.Err() != nil {
+			err = errNoAnswer
+		}
+		s.State, s.Why = NotReady, brief(err)
+	}
+	return s
+}
+
+// brief returns an error as one line that is not too long for a table.
+func brief(err error) string {
+	const most = 200
+	line := strings.Join(strings.Fields(err.Error()), " ")
+	if len(line) <= most {
+		return line
+	}
+	return strings.ToValidUTF8(line[:most], "") + " …"
 }
 
 // inCluster asks the API for the parts that run in the cluster, all at once.

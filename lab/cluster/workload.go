@@ -51,7 +51,7 @@ func (l *lab) state(problem error) (supervise.State, string) {
 	case !l.up.Load():
 		return supervise.Starting, ""
 	default:
-		return NotReady, problem.Error()
+		return NotReady, brief(problem)
 	}
 }
 

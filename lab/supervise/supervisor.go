@@ -115,6 +115,21 @@ func (s *Supervisor) Status() []Status {
 	return list
 }
 
+// Probe asks a process now whether it is ready, as it was asked at its start. One
+// that does not run has its state as the error.
+func (s *Supervisor) Probe(ctx context.Context, name string) error {
+	s.mu.Lock()
+	c := s.find(name)
+	s.mu.Unlock()
+	if c == nil {
+		return fmt.Errorf("ask %s: it has not been started", name)
+	}
+	if state := c.status().State; state != Ready {
+		return fmt.Errorf("ask %s: it is %s", name, state)
+	}
+	return c.spec.Ready(ctx)
+}
+
 // find is called with the lock held.
 func (s *Supervisor) find(name string) *child {
 	i := slices.IndexFunc(s.children, func(c *child) bool { return c.spec.Name == name })

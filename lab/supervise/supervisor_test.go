@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -271,6 +272,31 @@ func TestTheWholeGroupIsKilled(t *testing.T) {
 func runs(pid int) bool {
 	u, err := proc.Of(pid)
 	return err == nil && u.RSS > 0
+}
+
+func TestProbeAsksNow(t *testing.T) {
+	s := newSupervisor(t, nil)
+	p := newProcess(t, "server", "serve")
+	var problem atomic.Pointer[error]
+	asked := p.Ready
+	p.Ready = func(ctx context.Context) error {
+		if err := problem.Load(); err != nil {
+			return *err
+		}
+		return asked(ctx)
+	}
+	require.ErrorContains(t, s.Probe(t.Context(), "server"), "it has not been started")
+	require.NoError(t, s.Start(p))
+	require.NoError(t, s.WaitReady(waiting(t), "server"))
+	require.NoError(t, s.Probe(waiting(t), "server"))
+
+	hangs := errors.New("it hangs")
+	problem.Store(&hangs)
+	require.ErrorIs(t, s.Probe(waiting(t), "server"), hangs)
+	assert.Equal(t, Ready, s.Status()[0].State, "as it was at the start")
+
+	require.NoError(t, s.Stop(waiting(t)))
+	require.ErrorContains(t, s.Probe(waiting(t), "server"), "it is exited")
 }
 
 func TestStopKillsWhatDoesNotEnd(t *testing.T) {

@@ -83,6 +83,39 @@ func TestStatusLooksAtThePods(t *testing.T) {
 	becomes("ready", "")
 }
 
+// A process that was ready at its start and answers no more is not ready.
+func TestStatusAsksTheProcesses(t *testing.T) {
+	pid := componentOf(t, defaultName, cluster.Scheduler)
+	state := func() string {
+		s := statusOfLab(t, defaultName)
+		i := slices.IndexFunc(s.Components, func(c cluster.ComponentStatus) bool { return c.Name == cluster.Scheduler })
+		return fmt.Sprint(s.Components[i].State, " ", s.Components[i].Why, " ", s.Ready)
+	}
+	t.Cleanup(func() { syscall.Kill(pid, syscall.SIGCONT) })
+	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	assert.Equal(t, "not ready no answer within 5s false", state())
+	require.NoError(t, syscall.Kill(pid, syscall.SIGCONT))
+	assert.Eventually(t, func() bool { return state() == "ready  true" }, aWhile, 50*time.Millisecond)
+}
+
+// componentOf returns the process of a component, as the host counts.
+func componentOf(t *testing.T, lab, component string) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	for _, e := range entries {
+		text, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		args := strings.Split(string(text), "\x00")
+		if len(args) > 2 && args[1] == component && strings.Contains(string(text), filepath.Join(runDir(), lab)+"/") {
+			pid, err := strconv.Atoi(e.Name())
+			require.NoError(t, err)
+			return pid
+		}
+	}
+	require.Fail(t, "no such process", component)
+	return 0
+}
+
 func mapKeys(m map[string]any) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for k := range m {
