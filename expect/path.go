@@ -181,8 +181,14 @@ func (e *Path) ways(a *evidence.Attempt) ([]*evidence.Way, evidence.Verdicts) {
 	}
 	// One way for each transfer: that of its last request.
 	var ways []*evidence.Way
+	last := 0
 	for _, t := range a.Transfers {
+		last += 1 + t.Redirects
 		way := &a.Ways[len(a.Ways)-1]
+		if len(a.Ways) == a.Requests() { // a way for each request, in their order
+			ways = append(ways, &a.Ways[last-1])
+			continue
+		}
 		for i := range a.Ways {
 			if lines := a.Ways[i].Lines; len(lines) > 0 && a.Lines[lines[0]].DownstreamRemote == t.Local {
 				way = &a.Ways[i]

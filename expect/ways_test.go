@@ -146,6 +146,24 @@ func next(l *evidence.Line) {
 	l.Path, l.Authority, l.Cluster, l.UpstreamHost = "/", "example.org", "outbound|80||example.org", "203.0.113.14:80"
 }
 
+// again adds a second URL, for which curl makes its request over the connection
+// of the first.
+func again(a *evidence.Attempt) {
+	t := a.Transfers[0]
+	t.Connects = 0
+	a.Transfers = append(a.Transfers, t)
+}
+
+func laterOn(l *evidence.Line) { l.Start = l.Start.Add(100 * time.Millisecond) }
+
+// forged has a line name a client that is not the pod, as X-Forwarded-For can.
+func forged(l *evidence.Line) { l.DownstreamRemote = "1.2.3.4:0" }
+
+// opaque has a line be of a connection that the sidecar does not open.
+func opaque(l *evidence.Line) {
+	l.Method, l.Path, l.Protocol, l.Authority, l.Route, l.Status, l.SNI = "", "", "", "", "", 0, "httpbin.org"
+}
+
 // redirected returns an attempt that followed a redirect by the sidecar.
 func redirected(t *testing.T) *evidence.Attempt {
 	a := changed(attempt(direct(), direct(next)), ledOn)
@@ -248,6 +266,13 @@ func TestPath(t *testing.T) {
 		{"two URLs to two hosts", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct(), direct(next)), second), notHeld, "example.org:80"},
 		{"two URLs of which one passes the sidecar", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct()), second), notJudged, "2 transfers"},
 		{"two URLs of which one is direct", "[direct]", changed(attempt(direct()), second), notHeld, "a line of it"},
+
+		{"two URLs over one connection", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct(), direct(laterOn)), again), held, ""},
+		{"two URLs over one connection, of which the first goes elsewhere", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct(byCluster("outbound|80||example.org")), direct(laterOn)), again), notHeld, "example.org"},
+		{"two URLs over one connection, of which the second goes elsewhere", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct(), direct(laterOn, byCluster("outbound|80||example.org"))), again), notHeld, "example.org"},
+		{"two URLs whose lines name another client", `[sidecar, "example.org:80"]`, changed(attempt(direct(forged), direct(next, forged)), second), notHeld, "httpbin.org:80"},
+		{"two URLs in one TLS connection each", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct(opaque), direct(opaque, func(l *evidence.Line) { l.DownstreamRemote = "10.244.1.6:40001" })), second), held, ""},
+		{"two URLs in one TLS connection", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct(opaque)), again), held, ""},
 
 		// The name in a request is the client's word.
 		{"a host of a wildcard", `[sidecar, "httpbin.org:80"]`, attempt(direct(wildcard)), held, ""},
