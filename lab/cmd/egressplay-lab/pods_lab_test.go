@@ -112,7 +112,9 @@ func TestProbes(t *testing.T) {
 	n.ready("pod/ready", "Ready=false")
 	n.must("exec", "ready", "--", "touch", "/tmp/ready")
 	n.ready("pod/ready", "Ready")
-	n.eventuallyField("pod/live", ".status.containerStatuses[0].restartCount", "1")
+	n.eventually(func() bool { // more than once by now, on a busy machine
+		return n.field("pod/live", ".status.containerStatuses[0].restartCount") != "0"
+	}, func() string { return "a container that is not alive is not started again" })
 }
 
 func TestVolumesAndEnvironment(t *testing.T) {
