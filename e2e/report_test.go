@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // report is the format of --report json=PATH. Nothing may be in it that is not
@@ -25,6 +27,8 @@ type report struct {
 		Failed  int `json:"failed"`
 		Skipped int `json:"skipped"`
 		Error   int `json:"error"`
+
+		NotChecked int `json:"notChecked"`
 	} `json:"summary"`
 	Cleanup struct {
 		Status string   `json:"status"`
@@ -34,6 +38,9 @@ type report struct {
 
 type playbookReport struct {
 	Name       string       `json:"name"`
+	Title      string       `json:"title"`
+	Topic      int          `json:"topic"`
+	Round      int          `json:"round"`
 	File       string       `json:"file"`
 	Status     string       `json:"status"`
 	DurationMS int64        `json:"durationMs"`
@@ -53,6 +60,12 @@ type stepReport struct {
 	Attempts   int     `json:"attempts"`
 	ExitCode   *int    `json:"exitCode"`
 	Error      *string `json:"error"`
+	Hint       string  `json:"hint"`
+	Command    string  `json:"command"`
+	Output     string  `json:"output"`
+
+	Verdicts evidence.Verdicts `json:"verdicts"`
+	Evidence *evidence.Attempt `json:"evidence"`
 }
 
 // reportFlag returns a flag that asks for a report, and what reads and checks
@@ -78,7 +91,7 @@ func reportFlag(t *testing.T) (flag string, read func() report) {
 func (r report) check(t *testing.T) {
 	t.Helper()
 	statuses := []string{"passed", "failed", "skipped", "error"}
-	assert.Equal(t, 1, r.Version)
+	assert.Equal(t, 2, r.Version)
 	assert.Contains(t, statuses, r.Cleanup.Status)
 	assert.NotNil(t, r.Cleanup.Left)
 	count := map[string]int{}

@@ -47,7 +47,7 @@ func TestUntrueClaimsFail(t *testing.T) {
 		{
 			"the policy is not set and nobody looks", accessing,
 			func(s *script) { s.without(setPolicy, policy) },
-			baidu, []string{"exit code", "35"},
+			baidu, []string{"exitCode", "35"},
 		},
 		{
 			"the ServiceEntry is missing", accessing,
