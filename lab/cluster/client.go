@@ -14,6 +14,9 @@ import (
 	"github.com/egressplay/egressplay/lab/internet"
 )
 
+// ErrEnded is that of a lab which has ended and does not say why.
+var ErrEnded = errors.New("it has ended")
+
 // Client asks a running lab from outside.
 type Client struct{ http http.Client }
 
@@ -46,16 +49,13 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 func (c *Client) Follow(ctx context.Context, report func(Event)) error {
 	body, err := c.ask(ctx, http.MethodGet, eventsPath, nil)
 	if err != nil {
-		return fmt.Errorf("follow the lab's start: %w", err)
+		return endOf(ctx, err)
 	}
 	defer body.Close()
 	for events := json.NewDecoder(body); ; {
 		var e Event
 		if err := events.Decode(&e); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return fmt.Errorf("follow the lab's start: it has ended: %w", err)
+			return endOf(ctx, err)
 		}
 		report(e)
 		if e.Error != "" {
@@ -65,6 +65,14 @@ func (c *Client) Follow(ctx context.Context, report func(Event)) error {
 			return nil
 		}
 	}
+}
+
+// endOf returns why the events end too early: ctx has ended or the lab has.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("follow the lab's start: %w: %w", ErrEnded, err)
 }
 
 // ask sends a request and returns the body of a good answer.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -231,6 +232,21 @@ func listen(network, addr string) (*os.File, net.Addr, error) {
 	}
 	f, err := l.(interface{ File() (*os.File, error) }).File()
 	return f, l.Addr(), err
+}
+
+// end waits for the end of a lab that does not answer any more, and returns how
+// its first process ended.
+func (s *started) end() error {
+	const most = 5 * time.Second
+	select {
+	case <-s.gone:
+		if s.cause == nil {
+			return errors.New("its first process: exit status 0")
+		}
+		return fmt.Errorf("its first process: %w", s.cause)
+	case <-time.After(most):
+		return errors.New("its first process goes on")
+	}
 }
 
 // letGo makes the lab go on when this process ends.

@@ -430,6 +430,26 @@ func TestUpIsKilled(t *testing.T) {
 	verb(t, "down", "--name", name)
 }
 
+// A lab that is killed before it is ready cannot say why it did not come up.
+func TestFirstProcessIsKilledDuringUp(t *testing.T) {
+	const name = "dies"
+	t.Cleanup(func() { verb(t, "down", "--name", name) })
+	cmd := program("up", "--name", name)
+	var said strings.Builder
+	cmd.Stderr = &said
+	require.NoError(t, cmd.Start())
+	var pid int
+	require.Eventually(t, func() bool {
+		pid = statusOfLab(t, name).Pid
+		return pid != 0
+	}, aWhile, 10*time.Millisecond)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	cmd.Wait()
+	assert.Equal(t, exitFailed, cmd.ProcessState.ExitCode())
+	assert.Contains(t, said.String(), "lab dies did not come up: follow the lab's start: it has ended")
+	assert.Contains(t, said.String(), "its first process: signal: killed")
+}
+
 // An interrupted start leaves nothing, its logs included.
 func TestUpIsInterrupted(t *testing.T) {
 	before := look(t)

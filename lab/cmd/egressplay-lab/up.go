@@ -47,6 +47,9 @@ func up(ctx context.Context, i *instance, hosts []byte, out io.Writer) error {
 	}
 	if err := cluster.Dial(i.folder).Follow(ctx, newProgress(out).show); err != nil {
 		if ctx.Err() == nil {
+			if errors.Is(err, cluster.ErrEnded) {
+				err = fmt.Errorf("%w: %w", err, s.end())
+			}
 			return errors.Join(i.explain(err), s.kill())
 		}
 		// Nobody asks for the logs of what was stopped.
