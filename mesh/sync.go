@@ -308,8 +308,8 @@ type resourceSync struct {
 // acked reports whether the proxy has acknowledged all that was sent to it. A
 // Secret is no part of that: one that the proxy may not read is never sent.
 func (s *proxyState) acked() bool {
-	for kind, r := range s.Resources {
-		if r.Sent != r.Acked && !strings.HasSuffix(kind, ".Secret") {
+	for _, r := range s.withoutSecrets() {
+		if r.Sent != r.Acked {
 			return false
 		}
 	}
@@ -363,11 +363,19 @@ func (s *snapshot) same(before *snapshot, proxies []string) bool {
 	for _, p := range proxies {
 		_, x := s.of(p)
 		_, y := before.of(p)
-		if x == nil || y == nil || !maps.Equal(x.Resources, y.Resources) {
+		if x == nil || y == nil || !maps.Equal(x.withoutSecrets(), y.withoutSecrets()) {
 			return false
 		}
 	}
 	return true
+}
+
+// withoutSecrets returns what was sent besides Secrets, which a proxy asks for
+// again and again where it may not have them.
+func (s *proxyState) withoutSecrets() map[string]resourceSync {
+	rest := maps.Clone(s.Resources)
+	maps.DeleteFunc(rest, func(kind string, _ resourceSync) bool { return strings.HasSuffix(kind, ".Secret") })
+	return rest
 }
 
 // refused returns an error where a proxy has refused what was sent to it, in
