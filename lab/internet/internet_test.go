@@ -80,6 +80,13 @@ func (l *lines) open(t *testing.T) (n int) {
 	return n
 }
 
+// text is what was recorded so far.
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
 // size is how many bytes were recorded so far.
 func (l *lines) size() int {
 	l.mu.Lock()
@@ -762,7 +769,7 @@ func TestRecordOfALongRequest(t *testing.T) {
 	assert.Equal(t, "10.244.1.6", got.Headers["x-forwarded-for"])
 	assert.Equal(t, "*.example.org", got.Site)
 	assert.Less(t, l.record.size(), 64<<10)
-	for _, c := range l.record.buf.String() {
+	for _, c := range l.record.text() {
 		assert.True(t, c == '\n' || unicode.IsPrint(c), "%U", c)
 	}
 
