@@ -69,8 +69,9 @@ func resetRequest(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-// cutShort sends the head of an answer and half of its body, and closes the
-// connection.
+// cutShort sends the head of an answer and half of its body, and breaks off: the
+// server closes a connection of HTTP/1, and resets the stream of HTTP/2. It does
+// so behind what it has sent; to close the connection here could overtake that.
 func cutShort(whole http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kept := &keptAnswer{header: http.Header{}, status: http.StatusOK}
@@ -85,7 +86,6 @@ func cutShort(whole http.Handler) http.Handler {
 		w.WriteHeader(kept.status)
 		_, _ = w.Write(kept.body[:len(kept.body)/2]) // a client that is gone wants no answer
 		_ = http.NewResponseController(w).Flush()
-		_ = connectionOf(r).Conn.Close()
 		panic(http.ErrAbortHandler)
 	})
 }
