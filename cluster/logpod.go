@@ -8,20 +8,13 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // LogPod implements [Interface].
 func (c *Client) LogPod(ctx context.Context, q PodQuery) (*Pod, error) {
-	if err := q.Validate(); err != nil {
-		return nil, err
-	}
-	pods, err := c.candidates(ctx, q)
-	if apierrors.IsNotFound(err) {
-		return nil, &NotReadyError{Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
-	}
+	pods, err := c.meant(ctx, q)
 	if err != nil {
-		return nil, c.explain(ctx, err)
+		return nil, err
 	}
 	return PickLogPod(q, pods)
 }
@@ -56,7 +49,7 @@ func PickLogPod(q PodQuery, pods []corev1.Pod) (*Pod, error) {
 		case !hasBegun(pod, container):
 			reasons = append(reasons, fmt.Sprintf("pod %s: container %s has no log yet: %s", pod.Name, container, whyNotReady(pod, container)))
 		default:
-			return &Pod{Namespace: pod.Namespace, Name: pod.Name, IP: pod.Status.PodIP, Container: container, Containers: containers(pod)}, nil
+			return podOf(pod, container), nil
 		}
 	}
 	return nil, &NotReadyError{Query: q.String(), Reason: strings.Join(reasons[:min(len(reasons), 3)], "; "), Final: lacking == len(pods)}

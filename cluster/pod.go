@@ -50,6 +50,16 @@ func (q PodQuery) Validate() error {
 
 // Pod implements [Interface].
 func (c *Client) Pod(ctx context.Context, q PodQuery) (*Pod, error) {
+	pods, err := c.meant(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return PickPod(q, pods)
+}
+
+// meant returns the pods that a query may mean, with the errors that [Interface]
+// promises.
+func (c *Client) meant(ctx context.Context, q PodQuery) ([]corev1.Pod, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
 	}
@@ -57,10 +67,7 @@ func (c *Client) Pod(ctx context.Context, q PodQuery) (*Pod, error) {
 	if apierrors.IsNotFound(err) {
 		return nil, &NotReadyError{Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
 	}
-	if err != nil {
-		return nil, c.explain(ctx, err)
-	}
-	return PickPod(q, pods)
+	return pods, c.explain(ctx, err)
 }
 
 // candidates returns the pods that a query may mean.
@@ -193,15 +200,9 @@ func ownedBy(pods []corev1.Pod, owner types.UID) []corev1.Pod {
 
 // PodsOf implements [Interface].
 func (c *Client) PodsOf(ctx context.Context, q PodQuery) ([]Pod, error) {
-	if err := q.Validate(); err != nil {
-		return nil, err
-	}
-	pods, err := c.candidates(ctx, q)
-	if apierrors.IsNotFound(err) {
-		return nil, &NotReadyError{Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
-	}
+	pods, err := c.meant(ctx, q)
 	if err != nil {
-		return nil, c.explain(ctx, err)
+		return nil, err
 	}
 	return PickPods(q, pods)
 }
