@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
@@ -23,14 +27,19 @@ type Policy struct {
 var (
 	_ runner.Action = (*Policy)(nil)
 	_ Validator     = (*Policy)(nil)
-	_ MeshChanger   = (*Policy)(nil)
+	_ Changer       = (*Policy)(nil)
 )
 
 // modes are the outbound traffic policies that have a step of the tutorial.
 var modes = []string{mesh.AllowAny, mesh.RegistryOnly}
 
-// ChangesMesh implements [MeshChanger].
-func (p *Policy) ChangesMesh() bool { return p.Set != "" }
+// Targets implements [Changer].
+func (p *Policy) Targets() []changes.Target {
+	if p.Set == "" {
+		return nil
+	}
+	return []changes.Target{{Ref: cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Name: mesh.ConfigMapName("")}, Field: []string{"set"}, Mesh: true}}
+}
 
 // Validate implements [Validator].
 func (p *Policy) Validate() error {
@@ -73,14 +82,15 @@ func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		return a, nil
 	}
 	a := &evidence.Attempt{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}
-	if policy.Mode != p.Set {
-		a.Changes = []evidence.Change{changeOf(policy.Ref())}
-		s.Undo("outbound traffic policy", "outbound traffic policy", policy.Mode, func(ctx context.Context) error {
-			return policy.Restore(ctx, s.Cluster)
-		})
-		if err := policy.Set(ctx, s.Cluster, p.Set); err != nil {
-			return a, err
-		}
+	if policy.Mode == p.Set {
+		return a, nil
 	}
-	return a, nil
+	_, _, err = s.Changes.Patch(ctx, policy.Ref(), func(now *unstructured.Unstructured) ([]byte, changes.Words, error) {
+		patch, err := mesh.PolicyPatch(now, p.Set)
+		return patch, changes.Words{What: "outbound traffic policy", Back: policy.Mode}, err
+	})
+	if !changes.IsRefused(err) {
+		a.Changes = []evidence.Change{changeOf(policy.Ref())}
+	}
+	return a, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,7 +20,7 @@ import (
 // patched is kept. It writes a kubeconfig with the context "real" to the file
 // config, and what it is asked to the file requests. With "lab" it says that a
 // lab serves it, with "old" one of another version; with "hang" it answers only
-// the first patch, so that a clean-up does not end.
+// the first change, so that a clean-up does not end.
 func apiserver(ts *testscript.TestScript, neg bool, args []string) {
 	requests, err := os.Create(ts.MkAbs("requests"))
 	ts.Check(err)
@@ -58,7 +59,7 @@ type api struct {
 
 	mu      sync.Mutex
 	labels  map[string]any
-	patches int
+	changes int
 }
 
 func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +73,7 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(v) // a client may go
 	}
 	namespace := func() object {
-		return object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "default", "labels": s.labels}}
+		return object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "default", "uid": "1", "resourceVersion": fmt.Sprint(s.changes), "labels": s.labels}}
 	}
 	resource := func(kind, plural string, namespaced bool) object {
 		return object{"name": plural, "singularName": strings.ToLower(kind), "kind": kind, "namespaced": namespaced, "verbs": []string{"get", "list", "patch", "delete"}}
@@ -92,24 +93,33 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(200, object{"apiVersion": "v1", "kind": "ConfigMap", "data": object{"name": "default", "version": s.labVersion}})
 	case path == "/api/v1/namespaces/default" && r.Method == http.MethodGet:
 		answer(200, namespace())
-	case path == "/api/v1/namespaces/default" && r.Method == http.MethodPatch:
-		if s.patches++; s.hang && s.patches > 1 {
-			<-s.gone
-			return
-		}
-		var patch struct {
+	case path == "/api/v1/namespaces/default" && (r.Method == http.MethodPatch || r.Method == http.MethodPut):
+		var change struct {
 			Metadata struct {
 				Labels map[string]any `json:"labels"`
 			} `json:"metadata"`
 		}
-		if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
+		if err := json.NewDecoder(r.Body).Decode(&change); err != nil {
 			answer(400, object{"kind": "Status", "reason": "BadRequest", "message": err.Error()})
 			return
 		}
-		for name, value := range patch.Metadata.Labels {
+		before := maps.Clone(s.labels)
+		if r.Method == http.MethodPut {
+			clear(s.labels)
+		}
+		for name, value := range change.Metadata.Labels {
 			if s.labels[name] = value; value == nil {
 				delete(s.labels, name)
 			}
+		}
+		if r.URL.Query().Has("dryRun") {
+			answer(200, namespace())
+			s.labels = before
+			return
+		}
+		if s.changes++; s.hang && s.changes > 1 {
+			<-s.gone
+			return
 		}
 		answer(200, namespace())
 	default:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/runner"
@@ -91,7 +92,7 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 	f.BoolVar(&o.all, "all", false, "run every built-in playbook")
 	f.StringVar(&o.context, "context", "", "run in the cluster of this context of your kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "run in the cluster of this kubeconfig `FILE`, at its current context if --context names none")
-	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change the outbound policy of a whole mesh that is no lab's")
+	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change what holds for a whole mesh or cluster that is no lab's")
 	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
 	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
@@ -232,6 +233,10 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if o.step {
 		r.Pause = pauses(os.Stdin, s.term, cancel)
 	}
+	r.Changes = changes.New(p.client)
+	if !p.target.Lab && !o.allowMeshChanges {
+		r.Changes.Allow = s.guard(p).Allow
+	}
 	result := r.Run(ctx, s.playbooks)
 	out := outcome{summary: result.Summary, left: len(result.Left) > 0}
 	if result.Interrupted {
@@ -253,15 +258,28 @@ func (s *session) allow(p *place) error {
 	if p.target.Lab || s.o.allowMeshChanges {
 		return nil
 	}
+	guard := s.guard(p)
 	for _, playbook := range s.playbooks {
-		if step := playbook.ChangesMesh; step != nil {
-			return usagef("the policy is put back at the end, but until then it holds for every workload of the mesh\n"+
-				"if that is all right, say so: --allow-mesh-changes\n"+
-				"or run it in the lab: leave out --context and --kubeconfig",
-				"%s:%d: step %d changes the outbound policy of the whole mesh, in %s", step.File, step.Line, step.Index, p.target.Describe)
+		var earlier []changes.Target
+		for i := range playbook.Steps {
+			step := &playbook.Steps[i]
+			for _, t := range step.Targets {
+				if why := guard.Why(t, earlier); why != "" {
+					return usagef("it is put back at the end, but until then others feel it\n"+
+						"if that is all right, say so: --allow-mesh-changes\n"+
+						"or run it in the lab: leave out --context and --kubeconfig",
+						"%s:%d: step %d changes %s in %s: %s", step.File, step.Line, step.Index, t.Ref, p.target.Describe, why)
+				}
+			}
+			earlier = append(earlier, step.Targets...)
 		}
 	}
 	return nil
+}
+
+// guard returns what tells changes of the run's own workloads from others.
+func (s *session) guard(p *place) changes.Guard {
+	return changes.Guard{Namespace: cmp.Or(s.o.namespace, p.client.Namespace()), IstioNamespace: s.o.istioNamespace}
 }
 
 // close ends what belongs to the session, however it ended.
