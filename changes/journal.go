@@ -24,6 +24,9 @@ type Journal struct {
 	Cluster cluster.Interface
 	// Store keeps the changes where another process finds them; nil for nowhere.
 	Store Store
+	// Take takes the place in which an object is changed, a namespace or "" for
+	// what has none, before anything is changed there; nil for no need to.
+	Take func(ctx context.Context, namespace string) error
 	// Allow is asked before an object is changed, nil for always. Its error is
 	// the step's, and nothing is changed then.
 	Allow func(ctx context.Context, w Write) error
@@ -116,10 +119,8 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 		if err != nil || do == nil {
 			return now, now, err
 		}
-		if j.Allow != nil {
-			if err := j.Allow(ctx, Write{Ref: ref, Now: now, Object: obj, Ours: now != nil && made}); err != nil {
-				return nil, nil, err
-			}
+		if err := j.may(ctx, Write{Ref: ref, Now: now, Object: obj, Ours: now != nil && made}); err != nil {
+			return nil, nil, err
 		}
 		var predicted *unstructured.Unstructured
 		o := cluster.WriteOptions{}
@@ -179,10 +180,8 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 	if now == nil {
 		return apierrors.NewNotFound(ref.Resource(), ref.Name)
 	}
-	if j.Allow != nil {
-		if err := j.Allow(ctx, Write{Ref: ref, Now: now}); err != nil {
-			return err
-		}
+	if err := j.may(ctx, Write{Ref: ref, Now: now}); err != nil {
+		return err
 	}
 	if !forGood {
 		if err := j.canPutBack(ctx, ref, now); err != nil {
@@ -229,6 +228,26 @@ func (j *Journal) delete(ctx context.Context, c *Change, uid types.UID, undo fun
 		undo()
 	}
 	return err
+}
+
+// may returns an error where an object may not be changed now.
+func (j *Journal) may(ctx context.Context, w Write) error {
+	if j.Allow != nil {
+		if err := j.Allow(ctx, w); err != nil {
+			return err
+		}
+	}
+	if j.Take == nil || w.Ref.Kind == "Namespace" && w.Now == nil {
+		return nil
+	}
+	place := w.Ref.Namespace
+	if w.Ref.Kind == "Namespace" {
+		place = w.Ref.Name
+	}
+	if place != "" && j.Made(cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: place}) {
+		return nil // what is in it is the run's
+	}
+	return j.Take(ctx, place)
 }
 
 // get returns an object, nil where there is none.
@@ -388,8 +407,8 @@ func (j *Journal) Open() []*Change {
 // deleted again.
 func (c *Change) nothing() bool { return c.made() && c.Deleted && !c.Pending }
 
-// Resume takes up the changes of a run that is over, to put them back.
-func (j *Journal) Resume(all []*Change) {
+// resume takes up the changes of a run that is over, to put them back.
+func (j *Journal) resume(all []*Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.changes = all

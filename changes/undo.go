@@ -187,8 +187,11 @@ func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err err
 		return false, err
 	case now.GetUID() != c.UID && !sameContent(now, c.Before):
 		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
-	case now.GetUID() != c.UID: // as it was, already
-		return false, nil
+	case now.GetUID() != c.UID: // it is as it was already: an earlier clean-up may have been at it
+		if onlyOurs(now) {
+			err = j.own(ctx, now, c.Before.GetManagedFields())
+		}
+		return false, err
 	case c.Deleted: // it was not deleted after all
 		return true, nil
 	}
@@ -274,6 +277,11 @@ func (j *Journal) own(ctx context.Context, now *unstructured.Unstructured, owner
 		return nil
 	}
 	return err
+}
+
+// onlyOurs reports whether nobody else has written an object.
+func onlyOurs(obj *unstructured.Unstructured) bool {
+	return !slices.ContainsFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager != cluster.Manager })
 }
 
 func sameOwners(obj *unstructured.Unstructured, owners []metav1.ManagedFieldsEntry) bool {

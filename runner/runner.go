@@ -51,6 +51,8 @@ type Runner struct {
 
 	// Changes makes the run's changes and remembers them; nil for one in memory.
 	Changes *changes.Journal
+	// Notes are what a reader is to know before the first playbook.
+	Notes []string
 
 	playbook    *PlaybookInfo // the one that runs
 	saidUnknown bool
@@ -93,6 +95,9 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 		}
 	}
 	r.send(Event{Kind: RunStarted, Target: &r.Target, Playbooks: infos})
+	for _, note := range r.Notes {
+		r.send(Event{Kind: Note, Text: Plain(note)})
+	}
 	var result Result
 	for i := range infos {
 		status, left := r.run(ctx, playbooks[i%len(playbooks)], &infos[i], &result.Summary)
@@ -255,7 +260,32 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 // back.
 func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 	// What earlier playbooks left has been said.
-	open := slices.DeleteFunc(s.Changes.Open(), func(c *changes.Change) bool { return c.Playbook != s.Changes.Playbook })
+	ours := func(c *changes.Change) bool { return c.Playbook == s.Changes.Playbook }
+	if r.Keep {
+		for _, c := range s.Changes.Open() {
+			if ours(c) {
+				left = append(left, c.What)
+			}
+		}
+		if len(left) > 0 {
+			r.send(Event{Kind: CleanupStarted, Left: left})
+		}
+		return left
+	}
+	changed := r.before(context.WithoutCancel(ctx))
+	left = r.PutBack(ctx, s.Changes, ours)
+	changed(context.WithoutCancel(ctx), s, s.changes)
+	return left
+}
+
+// PutBack puts back the changes of a journal that are meant, nil for all, and
+// returns what it could not put back. It tells about it as it does at the end of
+// a playbook.
+func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*changes.Change) bool) (left []string) {
+	open := j.Open()
+	if meant != nil {
+		open = slices.DeleteFunc(open, func(c *changes.Change) bool { return !meant(c) })
+	}
 	if len(open) == 0 {
 		return nil
 	}
@@ -264,13 +294,8 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 		all = append(all, c.What)
 	}
 	r.send(Event{Kind: CleanupStarted, Left: all})
-	if r.Keep {
-		return all
-	}
 	// An interrupt has cancelled ctx: undoing needs time of its own.
-	ctx = context.WithoutCancel(ctx)
-	changed := r.before(ctx)
-	s.Changes.Undo(ctx, open, r.UndoTimeout, func(u changes.Undone) {
+	j.Undo(context.WithoutCancel(ctx), open, r.UndoTimeout, func(u changes.Undone) {
 		e := Event{Kind: Undone, Status: Passed, Undo: u.Change.What, Back: u.Change.Back, Took: u.Took, Problem: problem(u.Err)}
 		switch {
 		case u.Err != nil:
@@ -283,8 +308,12 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 		}
 		r.send(e)
 	})
-	changed(ctx, s, s.changes)
 	return left
+}
+
+// Note tells the reader of a run something.
+func (r *Runner) Note(text string) {
+	r.send(Event{Kind: Note, Text: Plain(text)})
 }
 
 // hint returns what the error's own advice is, "" where it has none.
