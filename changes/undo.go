@@ -92,11 +92,25 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 		each(u)
 	}
 	waiting.Wait()
+	dropped = append(dropped, j.forgetNothing()...)
 	if j.Store != nil && len(dropped) > 0 {
 		// What stays in the store is put back once more by the next clean-up,
 		// which finds nothing to do then.
 		_ = j.Store.Drop(ctx, dropped)
 	}
+}
+
+// forgetNothing takes out of the journal those of which nothing is left.
+func (j *Journal) forgetNothing() (all []*Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.changes = slices.DeleteFunc(j.changes, func(c *Change) bool {
+		if c.nothing() {
+			all = append(all, c)
+		}
+		return c.nothing()
+	})
+	return all
 }
 
 // forget takes a change out of the journal.
@@ -170,6 +184,9 @@ func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err err
 	if err != nil {
 		return false, err
 	}
+	if c.Pending && now != nil && now.GetUID() != c.UID && now.GetLabels()[RunLabel] == j.Run {
+		c.UID, c.After = now.GetUID(), now // the run made it, and had no time to note it
+	}
 	switch {
 	case c.made():
 		return j.takeAway(ctx, c, now)
@@ -203,10 +220,10 @@ func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Uns
 	if now == nil {
 		return c.Pending, nil
 	}
-	if c.UID == "" && now.GetLabels()[RunLabel] != j.Run {
+	if c.UID == "" {
 		return true, nil // it was not made after all, but by somebody else
 	}
-	if c.UID != "" && c.UID != now.GetUID() {
+	if c.UID != now.GetUID() {
 		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
 	}
 	err = j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: now.GetUID()})

@@ -272,6 +272,9 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 		}
 		return left
 	}
+	if !slices.ContainsFunc(s.Changes.Open(), ours) {
+		return r.PutBack(ctx, s.Changes, ours) // it forgets what was made and deleted again
+	}
 	changed := r.before(context.WithoutCancel(ctx))
 	left = r.PutBack(ctx, s.Changes, ours)
 	changed(context.WithoutCancel(ctx), s, s.changes)
@@ -286,14 +289,13 @@ func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*ch
 	if meant != nil {
 		open = slices.DeleteFunc(open, func(c *changes.Change) bool { return !meant(c) })
 	}
-	if len(open) == 0 {
-		return nil
+	if len(open) > 0 {
+		var all []string
+		for _, c := range open {
+			all = append(all, c.What)
+		}
+		r.send(Event{Kind: CleanupStarted, Left: all})
 	}
-	var all []string
-	for _, c := range open {
-		all = append(all, c.What)
-	}
-	r.send(Event{Kind: CleanupStarted, Left: all})
 	// An interrupt has cancelled ctx: undoing needs time of its own.
 	j.Undo(context.WithoutCancel(ctx), open, r.UndoTimeout, func(u changes.Undone) {
 		e := Event{Kind: Undone, Status: Passed, Undo: u.Change.What, Back: u.Change.Back, Took: u.Took, Problem: problem(u.Err)}
