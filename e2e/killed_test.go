@@ -34,6 +34,8 @@ type middleman struct {
 	// answered. Where before returns false, the request goes no further.
 	before func(n int, r *http.Request) bool
 	after  func(n int, r *http.Request)
+	// refuse answers a request in the server's place, where it returns a Status.
+	refuse func(r *http.Request) *metav1.Status
 	count  int
 }
 
@@ -56,6 +58,18 @@ func newMiddleman(t *testing.T) *middleman {
 		m.mu.Unlock()
 		if !m.before(n, r) {
 			panic(http.ErrAbortHandler)
+		}
+		if m.refuse != nil {
+			if status := m.refuse(r); status != nil {
+				w.Header().Set("Content-Type", "application/json")
+				if d := status.Details; d != nil && d.RetryAfterSeconds > 0 {
+					w.Header().Set("Retry-After", fmt.Sprint(d.RetryAfterSeconds))
+				}
+				status.Kind, status.APIVersion = "Status", "v1"
+				w.WriteHeader(int(status.Code))
+				_ = json.NewEncoder(w).Encode(status)
+				return
+			}
 		}
 		answer := httptest.NewRecorder()
 		proxy.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
