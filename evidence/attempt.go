@@ -333,6 +333,9 @@ type Past struct {
 
 // Needs says which facts an expectation needs.
 type Needs struct {
+	// Curl is what curl tells of its own requests, which the action shows by
+	// itself where it runs a curl that can tell.
+	Curl bool
 	// Lines are the lines that the sidecar logs for the requests, complete.
 	Lines bool
 	// Way is the way of the requests: the lines of each proxy on it, or where
@@ -352,6 +355,7 @@ type Needs struct {
 // And returns what n and m need together.
 func (n Needs) And(m Needs) Needs {
 	return Needs{
+		Curl:     n.Curl || m.Curl,
 		Lines:    n.Lines || m.Lines,
 		Way:      n.Way || m.Way,
 		Places:   union(n.Places, m.Places),
