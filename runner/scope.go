@@ -24,6 +24,10 @@ type Scope struct {
 	// Started is when the playbook began, by this machine's clock.
 	Started time.Time
 
+	// LastPod is the pod in which the last command ran; its zero value before
+	// there was one.
+	LastPod evidence.Pod
+
 	vars map[string]string
 	undo []undo
 

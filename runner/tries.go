@@ -161,6 +161,9 @@ func (t *tries) attempt(ctx context.Context) error {
 	if a != nil {
 		t.last, t.verdicts = a, nil
 		changed(ctx, t.scope, a.Changes)
+		if a.Command != nil {
+			t.scope.LastPod = a.Command.Pod
+		}
 	}
 	if m, ok := errors.AsType[*Mismatch](err); ok {
 		verdicts := evidence.Verdicts{m.verdict(&t.step.StepInfo)}
