@@ -127,6 +127,41 @@ var (
 	sleepPod     = &cluster.Pod{Namespace: "default", Name: "sleep-1", Containers: []string{"sleep", mesh.Sidecar}}
 )
 
+// changed tells of changes, before and after they are made.
+func changed(t *testing.T, s *mesh.Sync, changes ...evidence.Change) {
+	w := s.Watch()
+	for _, c := range changes {
+		w.Before(t.Context(), c)
+	}
+	w.After(t.Context(), changes)
+}
+
+// istiod is asked around a change for which it is sure to push something.
+func TestIstiodIsAskedOnlyAboutWhatItReads(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		changes []evidence.Change
+		asked   int // how often: its metrics and its sync status
+	}{
+		{"nothing that it reads", []evidence.Change{job}, 0},
+		{"what it seldom reads", []evidence.Change{configMapped, secret}, 0},
+		{"what it reads", []evidence.Change{serviceEntry}, 4},
+		{"several objects", []evidence.Change{job, serviceEntry, secret, serviceEntry}, 4},
+		{"a kind that is not known", []evidence.Change{{Kind: "serviceentries", Name: "a"}}, 2},
+	} {
+		i := newIstiod()
+		s := &mesh.Sync{Mesh: &mesh.Mesh{Cluster: i, Namespace: "istio-system"}}
+		changed(t, s, c.changes...)
+		asked := 0
+		for _, call := range i.Calls() {
+			if call.Verb == "exec" {
+				asked++
+			}
+		}
+		assert.Equal(t, c.asked, asked, c.name)
+	}
+}
+
 func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 	all := []string{sleeper, gateway}
 	for _, c := range []struct {
@@ -145,7 +180,7 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 		{"a push for others alone, that comes late", serviceEntry, func(i *istiod) { time.AfterFunc(2*time.Second, func() { i.push(gateway) }) },
 			evidence.Needs{}, 2 * time.Second, 3 * time.Second, ""},
 		{"a push that may not come", secret, func(*istiod) {}, evidence.Needs{}, 400 * time.Millisecond, time.Second, ""},
-		{"one that came all the same", configMapped, func(i *istiod) { i.push(all...) }, evidence.Needs{}, 50 * time.Millisecond, time.Second, ""},
+		{"one that came all the same", configMapped, func(i *istiod) { i.push(all...) }, evidence.Needs{}, 400 * time.Millisecond, time.Second, ""},
 		{"an object that istiod does not read", job, func(*istiod) {}, evidence.Needs{}, 0, time.Millisecond, ""},
 		{"a gateway that is on the way", serviceEntry, func(i *istiod) { i.late = time.Second; i.push(all...) },
 			evidence.Needs{Way: true}, time.Second, 2 * time.Second, ""},
@@ -161,7 +196,7 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 				m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
 				defer m.Close()
 				s := &mesh.Sync{Mesh: m}
-				s.Before(t.Context())(t.Context(), []evidence.Change{c.change})
+				changed(t, s, c.change)
 				c.pushes(i)
 				began, said := time.Now(), 0
 				err := s.Wait(t.Context(), sleepPod, c.needs, func(string) { said++ })
@@ -194,9 +229,10 @@ func TestAPushDuringAChange(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		after := s.Before(t.Context())
+		w := s.Watch()
+		w.Before(t.Context(), serviceEntry)
 		i.push(sleeper, gateway)
-		after(t.Context(), []evidence.Change{serviceEntry})
+		w.After(t.Context(), []evidence.Change{serviceEntry})
 		began := time.Now()
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 		assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
@@ -211,11 +247,9 @@ func TestWhereIstiodCannotBeAskedThatIsSaid(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		after := s.Before(t.Context())
-		assert.Empty(t, s.Unknown(), "nothing was changed")
-		after(t.Context(), []evidence.Change{job})
+		changed(t, s, job)
 		assert.Empty(t, s.Unknown(), "nothing was changed that istiod reads")
-		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
+		changed(t, s, serviceEntry)
 		assert.Contains(t, s.Unknown(), "istiod cannot be asked")
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 	})
@@ -229,7 +263,7 @@ func TestAnIstiodThatIsAwayIsWaitedFor(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
+		changed(t, s, serviceEntry)
 		assert.Empty(t, s.Unknown())
 		err := s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {})
 		assert.ErrorIs(t, err, away)

@@ -259,7 +259,10 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 	}
 	// An interrupt has cancelled ctx: undoing needs time of its own.
 	ctx = context.WithoutCancel(ctx)
-	changed := r.before(ctx)
+	watch := r.watch()
+	for _, c := range s.changes {
+		watch.Before(ctx, c)
+	}
 	for _, u := range slices.Backward(s.undo) {
 		started := time.Now()
 		err := r.undo(ctx, u)
@@ -268,7 +271,9 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 		}
 		r.send(Event{Kind: Undone, Undo: u.what, Back: u.back, Took: time.Since(started), Problem: problem(err)})
 	}
-	changed(ctx, s, s.changes)
+	if len(s.changes) > 0 {
+		watch.After(ctx, s.changes)
+	}
 	return left
 }
 
