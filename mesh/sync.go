@@ -164,7 +164,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, pushTimeout, fmt.Errorf("within %v istiod has pushed nothing that contains what was changed, or it was not acknowledged by %s", pushTimeout, strings.Join(proxies, ", ")))
 	defer cancel()
-	said := false
+	said, cold := false, map[string]coldProxy{}
 	var last *snapshot
 	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
 		now, err := s.Mesh.sync(ctx)
@@ -183,6 +183,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 			if err := now.refused(p); err != nil {
 				return err
 			}
+			s.acceptClusters(ctx, now, p, cold)
 		}
 		// A push has several parts: what is seen twice is not in the middle of one.
 		if last != nil && settled(open, proxies, now) && now.same(last, proxies) {
@@ -203,7 +204,9 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		for _, c := range open {
 			c.done[p] = true
 		}
-		s.warm(ctx, p)
+		if cold[p].nonce == "" {
+			s.warm(ctx, p)
+		}
 	}
 	return nil
 }
@@ -403,7 +406,7 @@ func (s *snapshot) same(before *snapshot, proxies []string) bool {
 // again and again where it may not have them.
 func (s *proxyState) withoutSecrets() map[string]resourceSync {
 	rest := maps.Clone(s.Resources)
-	maps.DeleteFunc(rest, func(kind string, _ resourceSync) bool { return strings.HasSuffix(kind, ".Secret") })
+	maps.DeleteFunc(rest, func(kind string, _ resourceSync) bool { return kind == secretType })
 	return rest
 }
 
