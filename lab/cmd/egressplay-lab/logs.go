@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -78,18 +77,6 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 	}
 	_, err = io.Copy(out, source)
 	return err
-}
-
-// openLog opens the log of a part, of a lab that runs or did.
-func (i *instance) openLog(component string) (*os.File, error) {
-	exists, err := trusted(i.folder)
-	if err == nil && !exists {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.Open(i.folder.Log(component))
 }
 
 // followPause lies between two looks at whether a file has grown.
