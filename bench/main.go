@@ -1,6 +1,8 @@
 // Bench measures what a step costs: the runner's own part of it in this
 // process, and in the lab beside a plain loop over client-go and a script that
-// calls kubectl. It prints figures and judges none of them.
+// calls kubectl; what each witness costs that an expectation asks; and what it
+// costs to wait until the proxies have acknowledged a change. It prints figures
+// and judges none of them.
 //
 //	go run ./bench                 everything; takes some minutes
 //	go run ./bench -memory 0       without the run of 10,000 steps
@@ -68,6 +70,11 @@ func (b *bench) run(ctx context.Context) (err error) {
 
 	for _, c := range comparisons {
 		if err := b.compare(ctx, lab, c); err != nil {
+			return err
+		}
+	}
+	for _, s := range allSeries {
+		if err := b.watchSeries(ctx, lab, s); err != nil {
 			return err
 		}
 	}

@@ -30,6 +30,8 @@ type Journal struct {
 	// Allow is asked before an object is changed, nil for always. Its error is
 	// the step's, and nothing is changed then.
 	Allow func(ctx context.Context, w Write) error
+	// Before is called before each object is changed, nil for nobody.
+	Before func(ctx context.Context, ref cluster.Ref)
 	// Playbook is the file of the playbook that makes the changes now.
 	Playbook string
 
@@ -147,6 +149,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 			undo()
 			return nil, nil, fmt.Errorf("nothing was changed: it could not be noted how to put it back: %w", err)
 		}
+		j.before(ctx, ref)
 		after, err := do(ctx, o)
 		if err == nil {
 			j.done(c, after)
@@ -220,6 +223,7 @@ func (j *Journal) delete(ctx context.Context, c *Change, uid types.UID, undo fun
 		undo()
 		return fmt.Errorf("nothing was deleted: it could not be noted how to put it back: %w", err)
 	}
+	j.before(ctx, c.Ref)
 	err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: uid})
 	switch {
 	case err == nil || apierrors.IsNotFound(err):
@@ -248,6 +252,12 @@ func (j *Journal) may(ctx context.Context, w Write) error {
 		return nil // what is in it is the run's
 	}
 	return j.Take(ctx, place)
+}
+
+func (j *Journal) before(ctx context.Context, ref cluster.Ref) {
+	if j.Before != nil {
+		j.Before(ctx, ref)
+	}
 }
 
 // get returns an object, nil where there is none.

@@ -35,7 +35,9 @@ func TestARunThatWasKilledIsPutBack(t *testing.T) {
 		find  func(c cluster.Interface) ([]*changes.Kept, error)
 	}{
 		"secrets": {
-			func(c cluster.Interface) changes.Store { return &changes.Secrets{Cluster: c, Namespace: "default", Run: aRun()} },
+			func(c cluster.Interface) changes.Store {
+				return &changes.Secrets{Cluster: c, Namespace: "default", Run: aRun()}
+			},
 			func(c cluster.Interface) ([]*changes.Kept, error) { return changes.Find(t.Context(), c, "") },
 		},
 		"file": {

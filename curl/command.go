@@ -41,6 +41,8 @@ type Command struct {
 	// host that a URL names: --connect-to, --resolve, --unix-socket, or a proxy.
 	Rerouted bool
 
+	program []string // see [Program]
+
 	mark     string // between the parts of a report
 	bounded  bool   // a mark stands behind what the author's --write-out wrote
 	asked    string // the author's own --write-out
@@ -76,6 +78,16 @@ func Parse(argv []string) (*Command, bool) {
 	}
 	c.Argv = changed.apply(argv)
 	return c, true
+}
+
+// Program returns the words of a command line by which [Parse] decides whether it
+// runs curl: the name of the program, and the words in front of it, such as env
+// or timeout 5; of a shell its script. While one of them is not known yet,
+// neither is the program.
+func Program(argv []string) []string {
+	var c Command
+	c.read(argv)
+	return c.program
 }
 
 // changes are what becomes of the words of a command line.

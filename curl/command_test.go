@@ -186,6 +186,20 @@ func TestWhatIsNoCurl(t *testing.T) {
 	assert.False(t, ok)
 }
 
+func TestTheWordsThatDecideWhetherItIsCurl(t *testing.T) {
+	for command, want := range map[string]string{
+		"curl -s http://a":                      "curl",
+		"wget -q http://a":                      "wget",
+		"env A=b timeout -k 1 5 /bin/wget -q x": "env A=b timeout -k 1 5 /bin/wget",
+		"nice sh -ec 'wget http://a' b":         "nice sh -ec 'wget http://a' b",
+		"timeout --what 5 wget http://a":        "timeout --what 5 wget http://a",
+		"env A=b":                               "env A=b",
+	} {
+		assert.Equal(t, words(t, want), Program(words(t, command)), command)
+	}
+	assert.Empty(t, Program(nil))
+}
+
 // Words in front of curl, and a script around it, pass its output and its exit
 // code on.
 func TestCurlBehindOtherWordsReports(t *testing.T) {

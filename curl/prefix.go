@@ -39,17 +39,21 @@ func (c *Command) read(words []string) (ch changes, ok bool) {
 	}
 	name := path.Base(words[0])
 	if name == "curl" {
+		c.program = append(c.program, words[0])
 		return c.readOptions(words[1:]).shift(1), true
 	}
 	if slices.Contains(shells, name) {
+		c.program = append(c.program, words...)
 		return c.readShell(words)
 	}
 	p, ok := prefixes[name]
 	if !ok {
+		c.program = append(c.program, words[0])
 		return changes{}, false
 	}
 	n, ok := p.skip(words)
 	if !ok {
+		c.program = append(c.program, words...)
 		c.Unreported = "the options of " + name + " in front of it are not known here"
 		return changes{}, slices.ContainsFunc(words, func(w string) bool { return path.Base(w) == "curl" })
 	}
@@ -58,6 +62,7 @@ func (c *Command) read(words []string) (ch changes, ok bool) {
 			c.takeVariable(words[n])
 		}
 	}
+	c.program = append(c.program, words[:n]...)
 	ch, ok = c.read(words[n:])
 	return ch.shift(n), ok
 }

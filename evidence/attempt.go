@@ -16,7 +16,7 @@ type Attempt struct {
 	Watched time.Time `json:"watched,omitzero"`
 	// Slack is by how much the times of lines, which are the node's, may be
 	// apart from this machine's.
-	Slack time.Duration `json:"slack,omitempty"`
+	Slack time.Duration `json:"-"` // "slackMs"
 
 	Command *Command `json:"command,omitempty"`
 
@@ -73,7 +73,7 @@ type Command struct {
 	// Truncated says that there was more output than was kept.
 	Truncated bool `json:"truncated,omitempty"`
 	// Elapsed is the command's own time where it told, else that of the call.
-	Elapsed time.Duration `json:"elapsed"`
+	Elapsed time.Duration `json:"-"` // "elapsedMs"
 	// Curl says what is known of a curl command; nil for any other command.
 	Curl *Curl `json:"curl,omitempty"`
 }
@@ -123,7 +123,7 @@ type Transfer struct {
 	Remote    string        `json:"remote,omitempty"`    // where that connection led
 	HeadBytes int64         `json:"headBytes,omitempty"` // of all heads
 	BodyBytes int64         `json:"bodyBytes,omitempty"` // of the last body, as it came
-	Elapsed   time.Duration `json:"elapsed"`
+	Elapsed   time.Duration `json:"-"`                   // "elapsedMs"
 	// GRPCStatus is the header grpc-status, "" where there was none.
 	GRPCStatus  string `json:"grpcStatus,omitempty"`
 	ContentType string `json:"contentType,omitempty"`
@@ -180,7 +180,7 @@ type Line struct {
 	Text  string `json:"text"` // the whole line
 
 	Start       time.Time     `json:"start"` // to the millisecond, by the node's clock
-	Duration    time.Duration `json:"duration"`
+	Duration    time.Duration `json:"-"`     // "durationMs"
 	Method      string        `json:"method,omitempty"`
 	Path        string        `json:"path,omitempty"`
 	Protocol    string        `json:"protocol,omitempty"`
@@ -333,6 +333,9 @@ type Past struct {
 
 // Needs says which facts an expectation needs.
 type Needs struct {
+	// Curl is what curl tells of its own requests, which the action shows by
+	// itself where it runs a curl that can tell.
+	Curl bool
 	// Lines are the lines that the sidecar logs for the requests, complete.
 	Lines bool
 	// Way is the way of the requests: the lines of each proxy on it, or where
@@ -352,6 +355,7 @@ type Needs struct {
 // And returns what n and m need together.
 func (n Needs) And(m Needs) Needs {
 	return Needs{
+		Curl:     n.Curl || m.Curl,
 		Lines:    n.Lines || m.Lines,
 		Way:      n.Way || m.Way,
 		Places:   union(n.Places, m.Places),

@@ -115,6 +115,8 @@ func arrival(remote string, ms int) evidence.Arrival {
 
 func TestNeeds(t *testing.T) {
 	assert.True(t, evidence.Needs{}.Nothing())
+	assert.True(t, evidence.Needs{Curl: true}.Nothing(), "the action itself shows it")
+	assert.Equal(t, evidence.Needs{Curl: true, Way: true}, evidence.Needs{Curl: true}.And(evidence.Needs{Way: true}))
 	for _, n := range []evidence.Needs{{Lines: true}, {Way: true}, {Absence: true}, {Arrivals: true}, {Places: []string{"a"}}, {Counters: []string{"a"}}} {
 		assert.False(t, n.Nothing(), "%+v", n)
 		assert.Equal(t, n, evidence.Needs{}.And(n))

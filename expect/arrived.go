@@ -57,7 +57,7 @@ func (e *Arrival) Validate() error {
 
 // Needs implements [runner.Expectation].
 func (e *Arrived) Needs() evidence.Needs {
-	n := evidence.Needs{Arrivals: true, Lines: true, Way: true, Absence: len(*e) == 0}
+	n := evidence.Needs{Curl: len(*e) == 0, Arrivals: true, Lines: true, Way: true, Absence: len(*e) == 0}
 	for _, r := range *e {
 		if isProxy(r.From) {
 			n = n.And(evidence.Needs{Places: []string{r.From}})

@@ -29,7 +29,9 @@ func (e *Connection) Validate() error {
 }
 
 // Needs implements [runner.Expectation].
-func (e *Connection) Needs() evidence.Needs { return evidence.Needs{Lines: true, Way: true} }
+func (e *Connection) Needs() evidence.Needs {
+	return evidence.Needs{Curl: true, Lines: true, Way: true}
+}
 
 // Judge implements [runner.Expectation].
 func (e *Connection) Judge(a *evidence.Attempt) (vs evidence.Verdicts) {

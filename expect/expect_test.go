@@ -47,7 +47,7 @@ name: p
 title: P
 steps:
 - title: A step
-  exec: {in: pod, command: "true"}
+  exec: {in: pod, command: curl http://a.example}
   expect:
     %s: %s
 `, key, text), 0o600))

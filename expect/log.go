@@ -78,7 +78,7 @@ func (e *Log) proxies() []string {
 
 // Needs implements [runner.Expectation].
 func (e *Log) Needs() evidence.Needs {
-	n := evidence.Needs{Lines: true, Absence: len(*e) == 0, Arrivals: len(*e) == 0}
+	n := evidence.Needs{Curl: true, Lines: true, Absence: len(*e) == 0, Arrivals: len(*e) == 0}
 	for _, name := range e.proxies() {
 		if name != hopSidecar {
 			n.Places, n.Way = append(n.Places, name), true

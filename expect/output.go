@@ -40,7 +40,7 @@ type Body Text
 func (e *Body) Validate() error { return (*Text)(e).Validate() }
 
 // Needs implements [runner.Expectation].
-func (e *Body) Needs() evidence.Needs { return evidence.Needs{} }
+func (e *Body) Needs() evidence.Needs { return evidence.Needs{Curl: true} }
 
 // Judge implements [runner.Expectation].
 func (e *Body) Judge(a *evidence.Attempt) evidence.Verdicts {

@@ -80,7 +80,7 @@ func (e *Path) Validate() error {
 
 // Needs implements [runner.Expectation].
 func (e *Path) Needs() evidence.Needs {
-	n := evidence.Needs{Lines: true, Way: true}
+	n := evidence.Needs{Curl: true, Lines: true, Way: true}
 	for _, hop := range e.Hops {
 		if isProxy(hop) {
 			n.Places = append(n.Places, hop)

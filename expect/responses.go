@@ -61,7 +61,7 @@ func (e *Headers) Validate() error {
 }
 
 // Needs implements [runner.Expectation].
-func (e *Responses) Needs() evidence.Needs { return evidence.Needs{} }
+func (e *Responses) Needs() evidence.Needs { return evidence.Needs{Curl: true} }
 
 // Judge implements [runner.Expectation].
 func (e *Responses) Judge(a *evidence.Attempt) evidence.Verdicts {
@@ -111,7 +111,7 @@ func (e *Responses) yaml() []mapping {
 }
 
 // Needs implements [runner.Expectation].
-func (e *Headers) Needs() evidence.Needs { return evidence.Needs{} }
+func (e *Headers) Needs() evidence.Needs { return evidence.Needs{Curl: true} }
 
 // Judge implements [runner.Expectation].
 func (e *Headers) Judge(a *evidence.Attempt) evidence.Verdicts {

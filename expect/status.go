@@ -31,7 +31,7 @@ func (e *Status) Validate() error {
 }
 
 // Needs implements [runner.Expectation].
-func (e *Status) Needs() evidence.Needs { return evidence.Needs{} }
+func (e *Status) Needs() evidence.Needs { return evidence.Needs{Curl: true} }
 
 // Judge implements [runner.Expectation].
 func (e *Status) Judge(a *evidence.Attempt) evidence.Verdicts {
@@ -81,7 +81,7 @@ func (e *GRPC) Validate() error {
 }
 
 // Needs implements [runner.Expectation].
-func (e *GRPC) Needs() evidence.Needs { return evidence.Needs{} }
+func (e *GRPC) Needs() evidence.Needs { return evidence.Needs{Curl: true} }
 
 // Judge implements [runner.Expectation].
 func (e *GRPC) Judge(a *evidence.Attempt) evidence.Verdicts {

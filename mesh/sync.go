@@ -73,36 +73,64 @@ func (m *Mesh) concerns(c evidence.Change) (reads, sure bool) {
 // A change is one or several changes of objects, and what istiod had pushed
 // before and after it.
 type change struct {
-	before, after *snapshot // nil where istiod was away
+	before, after *snapshot // nil where istiod was away, or need not be asked
 	at            time.Time
 	sure          bool            // istiod pushes something for it
 	done          map[string]bool // the proxies at which it is in force
 }
 
-// Before implements [runner.Settler].
-func (s *Sync) Before(ctx context.Context) func(context.Context, []evidence.Change) {
-	before, err := s.Mesh.sync(ctx)
-	return func(ctx context.Context, changes []evidence.Change) {
-		c := &change{before: before, at: time.Now(), done: map[string]bool{}}
-		reads := false
-		for _, one := range changes {
-			read, sure := s.Mesh.concerns(one)
-			reads, c.sure = reads || read, c.sure || sure
-		}
-		if !reads {
-			return
-		}
-		if err == nil {
-			c.after, err = s.Mesh.sync(ctx)
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
+// A changeWatch is what istiod had pushed before an attempt changed something
+// that istiod is sure to push something for.
+type changeWatch struct {
+	sync   *Sync
+	once   sync.Once
+	before *snapshot
+	err    error
+}
+
+// Watch implements [runner.Settler].
+func (s *Sync) Watch() runner.ChangeWatch { return &changeWatch{sync: s} }
+
+// Before implements [runner.ChangeWatch]. Of an object whose kind is not known
+// yet istiod may read anything.
+func (w *changeWatch) Before(ctx context.Context, c evidence.Change) {
+	if _, sure := w.sync.Mesh.concerns(c); sure || c.APIVersion == "" {
+		w.once.Do(func() { w.before, w.err = w.sync.Mesh.sync(ctx) })
+	}
+}
+
+// After implements [runner.ChangeWatch].
+func (w *changeWatch) After(ctx context.Context, changes []evidence.Change) {
+	s := w.sync
+	c := &change{before: w.before, at: time.Now(), done: map[string]bool{}}
+	reads := false
+	for _, one := range changes {
+		read, sure := s.Mesh.concerns(one)
+		reads, c.sure = reads || read, c.sure || sure
+	}
+	if !reads {
+		return
+	}
+	err := w.err
+	if c.sure && err == nil {
+		c.after, err = s.Mesh.sync(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.sure {
 		if s.err = nil; err != nil && cannotAsk(err) {
 			s.err = err
 		}
-		s.open = append(s.open, c)
-		s.open = s.open[max(0, len(s.open)-maxOpen):]
 	}
+	s.open = append(s.open, c)
+	s.open = s.open[max(0, len(s.open)-maxOpen):]
+}
+
+// Pending implements [runner.Settler].
+func (s *Sync) Pending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open) > 0
 }
 
 // Unknown implements [runner.Settler].
@@ -136,7 +164,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, pushTimeout, fmt.Errorf("within %v istiod has pushed nothing that contains what was changed, or it was not acknowledged by %s", pushTimeout, strings.Join(proxies, ", ")))
 	defer cancel()
-	said := false
+	said, cold := false, map[string]coldProxy{}
 	var last *snapshot
 	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
 		now, err := s.Mesh.sync(ctx)
@@ -155,6 +183,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 			if err := now.refused(p); err != nil {
 				return err
 			}
+			s.acceptClusters(ctx, now, p, cold)
 		}
 		// A push has several parts: what is seen twice is not in the middle of one.
 		if last != nil && settled(open, proxies, now) && now.same(last, proxies) {
@@ -175,7 +204,9 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		for _, c := range open {
 			c.done[p] = true
 		}
-		s.warm(ctx, p)
+		if cold[p].nonce == "" {
+			s.warm(ctx, p)
+		}
 	}
 	return nil
 }
@@ -233,6 +264,9 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 		return false
 	}
 	since := time.Since(c.at)
+	if !c.sure { // istiod has nothing to push for it, or has begun to by now
+		return since > quiet
+	}
 	if c.before == nil || c.after == nil {
 		// istiod was away. What it pushes when it is back has the change.
 		if c.after == nil {
@@ -250,8 +284,6 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 	case newest > c.before.newest(istiod): // one that began since before the change, and none has followed
 		return true
 	case known == nil: // it has connected since, and got all that there is
-		return true
-	case !c.sure: // there was nothing to push
 		return true
 	}
 	return now.pushes[istiod] > c.before.pushes[istiod] // others have got it
@@ -374,7 +406,7 @@ func (s *snapshot) same(before *snapshot, proxies []string) bool {
 // again and again where it may not have them.
 func (s *proxyState) withoutSecrets() map[string]resourceSync {
 	rest := maps.Clone(s.Resources)
-	maps.DeleteFunc(rest, func(kind string, _ resourceSync) bool { return strings.HasSuffix(kind, ".Secret") })
+	maps.DeleteFunc(rest, func(kind string, _ resourceSync) bool { return kind == secretType })
 	return rest
 }
 

@@ -38,6 +38,30 @@ type istiod struct {
 	warming int           // how often sleep-1 still says that a cluster is warming
 	late    time.Duration // how much later the gateway acknowledges
 	err     error         // of asking istiod
+
+	cold *coldness // of sleep-1, nil where it waits for no Secret
+}
+
+// A coldness is a proxy that holds its acknowledgement of clusters back.
+type coldness struct {
+	listener, secret int    // the numbers of the pushes that it has acknowledged of them
+	warming          string // the transport socket of the cluster that is not used yet
+	missing          string // the Secret that it waits for
+	active           bool   // the cluster replaces one
+}
+
+// dump returns what Envoy answers to GET config_dump.
+func (c *coldness) dump(path string) string {
+	config := func(text string) string { return `{"configs": [` + text + `]}` }
+	switch {
+	case strings.Contains(path, "dynamic_warming_clusters"):
+		return config(`{"cluster": {"name": "outbound|80||a", "transport_socket": {"name": "` + c.warming + `"}}}`)
+	case strings.Contains(path, "dynamic_warming_secrets"):
+		return config(`{"name": "` + c.missing + `"}`)
+	case strings.Contains(path, "dynamic_active_clusters") && c.active:
+		return config(`{"cluster": {"name": "outbound|80||a"}}`)
+	}
+	return "{}"
 }
 
 const sleeper, gateway = "sleep-1.default", "gateway-1.istio-system"
@@ -58,6 +82,9 @@ func newIstiod() *istiod {
 			if r.Pod == "sleep-1" && i.warming > 0 {
 				i.warming--
 				io.WriteString(r.Stdout, "cluster_manager.warming_clusters: 1\n")
+			}
+			if path := r.Command[len(r.Command)-1]; strings.HasPrefix(path, "config_dump") && r.Pod == "sleep-1" && i.cold != nil {
+				io.WriteString(r.Stdout, i.cold.dump(path))
 			}
 			return cluster.ExecResult{Trusted: true}, nil
 		}
@@ -88,7 +115,13 @@ func (i *istiod) syncz() string {
 		if proxy == sleeper && i.refused != "" {
 			resource["lastError"] = i.refused
 		}
-		states = append(states, map[string]any{"proxy": proxy, "resources": map[string]any{"type.googleapis.com/envoy.config.cluster.v3.Cluster": resource}})
+		resources := map[string]any{"type.googleapis.com/envoy.config.cluster.v3.Cluster": resource}
+		if proxy == sleeper && i.cold != nil {
+			resource["acked"] = nonce(0)
+			resources["type.googleapis.com/envoy.config.listener.v3.Listener"] = map[string]any{"sent": nonce(i.sent[proxy]), "acked": nonce(i.cold.listener)}
+			resources["type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"] = map[string]any{"sent": nonce(i.cold.secret), "acked": nonce(i.cold.secret)}
+		}
+		states = append(states, map[string]any{"proxy": proxy, "resources": resources})
 	}
 	text, _ := json.Marshal(states)
 	return string(text)
@@ -127,6 +160,41 @@ var (
 	sleepPod     = &cluster.Pod{Namespace: "default", Name: "sleep-1", Containers: []string{"sleep", mesh.Sidecar}}
 )
 
+// changed tells of changes, before and after they are made.
+func changed(t *testing.T, s *mesh.Sync, changes ...evidence.Change) {
+	w := s.Watch()
+	for _, c := range changes {
+		w.Before(t.Context(), c)
+	}
+	w.After(t.Context(), changes)
+}
+
+// istiod is asked around a change for which it is sure to push something.
+func TestIstiodIsAskedOnlyAboutWhatItReads(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		changes []evidence.Change
+		asked   int // how often: its metrics and its sync status
+	}{
+		{"nothing that it reads", []evidence.Change{job}, 0},
+		{"what it seldom reads", []evidence.Change{configMapped, secret}, 0},
+		{"what it reads", []evidence.Change{serviceEntry}, 4},
+		{"several objects", []evidence.Change{job, serviceEntry, secret, serviceEntry}, 4},
+		{"a kind that is not known", []evidence.Change{{Kind: "serviceentries", Name: "a"}}, 2},
+	} {
+		i := newIstiod()
+		s := &mesh.Sync{Mesh: &mesh.Mesh{Cluster: i, Namespace: "istio-system"}}
+		changed(t, s, c.changes...)
+		asked := 0
+		for _, call := range i.Calls() {
+			if call.Verb == "exec" {
+				asked++
+			}
+		}
+		assert.Equal(t, c.asked, asked, c.name)
+	}
+}
+
 func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 	all := []string{sleeper, gateway}
 	for _, c := range []struct {
@@ -145,7 +213,7 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 		{"a push for others alone, that comes late", serviceEntry, func(i *istiod) { time.AfterFunc(2*time.Second, func() { i.push(gateway) }) },
 			evidence.Needs{}, 2 * time.Second, 3 * time.Second, ""},
 		{"a push that may not come", secret, func(*istiod) {}, evidence.Needs{}, 400 * time.Millisecond, time.Second, ""},
-		{"one that came all the same", configMapped, func(i *istiod) { i.push(all...) }, evidence.Needs{}, 50 * time.Millisecond, time.Second, ""},
+		{"one that came all the same", configMapped, func(i *istiod) { i.push(all...) }, evidence.Needs{}, 400 * time.Millisecond, time.Second, ""},
 		{"an object that istiod does not read", job, func(*istiod) {}, evidence.Needs{}, 0, time.Millisecond, ""},
 		{"a gateway that is on the way", serviceEntry, func(i *istiod) { i.late = time.Second; i.push(all...) },
 			evidence.Needs{Way: true}, time.Second, 2 * time.Second, ""},
@@ -161,7 +229,7 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 				m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
 				defer m.Close()
 				s := &mesh.Sync{Mesh: m}
-				s.Before(t.Context())(t.Context(), []evidence.Change{c.change})
+				changed(t, s, c.change)
 				c.pushes(i)
 				began, said := time.Now(), 0
 				err := s.Wait(t.Context(), sleepPod, c.needs, func(string) { said++ })
@@ -186,6 +254,48 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 	}
 }
 
+// A proxy that holds its acknowledgement back because of a Secret that istiod does
+// not send has taken up what was changed, if nothing of before is used meanwhile.
+func TestAClusterThatWaitsForASecret(t *testing.T) {
+	const push = 6 // the number of the push that follows the change
+	waits := coldness{listener: push, secret: push, warming: "kubernetes://a", missing: "kubernetes://a"}
+	for _, c := range []struct {
+		name   string
+		change func(*coldness)
+		ok     bool
+	}{
+		{"that istiod does not send", func(*coldness) {}, true},
+		{"in the place of another one", func(c *coldness) { c.active = true }, false},
+		{"about which istiod has not answered yet", func(c *coldness) { c.secret = push - 1 }, false},
+		{"in a push that it has not read yet", func(c *coldness) { c.listener = push - 1 }, false},
+		{"that another one waits for", func(c *coldness) { c.missing = "kubernetes://b" }, false},
+		{"that has come", func(c *coldness) { c.missing = "" }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i := newIstiod()
+				m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
+				defer m.Close()
+				s := &mesh.Sync{Mesh: m}
+				changed(t, s, serviceEntry)
+				cold := waits
+				c.change(&cold)
+				i.cold = &cold
+				i.push(sleeper, gateway)
+				began := time.Now()
+				err := s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {})
+				if c.ok {
+					require.NoError(t, err)
+					assert.GreaterOrEqual(t, time.Since(began), time.Second)
+					assert.Less(t, time.Since(began), 3*time.Second)
+				} else {
+					assert.ErrorContains(t, err, "within 10s")
+				}
+			})
+		})
+	}
+}
+
 // A push that was under way when the change was made may not contain it; it does
 // where istiod then stays quiet.
 func TestAPushDuringAChange(t *testing.T) {
@@ -194,9 +304,10 @@ func TestAPushDuringAChange(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		after := s.Before(t.Context())
+		w := s.Watch()
+		w.Before(t.Context(), serviceEntry)
 		i.push(sleeper, gateway)
-		after(t.Context(), []evidence.Change{serviceEntry})
+		w.After(t.Context(), []evidence.Change{serviceEntry})
 		began := time.Now()
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 		assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
@@ -211,11 +322,9 @@ func TestWhereIstiodCannotBeAskedThatIsSaid(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		after := s.Before(t.Context())
-		assert.Empty(t, s.Unknown(), "nothing was changed")
-		after(t.Context(), []evidence.Change{job})
+		changed(t, s, job)
 		assert.Empty(t, s.Unknown(), "nothing was changed that istiod reads")
-		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
+		changed(t, s, serviceEntry)
 		assert.Contains(t, s.Unknown(), "istiod cannot be asked")
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 	})
@@ -229,7 +338,7 @@ func TestAnIstiodThatIsAwayIsWaitedFor(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
+		changed(t, s, serviceEntry)
 		assert.Empty(t, s.Unknown())
 		err := s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {})
 		assert.ErrorIs(t, err, away)

@@ -180,6 +180,20 @@ func TestEachClaimHasItsPlace(t *testing.T) {
 	}
 }
 
+// What only curl tells may be expected of a command that is curl, and of one
+// that may turn out to be curl when the step begins.
+func TestWhatCurlTellsMayBeExpectedOfCurl(t *testing.T) {
+	for _, command := range []string{
+		"curl -s http://a", "/usr/bin/curl http://a", "env A=b timeout 5 nice curl -s http://${LATER}", `sh -c 'curl -s "http://a"'`,
+		`${LATER} http://a`, `env ${LATER} wget http://a`, `timeout ${LATER} 5 curl http://a`, `sh -c '${LATER} http://a'`, `sh -c 'curl -s http://a | ${LATER}'`,
+		`curl ${LATER} http://a`,
+	} {
+		text := head + "steps:\n- {title: S, set: {LATER: b}}\n- title: T\n  exec: {in: p, command: " + fmt.Sprintf("%q", command) + "}\n" +
+			"  expect: {status: 200, body: {contains: a}, log: [], path: [sidecar, passthrough], arrived: [], connection: made}\n"
+		loadText(t, text)
+	}
+}
+
 func TestLoadMinimal(t *testing.T) {
 	p := loadText(t, head+"steps:\n- title: T\n  set: {A: b}\n")
 	assert.Equal(t, "test", p.Title, "without a title, the name")

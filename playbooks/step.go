@@ -292,9 +292,13 @@ func (l *loader) try(s *step) {
 		step := l.setBy[name]
 		return "${" + name + "}", 0 < step && step < s.index
 	}
-	for _, e := range s.expectations {
-		_, err := Expand(e.value, lookup)
+	needs := make([]evidence.Needs, len(s.expectations))
+	for i, e := range s.expectations {
+		value, err := Expand(e.value, lookup)
 		l.place(e.node, err, s.index)
+		if err == nil {
+			needs[i] = value.Needs()
+		}
 	}
 	if s.action == nil {
 		return
@@ -305,6 +309,16 @@ func (l *loader) try(s *step) {
 	}
 	if err != nil {
 		return
+	}
+	if limited, ok := action.(steps.Limited); ok {
+		for i, e := range s.expectations {
+			if err := limited.CannotShow(needs[i]); err != nil {
+				for _, err := range flatten(err) {
+					err.Err = fmt.Errorf("%s: %w", e.key, err.Err)
+					l.place(e.node, err, s.index)
+				}
+			}
+		}
 	}
 	if a, ok := action.(*steps.Apply); ok {
 		for i, name := range a.Vars {

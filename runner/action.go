@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
@@ -28,11 +27,12 @@ type Action interface {
 	Repeats() bool
 }
 
-// A PodAction is an [Action] that runs a command in a pod.
+// A PodAction is an [Action] that may run a command in a pod, or look at its
+// sidecar.
 type PodAction interface {
 	Action
 
-	// Pod returns the pod in which an attempt would run the command now.
+	// Pod returns the pod that an attempt would be about now; nil for none.
 	Pod(ctx context.Context, s *Scope) (*cluster.Pod, error)
 }
 
@@ -88,17 +88,20 @@ type Mismatch struct {
 	What string // what was looked at: "deploy/sleep", "outbound traffic policy"
 	Want string
 	Got  string
+	Why  string // more about it; "" for nothing
+	Hint string // what to do; "" when nothing useful can be said
 }
 
 func (m *Mismatch) Error() string {
-	return fmt.Sprintf("%s: want %s, got %s", m.What, m.Want, m.Got)
+	v := evidence.Verdict{What: m.What, Outcome: evidence.NotHeld, Want: m.Want, Got: m.Got, Why: m.Why}
+	return v.String()
 }
 
 // verdict returns the mismatch as a verdict on a step.
 func (m *Mismatch) verdict(step *StepInfo) evidence.Verdict {
 	v := evidence.Verdict{
 		Key: step.Kind, At: evidence.Position{File: step.File, Line: step.Line, Column: 1},
-		What: m.What, Outcome: evidence.NotHeld, Want: m.Want, Got: m.Got,
+		What: m.What, Outcome: evidence.NotHeld, Want: m.Want, Got: m.Got, Why: m.Why, Hint: m.Hint,
 	}
 	return v
 }

@@ -275,9 +275,14 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 	if !slices.ContainsFunc(s.Changes.Open(), ours) {
 		return r.PutBack(ctx, s.Changes, ours) // it forgets what was made and deleted again
 	}
-	changed := r.before(context.WithoutCancel(ctx))
+	watch := r.watch()
+	for _, c := range s.changes {
+		watch.Before(context.WithoutCancel(ctx), c)
+	}
 	left = r.PutBack(ctx, s.Changes, ours)
-	changed(context.WithoutCancel(ctx), s, s.changes)
+	if len(s.changes) > 0 {
+		watch.After(context.WithoutCancel(ctx), s.changes)
+	}
 	return left
 }
 

@@ -13,7 +13,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
 	"github.com/egressplay/egressplay/evidence"
@@ -639,12 +641,17 @@ type settler struct {
 	unknown string
 }
 
-func (s *settler) Before(context.Context) func(context.Context, []evidence.Change) {
-	s.log = append(s.log, "before")
-	return func(_ context.Context, changes []evidence.Change) {
-		s.log, s.changes, s.pending = append(s.log, "after"), slices.Clone(changes), true
-	}
+func (s *settler) Watch() ChangeWatch { return s }
+
+func (s *settler) Before(_ context.Context, c evidence.Change) {
+	s.log = append(s.log, "before "+c.Kind)
 }
+
+func (s *settler) After(_ context.Context, changes []evidence.Change) {
+	s.log, s.changes, s.pending = append(s.log, "after"), slices.Clone(changes), true
+}
+
+func (s *settler) Pending() bool { return s.pending }
 
 func (s *settler) Wait(_ context.Context, pod *cluster.Pod, _ evidence.Needs, waits func(string)) error {
 	if !s.pending {
@@ -680,14 +687,14 @@ func TestAnAttemptWaitsUntilWhatWasChangedIsInForce(t *testing.T) {
 		}
 		result, events := run(t, &Runner{Settler: s}, t.Context(), step(looks), step(changing(nil)), step(looks, says(held)))
 		assert.Equal(t, Summary{Passed: 1}, result.Summary)
-		assert.Equal(t, []string{"try", "before", "after", "wait for pod-1", "try"}, s.log)
+		assert.Equal(t, []string{"try", "after", "wait for pod-1", "try"}, s.log)
 		assert.Equal(t, []evidence.Change{change}, s.changes)
 		assert.Equal(t, "the proxies", events.last(Waiting).Text)
 
 		*s = settler{err: Retryable(errors.New("not acknowledged"))}
 		result, events = run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks))
 		assert.Equal(t, Summary{Passed: 1}, result.Summary)
-		assert.Equal(t, []string{"before", "after", "wait for pod-1", "wait for pod-1", "try"}, s.log)
+		assert.Equal(t, []string{"after", "wait for pod-1", "wait for pod-1", "try"}, s.log)
 		assert.Equal(t, "not acknowledged", events.last(Attempt).Problem.Text)
 
 		*s = settler{err: errors.New("the proxy refuses it")}
@@ -704,7 +711,27 @@ func TestAChangeCountsAlsoWhereItsStepFailed(t *testing.T) {
 	failed := step(changing(mismatch))
 	failed.Continue = true
 	run(t, &Runner{Settler: s}, t.Context(), failed, step(looks))
-	assert.Equal(t, []string{"before", "after", "wait for pod-1"}, s.log)
+	assert.Equal(t, []string{"after", "wait for pod-1"}, s.log)
+}
+
+// The settler is told of each object before it is changed, and of nothing after
+// the attempt where nothing was.
+func TestTheSettlerIsToldOfEachObject(t *testing.T) {
+	s := new(settler)
+	fake := clustertest.NewFake(clustertest.Object("v1", "ConfigMap", "default", "a", nil))
+	changing := action{try: func(ctx context.Context, sc *Scope) (*evidence.Attempt, error) {
+		ref := cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "a"}
+		_, _, err := sc.Changes.Patch(ctx, ref, func(*unstructured.Unstructured) ([]byte, changes.Words, error) {
+			return []byte(`{"data": {"a": "b"}}`), changes.Words{}, nil
+		})
+		require.NoError(t, err)
+		_, _, err = sc.Changes.Apply(ctx, clustertest.Object("v1", "Secret", "default", "b", nil))
+		require.NoError(t, err)
+		require.NoError(t, sc.Changes.Delete(ctx, ref, false))
+		return &evidence.Attempt{}, nil
+	}}
+	run(t, &Runner{Settler: s, Cluster: fake}, t.Context(), step(changing))
+	assert.Equal(t, []string{"before ConfigMap", "before Secret", "before ConfigMap"}, s.log)
 }
 
 // What the clean-up of a playbook puts back is a change for the next one.
@@ -730,7 +757,7 @@ func TestThePlaybookThatFollowsWaitsForTheCleanUp(t *testing.T) {
 	}
 	r := &Runner{Cluster: c, Settler: s, Sink: &events}
 	r.Run(t.Context(), []*Playbook{{Steps: []Step{step(makes)}}, {Steps: []Step{step(looks)}}})
-	assert.Equal(t, []string{"before", "after", "before", "undo", "after", "wait for pod-1", "try"}, s.log)
+	assert.Equal(t, []string{"before ConfigMap", "after", "before ServiceEntry", "undo", "after", "wait for pod-1", "try"}, s.log)
 	assert.Contains(t, s.changes, change)
 }
 
@@ -751,7 +778,7 @@ func TestAStepThatChangesNothingTellsNothing(t *testing.T) {
 	looks := &podAction{pods: []string{"pod-1"}}
 	looks.repeats, looks.try = true, passing().try
 	run(t, &Runner{Settler: s}, t.Context(), step(passing()), step(looks))
-	assert.Equal(t, []string{"before"}, s.log)
+	assert.Empty(t, s.log)
 }
 
 // Where nobody knows when a change is in force, what follows it must hold for

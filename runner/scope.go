@@ -28,6 +28,10 @@ type Scope struct {
 	// back.
 	Changes *changes.Journal
 
+	// LastPod is the pod in which the last command ran; its zero value before
+	// there was one.
+	LastPod evidence.Pod
+
 	vars map[string]string
 
 	// changes are all objects that were changed.

@@ -11,9 +11,11 @@ import (
 // follows a change is judged only then: a claim must not be accepted because it
 // was true before.
 type Settler interface {
-	// Before is called before objects are changed. The function that it returns
-	// is called after that, with what was changed.
-	Before(ctx context.Context) (after func(ctx context.Context, changes []evidence.Change))
+	// Watch is called before an attempt that may change objects.
+	Watch() ChangeWatch
+
+	// Pending reports whether a change may not be in force everywhere.
+	Pending() bool
 
 	// Wait returns when the proxies that an attempt concerns have acknowledged
 	// a configuration that contains all changes so far: those of the pod in
@@ -28,19 +30,45 @@ type Settler interface {
 	Unknown() string
 }
 
-// before notes that objects are about to be changed, and returns what notes that
-// they were.
-func (r *Runner) before(ctx context.Context) (changed func(context.Context, *Scope, []evidence.Change)) {
-	after := func(context.Context, []evidence.Change) {}
-	if r.Settler != nil {
-		after = r.Settler.Before(ctx)
+// A ChangeWatch is told of what one attempt changes.
+type ChangeWatch interface {
+	// Before is called before each object is changed, as far as the attempt
+	// changes it by way of the [Scope].
+	Before(ctx context.Context, c evidence.Change)
+
+	// After is called after the attempt, with all that was changed, if something
+	// was.
+	After(ctx context.Context, changes []evidence.Change)
+}
+
+// watch returns what is told of changes that are about to be made.
+func (r *Runner) watch() ChangeWatch {
+	if r.Settler == nil {
+		return nobody{}
 	}
-	return func(ctx context.Context, s *Scope, changes []evidence.Change) {
-		if len(changes) > 0 {
-			s.changes = append(s.changes, changes...)
-			after(ctx, changes)
-		}
+	return r.Settler.Watch()
+}
+
+// nobody is told of changes where nobody waits until they are in force.
+type nobody struct{}
+
+func (nobody) Before(context.Context, evidence.Change)  {}
+func (nobody) After(context.Context, []evidence.Change) {}
+
+// change makes an attempt that changes objects, and has the settler told of what
+// it changes.
+func (r *Runner) change(ctx context.Context, s *Scope, try func() (*evidence.Attempt, error)) (*evidence.Attempt, error) {
+	watch := r.watch()
+	s.Changes.Before = func(ctx context.Context, ref cluster.Ref) {
+		watch.Before(ctx, evidence.Change{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name})
 	}
+	defer func() { s.Changes.Before = nil }()
+	a, err := try()
+	if a != nil && len(a.Changes) > 0 {
+		s.changes = append(s.changes, a.Changes...)
+		watch.After(ctx, a.Changes)
+	}
+	return a, err
 }
 
 // settle waits until what was changed before is in force.

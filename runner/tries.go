@@ -139,7 +139,8 @@ func (t *tries) attempt(ctx context.Context) error {
 		needs = needs.And(t.checks[i].Needs())
 	}
 	var pod *cluster.Pod
-	if in, ok := t.action.(PodAction); ok && (t.runner.Settler != nil || !needs.Nothing()) {
+	pending := t.runner.Settler != nil && t.runner.Settler.Pending()
+	if in, ok := t.action.(PodAction); ok && (pending || !needs.Nothing()) {
 		var err error
 		if pod, err = in.Pod(ctx, t.scope); err != nil {
 			return err
@@ -153,14 +154,18 @@ func (t *tries) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changed := func(context.Context, *Scope, []evidence.Change) {}
-	if !t.action.Repeats() {
-		changed = t.runner.before(ctx)
+	try := func() (*evidence.Attempt, error) { return t.action.Try(ctx, t.scope) }
+	var a *evidence.Attempt
+	if t.action.Repeats() {
+		a, err = try()
+	} else {
+		a, err = t.runner.change(ctx, t.scope, try)
 	}
-	a, err := t.action.Try(ctx, t.scope)
 	if a != nil {
 		t.last, t.verdicts = a, nil
-		changed(ctx, t.scope, a.Changes)
+		if a.Command != nil {
+			t.scope.LastPod = a.Command.Pod
+		}
 	}
 	if m, ok := errors.AsType[*Mismatch](err); ok {
 		verdicts := evidence.Verdicts{m.verdict(&t.step.StepInfo)}

@@ -30,6 +30,7 @@ type Exec struct {
 var (
 	_ runner.PodAction = (*Exec)(nil)
 	_ Defaulter        = (*Exec)(nil)
+	_ Limited          = (*Exec)(nil)
 	_ Validator        = (*Exec)(nil)
 )
 
@@ -48,6 +49,34 @@ func (e *Exec) Validate() error {
 		return &runner.FieldError{
 			Err:  errors.New("no pod to run the command in"),
 			Hint: "write in: POD, in: deploy/NAME or in: {selector: LABELS}, or give it once under defaults",
+		}
+	}
+	return nil
+}
+
+// CannotShow implements [Limited]: what curl tells of its requests is not known
+// of another program, nor of a curl that cannot tell.
+func (e *Exec) CannotShow(needs evidence.Needs) error {
+	if !needs.Curl {
+		return nil
+	}
+	command, isCurl := curl.Parse(e.Argv)
+	decides := curl.Program(e.Argv)
+	if isCurl {
+		decides = e.Argv
+	}
+	switch {
+	case slices.ContainsFunc(decides, func(word string) bool { return strings.Contains(word, "${") }):
+		return nil // seen when the step is judged
+	case !isCurl:
+		return &runner.FieldError{
+			Err:  errors.New("only curl tells of its requests, and the command is no curl"),
+			Hint: "make the request with curl, or expect what any command shows: stdout, stderr, exitCode, elapsed",
+		}
+	case command.Unreported != "":
+		return &runner.FieldError{
+			Err:  errors.New("curl cannot tell of its requests here: " + command.Unreported),
+			Hint: "have one curl make the request without that, or expect what any command shows: stdout, stderr, exitCode, elapsed",
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -79,6 +80,14 @@ type Changer interface {
 // ${NAME}; it is called again when they have been replaced.
 type Validator interface {
 	Validate() error
+}
+
+// A Limited is a step kind that can tell without a cluster that it will never
+// show what an expectation needs. It is asked when the values of the variables
+// are in place that are known before the run; the others are still ${NAME}.
+type Limited interface {
+	// CannotShow says why it cannot, and what to write instead; nil where it may.
+	CannotShow(needs evidence.Needs) error
 }
 
 // A FileReader is a step kind that names files. ReadFiles is called once,

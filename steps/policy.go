@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,21 +15,36 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/variables"
 )
 
 // Policy expects or sets the mesh's outbound traffic policy, which istiod
 // reads from the key mesh of its ConfigMap. At the end it is as it was.
+//
+// What is expected must be in force, too, in the sidecar of the pod from which
+// the playbook makes its requests: the one of its defaults, SOURCE_POD, or that of
+// the last command, as far as one of them is known when the step begins.
 type Policy struct {
 	// Expect and Set are ALLOW_ANY or REGISTRY_ONLY; one of them is given.
 	Expect string `yaml:"expect"`
 	Set    string `yaml:"set"`
+
+	// in and namespace are those of the defaults, with variables that may not
+	// have a value yet.
+	in, namespace string
 }
 
 var (
-	_ runner.Action = (*Policy)(nil)
-	_ Validator     = (*Policy)(nil)
-	_ Changer       = (*Policy)(nil)
+	_ runner.PodAction = (*Policy)(nil)
+	_ Defaulter        = (*Policy)(nil)
+	_ Validator        = (*Policy)(nil)
+	_ Changer          = (*Policy)(nil)
 )
+
+// SetDefaults implements [Defaulter].
+func (p *Policy) SetDefaults(d Defaults) {
+	p.in, p.namespace = cmp.Or(d.In, "${SOURCE_POD}"), d.Namespace
+}
 
 // modes are the outbound traffic policies that have a step of the tutorial.
 var modes = []string{mesh.AllowAny, mesh.RegistryOnly}
@@ -75,11 +91,7 @@ func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		return nil, err
 	}
 	if p.Expect != "" {
-		a := &evidence.Attempt{Text: policy.Excerpt}
-		if policy.Mode != p.Expect {
-			return a, &runner.Mismatch{What: "outbound traffic policy", Want: p.Expect, Got: policy.Mode}
-		}
-		return a, nil
+		return p.judge(ctx, s, policy)
 	}
 	a := &evidence.Attempt{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}
 	if policy.Mode == p.Set {
@@ -94,3 +106,78 @@ func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 	}
 	return a, err
 }
+
+// Pod implements [runner.PodAction]: it returns the pod whose sidecar is asked,
+// nil where none is known or there is none yet.
+func (p *Policy) Pod(ctx context.Context, s *runner.Scope) (*cluster.Pod, error) {
+	if p.Set != "" {
+		return nil, nil
+	}
+	in, err := variables.Expand(p.in, s.Lookup)
+	namespace, namespaceErr := variables.Expand(p.namespace, s.Lookup)
+	if in == "" || err != nil || namespaceErr != nil {
+		in, namespace = s.LastPod.Name, s.LastPod.Namespace
+	}
+	if in == "" {
+		return nil, nil
+	}
+	pod, err := s.Cluster.Pod(ctx, Pod{Name: in}.query(cmp.Or(namespace, s.Namespace), ""))
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil || !slices.Contains(pod.Containers, mesh.Sidecar):
+		return nil, nil // what the mesh's configuration says is judged alone, and said so
+	}
+	return pod, nil
+}
+
+// judge judges what the mesh's configuration says, and what is in force.
+func (p *Policy) judge(ctx context.Context, s *runner.Scope, policy *mesh.OutboundPolicy) (*evidence.Attempt, error) {
+	a := &evidence.Attempt{Text: policy.Excerpt}
+	pod, err := p.Pod(ctx, s)
+	if err != nil {
+		return a, err
+	}
+	inForce := ""
+	switch to, err := p.inForce(ctx, s, pod); {
+	case ctx.Err() != nil:
+		return a, context.Cause(ctx)
+	case err != nil:
+		a.Text += "this is the mesh's configuration; what is in force was not looked at: " + err.Error() + "\n"
+	default:
+		inForce = to
+		a.Text += fmt.Sprintf("in force in the sidecar of %s: unknown hosts go to %s\n", pod.Name, to)
+	}
+	const what = "outbound traffic policy"
+	if policy.Mode != p.Expect {
+		return a, &runner.Mismatch{What: what, Want: p.Expect, Got: policy.Mode}
+	}
+	if inForce != "" && inForce != catchAlls[p.Expect] {
+		got := inForce
+		for mode, to := range catchAlls {
+			if to == inForce {
+				got = mode
+			}
+		}
+		return a, &runner.Mismatch{
+			What: what, Want: p.Expect, Got: got,
+			Why:  fmt.Sprintf("the mesh's configuration says %s, but the sidecar of %s sends unknown hosts to %s", policy.Mode, pod.Name, inForce),
+			Hint: "look for a Sidecar with an outboundTrafficPolicy of its own, in the namespace of the pod or in " + s.IstioNamespace,
+		}
+	}
+	return a, nil
+}
+
+// inForce returns the upstream cluster to which a pod's sidecar sends requests to
+// unknown hosts. The error says why it is not known.
+func (p *Policy) inForce(ctx context.Context, s *runner.Scope, pod *cluster.Pod) (string, error) {
+	if pod == nil {
+		return "", errors.New("no pod with a sidecar is known here yet from which requests are made")
+	}
+	m := &mesh.Mesh{Cluster: s.Cluster, Namespace: s.IstioNamespace, Revision: s.Revision}
+	defer m.Close()
+	return m.CatchAll(ctx, *pod)
+}
+
+// catchAlls are the upstream clusters that the policies mean.
+var catchAlls = map[string]string{mesh.AllowAny: evidence.Passthrough, mesh.RegistryOnly: evidence.BlackHole}

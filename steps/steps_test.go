@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/egressplay/egressplay/curl"
 	"github.com/egressplay/egressplay/curl/curltest"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -545,6 +547,55 @@ func TestPolicyIsSetAndPutBack(t *testing.T) {
 	e := finished(es)[0]
 	assert.Equal(t, runner.Failed, e.Status)
 	assert.ErrorContains(t, e.Problem, "outbound traffic policy: want REGISTRY_ONLY, got ALLOW_ANY")
+}
+
+// The mesh's configuration is not what is in force where an object overrides it
+// for the pod.
+func TestPolicyIsWhatIsInForce(t *testing.T) {
+	istio := clustertest.Object("v1", "ConfigMap", "istio-system", "istio", map[string]any{"data": map[string]any{"mesh": meshConfig}})
+	const ran = "sleep-1"
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		last   string // the pod of the last command
+		to     string // where its sidecar sends unknown hosts, "" where it cannot be asked
+		want   string // the error, "" for none
+		says   string
+	}{
+		{"the pod of the defaults", Policy{Expect: "ALLOW_ANY", in: ran}, "", "PassthroughCluster", "", "in force in the sidecar of sleep-1: unknown hosts go to PassthroughCluster"},
+		{"another one is in force", Policy{Expect: "ALLOW_ANY", in: ran}, "", "BlackHoleCluster", "want ALLOW_ANY, got REGISTRY_ONLY (the mesh's configuration says ALLOW_ANY", "BlackHoleCluster"},
+		{"a proxy of its own is in force", Policy{Expect: "ALLOW_ANY", in: ran}, "", "outbound|80||a", "want ALLOW_ANY, got outbound|80||a", "outbound|80||a"},
+		{"it is in force, but not the mesh's", Policy{Expect: "REGISTRY_ONLY", in: ran}, "", "BlackHoleCluster", "want REGISTRY_ONLY, got ALLOW_ANY", "BlackHoleCluster"},
+		{"a variable", Policy{Expect: "ALLOW_ANY", in: "${SOURCE_POD}"}, "", "BlackHoleCluster", "got REGISTRY_ONLY", "BlackHoleCluster"},
+		{"a variable without a value", Policy{Expect: "ALLOW_ANY", in: "${LATER}"}, "", "BlackHoleCluster", "", "no pod with a sidecar is known here"},
+		{"the pod of the last command", Policy{Expect: "ALLOW_ANY", in: "${LATER}"}, ran, "BlackHoleCluster", "got REGISTRY_ONLY", "BlackHoleCluster"},
+		{"a pod that is not there", Policy{Expect: "ALLOW_ANY", in: "nobody"}, "", "BlackHoleCluster", "", "no pod with a sidecar is known here"},
+		{"a pod without a sidecar", Policy{Expect: "ALLOW_ANY", in: "plain"}, "", "BlackHoleCluster", "", "no pod with a sidecar is known here"},
+		{"it cannot be asked", Policy{Expect: "ALLOW_ANY", in: ran}, "", "", "", "what is in force was not looked at: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fake := clustertest.NewFake(istio, clustertest.ReadyPod("default", ran, nil, "sleep", mesh.Sidecar), clustertest.ReadyPod("default", "plain", nil, "sleep"))
+			fake.ExecFunc = func(_ context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
+				if c.to == "" {
+					return cluster.ExecResult{ExitCode: 1, Trusted: true}, nil
+				}
+				fmt.Fprintf(r.Stdout, `{"configs": [{"active_state": {"listener": {"filter_chains": [
+					{"filter_chain_match": {"destination_port": 15001}, "filters": [{"typed_config": {"cluster": "BlackHoleCluster"}}]},
+					{"filters": [{"typed_config": {"cluster": %q}}]}]}}}]}`, c.to)
+				return cluster.ExecResult{Trusted: true}, nil
+			}
+			s := scope(fake)
+			s.Set("SOURCE_POD", ran)
+			s.LastPod = evidence.Pod{Namespace: "default", Name: c.last}
+			a, err := c.policy.Try(t.Context(), s)
+			if c.want == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.want)
+			}
+			assert.Contains(t, a.Text, c.says)
+		})
+	}
 }
 
 func TestNonsenseIsFoundBeforeTheRun(t *testing.T) {

@@ -82,7 +82,11 @@ func allEvidence(a *evidence.Attempt, verdicts evidence.Verdicts) []string {
 	}
 	for i := range a.Transfers {
 		t := &a.Transfers[i]
-		add("curl: %s, exit code %d, from %s, in %v", t.Words(), t.ExitCode, orNone(t.Local), t.Elapsed)
+		by := ""
+		if t.Local != "" {
+			by = " at " + t.Local
+		}
+		add("curl%s: %s, exit code %d, in %v", by, t.Words(), t.ExitCode, t.Elapsed)
 	}
 	for i := range a.Ways {
 		add("way: %s, by %s", a.Ways[i].Words(), orNone(a.Ways[i].By))

@@ -33,7 +33,8 @@ type Report struct {
 
 var _ runner.Sink = (*Report)(nil)
 
-// document is the format of a report, version 2.
+// document is the format of a report, version 2. A name that ends in Ms is that of
+// a number of milliseconds, in the evidence too.
 type document struct {
 	Version   int               `json:"version"`
 	Target    string            `json:"target"`

@@ -171,9 +171,16 @@ func (t *Terminal) write(text string) {
 func (t *Terminal) header(e runner.Event) string {
 	var b block
 	target := *e.Target
-	what := count(len(e.Playbooks), "playbook", "playbooks")
-	if len(e.Playbooks) == 1 {
+	runs, rounds := len(e.Playbooks), 1
+	for _, p := range e.Playbooks {
+		rounds = max(rounds, p.Round)
+	}
+	what := count(runs/rounds, "playbook", "playbooks")
+	if runs == rounds {
 		what = "the " + source(e.Playbooks[0])
+	}
+	if rounds > 1 {
+		what += fmt.Sprintf(" %d times", rounds)
 	}
 	b.add("", t.p.strong, fold("Runs "+what+" in "+oneLine(target.Describe), t.o.Width())...)
 	var versions []string
@@ -299,30 +306,27 @@ func (t *Terminal) addCommand(b *block, lead, command string, full bool, width i
 	if command == "" {
 		return
 	}
-	document := isDocument(command)
-	if document && !full {
+	if isDocument(command) && !full {
 		command, _, _ = strings.Cut(command, "\n")
 		command += " …"
 	}
-	inner := width
-	if inner > 0 {
-		inner -= len("$ ")
-	}
-	lines := wrapCommand(command, inner)
+	literal := isLiteral(command)
+	lines := wrapCommand(command, inner(width, len("$ ")))
 	switch {
 	case !full:
 		lines = bounded(lines, 2*briefLines)
 	case !t.o.Verbose:
 		lines = bounded(lines, fullLines)
 	}
-	for i, l := range fill(lines, inner) {
+	for i, l := range lines {
 		switch {
 		case i == 0:
-			l = "$ " + l
-		case !document: // the end of a here-document stands at the start of its line
-			l = "  " + l
+			b.add(lead, t.p.faint, "$ "+l)
+		case literal: // a space in front would be a part of it
+			b.add("", t.p.faint, l)
+		default:
+			b.add(lead, t.p.faint, "  "+l)
 		}
-		b.add(lead, t.p.faint, l)
 	}
 }
 
@@ -339,14 +343,14 @@ func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) 
 	for i := range p.Verdicts {
 		v := &p.Verdicts[i]
 		head := clean(v.Subject())
-		if v.Outcome != evidence.NotHeld {
-			b.add(lead, t.p.bad, fold(head+": "+clean(v.Why), width)...)
-			continue
-		}
-		if v.At.Line != e.Step.Line {
-			head += t.p.faint.Render(fmt.Sprintf("  line %d", v.At.Line))
+		if own := (evidence.Position{File: e.Step.File, Line: e.Step.Line, Column: 1}); v.At != own && v.At.Line > 0 {
+			head += t.p.faint.Render("  " + oneLine(v.At.String()))
 		}
 		b.add(lead, t.p.bad, fold(head, width)...)
+		if v.Outcome != evidence.NotHeld {
+			b.add(lead+"  ", t.p.bad, fold(string(v.Outcome)+": "+clean(v.Why), inner(width, 2))...)
+			continue
+		}
 		t.addValue(b, lead+"  want  ", t.p.good, v.Want, width)
 		t.addValue(b, lead+"  got   ", t.p.bad, v.Got, width)
 		if v.Why != "" {
@@ -480,7 +484,7 @@ func (t *Terminal) summary(e runner.Event) string {
 	}
 	b.text("")
 	t.flakes.add(&b, t.p, t.o.Width())
-	if t.playbooks > 1 {
+	if t.playbooks > 1 && !t.flakes.rounds { // else they are among those already
 		for _, f := range t.failures {
 			b.add("", t.p.bad, fold(fmt.Sprintf("%s:%d: %s", oneLine(f.step.File), f.step.Line, oneLine(f.step.Title)), t.o.Width())...)
 		}
@@ -488,10 +492,14 @@ func (t *Terminal) summary(e runner.Event) string {
 	mark, look := t.p.mark(e.Status)
 	var parts []string
 	if t.playbooks > 1 {
+		one, many := "playbook", "playbooks"
+		if t.flakes.rounds {
+			one, many = "run", "runs"
+		}
 		parts = counts(map[runner.Status]int{
 			runner.Passed: e.Summary.Passed, runner.Failed: e.Summary.Failed,
 			runner.Skipped: e.Summary.Skipped, runner.Errored: e.Summary.Error,
-		}, "playbook", "playbooks", t.stopped)
+		}, one, many, t.stopped)
 	} else {
 		parts = counts(t.steps, "step", "steps", t.stopped)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,11 +90,37 @@ func TestTerminalKeepsToItsWidth(t *testing.T) {
 			for _, verbose := range []bool{false, true} {
 				text := render(t, events, transcript.Options{Width: width(columns), Verbose: verbose})
 				for line := range strings.Lines(text) {
+					if partOfCommand(events, line) {
+						continue // a word of a command stays whole
+					}
 					assert.LessOrEqual(t, ansi.StringWidth(line), columns, "%s in %d columns: %q", name, columns, line)
 				}
 			}
 		}
 	}
+}
+
+// partOfCommand reports whether a line is one of a command.
+func partOfCommand(events []runner.Event, line string) bool {
+	text := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), "$ "), ` \`)
+	return slices.ContainsFunc(events, func(e runner.Event) bool { return strings.Contains(e.Command, text) })
+}
+
+// A run that repeats its playbooks says how many there are, and how often they
+// run; a step that did not pass stands at the end once.
+func TestTerminalTellsRoundsFromPlaybooks(t *testing.T) {
+	text := render(t, flakyRun, transcript.Options{})
+	assert.Contains(t, text, "Runs the built-in playbook tls-origination.yaml 3 times in ")
+	assert.Equal(t, 1, strings.Count(text, "tls-origination.yaml:52: "+request.Title), text)
+
+	var several []runner.PlaybookInfo
+	for round := range 2 {
+		for _, name := range []string{"a", "b", "c"} {
+			several = append(several, runner.PlaybookInfo{Name: name, File: name + ".yaml", Round: round + 1})
+		}
+	}
+	text = render(t, []runner.Event{{Kind: runner.RunStarted, Target: &target, Playbooks: several}}, transcript.Options{})
+	assert.Contains(t, text, "Runs 3 playbooks 2 times in ")
 }
 
 // A narrow terminal breaks a command so that a shell still reads it as one.

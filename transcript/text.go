@@ -3,6 +3,7 @@ package transcript
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,52 +82,79 @@ func bounded(lines []string, most int) []string {
 	return append(cut, lines[len(lines)-last:]...)
 }
 
-// isDocument says whether a command has a here-document, whose lines are not to
-// be changed.
+// isDocument reports whether a command has a here-document.
 func isDocument(command string) bool {
 	first, _, _ := strings.Cut(command, "\n")
 	return strings.Contains(first, "<<")
 }
 
-// wrapCommand breaks the lines of a command that are wider than width between
-// their words, with a backslash, so that it can still be copied into a shell.
+// isLiteral reports whether lines of a command are a text of its own: those of a
+// here-document, or within quotes. Nothing may be put in front of them.
+func isLiteral(command string) bool {
+	return isDocument(command) || slices.ContainsFunc(shellWords(command), func(word string) bool { return len(word) > 1 && strings.Contains(word, "\n") })
+}
+
+// wrapCommand breaks a command that is wider than width between its words, with a
+// backslash, so that it can still be copied into a shell. A word that is wider
+// stays whole.
 func wrapCommand(command string, width int) []string {
-	lines := strings.Split(command, "\n")
 	if width <= 0 {
-		return lines
+		return strings.Split(command, "\n")
 	}
+	document := ""
 	if isDocument(command) {
-		return append(wrapLine(lines[0], width), lines[1:]...)
+		command, document, _ = strings.Cut(command, "\n")
 	}
 	var wrapped []string
-	for _, l := range lines {
-		wrapped = append(wrapped, wrapLine(l, width)...)
+	for _, words := range shellLines(command) {
+		wrapped = append(wrapped, wrapLine(words, width)...)
+	}
+	if document != "" {
+		wrapped = append(wrapped, strings.Split(document, "\n")...)
 	}
 	return wrapped
 }
 
-func wrapLine(s string, width int) []string {
-	if ansi.StringWidth(s) <= width {
-		return []string{s}
-	}
-	const indent = "    "
-	var wrapped []string
-	line := ""
-	for _, word := range shellWords(s) {
-		switch {
-		case line == "" || line == indent:
+// wrapLine joins words to lines. A word may have several lines itself.
+func wrapLine(words []string, width int) []string {
+	line := strings.Join(words, " ")
+	if strings.Contains(line, "\n") || ansi.StringWidth(line) > width {
+		const indent = "    "
+		line = ""
+		column := 0 // at which line ends
+		for i, word := range words {
+			first, _, _ := strings.Cut(word, "\n")
+			switch {
+			case i == 0:
+			case column+1+ansi.StringWidth(first) <= width-len(` \`):
+				line += " "
+			default:
+				line, column = line+" \\\n"+indent, len(indent)
+			}
 			line += word
-		case ansi.StringWidth(line)+1+ansi.StringWidth(word) <= width-2: // " \"
-			line += " " + word
-		default:
-			wrapped = append(wrapped, line+` \`)
-			line = indent + word
+			column = ansi.StringWidth(line[strings.LastIndexByte(line, '\n')+1:])
 		}
 	}
-	return append(wrapped, line)
+	return strings.Split(line, "\n")
 }
 
-// shellWords splits a command at the spaces that no quote protects.
+// shellLines splits a command at the ends of lines that no quote protects, and
+// each line into its words.
+func shellLines(command string) [][]string {
+	var lines [][]string
+	var words []string
+	for _, word := range shellWords(command) {
+		if word == "\n" {
+			lines, words = append(lines, words), nil
+			continue
+		}
+		words = append(words, word)
+	}
+	return append(lines, words)
+}
+
+// shellWords splits a command at the spaces that no quote protects. The end of a
+// line that none protects is a word of its own.
 func shellWords(s string) []string {
 	var words []string
 	start, quote := 0, byte(0)
@@ -140,11 +168,13 @@ func shellWords(s string) []string {
 			}
 		case c == '\'' || c == '"':
 			quote = c
-		case c == ' ':
+		case c == ' ' || c == '\n':
 			if i > start {
 				words = append(words, s[start:i])
 			}
-			start = i + 1
+			if start = i + 1; c == '\n' {
+				words = append(words, "\n")
+			}
 		}
 	}
 	if start < len(s) {

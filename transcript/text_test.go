@@ -1,11 +1,14 @@
 package transcript
 
 import (
+	"io"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/egressplay/egressplay/evidence"
 )
@@ -57,6 +60,7 @@ func TestShellWords(t *testing.T) {
 		`a\ b c`:             {`a\ b`, "c"},
 		`x='a \' b`:          {`x='a \'`, "b"},
 		`$(kubectl get pod)`: {"$(kubectl", "get", "pod)"},
+		"a 'b\n c'\nd":       {"a", "'b\n c'", "\n", "d"},
 		``:                   nil,
 	} {
 		assert.Equal(t, want, shellWords(s), s)
@@ -70,10 +74,46 @@ func TestWrapCommand(t *testing.T) {
 	}{
 		{"short", []string{"short"}},
 		{"export A=1\nexport B='a long value with spaces'", []string{"export A=1", `export \`, "    B='a long value with spaces'"}},
+		{"sh -c 'a long script in one line' second", []string{`sh -c \`, "    'a long script in one line' \\", "    second"}},
+		{"sh -c 'first line\n  second line' third and more", []string{`sh -c 'first line`, "  second line' \\", "    third and more"}},
+		{"sh -c 'unclosed quote of some length", []string{`sh -c \`, "    'unclosed quote of some length"}},
 		{"kubectl apply -f - <<EOF\na: a very long line of the document", []string{"kubectl apply -f - \\", "    <<EOF", "a: a very long line of the document"}},
 	} {
 		assert.Equal(t, tt.want, wrapCommand(tt.command, 20))
 	}
+}
+
+// What is copied from a transcript of any width does what the command does, and
+// gets the same words and the same input.
+func TestCommandsCanBePastedFromATranscript(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("this machine has no sh")
+	}
+	for name, command := range map[string]string{
+		"words":              `show "$HOME" -- 'a  b' "c  d" e\ f`,
+		"a script":           "show sh -c 'for i in 1 2; do\n    echo \"$i  x\"\n    done' behind it",
+		"a here-document":    "show -f - <<'EOF'\na:\n  b: \"a   value that is much longer than the terminal is wide\"\nEOF",
+		"several commands":   "show one and two and three\nshow four 'five  six'",
+		"a pipe":             "printf %s 'no end of line,\n   and more' | show -f -",
+		"an indented script": "show sh -c '\n   a\n\n     b\n'",
+	} {
+		for _, columns := range []int{0, 20, 30, 60} {
+			var b block
+			term := New(io.Discard, Options{Width: func() int { return columns }})
+			term.addCommand(&b, "       ", command, true, columns)
+			pasted := strings.TrimPrefix(strings.TrimSpace(b.String()), "$ ")
+			assert.Equal(t, shown(t, command), shown(t, pasted), "%s, %d columns:\n%s", name, columns, b.String())
+		}
+	}
+}
+
+// shown returns the words and the input that a shell gives to the command show.
+func shown(t *testing.T, script string) string {
+	t.Helper()
+	const show = `show() { for w; do printf '[%s]' "$w"; done; case "$*" in *"-f -"*) cat;; esac; echo; }` + "\n"
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", show+script).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
 }
 
 func TestProof(t *testing.T) {

@@ -132,13 +132,17 @@ func (l *lab) makeFolders() error {
 	return nil
 }
 
+// maxRecords is how many bytes each of the two files has at most in which there is
+// what reached the internet. They are read whole for each claim about that.
+const maxRecords = 8 << 20
+
 // connect makes the stand-in internet.
 func (l *lab) connect(ctx context.Context) error {
 	ns, err := network.NewInternet(ctx, internet.Addresses(l.Hosts))
 	if err != nil {
 		return err
 	}
-	records, err := os.OpenFile(l.Folder.Records(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	records, err := supervise.OpenLog(l.Folder.Records(), maxRecords)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,11 @@ type logFile struct {
 	size int64
 }
 
+// OpenLog opens a log that is appended to, and that keeps the newest: when the
+// file has so many bytes, it is renamed to PATH.1, in the place of an earlier one,
+// and begun anew. One call of Write is never split.
+func OpenLog(path string, max int64) (io.WriteCloser, error) { return openLog(path, max) }
+
 func openLog(path string, max int64) (*logFile, error) {
 	l := &logFile{path: path, max: max}
 	if err := l.open(os.O_APPEND); err != nil {

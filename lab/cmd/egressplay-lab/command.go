@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -56,6 +57,18 @@ func on(do func(c *cobra.Command, i *instance, args []string) error) func(*cobra
 	}
 }
 
+// after makes the RunE of a verb that is about one lab, once its command line has
+// been read: an error of read is one of the command line.
+func after[T any](read func(c *cobra.Command, args []string) (T, error), do func(c *cobra.Command, i *instance, line T) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		line, err := read(c, args)
+		if err != nil {
+			return err
+		}
+		return on(func(c *cobra.Command, i *instance, _ []string) error { return do(c, i, line) })(c, args)
+	}
+}
+
 func failed(err error) error {
 	var exit exitError
 	if err == nil || errors.As(err, &exit) {
@@ -77,8 +90,13 @@ func addOutput(c *cobra.Command) {
 	c.Flags().StringP("output", "o", "", "json, for programs")
 }
 
+// printJSON prints what a program reads.
+func printJSON(c *cobra.Command, v any) error {
+	return json.NewEncoder(c.OutOrStdout()).Encode(v)
+}
+
 // wantsJSON reads the flag -o.
-func wantsJSON(c *cobra.Command) (bool, error) {
+func wantsJSON(c *cobra.Command, _ []string) (bool, error) {
 	switch output, err := c.Flags().GetString("output"); {
 	case err != nil:
 		return false, err

@@ -20,7 +20,7 @@ func addInternet(c *cobra.Command) {
 
 // ownHosts reads the file that --internet names, so that what is wrong with it is
 // said before anything starts; nil without the flag.
-func ownHosts(c *cobra.Command) ([]byte, error) {
+func ownHosts(c *cobra.Command, _ []string) ([]byte, error) {
 	file, err := c.Flags().GetString("internet")
 	if err != nil || file == "" {
 		return nil, err

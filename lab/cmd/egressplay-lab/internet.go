@@ -29,37 +29,38 @@ func newInternet() *cobra.Command {
 }
 
 func newInternetAdd() *cobra.Command {
+	type line struct {
+		asJSON bool
+		name   string // the file's
+		text   []byte
+	}
 	c := &cobra.Command{
 		Use:   "add FILE",
 		Short: "Add the hosts of a file, - for stdin, and print the token that removes them",
 		Args:  cobra.ExactArgs(1),
-	}
-	addOutput(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		asJSON, err := wantsJSON(c)
-		if err != nil {
-			return err
-		}
-		name, text, err := readHosts(c, args[0])
-		if err != nil {
-			return err
-		}
-		return on(func(c *cobra.Command, i *instance, _ []string) error {
-			if _, err := i.mustRun(); err != nil {
-				return err
+		RunE: after(func(c *cobra.Command, args []string) (l line, err error) {
+			if l.asJSON, err = wantsJSON(c, args); err == nil {
+				l.name, l.text, err = readHosts(c, args[0])
 			}
-			added, err := cluster.Dial(i.folder).AddHosts(c.Context(), name, text)
+			return l, err
+		}, func(c *cobra.Command, i *instance, l line) error {
+			lab, err := i.dial()
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(added)
+			added, err := lab.AddHosts(c.Context(), l.name, l.text)
+			if err != nil {
+				return err
+			}
+			if l.asJSON {
+				return printJSON(c, added)
 			}
 			printAdded(c.OutOrStdout(), added)
 			fmt.Fprintf(c.OutOrStdout(), "  egressplay lab internet remove%s %s\n", i.flag(), added.Token)
 			return nil
-		})(c, args)
+		}),
 	}
+	addOutput(c)
 	return c
 }
 
@@ -69,10 +70,11 @@ func newInternetRemove() *cobra.Command {
 		Short: "Remove what was added by a token",
 		Args:  cobra.ExactArgs(1),
 		RunE: on(func(c *cobra.Command, i *instance, args []string) error {
-			if _, err := i.mustRun(); err != nil {
+			lab, err := i.dial()
+			if err != nil {
 				return err
 			}
-			return cluster.Dial(i.folder).RemoveHosts(c.Context(), args[0])
+			return lab.RemoveHosts(c.Context(), args[0])
 		}),
 	}
 }
@@ -82,31 +84,34 @@ func newInternetList() *cobra.Command {
 		Use:   "list",
 		Short: "List the hosts that were added and are still there",
 		Args:  cobra.NoArgs,
-	}
-	addOutput(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		asJSON, err := wantsJSON(c)
-		if err != nil {
-			return err
-		}
-		return on(func(c *cobra.Command, i *instance, _ []string) error {
-			if _, err := i.mustRun(); err != nil {
+		RunE: after(wantsJSON, func(c *cobra.Command, i *instance, asJSON bool) error {
+			lab, err := i.dial()
+			if err != nil {
 				return err
 			}
-			list, err := cluster.Dial(i.folder).Hosts(c.Context())
+			list, err := lab.Hosts(c.Context())
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(append([]internet.Addition{}, list...))
+				return printJSON(c, append([]internet.Addition{}, list...))
 			}
 			for _, added := range list {
 				printAdded(c.OutOrStdout(), added)
 			}
 			return nil
-		})(c, args)
+		}),
 	}
+	addOutput(c)
 	return c
+}
+
+// dial returns what asks the lab, which must be running.
+func (i *instance) dial() (*cluster.Client, error) {
+	if _, err := i.mustRun(); err != nil {
+		return nil, err
+	}
+	return cluster.Dial(i.folder), nil
 }
 
 // printAdded prints what was added, with its token.
@@ -131,23 +136,23 @@ func newInternetCheck() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Say what is wrong with a file of hosts, or a playbook's own, - for stdin",
 		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, err := wantsJSON(c, args)
+			if err != nil {
+				return err
+			}
+			_, _, err = readHosts(c, args[0])
+			mistakes, wrong := errors.AsType[internet.Mistakes](err)
+			switch {
+			case err != nil && !wrong || !asJSON:
+				return err
+			case wrong:
+				return errors.Join(printJSON(c, mistakes), exitError(exitUsage))
+			}
+			return printJSON(c, internet.Mistakes{})
+		},
 	}
 	addOutput(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		asJSON, err := wantsJSON(c)
-		if err != nil {
-			return err
-		}
-		_, _, err = readHosts(c, args[0])
-		mistakes, wrong := errors.AsType[internet.Mistakes](err)
-		switch {
-		case err != nil && !wrong || !asJSON:
-			return err
-		case wrong:
-			return errors.Join(json.NewEncoder(c.OutOrStdout()).Encode(mistakes), exitError(exitUsage))
-		}
-		return json.NewEncoder(c.OutOrStdout()).Encode(internet.Mistakes{})
-	}
 	return c
 }
 
@@ -167,10 +172,11 @@ func newInternetHold() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
-			if _, err := i.mustRun(); err != nil {
+			lab, err := i.dial()
+			if err != nil {
 				return err
 			}
-			return holdHosts(c.Context(), cluster.Dial(i.folder), c.InOrStdin(), c.OutOrStdout())
+			return holdHosts(c.Context(), lab, c.InOrStdin(), c.OutOrStdout())
 		}),
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,46 +24,51 @@ func newLogs() *cobra.Command {
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: append([]string{labLog}, cluster.Components...),
 	}
+	c.RunE = after(readLogs, func(c *cobra.Command, i *instance, l logsLine) error {
+		return logs(c.Context(), i, l, c.OutOrStdout())
+	})
 	addOutput(c)
 	c.Flags().BoolP("follow", "f", false, "go on with what is written, until the lab ends or you interrupt it")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		raw, err := wantsJSON(c)
-		if err != nil {
-			return err
-		}
-		if raw && !slices.Equal(args, []string{cluster.Internet}) {
-			return errors.New("-o json is for the log of internet only")
-		}
-		follow, err := c.Flags().GetBool("follow")
-		if err != nil {
-			return err
-		}
-		return on(func(c *cobra.Command, i *instance, args []string) error {
-			return logs(c.Context(), i, append(args, labLog)[0], c.OutOrStdout(), raw, follow)
-		})(c, args)
-	}
 	return c
 }
 
-func logs(ctx context.Context, i *instance, component string, out io.Writer, raw, follow bool) error {
-	if namespace, ok := cluster.NamespaceOf(component); ok {
-		args := []string{"logs", "--namespace", namespace, "deployment/" + component}
-		if follow {
+// A logsLine is what the command line of logs asks for.
+type logsLine struct {
+	component   string
+	raw, follow bool
+}
+
+func readLogs(c *cobra.Command, args []string) (l logsLine, err error) {
+	l.component = append(args, labLog)[0]
+	if l.raw, err = wantsJSON(c, args); err != nil {
+		return l, err
+	}
+	if l.raw && l.component != cluster.Internet {
+		return l, errors.New("-o json is for the log of internet only")
+	}
+	l.follow, err = c.Flags().GetBool("follow")
+	return l, err
+}
+
+func logs(ctx context.Context, i *instance, l logsLine, out io.Writer) error {
+	if namespace, ok := cluster.NamespaceOf(l.component); ok {
+		args := []string{"logs", "--namespace", namespace, "deployment/" + l.component}
+		if l.follow {
 			args = append(args, "--follow")
 		}
 		return kubectl(i, args)
 	}
-	f, err := i.openLog(component)
+	f, err := i.openLog(l.component)
 	if errors.Is(err, fs.ErrNotExist) {
 		_, err := i.mustRun()
-		return errors.Join(err, fmt.Errorf("there is no log of %s", component))
+		return errors.Join(err, fmt.Errorf("there is no log of %s", l.component))
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	var source io.Reader = f
-	if follow {
+	if l.follow {
 		life, err := i.life()
 		if err != nil {
 			return err
@@ -73,23 +76,11 @@ func logs(ctx context.Context, i *instance, component string, out io.Writer, raw
 		defer life.Close()
 		source = followed(ctx, f, life.ended)
 	}
-	if component == cluster.Internet {
-		return printRecords(source, out, raw, follow)
+	if l.component == cluster.Internet {
+		return printRecords(source, out, l.raw, l.follow)
 	}
 	_, err = io.Copy(out, source)
 	return err
-}
-
-// openLog opens the log of a part, of a lab that runs or did.
-func (i *instance) openLog(component string) (*os.File, error) {
-	exists, err := trusted(i.folder)
-	if err == nil && !exists {
-		err = fs.ErrNotExist
-	}
-	if err != nil {
-		return nil, err
-	}
-	return os.Open(i.folder.Log(component))
 }
 
 // followPause lies between two looks at whether a file has grown.

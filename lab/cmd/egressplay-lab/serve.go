@@ -19,17 +19,11 @@ func newServe() *cobra.Command {
 		Short:  "Start the lab for a program, and keep it until stdin ends",
 		Hidden: true,
 		Args:   cobra.NoArgs,
+		RunE: after(ownHosts, func(c *cobra.Command, i *instance, hosts []byte) error {
+			return serve(c.Context(), i, hosts, os.Stdin, c.OutOrStdout())
+		}),
 	}
 	addInternet(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		hosts, err := ownHosts(c)
-		if err != nil {
-			return err
-		}
-		return on(func(c *cobra.Command, i *instance, _ []string) error {
-			return serve(c.Context(), i, hosts, os.Stdin, c.OutOrStdout())
-		})(c, args)
-	}
 	return c
 }
 

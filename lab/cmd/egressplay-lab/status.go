@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -32,24 +31,18 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show the lab's parts: their state, memory and CPU time",
 		Args:  cobra.NoArgs,
-	}
-	addOutput(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		asJSON, err := wantsJSON(c)
-		if err != nil {
-			return err
-		}
-		return on(func(c *cobra.Command, i *instance, _ []string) error {
+		RunE: after(wantsJSON, func(c *cobra.Command, i *instance, asJSON bool) error {
 			s, err := statusOf(c.Context(), i)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(c.OutOrStdout()).Encode(s)
+				return printJSON(c, s)
 			}
 			return s.print(c)
-		})(c, args)
+		}),
 	}
+	addOutput(c)
 	return c
 }
 

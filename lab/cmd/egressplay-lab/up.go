@@ -18,17 +18,11 @@ func newUp() *cobra.Command {
 		Use:   "up",
 		Short: "Start the lab, and return when a pod with a sidecar would be injected and served",
 		Args:  cobra.NoArgs,
+		RunE: after(ownHosts, func(c *cobra.Command, i *instance, hosts []byte) error {
+			return up(c.Context(), i, hosts, c.OutOrStdout())
+		}),
 	}
 	addInternet(c)
-	c.RunE = func(c *cobra.Command, args []string) error {
-		hosts, err := ownHosts(c)
-		if err != nil {
-			return err
-		}
-		return on(func(c *cobra.Command, i *instance, _ []string) error {
-			return up(c.Context(), i, hosts, c.OutOrStdout())
-		})(c, args)
-	}
 	return c
 }
 

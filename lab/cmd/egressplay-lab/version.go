@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -25,14 +24,14 @@ func newVersion() *cobra.Command {
 		Use:   "version",
 		Short: "Print the version of every part",
 		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			asJSON, err := wantsJSON(c)
+		RunE: func(c *cobra.Command, args []string) error {
+			asJSON, err := wantsJSON(c, args)
 			if err != nil {
 				return err
 			}
 			v := versions{version, lab.Kubernetes, lab.Etcd, lab.CoreDNS, lab.Istio, lab.Envoy}
 			if asJSON {
-				return failed(json.NewEncoder(c.OutOrStdout()).Encode(v))
+				return failed(printJSON(c, v))
 			}
 			table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintf(table, "egressplay-lab\t%s\nKubernetes\t%s\netcd\t%s\nCoreDNS\t%s\nIstio\t%s\nEnvoy\t%s\n",
