@@ -160,11 +160,11 @@ func (t *tries) attempt(ctx context.Context) error {
 	a, err := t.action.Try(ctx, t.scope)
 	if a != nil {
 		t.last, t.verdicts = a, nil
+		t.runner.learn(a)
 		changed(ctx, t.scope, a.Changes)
 	}
 	if m, ok := errors.AsType[*Mismatch](err); ok {
 		verdicts := evidence.Verdicts{m.verdict(&t.step.StepInfo)}
-		plainVerdict(&verdicts[0])
 		t.verdicts = verdicts
 		return &judgement{verdicts}
 	}
