@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// applied is the annotation in which kubectl apply keeps what it applied.
-const applied = "kubectl.kubernetes.io/last-applied-configuration"
+// Applied is the annotation in which kubectl apply keeps what it applied.
+const Applied = "kubectl.kubernetes.io/last-applied-configuration"
 
 // IsSecret reports whether an object is a Kubernetes Secret.
 func IsSecret(object map[string]any) bool {
@@ -40,7 +40,7 @@ func valuesOf(secret map[string]any) []string {
 			return value
 		})
 	}
-	if text, ok := annotations(secret)[applied].(string); ok {
+	if text, ok := annotations(secret)[Applied].(string); ok {
 		var object map[string]any
 		if json.Unmarshal([]byte(text), &object) == nil {
 			values = append(values, valuesOf(object)...)
@@ -58,10 +58,10 @@ func Bare(object map[string]any) map[string]any {
 	bare := maps.Clone(object)
 	delete(bare, "data")
 	delete(bare, "stringData")
-	if _, ok := annotations(object)[applied]; ok {
+	if _, ok := annotations(object)[Applied]; ok {
 		metadata := maps.Clone(bare["metadata"].(map[string]any))
 		rest := maps.Clone(annotations(object))
-		delete(rest, applied)
+		delete(rest, Applied)
 		metadata["annotations"] = rest
 		bare["metadata"] = metadata
 	}
@@ -83,10 +83,10 @@ func Masked(secret map[string]any) map[string]any {
 			masked[field] = leaves(value, func(value any) any { return Mark })
 		}
 	}
-	if _, ok := annotations(secret)[applied]; ok {
+	if _, ok := annotations(secret)[Applied]; ok {
 		metadata := maps.Clone(masked["metadata"].(map[string]any))
 		all := maps.Clone(annotations(secret))
-		all[applied] = Mark
+		all[Applied] = Mark
 		metadata["annotations"] = all
 		masked["metadata"] = metadata
 	}
