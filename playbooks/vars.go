@@ -2,6 +2,7 @@ package playbooks
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,15 +16,29 @@ import (
 var predefined = map[string]string{"NAMESPACE": "--namespace", "ISTIO_NAMESPACE": "--istio-namespace"}
 
 // A setting is a NAME=VALUE from the command line.
-type setting struct{ name, value string }
+type setting struct {
+	flag        string // by which it came
+	name, value string
+}
 
-// parseSettings splits NAME=VALUE texts.
-func parseSettings(set []string) ([]setting, Errors) {
+// parseSettings splits NAME=VALUE texts. No error has a text of secret in it that
+// may be a value.
+func parseSettings(set, secret []string) ([]setting, Errors) {
 	var settings []setting
 	var errs Errors
-	for _, text := range set {
+	for i, text := range slices.Concat(set, secret) {
 		name, value, found := strings.Cut(text, "=")
-		arg := "--set " + cut(text)
+		flag, arg := "--set", "--set "+cut(text)
+		if isSecret := i >= len(set); isSecret {
+			flag, arg = "--set-secret", "--set-secret "+name
+			if !found || !variables.ValidName(name) {
+				errs = append(errs, &Error{
+					File: "--set-secret", Msg: fmt.Sprintf("number %d of them gives no variable a value", i-len(set)+1),
+					Hint: "write --set-secret NAME=VALUE or NAME=@FILE; a NAME has letters, digits and _ and does not begin with a digit",
+				})
+				continue
+			}
+		}
 		switch {
 		case !found:
 			errs = append(errs, &Error{File: arg, Msg: "no value", Hint: "write --set NAME=VALUE"})
@@ -32,7 +47,7 @@ func parseSettings(set []string) ([]setting, Errors) {
 		case predefined[name] != "":
 			errs = append(errs, &Error{File: arg, Msg: name + " is not set this way", Hint: "use " + predefined[name]})
 		default:
-			settings = append(settings, setting{name, value})
+			settings = append(settings, setting{flag, name, value})
 		}
 	}
 	return settings, errs

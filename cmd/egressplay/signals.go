@@ -28,7 +28,7 @@ var errStopped = &stopped{syscall.SIGINT, "stopped"}
 func untilSignal(parent context.Context, first func(), second func(number int)) (ctx context.Context, cancel context.CancelCauseFunc, release func()) {
 	ctx, cancel = context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, endings...)
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
@@ -56,9 +56,11 @@ func untilSignal(parent context.Context, first func(), second func(number int)) 
 }
 
 var causes = map[syscall.Signal]string{
-	syscall.SIGINT:  "interrupted",
-	syscall.SIGTERM: "terminated",
+	syscall.SIGABRT: "interrupted by SIGABRT",
 	syscall.SIGHUP:  "interrupted: the terminal is gone",
+	syscall.SIGINT:  "interrupted",
+	syscall.SIGQUIT: "interrupted by SIGQUIT",
+	syscall.SIGTERM: "terminated",
 }
 
 // signalOf returns the number of the signal that ended a context, 0 for none.
