@@ -96,7 +96,7 @@ func unusedSettings(settings []setting, names []string) Errors {
 		case hint == "":
 			hint = "known are " + strings.Join(names, ", ")
 		}
-		errs = append(errs, &Error{File: s.flag + " " + s.name, Msg: "no playbook that is to be run has this variable under vars", Hint: hint})
+		errs = append(errs, &Error{File: s.flag, Msg: "no playbook that is to be run has this variable under vars", Hint: hint})
 	}
 	return errs
 }

@@ -386,7 +386,7 @@ func TestSecretSettings(t *testing.T) {
 	got, err := load(noBuiltin, []string{file}, Options{Set: []string{"A=z"}, SetSecret: []string{"A=planted"}})
 	require.NoError(t, err)
 	assert.Equal(t, "planted-b", got[0].Vars["B"])
-	for _, set := range []string{"planted", "NAMESPACE=planted", "pl-an=planted", "=planted", "C=planted"} {
+	for _, set := range []string{"planted", "NAMESPACE=planted", "planted-=planted", "planted=", "=planted", "C=planted"} {
 		_, err := load(noBuiltin, []string{file}, Options{SetSecret: []string{set}})
 		require.Error(t, err)
 		assert.NotContains(t, err.Error(), "planted")

@@ -17,7 +17,7 @@ var predefined = map[string]string{"NAMESPACE": "--namespace", "ISTIO_NAMESPACE"
 
 // A setting is a NAME=VALUE from the command line.
 type setting struct {
-	flag        string // by which it came
+	flag        string // by which it came, for an error
 	name, value string
 }
 
@@ -28,12 +28,13 @@ func parseSettings(set, secret []string) ([]setting, Errors) {
 	var errs Errors
 	for i, text := range slices.Concat(set, secret) {
 		name, value, found := strings.Cut(text, "=")
-		flag, arg := "--set", "--set "+cut(text)
+		flag, arg := "--set "+name, "--set "+cut(text)
 		if isSecret := i >= len(set); isSecret {
-			flag, arg = "--set-secret", "--set-secret "+name
+			arg = SecretFlag(text, i-len(set))
+			flag = arg
 			if !found || !variables.ValidName(name) {
 				errs = append(errs, &Error{
-					File: "--set-secret", Msg: fmt.Sprintf("number %d of them gives no variable a value", i-len(set)+1),
+					File: arg, Msg: "it gives no variable a value",
 					Hint: "write --set-secret NAME=VALUE or NAME=@FILE; a NAME has letters, digits and _ and does not begin with a digit",
 				})
 				continue
@@ -51,6 +52,18 @@ func parseSettings(set, secret []string) ([]setting, Errors) {
 		}
 	}
 	return settings, errs
+}
+
+// SecretFlag names the flag --set-secret with a text, the i-th from 0, in an error.
+// What stands before = may be the secret itself, or a part of it, where somebody
+// has left out the name: it is shown only where it looks like the name of a
+// variable, in capital letters.
+func SecretFlag(text string, i int) string {
+	name, _, found := strings.Cut(text, "=")
+	if !found || !variables.ValidName(name) || name != strings.ToUpper(name) {
+		return fmt.Sprintf("--set-secret (number %d)", i+1)
+	}
+	return "--set-secret " + name
 }
 
 func badName(name string) string {

@@ -10,7 +10,7 @@
 // line is found. A short value, or one that is an ordinary word, would hide half
 // of a text. So a value of fewer than [Short] characters is only found as a word
 // of its own, and only where it was given as a secret by itself
-// ([Redactor.AddWord]); one of fewer than [Shortest] and an ordinary word are
-// never found by their value. Whoever knows where such a value stands replaces it
-// there.
+// ([Redactor.AddWord]); one of fewer than [Shortest] is never found by its value,
+// and an ordinary word only where the user has called it a secret
+// ([Redactor.AddGiven]). Whoever knows where such a value stands replaces it there.
 package redact

@@ -19,8 +19,12 @@ var headerName = regexp.MustCompile(`(?i)(^|[^\w-]|\\[nrt])(?:proxy-authorizatio
 // the last @ for its end.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:'"]*:)([^\s/?#'"]+)@`)
 
-// userOption matches an option that takes NAME:PASSWORD, up to the password.
-var userOption = regexp.MustCompile(`((?:^|[\s'"])(?:-[a-zA-Z]*[uU]|--user|--proxy-user)(?:[ =]|\\?["'])*)([^\s:'"\\-][^\s:'"\\]*):([^\s'"\\]+)`)
+// userOption matches an option that takes NAME:PASSWORD, up to the password, on a
+// command line or in a file of curl's options.
+var userOption = regexp.MustCompile(`((?:^|[\s'"])(?:-[a-zA-Z]*[uU]|--user|--proxy-user|(?:proxy-)?user =)(?:[ =]|\\?["'])*)([^\s:'"\\-][^\s:'"\\]*):([^\s'"\\]+)`)
+
+// passwordOption matches an option that takes a password, as wget has it.
+var passwordOption = regexp.MustCompile(`((?:^|[\s'"])--(?:[a-z]+-)?password(?:[ =]|\\?["'])+)([^\s'"\\]+)`)
 
 // places replaces what stands where a secret always stands.
 func places(text string) string {
@@ -31,7 +35,10 @@ func places(text string) string {
 	if strings.Contains(text, "://") {
 		text = urlPassword.ReplaceAllString(text, "${1}"+Mark+"@")
 	}
-	if strings.Contains(text, "-") && strings.Contains(text, ":") {
+	if strings.Contains(text, "password") {
+		text = passwordOption.ReplaceAllString(text, "${1}"+Mark)
+	}
+	if strings.Contains(text, ":") && (strings.Contains(text, "-") || strings.Contains(text, "user =")) {
 		text = userOption.ReplaceAllStringFunc(text, func(match string) string {
 			m := userOption.FindStringSubmatch(match)
 			if digits(m[2]) && digits(m[3]) || strings.HasPrefix(m[3], "//") { // a user's and a group's number, a URL

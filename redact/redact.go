@@ -54,13 +54,18 @@ func setOf(words string) map[string]bool {
 // Add keeps values secret from now on that have at least [Short] characters, as
 // those of a Kubernetes Secret: among these are many that nobody hides, such as
 // "true" or "443".
-func (r *Redactor) Add(values ...string) { r.add(Short, values) }
+func (r *Redactor) Add(values ...string) { r.add(values, Short, false) }
 
 // AddWord keeps values secret that were given as secrets one by one, also short
 // ones.
-func (r *Redactor) AddWord(values ...string) { r.add(Shortest, values) }
+func (r *Redactor) AddWord(values ...string) { r.add(values, Shortest, false) }
 
-func (r *Redactor) add(least int, values []string) {
+// AddGiven keeps a value secret that the user himself has called one: it is found
+// as a word of its own also where it is an ordinary word. It has at least
+// [Shortest] characters.
+func (r *Redactor) AddGiven(value string) { r.add([]string{value}, Shortest, true) }
+
+func (r *Redactor) add(values []string, least int, alsoOrdinary bool) {
 	if r == nil {
 		return
 	}
@@ -69,12 +74,13 @@ func (r *Redactor) add(least int, values []string) {
 	for _, value := range values {
 		value = strings.TrimSpace(value)
 		length := utf8.RuneCountInString(value)
-		if length < least || !utf8.ValidString(value) || ordinary[strings.ToLower(value)] || r.known[value] || value == Mark {
+		common := ordinary[strings.ToLower(value)]
+		if length < least || !utf8.ValidString(value) || common && !alsoOrdinary || r.known[value] || strings.Contains(value, Mark) {
 			continue
 		}
 		r.known[value] = true
 		switch {
-		case length < Short:
+		case length < Short || common:
 			r.words = append(r.words, value)
 		case strings.Contains(value, "\n"):
 			r.addLines(value)

@@ -88,6 +88,8 @@ func TestShortValues(t *testing.T) {
 	assert.Equal(t, text, r.Text(text), "values of a Secret that are short or ordinary words")
 	r.AddWord("abc12", "1", "12", "true")
 	assert.Equal(t, "true 443 (secret) xabc12 abc123 '(secret)' abc12-(secret) 1 12", strings.ReplaceAll(r.Text("true 443 abc12 xabc12 abc123 'abc12' abc12-abc12 1 12"), "(secret)-(secret)", "abc12-(secret)"))
+	r.AddGiven("admin")
+	assert.Equal(t, "(secret) administrator", r.Text("admin administrator"), "called a secret by the user")
 	r.Add("", " \n")
 	assert.Equal(t, "a b", r.Text("a b"))
 }
@@ -111,6 +113,8 @@ func TestPlaces(t *testing.T) {
 		"http://user:pa-ss@host/x?y":                              "http://user:(secret)@host/x?y",
 		"postgres://u:p@ss@db:5432/x":                             "postgres://u:(secret)@db:5432/x",
 		"+ curl -u me:abc http://a:80/":                           "+ curl -u me:(secret) http://a:80/",
+		"user = \"me:abc\"\nurl = \"http://a\"":                   "user = \"me:(secret)\"\nurl = \"http://a\"",
+		"wget --user=a --password=b --http-password 'c' d":        "wget --user=a --password=(secret) --http-password '(secret)' d",
 		"curl -sku 'me:a b' --proxy-user p:q":                     "curl -sku 'me:(secret) b' --proxy-user p:(secret)",
 		`curl -H 'Cookie: "a=b" c' d`:                             `curl -H 'Cookie: (secret)' d`,
 		`Set-Cookie: "a"; b=c`:                                    `Set-Cookie: (secret)`,

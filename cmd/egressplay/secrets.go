@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/redact"
 )
 
@@ -16,17 +18,21 @@ const longestSecret = 1 << 20
 // line feeds at its end are no part of the value, as gh has it.
 func readSecrets(flags []string) (settings []string, secrets *redact.Redactor, err error) {
 	secrets = redact.New()
-	for _, flag := range flags {
-		name, value, _ := strings.Cut(flag, "=")
+	for i, flag := range flags {
+		name, value, found := strings.Cut(flag, "=")
+		said := playbooks.SecretFlag(flag, i)
 		if file, ok := strings.CutPrefix(value, "@"); ok {
 			text, err := readSecret(file)
 			if err != nil {
-				return nil, secrets, usagef("write --set-secret NAME=@FILE, or NAME=VALUE", "--set-secret %s: %v", name, err)
+				return nil, secrets, usagef("write --set-secret NAME=@FILE, or NAME=VALUE", "%s: %v", said, err)
 			}
 			flag = name + "=" + text
 			value = text
 		}
-		secrets.AddWord(value)
+		if utf8.RuneCountInString(strings.TrimSpace(value)) < redact.Shortest && found {
+			return nil, secrets, usagef("use --set for it", "%s: a value of fewer than %d characters cannot be kept secret, for it may stand in any text", said, redact.Shortest)
+		}
+		secrets.AddGiven(value)
 		settings = append(settings, flag)
 	}
 	return settings, secrets, nil
