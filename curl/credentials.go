@@ -64,9 +64,22 @@ func (f credentialFinder) command(words []string) []Credential {
 		name := path.Base(w)
 		return name == "curl" || slices.Contains(shells, name)
 	}); i > 0 {
-		found = append(found, shifted(f.command(words[i:]), i)...)
+		inner := shifted(f.command(words[i:]), i)
+		for j, word := range words[:i] {
+			variable, value, ok := strings.Cut(word, "=")
+			if ok && value != "" && slices.ContainsFunc(inner, func(c Credential) bool { return mentions(c.Value, variable) }) {
+				found = append(found, Credential{Word: j, Start: len(variable) + 1, End: len(word), Value: value})
+			}
+		}
+		found = append(found, inner...)
 	}
 	return found
+}
+
+// mentions reports whether a word of a shell's script has the value of a variable
+// in it.
+func mentions(word, variable string) bool {
+	return variable != "" && (strings.Contains(word, "$"+variable) || strings.Contains(word, "${"+variable))
 }
 
 // isProxyVariable reports whether an environment variable names a proxy.

@@ -32,6 +32,7 @@ func TestCredentials(t *testing.T) {
 		{[]string{"timeout", "5", "curl", "-u", "a:b", "c"}, "timeout 5 curl -u a:<0> c"},
 		{[]string{"sh", "-c", "curl -u 'a:b c' d | head; https_proxy=http://u:p@h curl -H 'Authorization: x' e"}, "sh -c curl -u 'a:<0>' d | head; https_proxy=http://u:<0>@h curl -H 'Authorization: <1>' e"},
 		{[]string{"sh", "-c", `curl -H "Authorization: Bearer $T" a`}, `sh -c curl -H "Authorization: <1>" a`},
+		{[]string{"env", "A=b", "T=x y", "sh", "-c", `curl -H "Authorization: Bearer $T" a`}, `env A=b T=<0> sh -c curl -H "Authorization: <1>" a`},
 		{[]string{"cat", "-u", "a:b"}, "cat -u a:b"},
 		{[]string{"curl", "--no-such", "-u", "a:b"}, "curl --no-such -u a:b"},
 	} {

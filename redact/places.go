@@ -15,6 +15,18 @@ func Header(name string) bool { return headers[strings.ToLower(strings.TrimSpace
 // its value: "Cookie: ", `"cookie":["`, `\"Authorization\": \"`, "Cookie:[".
 var headerName = regexp.MustCompile(`(?i)(^|[^\w-]|\\[nrt])(?:proxy-authorization|authorization|set-cookie|cookie)(\\*["']|)[ \t]*[:=][ \t]*(?:\[\s*)?(\\*["']|)`)
 
+// headerPair matches such a header where an object names it, as HTTPRoutes and
+// Envoy's configuration do: "name: Authorization" and "value: Basic abc".
+var headerPair = regexp.MustCompile(`(?i)(\b(?:name|key)\\*["']?\s*:\s*\\*["']?(?:proxy-authorization|authorization|set-cookie|cookie)\\*["']?\s*,?\s*\\*["']?value\\*["']?\s*:\s*)` +
+	`(\\*"(?:[^"\\]|\\[^"])*\\*"|'[^']*'|[^\s,}][^,}\n]*)`)
+
+// jarLine matches a line of a file of cookies, as curl -c writes it, up to the
+// value; addedCookie what curl -v says of one.
+var (
+	jarLine     = regexp.MustCompile(`(?m)^([^\t\n]+\t(?:TRUE|FALSE)\t[^\t\n]*\t(?:TRUE|FALSE)\t\d+\t[^\t\n]+\t)(.+)$`)
+	addedCookie = regexp.MustCompile(`((?:Added|Replaced) cookie [^\s=]+=")([^"\n]+)`)
+)
+
 // urlPassword matches a URL up to its password, and the password. curl takes
 // the last @ for its end.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:'"]*:)([^\s/?#'"]+)@`)
@@ -30,7 +42,13 @@ var passwordOption = regexp.MustCompile(`((?:^|[\s'"])--(?:[a-z]+-)?password(?:[
 func places(text string) string {
 	lower := strings.ToLower(text)
 	if strings.Contains(lower, "authorization") || strings.Contains(lower, "cookie") {
-		text = headerValues(text)
+		text = headerPair.ReplaceAllString(headerValues(text), "${1}"+Mark)
+	}
+	if strings.Contains(text, " cookie ") {
+		text = addedCookie.ReplaceAllString(text, "${1}"+Mark)
+	}
+	if strings.Contains(text, "\tFALSE\t") || strings.Contains(text, "\tTRUE\t") {
+		text = jarLine.ReplaceAllString(text, "${1}"+Mark)
 	}
 	if strings.Contains(text, "://") {
 		text = urlPassword.ReplaceAllString(text, "${1}"+Mark+"@")
