@@ -4,7 +4,12 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -186,4 +191,128 @@ func TestExitCodeOfSeveralPlaybooks(t *testing.T) {
 			egressplay(t, append([]string{"run"}, c.files...)...).exits(t, c.code)
 		})
 	}
+}
+
+// Nobody reads the transcript, as in less, or after Ctrl-S: a signal ends the run,
+// and everything is put back.
+func TestSignalWhileNobodyReads(t *testing.T) {
+	withSample(t)
+	for _, c := range []struct {
+		signal syscall.Signal
+		code   int
+	}{{syscall.SIGTERM, 143}, {syscall.SIGINT, 130}} {
+		t.Run(c.signal.String(), func(t *testing.T) {
+			before := settledWorld(t)
+			flag, read := reportFlag(t)
+			file := chatty(t)
+			r, w, err := os.Pipe()
+			require.NoError(t, err)
+			defer r.Close()
+			p := beginTo(t, w, w, "run", "-v", file, flag)
+			require.NoError(t, w.Close())
+			// It gets there although the steps before it fill the pipe.
+			eventually(t, func() bool { return running300(t) }, "the last command does not run")
+			p.signal(c.signal)
+			p.wait().exits(t, c.code)
+			before.leavesNothing(t)
+			assert.Equal(t, "error", read().only(t).Status)
+			assert.Equal(t, "passed", read().Cleanup.Status)
+		})
+	}
+}
+
+// A run whose transcript nobody reads goes on to its end, and waits for the reader
+// only when everything is put back.
+func TestARunDoesNotWaitForItsReader(t *testing.T) {
+	withSample(t)
+	before := settledWorld(t)
+	flag, read := reportFlag(t)
+	file := playbook(t, "Label\nlabel: {object: namespace/default, set: {e2e: unread}}", long("One"), long("Two")).file()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	p := beginTo(t, w, &output{}, "run", "-v", file, flag)
+	require.NoError(t, w.Close())
+	report := strings.TrimPrefix(flag, "--report=json=")
+	eventually(t, func() bool {
+		text, _ := os.ReadFile(report) // it is there when the run has begun
+		return strings.Contains(string(text), `"passed": 1,`)
+	}, "the run does not end")
+	assert.Equal(t, "passed", read().only(t).Status)
+	before.leavesNothing(t)
+	text, err := io.ReadAll(r)
+	require.NoError(t, err)
+	p.wait().exits(t, 0)
+	assert.Contains(t, string(text), "✓ 3 steps passed", "a late reader gets all of it")
+}
+
+// The reader goes, as head does.
+func TestAReaderThatGoes(t *testing.T) {
+	withSample(t)
+	before := settledWorld(t)
+	flag, read := reportFlag(t)
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	p := beginTo(t, w, w, "run", "-v", chattyUntil(t, "1"), flag)
+	require.NoError(t, errors.Join(w.Close(), r.Close()))
+	p.wait().exits(t, 0)
+	before.leavesNothing(t)
+	assert.Equal(t, "passed", read().only(t).Status)
+}
+
+// Each signal that can be caught puts everything back.
+func TestEachSignalCleansUp(t *testing.T) {
+	withSample(t)
+	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			before := settledWorld(t)
+			p := begin(t, "run", lasting(t).file())
+			p.await("Policy")
+			p.signal(signal)
+			e := p.wait()
+			e.exits(t, 128+int(signal))
+			assert.Contains(t, e.stdout, "put back:")
+			assert.NotContains(t, e.stderr, "goroutine")
+			before.leavesNothing(t)
+		})
+	}
+}
+
+// A report that cannot be written makes no pass of a run, and keeps nothing from
+// being put back.
+func TestReportOnAFullDisk(t *testing.T) {
+	withSample(t)
+	before := settledWorld(t)
+	e := egressplay(t, "run", chattyUntil(t, "1"), "--report", "json=/dev/full")
+	e.exits(t, 3)
+	assert.Contains(t, e.stderr, "write the report: write /dev/full: no space left on device")
+	assert.Contains(t, e.stdout, "put back:")
+	before.leavesNothing(t)
+}
+
+// long is a step whose transcript does not fit into a pipe.
+func long(title string) string {
+	return title + "\nexec: {in: deploy/sleep, container: sleep, namespace: sample, command: 'seq 20000'}"
+}
+
+// chatty is a playbook that changes something, says much and runs on.
+func chatty(t *testing.T) string { return chattyUntil(t, "300") }
+
+// chattyUntil is one whose last command takes so many seconds.
+func chattyUntil(t *testing.T, seconds string) string {
+	return playbook(t,
+		"Label\nlabel: {object: namespace/default, set: {e2e: chatty}}",
+		"Apply\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: chatty}\n",
+		long("One"), long("Two"),
+		"Last\nexec: {in: deploy/sleep, container: sleep, namespace: sample, command: sleep "+seconds+"}",
+	).file()
+}
+
+// running300 reports whether the last command of chatty runs.
+func running300(t *testing.T) bool {
+	for _, p := range processes(t) {
+		if slices.Equal(p.argv, []string{"sleep", "300"}) {
+			return true
+		}
+	}
+	return false
 }

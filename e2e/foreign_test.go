@@ -156,6 +156,7 @@ func (tr *trap) run(env []string, args ...string) ended {
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=/", "SHELL=/bin/sh"}, env...)
 	cmd.Dir = "/"
 	cmd.WaitDelay = time.Second
+	cmd.Stdin = strings.NewReader("apiVersion: egressplay/v1\nkind: Internet\nhosts: [{names: [a.example.net], body: hello}]\n")
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -180,6 +181,12 @@ func (tr *trap) sprung() string {
 // commands read or make the folder of a lab.
 var commands = [][]string{
 	{"run", "tls-origination"},
+	{"run", "tls-origination", "--keep"},
+	{"lab", "internet", "list"},
+	{"lab", "internet", "add", "-"},
+	{"lab", "internet", "remove", "token"},
+	{"lab", "internet", "hold"},
+	{"lab", "serve"},
 	{"lab", "kubectl", "get", "pods"},
 	{"lab", "istioctl", "version"},
 	{"lab", "kubeconfig"},

@@ -101,9 +101,13 @@ func kept(t *testing.T, obj *unstructured.Unstructured) string {
 	annotations := obj.GetAnnotations()
 	delete(annotations, "deployment.kubernetes.io/revision") // its controller counts
 	obj.SetAnnotations(annotations)
-	obj.SetManagedFields(slices.DeleteFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+	managed := slices.DeleteFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 		return e.Subresource != "" || e.Manager == "kube-controller-manager"
-	}))
+	})
+	for i := range managed {
+		managed[i].Time = nil // the server does not take back a time alone
+	}
+	obj.SetManagedFields(managed)
 	text, err := json.MarshalIndent(obj.Object, "", " ")
 	require.NoError(t, err)
 	return string(text)

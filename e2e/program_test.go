@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,15 +72,37 @@ func begin(t *testing.T, args ...string) *process {
 	return beginWith(t, nil, args...)
 }
 
-// beginWith starts egressplay with more in its environment. If the test ends
-// before it does it is told to clean up and end.
+// beginWith starts egressplay with more in its environment.
 func beginWith(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := newProcess(t, args...)
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	p.start()
+	return p
+}
+
+// beginTo starts egressplay with another stdout and stderr.
+func beginTo(t *testing.T, stdout, stderr io.Writer, args ...string) *process {
+	t.Helper()
+	p := newProcess(t, args...)
+	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
+	p.start()
+	return p
+}
+
+func newProcess(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{})}
 	p.cmd = command(context.Background(), "egressplay", args...)
-	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Dir = t.TempDir() // no file there wins over a built-in playbook
-	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	return p
+}
+
+// start starts it. If the test ends before it does it is told to clean up and end.
+func (p *process) start() {
+	t := p.t
+	t.Helper()
 	require.NoError(t, p.cmd.Start())
 	go func() {
 		defer close(p.done)
@@ -95,7 +118,6 @@ func beginWith(t *testing.T, env []string, args ...string) *process {
 			<-p.done
 		}
 	})
-	return p
 }
 
 // await waits until the transcript has a text.

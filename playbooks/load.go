@@ -36,6 +36,9 @@ type Options struct {
 	// Set overrides variables of the playbooks, NAME=VALUE each; of two for
 	// one name the last counts.
 	Set []string
+	// SetSecret is as Set and counts behind it. That no text shows the values is
+	// the caller's business; no error about the settings themselves does.
+	SetSecret []string
 }
 
 // Load reads the playbooks that args name, as [Find] finds them, and checks
@@ -52,7 +55,7 @@ func Lint(args []string, o Options) error {
 }
 
 func load(builtin fs.FS, args []string, o Options) ([]*runner.Playbook, error) {
-	settings, errs := parseSettings(o.Set)
+	settings, errs := parseSettings(o.Set, o.SetSecret)
 	var playbooks []*runner.Playbook
 	var names []string // of the variables in all of them
 	for _, arg := range args {
@@ -93,7 +96,7 @@ func unusedSettings(settings []setting, names []string) Errors {
 		case hint == "":
 			hint = "known are " + strings.Join(names, ", ")
 		}
-		errs = append(errs, &Error{File: "--set " + s.name, Msg: "no playbook that is to be run has this variable under vars", Hint: hint})
+		errs = append(errs, &Error{File: s.flag, Msg: "no playbook that is to be run has this variable under vars", Hint: hint})
 	}
 	return errs
 }

@@ -394,3 +394,16 @@ func BenchmarkLoad500Steps(b *testing.B) {
 		require.Empty(b, l.errs)
 	}
 }
+
+func TestSecretSettings(t *testing.T) {
+	file := write(t, head+"vars: {A: a, B: '${A}-b'}\nsteps:\n- title: T\n  set: {X: y}\n")
+	got, err := load(noBuiltin, []string{file}, Options{Set: []string{"A=z"}, SetSecret: []string{"A=planted"}})
+	require.NoError(t, err)
+	assert.Equal(t, "planted-b", got[0].Vars["B"])
+	for _, set := range []string{"planted", "NAMESPACE=planted", "planted-=planted", "planted=", "=planted", "C=planted"} {
+		_, err := load(noBuiltin, []string{file}, Options{SetSecret: []string{set}})
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "planted")
+		assert.Contains(t, err.Error(), "--set-secret")
+	}
+}

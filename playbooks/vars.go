@@ -2,6 +2,7 @@ package playbooks
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,15 +16,30 @@ import (
 var predefined = map[string]string{"NAMESPACE": "--namespace", "ISTIO_NAMESPACE": "--istio-namespace"}
 
 // A setting is a NAME=VALUE from the command line.
-type setting struct{ name, value string }
+type setting struct {
+	flag        string // by which it came, for an error
+	name, value string
+}
 
-// parseSettings splits NAME=VALUE texts.
-func parseSettings(set []string) ([]setting, Errors) {
+// parseSettings splits NAME=VALUE texts. No error has a text of secret in it that
+// may be a value.
+func parseSettings(set, secret []string) ([]setting, Errors) {
 	var settings []setting
 	var errs Errors
-	for _, text := range set {
+	for i, text := range slices.Concat(set, secret) {
 		name, value, found := strings.Cut(text, "=")
-		arg := "--set " + cut(text)
+		flag, arg := "--set "+name, "--set "+cut(text)
+		if isSecret := i >= len(set); isSecret {
+			arg = SecretFlag(text, i-len(set))
+			flag = arg
+			if !found || !variables.ValidName(name) {
+				errs = append(errs, &Error{
+					File: arg, Msg: "it gives no variable a value",
+					Hint: "write --set-secret NAME=VALUE or NAME=@FILE; a NAME has letters, digits and _ and does not begin with a digit",
+				})
+				continue
+			}
+		}
 		switch {
 		case !found:
 			errs = append(errs, &Error{File: arg, Msg: "no value", Hint: "write --set NAME=VALUE"})
@@ -32,10 +48,22 @@ func parseSettings(set []string) ([]setting, Errors) {
 		case predefined[name] != "":
 			errs = append(errs, &Error{File: arg, Msg: name + " is not set this way", Hint: "use " + predefined[name]})
 		default:
-			settings = append(settings, setting{name, value})
+			settings = append(settings, setting{flag, name, value})
 		}
 	}
 	return settings, errs
+}
+
+// SecretFlag names the flag --set-secret with a text, the i-th from 0, in an error.
+// What stands before = may be the secret itself, or a part of it, where somebody
+// has left out the name: it is shown only where it looks like the name of a
+// variable, in capital letters.
+func SecretFlag(text string, i int) string {
+	name, _, found := strings.Cut(text, "=")
+	if !found || !variables.ValidName(name) || name != strings.ToUpper(name) {
+		return fmt.Sprintf("--set-secret (number %d)", i+1)
+	}
+	return "--set-secret " + name
 }
 
 func badName(name string) string {

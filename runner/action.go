@@ -67,7 +67,6 @@ func (c *Check) judge(a *evidence.Attempt, step *StepInfo) evidence.Verdicts {
 		if c.Position != nil {
 			v.At = c.Position(v.Field)
 		}
-		plainVerdict(v)
 	}
 	return verdicts
 }

@@ -41,7 +41,8 @@ const (
 )
 
 // An Event is one thing that happened, as data. A field that does not belong to
-// the event's kind is zero.
+// the event's kind is zero. A [Sink] gets it with each text bounded, free of
+// terminal control sequences, and without secrets.
 type Event struct {
 	Kind EventKind `json:"kind"`
 	Time time.Time `json:"time"`
@@ -58,11 +59,10 @@ type Event struct {
 	Took    time.Duration `json:"took,omitempty"` // in nanoseconds
 	// Attempts counts the tries of a step so far, from 1.
 	Attempts int `json:"attempts,omitempty"`
-	// Output is what the step's last attempt showed: bounded, and free of
-	// terminal control sequences.
+	// Output is what the step's last attempt showed.
 	Output string `json:"output,omitempty"`
-	// Evidence is what is known of the step's last attempt, bounded likewise;
-	// nil where nothing is.
+	// Evidence is what is known of the step's last attempt, each of its lists
+	// bounded; nil where nothing is.
 	Evidence *evidence.Attempt `json:"evidence,omitempty"`
 	// Verdicts are how each claim of the step's last attempt was judged.
 	Verdicts evidence.Verdicts `json:"verdicts,omitempty"`
@@ -109,7 +109,7 @@ func problem(err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
-	p := &Problem{Text: Plain(err.Error()), Hint: Plain(hint(err)), Interrupted: errors.Is(err, ErrInterrupted)}
+	p := &Problem{Text: err.Error(), Hint: hint(err), Interrupted: errors.Is(err, ErrInterrupted)}
 	if j, ok := errors.AsType[*judgement](err); ok {
 		p.Verdicts = j.Verdicts
 	}

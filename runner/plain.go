@@ -1,12 +1,8 @@
 package runner
 
 import (
-	"net/http"
-	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/egressplay/egressplay/evidence"
 )
 
 // maxShown is how much of a step's output goes into an event, in bytes.
@@ -88,79 +84,4 @@ func escapeLen(s string, size int) int {
 		i++
 	}
 	return i
-}
-
-// plainVerdict makes the texts of a verdict fit to be shown.
-func plainVerdict(v *evidence.Verdict) {
-	for _, text := range []*string{&v.What, &v.Want, &v.Got, &v.Why, &v.Hint} {
-		*text = Plain(*text)
-	}
-	for i := range v.Facts {
-		v.Facts[i] = Plain(v.Facts[i])
-	}
-}
-
-// shown returns what an event shows of an attempt: every text bounded and
-// without control sequences.
-func shown(a *evidence.Attempt) *evidence.Attempt {
-	if a == nil || a.Command == nil {
-		return nil
-	}
-	b := *a
-	c := *a.Command
-	c.Stdout, c.Stderr = Plain(c.Stdout), Plain(c.Stderr)
-	c.Argv = plainEach(c.Argv)
-	b.Command, b.Body, b.Text = &c, Plain(b.Body), Plain(b.Text)
-	b.Responses = each(b.Responses, func(r *evidence.Response) {
-		header := make(http.Header, len(r.Header))
-		for name, values := range r.Header {
-			header[Plain(name)] = plainEach(values)
-		}
-		r.Header = header
-	})
-	b.Transfers = each(b.Transfers, func(t *evidence.Transfer) {
-		plainAll(&t.URL, &t.Error, &t.GRPCStatus, &t.ContentType)
-	})
-	b.Lines = each(b.Lines, func(l *evidence.Line) {
-		plainAll(&l.Text, &l.Method, &l.Path, &l.Protocol, &l.Details, &l.Termination, &l.TransportFailure,
-			&l.Authority, &l.UpstreamHost, &l.Cluster, &l.SNI, &l.Route)
-	})
-	b.Unread = each(b.Unread, func(u *evidence.Unread) { plainAll(&u.Text) })
-	b.Ways = each(b.Ways, func(w *evidence.Way) { plainAll(&w.Cluster, &w.Authority, &w.SNI, &w.Why, &w.Unknown) })
-	// What concerns nobody in this attempt is not worth its length.
-	b.Counters = nil
-	for _, c := range a.Counters {
-		if c.Grew != 0 && len(b.Counters) < maxListed {
-			b.Counters = append(b.Counters, c)
-		}
-	}
-	if a.Arrivals != nil {
-		arrivals := *a.Arrivals
-		arrivals.All = each(arrivals.All, func(r *evidence.Arrival) {
-			plainAll(&r.Host, &r.SNI, &r.ALPN, &r.Protocol, &r.Method, &r.Path, &r.ClientCertificate, &r.Error, &r.Site)
-		})
-		b.Arrivals = &arrivals
-	}
-	return &b
-}
-
-// maxListed is how many items of a list go into an event.
-const maxListed = 100
-
-func each[T any](list []T, change func(*T)) []T {
-	list = slices.Clone(list[:min(len(list), maxListed)])
-	for i := range list {
-		change(&list[i])
-	}
-	return list
-}
-
-func plainEach(texts []string) []string {
-	return each(texts, func(text *string) { *text = Plain(*text) })
-}
-
-func plainAll(texts ...*string) {
-	for _, text := range texts {
-		*text = Plain(*text)
-	}
 }

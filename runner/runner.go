@@ -10,6 +10,7 @@ import (
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/redact"
 )
 
 // A Runner runs playbooks, one after the other.
@@ -27,6 +28,9 @@ type Runner struct {
 	// UndoTimeout bounds each thing that is put back, further attempts included:
 	// one that hangs does not take the time of the others.
 	UndoTimeout time.Duration
+	// Secrets are what no event may have in it; those that the playbooks apply,
+	// read and make are added. Where it is nil, Run makes one.
+	Secrets *redact.Redactor
 	// Keep leaves what the playbooks changed, and says what is left.
 	Keep bool
 
@@ -83,6 +87,7 @@ const (
 // clean-up has time of its own.
 func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	started := time.Now()
+	r.watchSecrets(r.Changes)
 	rounds := max(r.Repeat, 1)
 	var infos []PlaybookInfo
 	for round := range rounds {
@@ -118,7 +123,8 @@ func (r *Runner) run(ctx context.Context, p *Playbook, info *PlaybookInfo, summa
 	r.playbook = info
 	r.send(Event{Kind: PlaybookStarted})
 
-	s := NewScope(r.Cluster, p.Vars)
+	s := NewScope(&watchedCluster{r.Cluster, r.Secrets}, p.Vars)
+	s.Secrets = r.Secrets
 	s.Namespace, s.IstioNamespace, s.Revision = r.Namespace, r.IstioNamespace, r.Revision
 	s.Started = started
 	if r.Changes != nil {
@@ -222,13 +228,13 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 
 	action, checks, err := step.Bind(s.Lookup)
 	if err == nil {
-		finished.Command = Plain(action.Command(s))
+		finished.Command = action.Command(s)
 		r.send(Event{Kind: StepStarted, Step: &step.StepInfo, Command: finished.Command})
 		t := tries{runner: r, scope: s, step: step, action: action, checks: checks}
 		err = t.run(ctx)
 		finished.Attempts, finished.Verdicts = t.made, t.verdicts
 		if t.last != nil {
-			finished.Output, finished.Evidence = Plain(t.last.Text), shown(t.last)
+			finished.Output, finished.Evidence = t.last.Text, t.last
 		}
 	} else {
 		r.send(Event{Kind: StepStarted, Step: &step.StepInfo})
@@ -290,6 +296,7 @@ func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
 // returns what it could not put back. It tells about it as it does at the end of
 // a playbook.
 func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*changes.Change) bool) (left []string) {
+	r.watchSecrets(j)
 	open := j.Open()
 	if meant != nil {
 		open = slices.DeleteFunc(open, func(c *changes.Change) bool { return !meant(c) })
@@ -336,7 +343,7 @@ func hint(err error) string {
 
 func (r *Runner) send(e Event) {
 	e.Time, e.Playbook = time.Now(), r.playbook
-	r.Sink.Send(e)
+	r.Sink.Send(r.shown(e))
 }
 
 func (s *Summary) add(status Status) {

@@ -7,6 +7,7 @@ import (
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/redact"
 )
 
 // A Scope is what the steps of one playbook share: the cluster, the variables
@@ -21,6 +22,8 @@ type Scope struct {
 	IstioNamespace string
 	// Revision is the name of istiod's revision; "" for the default one.
 	Revision string
+	// Secrets are what no reader is to see.
+	Secrets *redact.Redactor
 	// Started is when the playbook began, by this machine's clock.
 	Started time.Time
 
@@ -41,7 +44,7 @@ type Scope struct {
 
 // NewScope returns a scope with a copy of vars as its variables.
 func NewScope(c cluster.Interface, vars map[string]string) *Scope {
-	s := &Scope{Cluster: c, Changes: changes.New(c), vars: make(map[string]string, len(vars))}
+	s := &Scope{Cluster: c, Changes: changes.New(c), Secrets: redact.New(), vars: make(map[string]string, len(vars))}
 	for name, value := range vars {
 		s.vars[name] = value
 	}

@@ -77,11 +77,11 @@ func (r *Runner) settle(ctx context.Context, step *Step, pod *cluster.Pod, needs
 		return nil
 	}
 	err := r.Settler.Wait(ctx, pod, needs, func(what string) {
-		r.send(Event{Kind: Waiting, Step: &step.StepInfo, Text: Plain(what)})
+		r.send(Event{Kind: Waiting, Step: &step.StepInfo, Text: what})
 	})
 	if why := r.Settler.Unknown(); why != "" && !r.saidUnknown {
 		r.saidUnknown = true
-		r.send(Event{Kind: Note, Step: &step.StepInfo, Text: Plain(why)})
+		r.send(Event{Kind: Note, Step: &step.StepInfo, Text: why})
 	}
 	return err
 }

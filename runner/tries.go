@@ -166,10 +166,10 @@ func (t *tries) attempt(ctx context.Context) error {
 		if a.Command != nil {
 			t.scope.LastPod = a.Command.Pod
 		}
+		t.runner.learn(a)
 	}
 	if m, ok := errors.AsType[*Mismatch](err); ok {
 		verdicts := evidence.Verdicts{m.verdict(&t.step.StepInfo)}
-		plainVerdict(&verdicts[0])
 		t.verdicts = verdicts
 		return &judgement{verdicts}
 	}

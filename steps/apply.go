@@ -103,10 +103,10 @@ func (a *Apply) Command(s *runner.Scope) string {
 		}
 		return kubectl(namespace, args...)
 	}
-	text := a.Manifest.Text
+	text := a.Manifest.masked(s)
 	for i := range a.texts {
 		if m, err := a.manifest(s, i); err == nil { // else it is told when it is applied
-			text += "---\n" + strings.TrimRight(m.Text, "\n") + "\n"
+			text += "---\n" + strings.TrimRight(m.masked(s), "\n") + "\n"
 		}
 	}
 	return withInput(kubectl(namespace, "apply", "-f", "-"), strings.TrimRight(text, "\n")+"\n")

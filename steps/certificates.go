@@ -149,7 +149,7 @@ func (c *Certificates) Try(_ context.Context, s *runner.Scope) (*evidence.Attemp
 			return nil, err
 		}
 		s.Set(name+"_CRT", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-		s.Set(name+"_KEY", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))
+		s.SetSecret(name+"_KEY", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})))
 		fmt.Fprintf(&text, "%s.crt: %s\n", name, cert.Subject)
 	}
 	return &evidence.Attempt{Text: text.String()}, nil

@@ -92,7 +92,7 @@ func (e *Exec) Command(s *runner.Scope) string {
 	if e.Container != "" {
 		rest = append(rest, "-c", e.Container)
 	}
-	command := e.In.command(cmp.Or(e.Namespace, s.Namespace), verb, append(append(rest, "--"), e.Argv...)...)
+	command := e.In.command(cmp.Or(e.Namespace, s.Namespace), verb, append(append(rest, "--"), s.Secrets.Argv(e.Argv)...)...)
 	if e.Stdin != "" {
 		return withInput(command, e.Stdin)
 	}

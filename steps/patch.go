@@ -3,8 +3,10 @@ package steps
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	yamlv3 "gopkg.in/yaml.v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -13,6 +15,7 @@ import (
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/redact"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -51,9 +54,23 @@ func (p *Patch) Targets() []changes.Target {
 func (p *Patch) Command(s *runner.Scope) string {
 	text := p.Merge.Text
 	if patch, err := p.Merge.json(); err == nil { // on one line
-		text = string(patch)
+		text = string(p.masked(patch))
 	}
 	return kubectl(cmp.Or(p.Namespace, s.Namespace), "patch", p.Object, "--type=merge", "-p", text)
+}
+
+// masked returns the patch for a reader: that of a Secret without its values.
+func (p *Patch) masked(patch []byte) []byte {
+	var fields map[string]any
+	kind, _, _ := strings.Cut(p.Object, "/")
+	if !isSecretKind(kind) || json.Unmarshal(patch, &fields) != nil {
+		return patch
+	}
+	masked, err := json.Marshal(redact.Masked(fields))
+	if err != nil {
+		return nil // what was read from JSON can be written
+	}
+	return masked
 }
 
 // Repeats implements [runner.Action].

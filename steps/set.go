@@ -14,6 +14,7 @@ import (
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/redact"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -128,31 +129,39 @@ func (s *Set) Repeats() bool { return true }
 // Try implements [runner.Action].
 func (s *Set) Try(ctx context.Context, scope *runner.Scope) (*evidence.Attempt, error) {
 	var text strings.Builder
-	values := make(map[string]string, len(*s))
+	values, secret := make(map[string]string, len(*s)), map[string]bool{}
 	for _, name := range s.Defines() {
 		v := (*s)[name]
-		value, err := v.get(ctx, scope)
+		value, isSecret, err := v.get(ctx, scope)
 		if err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
 		}
-		values[name] = value
+		values[name], secret[name] = value, isSecret
+		if isSecret {
+			value = redact.Mark
+		}
 		fmt.Fprintf(&text, "%s=%s\n", name, value)
 	}
 	for name, value := range values {
-		scope.Set(name, value)
+		if secret[name] {
+			scope.SetSecret(name, value)
+		} else {
+			scope.Set(name, value)
+		}
 	}
 	return &evidence.Attempt{Text: text.String()}, nil
 }
 
 // get reads the value. What is not there yet, or there twice while a pod
-// replaces another, is looked for again.
-func (v *Value) get(ctx context.Context, scope *runner.Scope) (string, error) {
+// replaces another, is looked for again. secret reports whether the value is one
+// of a Kubernetes Secret, or was made of some.
+func (v *Value) get(ctx context.Context, scope *runner.Scope) (value string, secret bool, err error) {
 	if v.Get == "" {
-		return v.Value, nil
+		return v.Value, false, nil
 	}
 	ref, err := scope.Cluster.Resolve(ctx, cluster.Ref{Kind: v.kind(), Name: v.name(), Namespace: v.Namespace}, scope.Namespace)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	var data map[string]any
 	if ref.Name != "" {
@@ -161,13 +170,13 @@ func (v *Value) get(ctx context.Context, scope *runner.Scope) (string, error) {
 			err = runner.Retryable(err)
 		}
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		data = obj.Object
 	} else {
 		all, err := scope.Cluster.List(ctx, ref.Kind, ref.Namespace, v.Selector)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		items := make([]any, 0, len(all))
 		for _, obj := range all {
@@ -176,10 +185,35 @@ func (v *Value) get(ctx context.Context, scope *runner.Scope) (string, error) {
 			}
 		}
 		if len(items) == 0 {
-			return "", runner.Retryable(fmt.Errorf("there is no %s%s", strings.ToLower(ref.Kind), selected(v.Selector)))
+			return "", false, runner.Retryable(fmt.Errorf("there is no %s%s", strings.ToLower(ref.Kind), selected(v.Selector)))
 		}
 		data = map[string]any{"items": items}
 	}
+	if value, err = v.find(data); err != nil {
+		return "", false, err
+	}
+	if !isSecretKind(ref.Kind) {
+		return value, false, nil
+	}
+	bare, err := v.find(bareOf(data))
+	return value, err != nil || bare != value, nil
+}
+
+// bareOf returns the object or the list of objects without the values of Secrets.
+func bareOf(data map[string]any) map[string]any {
+	items, isList := data["items"].([]any)
+	if !isList {
+		return redact.Bare(data)
+	}
+	bare := make([]any, len(items))
+	for i, item := range items {
+		bare[i] = redact.Bare(item.(map[string]any))
+	}
+	return map[string]any{"items": bare}
+}
+
+// find returns what the JSON path finds in an object or in a list of objects.
+func (v *Value) find(data map[string]any) (string, error) {
 	path, err := v.path()
 	if err != nil {
 		return "", err

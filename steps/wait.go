@@ -13,6 +13,7 @@ import (
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/redact"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -88,6 +89,7 @@ func (w *Wait) Validate() error {
 
 // Command implements [runner.Action].
 func (w *Wait) Command(s *runner.Scope) string {
+	w = w.masked(s)
 	namespace := cmp.Or(w.Namespace, s.Namespace)
 	objects := []string{w.Object}
 	if w.Selector != "" {
@@ -136,8 +138,11 @@ func (w *Wait) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, err
 		got, never := claim(obj)
 		if got != "" {
 			w.never = never
+			if obj != nil && redact.IsSecret(obj.Object) {
+				got = withoutSecrets(claim, obj, got)
+			}
 			got += w.whyNotReady(ctx, s, obj)
-			return &evidence.Attempt{Text: text.String()}, &runner.Mismatch{What: refs[i].String(), Want: w.wanted(), Got: got}
+			return &evidence.Attempt{Text: text.String()}, &runner.Mismatch{What: refs[i].String(), Want: w.masked(s).wanted(), Got: got}
 		}
 		fmt.Fprintf(&text, "%s %s\n", refs[i].Long(), w.met())
 	}
@@ -172,7 +177,7 @@ func (w *Wait) objects(ctx context.Context, s *runner.Scope) ([]cluster.Ref, []*
 		}
 	}
 	if len(objects) == 0 {
-		return nil, nil, &runner.Mismatch{What: strings.ToLower(ref.Kind) + selected(w.Selector), Want: w.wanted(), Got: "no such object"}
+		return nil, nil, &runner.Mismatch{What: strings.ToLower(ref.Kind) + selected(w.Selector), Want: w.masked(s).wanted(), Got: "no such object"}
 	}
 	return refs, objects, nil
 }

@@ -5,11 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/egressplay/egressplay/evidence"
@@ -220,7 +216,7 @@ func (r *Report) Bytes() []byte {
 	if err := enc.Encode(doc); err != nil {
 		panic(err) // the document has nothing that JSON has not
 	}
-	return b.Bytes()
+	return harmless(b.Bytes())
 }
 
 // Write writes the document to a file in one go: a reader sees the old one or
@@ -228,59 +224,6 @@ func (r *Report) Bytes() []byte {
 func (r *Report) Write(path string) error {
 	if err := write(path, r.Bytes()); err != nil {
 		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
-}
-
-// IsStream says whether path is not a file that can be written anew but
-// something that takes what is written to it, such as a pipe or /dev/stdout,
-// whatever that is at the moment.
-func IsStream(path string) bool {
-	if abs, err := filepath.Abs(path); err == nil {
-		for _, dir := range []string{"/dev/", "/proc/"} {
-			if strings.HasPrefix(abs, dir) && !strings.HasPrefix(abs, "/dev/shm/") {
-				return true
-			}
-		}
-	}
-	info, err := os.Stat(path)
-	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
-}
-
-func write(path string, b []byte) error {
-	if IsStream(path) {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(b)
-		return errors.Join(err, f.Close())
-	}
-	if info, err := os.Lstat(path); err == nil {
-		if info.IsDir() {
-			return &fs.PathError{Op: "open", Path: path, Err: errors.New("it is a folder")}
-		}
-		// Else the link itself would be replaced.
-		real, err := filepath.EvalSymlinks(path)
-		if err != nil {
-			return err
-		}
-		path = real
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".egressplay-report-*")
-	if err != nil {
-		if pe, ok := errors.AsType[*fs.PathError](err); ok {
-			return &fs.PathError{Op: "open", Path: path, Err: pe.Err}
-		}
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Chmod(0o644), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

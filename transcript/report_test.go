@@ -201,3 +201,17 @@ func BenchmarkReport(b *testing.B) {
 		report(passedRun).Bytes()
 	}
 }
+
+// A report may be written to a terminal: no name in it is a command there, and a
+// program reads the name as it is.
+func TestReportHasNoControls(t *testing.T) {
+	name := "a\x1b[2J\u009b2J\u202e\x7fb…ü"
+	r := transcript.NewReport([]*runner.Playbook{{Name: name, File: name}})
+	doc := r.Bytes()
+	for _, c := range string(doc) {
+		assert.False(t, c < ' ' && c != '\n' || 0x7f <= c && c <= 0x9f || c == 0x202e, "%q", c)
+	}
+	var got struct{ Playbooks []struct{ File string } }
+	require.NoError(t, json.Unmarshal(doc, &got))
+	assert.Equal(t, name, got.Playbooks[0].File)
+}

@@ -62,6 +62,9 @@ func (t *Terminal) animate() (stop func()) {
 func (t *Terminal) draw() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if b, ok := t.w.(interface{ Behind() bool }); ok && b.Behind() {
+		return // nobody reads what there is already
+	}
 	if t.waiting.text == "" {
 		t.write("")
 		return

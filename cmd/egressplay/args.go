@@ -39,6 +39,7 @@ func helpHint(cmd *cobra.Command) string { return `"` + cmd.CommandPath() + ` --
 // orList joins alternatives: "a", "a or b".
 func orList(names []string) string { return strings.Join(names, " or ") }
 
-func addSet(cmd *cobra.Command, set *[]string) {
+func addSet(cmd *cobra.Command, set, secret *[]string) {
 	cmd.Flags().StringArrayVar(set, "set", nil, "set a variable of the playbooks: `NAME=VALUE`; may be repeated")
+	cmd.Flags().StringArrayVar(secret, "set-secret", nil, "the same for a value that is shown nowhere: `NAME=VALUE`, or NAME=@FILE for a file's text")
 }

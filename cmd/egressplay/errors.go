@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/egressplay/egressplay/playbooks"
+	"github.com/egressplay/egressplay/runner"
 )
 
 // A usageError is a mistake in how the program was called.
@@ -55,27 +56,40 @@ func isPlaybook(err error) bool {
 	return one || many
 }
 
-// printError tells what went wrong and what to do.
+// A hinter is an error that says what to do next.
+type hinter interface {
+	error
+	Hint() string
+}
+
+// printError tells what went wrong and what to do. Whatever an error quotes, such
+// as the name of a file, reaches the terminal as text.
 func printError(w io.Writer, err error) {
 	if isPlaybook(err) {
-		fmt.Fprintln(w, err) // as compilers do, for editors to find the place
+		fmt.Fprintln(w, plain(err.Error())) // as compilers do, for editors to find the place
 		return
 	}
-	fmt.Fprintln(w, "egressplay: "+strings.ReplaceAll(err.Error(), "\n", "\n  "))
-	h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err)
+	fmt.Fprintln(w, "egressplay: "+strings.ReplaceAll(plain(err.Error()), "\n", "\n  "))
+	h, ok := errors.AsType[hinter](err)
 	if !ok || h.Hint() == "" {
 		return
 	}
-	for i, line := range strings.Split(h.Hint(), "\n") {
+	for i, line := range strings.Split(plain(h.Hint()), "\n") {
 		lead := "        "
 		if i == 0 {
 			lead = "  hint: "
 		}
 		fmt.Fprintln(w, lead+line)
 	}
+}
+
+// plain is [runner.Plain] for a text of any length.
+func plain(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = runner.Plain(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 // flagError makes a usage error of an error in parsing flags.

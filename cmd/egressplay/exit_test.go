@@ -34,6 +34,9 @@ func TestExitCode(t *testing.T) {
 		{"interrupted", outcome{signal: int(syscall.SIGINT), summary: runner.Summary{Error: 1}}, 130},
 		{"terminated", outcome{signal: int(syscall.SIGTERM), summary: runner.Summary{Error: 1}}, 143},
 
+		{"its terminal is gone", outcome{signal: int(syscall.SIGHUP), summary: runner.Summary{Passed: 1}}, 129},
+		{"SIGQUIT", outcome{signal: int(syscall.SIGQUIT), err: broken, left: true}, 131},
+
 		{"a signal before usage", outcome{signal: 2, err: usage}, 130},
 		{"usage before a failure", outcome{err: usage, summary: runner.Summary{Failed: 1}}, 2},
 		{"a failure before an error", outcome{err: broken, summary: runner.Summary{Failed: 1, Error: 1}, left: true}, 1},

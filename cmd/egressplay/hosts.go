@@ -38,14 +38,20 @@ func readHostsFile(name string) (*hostsFile, error) {
 		return nil, usagef("name a file of hosts: docs/lab.md has their grammar", "--internet: %v", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, longestHostsFile+1))
+	text, err := readAtMost(f, longestHostsFile)
 	if err != nil {
 		return nil, usagef("name a file of hosts: docs/lab.md has their grammar", "--internet: %v", err)
 	}
-	if len(text) > longestHostsFile {
-		return nil, usagef("", "--internet %s: the file is larger than 1 MiB", name)
-	}
 	return &hostsFile{name, string(text)}, nil
+}
+
+// readAtMost reads a file that has at most so many bytes.
+func readAtMost(f *os.File, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("%s is larger than %d MiB", f.Name(), most>>20)
+	}
+	return text, err
 }
 
 // ownHosts returns the hosts that playbooks have of their own.

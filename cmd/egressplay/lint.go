@@ -6,10 +6,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/egressplay/egressplay/playbooks"
+	"github.com/egressplay/egressplay/runner"
 )
 
 func newLint() *cobra.Command {
-	var set []string
+	var set, secret []string
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Check playbooks as run does, without running them",
@@ -18,20 +19,24 @@ errors are told, each with its file, line and column.`,
 		Args:              atLeastOne("a playbook", `such as "egressplay lint my-playbook.yaml"`),
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			list, err := playbooks.Load(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set})
+			secret, secrets, err := readSecrets(secret)
+			if err != nil {
+				return err
+			}
+			list, err := playbooks.Load(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret})
 			if err == nil {
 				err = checkHosts(cmd.Context(), ownHosts(list)...)
 			}
 			if err != nil {
-				return err
+				return safe(err, secrets)
 			}
 			for _, p := range list {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s\n", p.File, steps(len(p.Steps)))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s\n", runner.Plain(p.File), steps(len(p.Steps)))
 			}
 			return nil
 		},
 	}
-	addSet(cmd, &set)
+	addSet(cmd, &set, &secret)
 	return cmd
 }
 

@@ -18,8 +18,9 @@
 // The exit code is 0 when every playbook passed, 1 when an expectation did not
 // hold, 2 for bad usage, a bad playbook or nothing to run, 3 when it could not
 // be run or every playbook was skipped, 4 when all passed but something could
-// not be put back, and 130 when it was interrupted (143 by SIGTERM). Of several,
-// the first that applies in the order 130 or 143, 2, 1, 3, 4.
+// not be put back, and 128 + the number of the signal that interrupted it, such as
+// 130 for Ctrl-C. Of several, the first that applies in the order 128 + signal, 2,
+// 1, 3, 4.
 //
 // This package parses flags, prints, and maps errors to exit codes; everything
 // else is done by the packages beside it. Each verb has a file of its own.

@@ -7,12 +7,11 @@ import (
 	"io"
 
 	"github.com/egressplay/egressplay/runner"
-	"github.com/egressplay/egressplay/transcript"
 )
 
 // pauses returns a [runner.Runner.Pause] that waits for a line of in before each
-// step. The end of in stops the run.
-func pauses(in io.Reader, term *transcript.Terminal, stop context.CancelCauseFunc) func(context.Context, runner.StepInfo) error {
+// step, and says so. The end of in stops the run.
+func pauses(in io.Reader, say func(text string), stop context.CancelCauseFunc) func(context.Context, runner.StepInfo) error {
 	lines := make(chan struct{})
 	go func() {
 		defer close(lines)
@@ -25,7 +24,7 @@ func pauses(in io.Reader, term *transcript.Terminal, stop context.CancelCauseFun
 		}
 	}()
 	return func(ctx context.Context, step runner.StepInfo) error {
-		term.Note(fmt.Sprintf("\nnext is step %d, %s: Enter runs it, Ctrl-D stops here", step.Index, step.Title))
+		say(fmt.Sprintf("\nnext is step %d, %s: Enter runs it, Ctrl-D stops here", step.Index, step.Title))
 		select {
 		case _, more := <-lines:
 			if !more {

@@ -60,8 +60,8 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 	}
 
 	started := time.Now()
-	s.term.Wait("starting a lab")
-	own, kubeconfig, err := startLab(ctx, lab, func(what string) { s.term.Wait("starting a lab  " + what) })
+	s.wait("starting a lab")
+	own, kubeconfig, err := startLab(ctx, lab, func(what string) { s.wait("starting a lab  " + what) })
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (s *session) connectTo(ctx context.Context, o cluster.Options) (*place, err
 	if err != nil {
 		return nil, err
 	}
-	s.term.Wait("connecting to " + client.Server())
+	s.wait("connecting to " + client.Server())
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	kubernetes, err := client.Check(ctx)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 )
@@ -14,3 +15,7 @@ func ownGroup(cmd *exec.Cmd) {
 // outliveReaders has nothing to do: here writing to a pipe that nobody reads any
 // more is an error anyway.
 func outliveReaders() {}
+
+// endings are the signals, other than SIGHUP, that end a program and that it can
+// catch: Ctrl-C, and the end of the console or of the session.
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM}

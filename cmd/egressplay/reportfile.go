@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"strings"
+	"syscall"
 
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/transcript"
@@ -25,6 +27,12 @@ func newReportFile(spec string) (*reportFile, error) {
 	return &reportFile{path}, nil
 }
 
+// isStream reports whether the report goes to a stream, see [transcript.IsStream].
+func (f *reportFile) isStream() bool { return f != nil && transcript.IsStream(f.path) }
+
+// name returns the file's name for a reader.
+func (f *reportFile) name() string { return f.path }
+
 // write writes the report at the end of a run.
 func (f *reportFile) write(r *transcript.Report) error {
 	if f == nil {
@@ -38,7 +46,7 @@ func (f *reportFile) write(r *transcript.Report) error {
 // an earlier run does not stay as if it were of this one. A stream gets the whole
 // report only.
 func (f *reportFile) draft(r *transcript.Report) error {
-	if f == nil || transcript.IsStream(f.path) {
+	if f == nil || f.isStream() {
 		return nil
 	}
 	return r.Write(f.path)
@@ -53,6 +61,10 @@ func (f *reportFile) after(r *transcript.Report) runner.Sink {
 		}
 	})
 }
+
+// isFull reports whether an error says that no more can be written at that place,
+// which is no mistake in how the program was called.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EIO) }
 
 type sinkFunc func(runner.Event)
 

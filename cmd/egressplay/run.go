@@ -15,6 +15,7 @@ import (
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/playbooks"
+	"github.com/egressplay/egressplay/redact"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/transcript"
 )
@@ -30,7 +31,8 @@ type runOptions struct {
 	namespace           string
 	istioNamespace      string
 	revision            string
-	set                 []string
+	set, setSecret      []string
+	secrets             *redact.Redactor // what no text may have in it
 	keep, step          bool
 	waitFor             time.Duration
 	internet            string
@@ -60,7 +62,8 @@ Ctrl-C quits at once.
 
 The exit code is 0 when every playbook passed, 1 when an expectation did not hold,
 2 for bad usage or a bad playbook, 3 when it could not be run or everything was
-skipped, 4 when something could not be put back, 130 when it was interrupted.`,
+skipped, 4 when something could not be put back, 128 and the number of the signal
+that interrupted it, which is 130 for Ctrl-C.`,
 		Example: `  egressplay run tls-origination
   egressplay run --all --report json=report.json
   egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
@@ -90,7 +93,7 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change what holds for a whole mesh or cluster that is no lab's")
 	f.DurationVar(&o.waitFor, "wait-for", 0, "how long to wait for another run that is changing the same namespace")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
-	addSet(cmd, &o.set)
+	addSet(cmd, &o.set, &o.setSecret)
 	f.StringVar(&o.internet, "internet", "", "bring the hosts of this `FILE` into the lab's internet while the run lasts")
 	f.BoolVar(&o.keep, "keep", false, "leave what the playbooks changed, and say what is left")
 	f.BoolVar(&o.step, "step", false, "wait for Enter before each step")
@@ -130,33 +133,39 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.setSecret, o.secrets, err = readSecrets(o.setSecret); err != nil {
+		return err
+	}
 	list, err := load(o, args, "default")
 	if err == nil {
 		err = checkHosts(ctx, append(ownHosts(list), hosts)...)
 	}
 	if err != nil {
+		err = safe(err, o.secrets)
 		report := transcript.NewReport(unread(args))
 		report.Fail(err)
 		return errors.Join(err, file.write(report))
 	}
 	report := transcript.NewReport(list)
 	if err := file.draft(report); err != nil {
+		if isFull(err) {
+			return err
+		}
 		return usagef("name a file in a folder that exists and can be written to", "%v", err)
 	}
 
 	outliveReaders()
-	s := &session{o: o, args: args, playbooks: list, hosts: hosts, term: transcript.New(os.Stdout, look), report: report, file: file}
+	stdout, stderr := newOutput(os.Stdout), newOutput(os.Stderr)
+	s := &session{
+		o: o, args: args, playbooks: list, hosts: hosts, term: transcript.New(stdout, look), report: report, file: file,
+		stdout: stdout, stderr: stderr,
+	}
 	ctx, cancel, release := untilSignal(ctx,
-		func() { s.term.Note("\ninterrupted: cleaning up (once more quits at once)") },
+		func() { s.note("\ninterrupted: cleaning up (once more quits at once)") },
 		s.quit)
 	defer release()
 	out := s.play(ctx, cancel)
-	if err := s.close(); err != nil {
-		out.err = errors.Join(out.err, err)
-	}
-	if out.err != nil {
-		printError(os.Stderr, out.err)
-	}
+	s.close(ctx, &out)
 	if code := exitCode(out); code != exitPassed {
 		return exitCodeError(code)
 	}
@@ -172,6 +181,8 @@ type session struct {
 	term      *transcript.Terminal
 	report    *transcript.Report
 	file      *reportFile
+	stdout    *output
+	stderr    *output
 	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
 	standing  bool                   // no lab is to be started
 }
@@ -194,7 +205,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		s.report.Fail(err)
+		s.report.Fail(safe(err, o.secrets))
 		return outcome{signal: signalOf(ctx), err: err}
 	}
 
@@ -204,10 +215,10 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	}
 	defer m.Close()
 	r := &runner.Runner{
-		Cluster: p.client,
-		Target:  p.target,
-		// The report comes first: a terminal that is not read may block.
+		Cluster:        p.client,
+		Target:         p.target,
 		Sink:           runner.Sinks{s.report, s.file.after(s.report), s.term},
+		Secrets:        o.secrets,
 		Namespace:      m.Workloads,
 		IstioNamespace: o.istioNamespace,
 		Revision:       o.revision,
@@ -226,7 +237,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		}
 	}
 	if o.step {
-		r.Pause = pauses(os.Stdin, s.term, cancel)
+		r.Pause = pauses(os.Stdin, s.note, cancel)
 	}
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
@@ -250,7 +261,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		defer cancel()
 		if err := take(ctx); err != nil {
 			out.left = true
-			s.term.Note(fmt.Sprintf("the hosts of --internet were not taken away: %v", err))
+			s.note(fmt.Sprintf("the hosts of --internet were not taken away: %v", err))
 		}
 	}
 	return out
@@ -311,39 +322,92 @@ func (s *session) guard(p *place) changes.Guard {
 	return changes.Guard{Namespace: cmp.Or(s.o.namespace, p.client.Namespace()), IstioNamespace: s.o.istioNamespace}
 }
 
-// close ends what belongs to the session, however it ended.
-func (s *session) close() error {
-	var err error
+// readPause is how long a reader may pause who is waited for although a signal has
+// ended the run.
+const readPause = 2 * time.Second
+
+// close ends what belongs to the session, however it ended, tells what went wrong,
+// and completes the outcome. Only when everything is done that concerns others does
+// it wait for whoever reads what was written.
+func (s *session) close(ctx context.Context, out *outcome) {
 	if lab := s.lab.Load(); lab != nil {
-		s.term.Wait("") // the time of what was waited for before is not this one's
-		s.term.Wait("taking the lab down")
-		err = lab.stop()
+		s.wait("") // the time of what was waited for before is not this one's
+		s.wait("taking the lab down")
+		out.err = errors.Join(out.err, lab.stop())
 	}
-	if termErr := s.term.Close(); !errors.Is(termErr, syscall.EPIPE) { // a reader may go, as head does
-		err = errors.Join(err, termErr)
+	written := false
+	if !s.file.isStream() {
+		out.err, written = errors.Join(out.err, s.file.write(s.report)), true
 	}
-	return errors.Join(err, s.file.write(s.report))
+	lost := false
+	drained := func(o *output, err error) {
+		err = errors.Join(err, o.drain(ctx.Done(), readPause))
+		lost = lost || errors.Is(err, errNotRead)
+		if !errors.Is(err, syscall.EPIPE) && !errors.Is(err, errNotRead) { // a reader may go, as head does
+			out.err = errors.Join(out.err, err)
+		}
+	}
+	drained(s.stdout, s.term.Close())
+	if !written {
+		ended := make(chan error, 1)
+		go func() { ended <- s.file.write(s.report) }()
+		out.err = errors.Join(out.err, await(ctx, ended, fmt.Errorf("write the report: nobody reads %s", s.file.name())))
+	}
+	if out.err != nil {
+		printError(s.stderr, safe(out.err, s.o.secrets))
+	}
+	drained(s.stderr, nil)
+	if lost && out.signal == 0 {
+		out.signal = signalOf(ctx)
+	}
 }
+
+// await returns what ended brings, or late where that does not come soon after ctx
+// has ended.
+func await(ctx context.Context, ended <-chan error, late error) error {
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(readPause):
+		return late
+	}
+}
+
+// note writes a line of ours among those of the run.
+func (s *session) note(text string) { s.term.Note(s.o.secrets.Text(text)) }
+
+// wait says what is being waited for.
+func (s *session) wait(text string) { s.term.Wait(s.o.secrets.Text(text)) }
 
 // quit ends the program at once and says what that leaves. It waits for nobody
 // who may be waiting for a terminal.
 func (s *session) quit(signal int) {
 	left, complete := s.report.Left()
-	fmt.Fprintln(os.Stderr, "\negressplay: interrupted again: quitting at once")
+	fmt.Fprintln(s.stderr, "\negressplay: interrupted again: quitting at once")
 	switch {
 	case s.lab.Load() != nil:
-		fmt.Fprintln(os.Stderr, "  what was changed goes with the lab")
+		fmt.Fprintln(s.stderr, "  what was changed goes with the lab")
 	case !complete:
-		fmt.Fprintln(os.Stderr, "  what the playbook has changed so far is left in the cluster")
+		fmt.Fprintln(s.stderr, "  what the playbook has changed so far is left in the cluster")
 	case len(left) > 0:
-		fmt.Fprintln(os.Stderr, "  left as the playbook made it:")
+		fmt.Fprintln(s.stderr, "  left as the playbook made it:")
 		for _, what := range left {
-			fmt.Fprintln(os.Stderr, "    "+what)
+			fmt.Fprintln(s.stderr, "    "+what)
 		}
 	}
-	if err := s.file.write(s.report); err != nil {
-		printError(os.Stderr, err)
+	if !s.file.isStream() { // one that nobody reads takes nothing
+		if err := s.file.write(s.report); err != nil {
+			printError(s.stderr, err)
+		}
 	}
+	now := make(chan struct{})
+	close(now)
+	_ = s.stderr.drain(now, readPause) // then nobody reads it
 	os.Exit(exitSignal + signal)
 }
 
@@ -353,5 +417,5 @@ func load(o *runOptions, args []string, namespace string) ([]*runner.Playbook, e
 	if o.namespace != "" {
 		namespace = o.namespace
 	}
-	return playbooks.Load(args, playbooks.Options{Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set})
+	return playbooks.Load(args, playbooks.Options{Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret})
 }

@@ -44,7 +44,7 @@ func printVersions(ctx context.Context, w io.Writer, output string) error {
 			return err
 		}
 		if labErr != nil {
-			fmt.Fprintf(w, "\n%v\n", labErr)
+			fmt.Fprintf(w, "\n%s\n", plain(labErr.Error()))
 		}
 		return nil
 	case "json":

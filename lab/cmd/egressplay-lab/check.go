@@ -34,7 +34,7 @@ func newCheck() *cobra.Command {
 			}
 			fatal := false
 			for _, p := range problems {
-				fmt.Fprint(out, describe(p))
+				fmt.Fprint(out, plain(describe(p)))
 				fatal = fatal || p.Fatal
 			}
 			if fatal {
@@ -57,7 +57,7 @@ func checkMachine(ctx context.Context, i *instance, out io.Writer) error {
 		if p.Fatal {
 			fatal.WriteString(describe(p))
 		} else {
-			fmt.Fprint(out, describe(p))
+			fmt.Fprint(out, plain(describe(p)))
 		}
 	}
 	if fatal.Len() > 0 {

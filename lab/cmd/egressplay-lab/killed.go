@@ -20,7 +20,7 @@ func (i *instance) removeKilled(ctx context.Context, out io.Writer) {
 	all := filepath.Dir(string(i.folder))
 	entries, err := os.ReadDir(all)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintln(out, "warning: look for labs that were killed:", err)
+		fmt.Fprintln(out, "warning: look for labs that were killed:", plain(err.Error()))
 	}
 	for _, e := range entries {
 		if !e.IsDir() || !names.MatchString(e.Name()) || e.Name() == i.name {
@@ -29,7 +29,7 @@ func (i *instance) removeKilled(ctx context.Context, out io.Writer) {
 		other := &instance{e.Name(), cluster.Folder(filepath.Join(all, e.Name()))}
 		err := other.removeIfKilled(ctx)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // somebody else deletes it, too
-			fmt.Fprintf(out, "warning: delete what lab %s has left, which was killed: %v\n", other.name, err)
+			fmt.Fprintf(out, "warning: delete what lab %s has left, which was killed: %s\n", plain(other.name), plain(err.Error()))
 		}
 	}
 }

@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/egressplay/egressplay/lab/cri"
+	"github.com/egressplay/egressplay/lab/internet"
 	"github.com/egressplay/egressplay/lab/sandbox"
 )
 
@@ -75,7 +77,7 @@ func (i interrupted) Error() string { return "interrupted by " + i.String() }
 // end ends a process that no person called.
 func end(err error) {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, plain(err.Error()))
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -91,12 +93,26 @@ func report(err error) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.As(err, &failed):
-		fmt.Fprintln(os.Stderr, "error:", failed.error)
+		fmt.Fprintln(os.Stderr, "error:", plain(failed.Error()))
 		return exitFailed
 	default: // cobra's own: it did not understand the command line
-		fmt.Fprintln(os.Stderr, "error:", err)
+		fmt.Fprintln(os.Stderr, "error:", plain(err.Error()))
 		return exitUsage
 	}
+}
+
+// plain returns a text of several lines as a terminal can show it, see
+// [internet.Plain]. An error may quote anything, such as the name of a file.
+func plain(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		fields := strings.Split(line, "\t")
+		for j := range fields {
+			fields[j] = internet.Plain(fields[j])
+		}
+		lines[i] = strings.Join(fields, "\t")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // failure is the error of a verb that could not do its work.

@@ -83,13 +83,13 @@ func (s status) print(c *cobra.Command) error {
 	if !s.Ready {
 		word = "not ready"
 	}
-	fmt.Fprintf(out, "lab %s is %s, process %d, kubeconfig %s\n\n", s.Name, word, s.Pid, s.Kubeconfig)
+	fmt.Fprintf(out, "lab %s is %s, process %d, kubeconfig %s\n\n", s.Name, word, s.Pid, plain(s.Kubeconfig))
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(table, "COMPONENT\tSTATE\tMEMORY\tCPU TIME\t")
 	var memory uint64
 	var cpu float64
 	for _, part := range s.Components {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", part.Name, part.State, mebibytes(part.RSSBytes), seconds(part.CPUSeconds), part.Why)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", part.Name, part.State, mebibytes(part.RSSBytes), seconds(part.CPUSeconds), plain(part.Why))
 		memory += part.RSSBytes
 		cpu += part.CPUSeconds
 	}

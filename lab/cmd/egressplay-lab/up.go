@@ -87,7 +87,7 @@ func (i *instance) refuseOther(in *info) error {
 // hint says what to do with the lab.
 func (i *instance) hint(out io.Writer) {
 	fmt.Fprintf(out, "  egressplay lab kubectl%s get pods -A\n", i.flag())
-	fmt.Fprintf(out, "  export KUBECONFIG=%s\n", i.folder.Kubeconfig())
+	fmt.Fprintf(out, "  export KUBECONFIG=%s\n", plain(i.folder.Kubeconfig()))
 }
 
 // explain adds to the error of a start where to look.

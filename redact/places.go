@@ -1,0 +1,180 @@
+package redact
+
+import (
+	"regexp"
+	"strings"
+)
+
+// headers are the headers whose values are secret, in small letters.
+var headers = map[string]bool{"authorization": true, "proxy-authorization": true, "cookie": true, "set-cookie": true}
+
+// Header reports whether the values of a header are secret.
+func Header(name string) bool { return headers[strings.ToLower(strings.TrimSpace(name))] }
+
+// headerName matches the name of such a header with what stands between it and
+// its value: "Cookie: ", `"cookie":["`, `\"Authorization\": \"`, "Cookie:[".
+var headerName = regexp.MustCompile(`(?i)(^|[^\w-]|\\[nrt])(?:proxy-authorization|authorization|set-cookie|cookie)(\\*["']|)[ \t]*[:=][ \t]*(?:\[\s*)?(\\*["']|)`)
+
+// headerPair matches such a header where an object names it, as HTTPRoutes and
+// Envoy's configuration do: "name: Authorization" and "value: Basic abc".
+var headerPair = regexp.MustCompile(`(?i)(\b(?:name|key)\\*["']?\s*:\s*\\*["']?(?:proxy-authorization|authorization|set-cookie|cookie)\\*["']?\s*,?\s*\\*["']?value\\*["']?\s*:\s*)` +
+	`(\\*"(?:[^"\\]|\\[^"])*\\*"|'[^']*'|[^\s,}][^,}\n]*)`)
+
+// jarLine matches a line of a file of cookies, as curl -c writes it, up to the
+// value; addedCookie what curl -v says of one.
+var (
+	jarLine     = regexp.MustCompile(`(?m)^([^\t\n]+\t(?:TRUE|FALSE)\t[^\t\n]*\t(?:TRUE|FALSE)\t\d+\t[^\t\n]+\t)(.+)$`)
+	addedCookie = regexp.MustCompile(`((?:Added|Replaced) cookie [^\s=]+=")([^"\n]+)`)
+)
+
+// urlPassword matches a URL up to its password, and the password. curl takes
+// the last @ for its end.
+var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:'"]*:)([^\s/?#'"]+)@`)
+
+// userOption matches an option that takes NAME:PASSWORD, up to the password, on a
+// command line or in a file of curl's options.
+var userOption = regexp.MustCompile(`((?:^|[\s'"])(?:-[a-zA-Z]*[uU]|--user|--proxy-user|(?:proxy-)?user =)(?:[ =]|\\?["'])*)([^\s:'"\\-][^\s:'"\\]*):([^\s'"\\]+)`)
+
+// passwordOption matches an option that takes a password, as wget has it.
+var passwordOption = regexp.MustCompile(`((?:^|[\s'"])--(?:[a-z]+-)?password(?:[ =]|\\?["'])+)([^\s'"\\]+)`)
+
+// places replaces what stands where a secret always stands.
+func places(text string) string {
+	lower := strings.ToLower(text)
+	if strings.Contains(lower, "authorization") || strings.Contains(lower, "cookie") {
+		text = headerPair.ReplaceAllString(headerValues(text), "${1}"+Mark)
+	}
+	if strings.Contains(text, " cookie ") {
+		text = addedCookie.ReplaceAllString(text, "${1}"+Mark)
+	}
+	if strings.Contains(text, "\tFALSE\t") || strings.Contains(text, "\tTRUE\t") {
+		text = jarLine.ReplaceAllString(text, "${1}"+Mark)
+	}
+	if strings.Contains(text, "://") {
+		text = urlPassword.ReplaceAllString(text, "${1}"+Mark+"@")
+	}
+	if strings.Contains(text, "password") {
+		text = passwordOption.ReplaceAllString(text, "${1}"+Mark)
+	}
+	if strings.Contains(text, ":") && (strings.Contains(text, "-") || strings.Contains(text, "user =")) {
+		text = userOption.ReplaceAllStringFunc(text, func(match string) string {
+			m := userOption.FindStringSubmatch(match)
+			if digits(m[2]) && digits(m[3]) || strings.HasPrefix(m[3], "//") { // a user's and a group's number, a URL
+				return match
+			}
+			return m[1] + m[2] + ":" + Mark
+		})
+	}
+	return text
+}
+
+func digits(text string) bool { return strings.Trim(text, "0123456789") == "" }
+
+// headerValues replaces the values of headers in a text of any kind: a header as
+// it is sent, or in JSON, YAML, a command line, or a Go map.
+func headerValues(text string) string {
+	var b strings.Builder
+	for {
+		m := headerName.FindStringSubmatchIndex(text)
+		if m == nil {
+			b.WriteString(text)
+			return b.String()
+		}
+		before, quote := text[m[2]:m[3]], text[m[6]:m[7]]
+		named := m[4] < m[5] // the name is in quotes, as in JSON
+		list := strings.Contains(text[m[5]:m[6]], "[")
+		start := m[1]
+		if !named && !list {
+			start = m[6] // a quote belongs to the value
+		}
+		value := text[start:]
+		var n int // the length of the value
+		switch {
+		case quote != "" && (named || list):
+			n = quotedEnd(value, quote)
+			for list && n < len(value) { // the other values of the list
+				next := listNext.FindStringIndex(value[n:])
+				if next == nil {
+					break
+				}
+				n += next[1]
+				n += quotedEnd(value[n:], quote)
+			}
+		case list:
+			n = upTo(value, "]\n")
+		case named: // null, or the like
+			n = upTo(value, ",}\n")
+		case before == `"` || before == "'":
+			// The header is a word of a command, or a text.
+			n = wordEnd(value, before[0])
+		default:
+			n = lineEnd(value)
+		}
+		b.WriteString(text[:start])
+		switch v := strings.TrimSpace(value[:n]); {
+		case v == "" || v == "null" || strings.HasPrefix(v, "{"): // none; a mapping
+			n = 0
+		case v == Mark || strings.HasPrefix(v, Mark+" ") || strings.HasPrefix(v, Mark+"'") || strings.HasPrefix(v, Mark+`"`):
+			n = strings.Index(value, Mark) + len(Mark)
+			b.WriteString(Mark)
+		default:
+			b.WriteString(Mark)
+		}
+		text = value[n:]
+	}
+}
+
+// listNext matches what stands between two values of a list, up to the quote of
+// the second.
+var listNext = regexp.MustCompile(`^\\*["'][ \t\n]*,[ \t\n]*\\*["']`)
+
+// quotedEnd returns where a text ends that began behind a quote, which may have
+// backslashes in front of it.
+func quotedEnd(value, quote string) int {
+	for i := 0; i < len(value); i++ {
+		if value[i] == '\\' && !strings.HasPrefix(value[i:], quote) {
+			i++ // and what it escapes
+			continue
+		}
+		if strings.HasPrefix(value[i:], quote) {
+			return i
+		}
+	}
+	return len(value)
+}
+
+// wordEnd returns where a word of a command ends that is within quotes: a shell
+// goes on behind '\”.
+func wordEnd(value string, quote byte) int {
+	for i := 0; i < len(value); i++ {
+		switch {
+		case value[i] == '\n':
+			return i
+		case quote == '\'' && strings.HasPrefix(value[i:], `'\''`):
+			i += len(`'\''`) - 1
+		case quote == '"' && value[i] == '\\':
+			i++
+		case value[i] == quote:
+			return i
+		}
+	}
+	return len(value)
+}
+
+// lineEnd returns where a line ends, also one that is escaped.
+func lineEnd(value string) int {
+	n := len(value)
+	for _, end := range []string{"\n", "\r", `\n`, `\r`} {
+		if i := strings.Index(value[:n], end); i >= 0 {
+			n = i
+		}
+	}
+	return n
+}
+
+func upTo(value, ends string) int {
+	if i := strings.IndexAny(value, ends); i >= 0 {
+		return i
+	}
+	return len(value)
+}
