@@ -447,8 +447,12 @@ func TestWhatArrivedOfIt(t *testing.T) {
 			other(func(r *evidence.Arrival) {
 				r.Remote, r.Site, r.Headers = podIP+":38999", "copy.example.org", map[string]string{"x-request-id": "1"}
 			}),
-			other(func(r *evidence.Arrival) { r.Remote, r.Headers = podIP+":39000", map[string]string{"x-request-id": "2"} }),
-			other(func(r *evidence.Arrival) { r.Remote, r.Headers = "10.244.1.9:1", map[string]string{"x-request-id": "1"} }),
+			other(func(r *evidence.Arrival) {
+				r.Remote, r.Headers = podIP+":39000", map[string]string{"x-request-id": "2"}
+			}),
+			other(func(r *evidence.Arrival) {
+				r.Remote, r.Headers = "10.244.1.9:1", map[string]string{"x-request-id": "1"}
+			}),
 		}, []string{"address", "request", "", ""}},
 		{"a connection that is no HTTP", lines(attempt(get()), line(func(l *evidence.Line) { tcp(l, "httpbin.org") })), []evidence.Arrival{
 			other(func(r *evidence.Arrival) { r.Method, r.Path, r.Host = "", "", "" }),

@@ -105,7 +105,7 @@ func caught(s *inlab.Step, by string) error {
 		return errors.New("a lie that was not caught: it " + s.Status)
 	}
 	if by == change {
-		if s.Error != nil && strings.Contains(*s.Error, "so that what was changed is not in force") {
+		if s.Error != nil && (strings.Contains(*s.Error, "what was changed is not in force") || strings.Contains(*s.Error, "nothing that was changed is in force")) {
 			return nil
 		}
 		return errors.New("not caught by what says that a change is not in force: " + ending(s))
