@@ -385,6 +385,12 @@ func TestConnection(t *testing.T) {
 		{"past the sidecar", "made", attempt(), held, ""},
 		{"past the sidecar, by one witness", "made", changed(attempt(), func(a *evidence.Attempt) { a.Proxies[0].Counted = false }), notJudged, ""},
 		{"one of two", "made", changed(attempt(direct(), direct(next, refused)), second), notHeld, "got refused"},
+		{"one of two, of which nobody was asked for the other", "made", changed(attempt(direct()), func(a *evidence.Attempt) {
+			a.Transfers = append(a.Transfers, evidence.Transfer{URL: "http://nowhere/", ExitCode: 6, Error: "Could not resolve host: nowhere"})
+		}), notHeld, "got none"},
+		{"one of two, of which nobody was asked for the first", "made", changed(attempt(direct()), func(a *evidence.Attempt) {
+			a.Transfers = append([]evidence.Transfer{{URL: "http://nowhere/", ExitCode: 6, Error: "Could not resolve host: nowhere"}}, a.Transfers...)
+		}), notHeld, "got none"},
 		{"one of two, of which one is past the sidecar", "made", changed(attempt(direct()), second), notJudged, ""},
 	})
 	for _, c := range []struct {
