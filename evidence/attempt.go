@@ -263,6 +263,8 @@ type Arrival struct {
 	// Headers are those that tell who handled the request, in lower case, such
 	// as x-request-id.
 	Headers map[string]string `json:"headers,omitempty"`
+	// Truncated says that the client sent longer texts than are kept.
+	Truncated bool `json:"truncated,omitempty"`
 	// Error says how a connection ended that brought no request.
 	Error string `json:"error,omitempty"`
 

@@ -182,6 +182,8 @@ func TestWhatCannotBeJudgedIsNoMismatch(t *testing.T) {
 		assert.Contains(t, missed(judge(t, "stdout", text, long)), "cannot be judged whole", text)
 	}
 	assert.Empty(t, missed(judge(t, "stdout", "{contains: HTTP}", long)), "what was kept has it")
+	assert.Empty(t, missed(judge(t, "stdout", "{matches: HTTP/.}", long)), "what was kept has it")
+	assert.NotEmpty(t, judge(t, "stdout", `{matches: "(?s).+$"}`, long).Of(evidence.NotJudged), "what was kept ends with it, and what was cut may not")
 	assert.NotEmpty(t, judge(t, "stdout", "{contains: nowhere}", long).Of(evidence.NotJudged), "what was cut may have it")
 	assert.NotEmpty(t, judge(t, "exitCode", "0", &evidence.Attempt{Command: new(evidence.Command)}).Of(evidence.NotJudged), "no exit code came")
 	elsewhere := page()

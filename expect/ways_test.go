@@ -3,6 +3,7 @@ package expect_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -427,6 +428,10 @@ func TestArrived(t *testing.T) {
 		{"another server, and that is meant", "[{host: httpbin.org, site: evil.org}]", recorded(attempt(direct()), arrival(outAddr, func(r *evidence.Arrival) { r.Site = "evil.org" })), held, ""},
 		{"no client certificate", "[{clientCertificate: {absent: true}}]", recorded(attempt(direct()), arrival(outAddr)), held, ""},
 		{"a client certificate", "[{clientCertificate: {absent: true}}]", recorded(attempt(direct()), arrival(outAddr, func(r *evidence.Arrival) { r.ClientCertificate = "CN=a" })), notHeld, "CN=a"},
+		{"a path that was not recorded whole", `[{path: {not: {contains: END}}}]`, recorded(attempt(direct(func(l *evidence.Line) { l.Path = "/" + strings.Repeat("x", 5000) + "END" })), arrival(outAddr, func(r *evidence.Arrival) {
+			r.Path, r.Truncated = "/"+strings.Repeat("x", 4095), true
+		})), notJudged, "has not recorded the whole text"},
+		{"another field of it", `[{method: GET}]`, recorded(attempt(direct()), arrival(outAddr, func(r *evidence.Arrival) { r.Truncated = true })), held, ""},
 		{"nobody records", one, attempt(direct()), notChecked, "nobody records"},
 		{"nobody records that nothing arrived", "[]", attempt(direct(blocked)), notChecked, "nobody records"},
 
