@@ -92,6 +92,11 @@ MUTATE ?= playbooks
 mutate: build ## look for steps of the playbooks that nothing checks; MUTATE='FLAGS FILE...'
 	$(GO) run $(FLAGS) ./mutate $(MUTATE)
 
+DECEIVE ?=
+.PHONY: deceive
+deceive: build ## try to deceive the expectations, in worlds of deceive/worlds; DECEIVE='FLAGS FILE...'
+	$(GO) run $(FLAGS) ./deceive $(DECEIVE)
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## try random input, FUZZTIME (30s) for each fuzz test

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"net"
+	"slices"
 )
 
 // attributeArrivals finds what arrived of the attempt's own requests: what came
@@ -49,16 +50,18 @@ func attributeArrivals(a *Attempt) {
 			open[pod.IP] = open[pod.IP] || leadsTo(a, pod.IP)
 		}
 	}
+	arrived := sent(a, lines)
 	for i := range a.Arrivals.All {
 		r := &a.Arrivals.All[i]
 		ip, _, _ := net.SplitHostPort(r.Remote)
 		switch {
-		case direct[r.Remote] || sent(lines, r):
+		case direct[r.Remote] || slices.Contains(arrived, i):
 			r.Ours, r.By = true, "address"
 		case open[ip] && !r.Time.Before(a.Started) && !r.Time.After(a.Ended):
 			r.Ours, r.By = true, "time"
 		}
 	}
+	attributeCopies(a)
 }
 
 // leadsTo reports whether a request of the attempt ends at a pod.
@@ -76,18 +79,69 @@ func leadsTo(a *Attempt, ip string) bool {
 	return false
 }
 
-// sent reports whether a request arrived that one of the lines is of. A kept
-// connection carries the requests of others too.
-func sent(lines []*Line, r *Arrival) bool {
-	for _, l := range lines {
-		if l.UpstreamLocal != r.Remote || r.Time.Before(l.Start.Add(-arrivalSlack)) || r.Time.After(l.Start.Add(l.Duration+arrivalSlack)) {
-			continue
+// sent returns the indices of what arrived of the requests that lines are of. A
+// kept connection carries the requests of others too.
+func sent(a *Attempt, ours []*Line) (all []int) {
+	for _, l := range ours {
+		var exact, left []int
+		for i := range a.Arrivals.All {
+			switch r := &a.Arrivals.All[i]; {
+			case !carried(l, r):
+			case l.Method == "" || r.Method == "" || asked(l, r):
+				exact = append(exact, i)
+			case l.Method == r.Method && !explained(a, l, r):
+				left = append(left, i)
+			}
 		}
-		if l.Method == "" || r.Method == "" || l.Method == r.Method && (l.Path == r.Path || l.Authority != r.Host) {
-			return true
+		if len(exact) == 0 { // the proxy has changed the path
+			exact = left
+		}
+		all = append(all, exact...)
+	}
+	return all
+}
+
+// carried reports whether a request arrived over the connection by which the
+// proxy of a line sent its request on, and at that time.
+func carried(l *Line, r *Arrival) bool {
+	return l.UpstreamLocal == r.Remote && !r.Time.Before(l.Start.Add(-arrivalSlack)) && !r.Time.After(l.Start.Add(l.Duration+arrivalSlack))
+}
+
+// asked reports whether what arrived is what the request of a line asked for. A
+// proxy that changes the host may change the path too.
+func asked(l *Line, r *Arrival) bool {
+	return l.Method == r.Method && (l.Path == r.Path || l.Authority != r.Host)
+}
+
+// explained reports whether what arrived is what the request of another line
+// asked for.
+func explained(a *Attempt, than *Line, r *Arrival) bool {
+	return slices.ContainsFunc(a.Lines, func(l Line) bool {
+		return l.Text != than.Text && carried(&l, r) && asked(&l, r)
+	})
+}
+
+// attributeCopies finds the copies of the attempt's requests, and further tries:
+// what a proxy on their way sent over other connections with the same id.
+func attributeCopies(a *Attempt) {
+	const id = "x-request-id"
+	ids, proxies := map[string]bool{}, map[string]bool{a.Command.Pod.IP: true}
+	for _, r := range a.Arrivals.All {
+		if r.Ours && r.By == "address" && r.Headers[id] != "" {
+			ids[r.Headers[id]] = true
 		}
 	}
-	return false
+	for _, w := range a.Ways {
+		for _, h := range w.Hops {
+			proxies[h.Pod.IP] = true
+		}
+	}
+	for i := range a.Arrivals.All {
+		r := &a.Arrivals.All[i]
+		if ip, _, _ := net.SplitHostPort(r.Remote); !r.Ours && ids[r.Headers[id]] && proxies[ip] {
+			r.Ours, r.By = true, "request"
+		}
+	}
 }
 
 // arrivalSlack is by how much the times of a line and of an arrival may be apart:

@@ -260,14 +260,19 @@ type Arrival struct {
 	// ClientCertificate is the subject of the certificate that the client
 	// showed.
 	ClientCertificate string `json:"clientCertificate"`
+	// Headers are those that tell who handled the request, in lower case, such
+	// as x-request-id.
+	Headers map[string]string `json:"headers,omitempty"`
+	// Truncated says that the client sent longer texts than are kept.
+	Truncated bool `json:"truncated,omitempty"`
 	// Error says how a connection ended that brought no request.
 	Error string `json:"error,omitempty"`
 
 	// Ours says that it came over a connection of the attempt's requests: its
 	// own, or that of the last proxy on their way.
 	Ours bool `json:"ours"`
-	// By says how that is known: by "address", or, where there is no access
-	// log, by "time".
+	// By says how that is known: by "address"; by "request", whose id it has;
+	// or, where there is no access log, by "time".
 	By string `json:"by,omitempty"`
 }
 

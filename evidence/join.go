@@ -102,11 +102,19 @@ func attributeLines(a *Attempt) {
 		if !a.Command.Curl.Retries && (asked[j] || left <= 0) {
 			continue
 		}
-		var fit []*Line
+		var fit, alike []*Line
 		for _, l := range rest {
-			if l.By == "" && ask.fits(l) && (forged(a, l) || elsewhere(a)) {
+			switch {
+			case l.By != "" || !ask.fits(l):
+			case forged(a, l) || elsewhere(a):
 				fit = append(fit, l)
+			case reaches(a, l):
+				alike = append(alike, l)
 			}
+		}
+		if len(fit) == 0 && len(alike) > 0 {
+			a.Unclear = fmt.Sprintf("a line of the sidecar's access log may be of the request to %s, or of one that another process made: it has another port (%s) than curl, which the redirection to the sidecar may change", ask.host, alike[0].DownstreamRemote)
+			continue
 		}
 		if len(fit) > 1 && !a.Command.Curl.Retries {
 			a.Unclear = fmt.Sprintf("%d lines of the sidecar's access log may be of the request to %s", len(fit), ask.host)
@@ -117,6 +125,11 @@ func attributeLines(a *Attempt) {
 			left--
 		}
 	}
+}
+
+// reaches reports whether a line is of a connection to where one of curl's led.
+func reaches(a *Attempt, l *Line) bool {
+	return slices.ContainsFunc(a.Transfers, func(t Transfer) bool { return t.Remote != "" && t.Remote == l.DownstreamLocal })
 }
 
 // elsewhere reports whether curl made requests over other connections than

@@ -76,7 +76,10 @@ func TestWhoseALineIs(t *testing.T) {
 	}{
 		{"curl's own address", lines(attempt(get()), line(nil)), []string{connection}, ""},
 		{"another process in the pod", lines(attempt(get()), line(nil), line(from(podIP+":41000"))), []string{connection, none}, ""},
-		{"another process alone, at the same time", lines(attempt(get()), line(from(podIP+":41000"))), []string{none}, ""},
+		{"another port of the pod alone, at the same time", lines(attempt(get()), line(from(podIP+":41000"))), []string{none}, "it has another port (" + podIP + ":41000) than curl"},
+		{"another port of the pod, by which another host is asked", lines(attempt(get()), line(func(l *evidence.Line) {
+			l.DownstreamRemote, l.DownstreamLocal = podIP+":41000", "203.0.113.99:80"
+		})), []string{none}, ""},
 		{"curl's own address, by another clock", lines(attempt(get()), line(func(l *evidence.Line) { l.Start = at(-50) })), []string{connection}, ""},
 		{"a request that came into the pod", lines(attempt(get()), line(func(l *evidence.Line) {
 			l.Cluster, l.DownstreamLocal = "inbound|80||", podIP+":80"
@@ -431,6 +434,26 @@ func TestWhatArrivedOfIt(t *testing.T) {
 		{"with another host's name", lines(attempt(get()), line(nil)), []evidence.Arrival{
 			other(func(r *evidence.Arrival) { r.Host, r.Path = "new.org", "/new" }),
 		}, []string{"address"}},
+		{"with a path that a rule has changed", lines(attempt(get()), line(nil)), []evidence.Arrival{
+			other(func(r *evidence.Arrival) { r.Path = "/rewritten" }),
+		}, []string{"address"}},
+		{"with a path that a rule has changed, beside another's over the same connection", lines(attempt(get()), line(nil), line(func(l *evidence.Line) {
+			l.Text, l.Path, l.DownstreamRemote = "another's", "/other", podIP+":41000"
+		})), []evidence.Arrival{
+			other(func(r *evidence.Arrival) { r.Path = "/rewritten" }), other(func(r *evidence.Arrival) { r.Path = "/other" }),
+		}, []string{"address", ""}},
+		{"a copy of it to another host", lines(attempt(get()), line(nil)), []evidence.Arrival{
+			other(func(r *evidence.Arrival) { r.Headers = map[string]string{"x-request-id": "1"} }),
+			other(func(r *evidence.Arrival) {
+				r.Remote, r.Site, r.Headers = podIP+":38999", "copy.example.org", map[string]string{"x-request-id": "1"}
+			}),
+			other(func(r *evidence.Arrival) {
+				r.Remote, r.Headers = podIP+":39000", map[string]string{"x-request-id": "2"}
+			}),
+			other(func(r *evidence.Arrival) {
+				r.Remote, r.Headers = "10.244.1.9:1", map[string]string{"x-request-id": "1"}
+			}),
+		}, []string{"address", "request", "", ""}},
 		{"a connection that is no HTTP", lines(attempt(get()), line(func(l *evidence.Line) { tcp(l, "httpbin.org") })), []evidence.Arrival{
 			other(func(r *evidence.Arrival) { r.Method, r.Path, r.Host = "", "", "" }),
 		}, []string{"address"}},

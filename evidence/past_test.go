@@ -34,7 +34,8 @@ func TestPastTheSidecar(t *testing.T) {
 	have := func(ls ...evidence.Line) func(*evidence.Attempt) {
 		return func(a *evidence.Attempt) { a.Lines = append(a.Lines, ls...) }
 	}
-	anothers := line(func(l *evidence.Line) { l.DownstreamRemote = podIP + ":41000" })
+	alike := line(func(l *evidence.Line) { l.DownstreamRemote = podIP + ":41000" })
+	anothers := line(func(l *evidence.Line) { l.DownstreamRemote, l.Path = podIP+":41000", "/other" })
 	stranger := line(func(l *evidence.Line) { l.DownstreamRemote, l.Path = "1.2.3.4:0", "/other" })
 	all := func(fs ...func(*evidence.Attempt)) []func(*evidence.Attempt) { return fs }
 
@@ -85,6 +86,8 @@ func TestPastTheSidecar(t *testing.T) {
 
 		// Others use the sidecar, too.
 		{"another process's line", all(have(anothers), counters(grown(toHost, hostAddr, "rq_total", 1))), held, "no line of it"},
+		{"a line that asks the same from another port", all(have(alike), counters(grown(toHost, hostAddr, "rq_total", 1))), unclear, "which the redirection to the sidecar may change"},
+		{"the same, where the far end saw curl's own address", all(have(alike), arrived(curlAddr), counters(grown(toHost, hostAddr, "rq_total", 1))), held, "curl's own address"},
 		{"another process's line, and one request more", all(have(anothers), counters(grown(toHost, hostAddr, "rq_total", 2))), unclear, "contradict each other"},
 		{"another process's line by another cluster", all(have(anothers), counters(grown(evidence.Passthrough, hostAddr, "rq_total", 1))), unclear, "contradict each other"},
 		{"the proxy's own requests", all(counters(grown("xds-grpc", "", "rq_total", 3), grown("inbound|80||", podIP+":80", "rq_total", 1))), held, ""},

@@ -180,6 +180,10 @@ func (e *Arrival) check(a *evidence.Attempt, field []string, r *evidence.Arrival
 		if f.want == nil {
 			continue
 		}
+		if r.Truncated && len(f.got) > maxWhole {
+			vs = append(vs, unjudged(at(field, f.name), false, "the far end has not recorded the whole text", "")...)
+			continue
+		}
 		vs = append(vs, f.want.check(at(field, f.name), f.got, f.got != "")...)
 	}
 	if who := misdirected(r); who != "" && e.Site == nil && (e.Host != nil || e.SNI != nil) {
@@ -206,6 +210,10 @@ func (e *Arrival) check(a *evidence.Attempt, field []string, r *evidence.Arrival
 	}
 	return append(vs, judge(at(field, "from"), means, e.From, who(a, ip)))
 }
+
+// maxWhole is how long a text of an arrival may be, in bytes, to be whole where the
+// client sent one that is not.
+const maxWhole = 4000
 
 // who returns the name of the proxy or place that has an address.
 func who(a *evidence.Attempt, ip string) string {

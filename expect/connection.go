@@ -41,13 +41,18 @@ func (e *Connection) Judge(a *evidence.Attempt) (vs evidence.Verdicts) {
 	for _, t := range a.Transfers {
 		got := alone(&t)
 		if got == connectionMade && a.Command.Pod.Sidecar {
-			break // what curl sees is the sidecar's connection
+			continue // what curl sees is the sidecar's connection
 		}
 		vs = append(vs, judge(nil, got == string(*e), string(*e), got))
 	}
-	if len(vs) == len(a.Transfers) {
-		return vs
+	if len(vs) < len(a.Transfers) {
+		vs = append(vs, e.judgeBehind(a)...)
 	}
+	return vs
+}
+
+// judgeBehind judges the connections that were made behind the sidecar.
+func (e *Connection) judgeBehind(a *evidence.Attempt) (vs evidence.Verdicts) {
 	if len(a.Ways) > 0 && a.Ways[0].By == "log" && !a.Accounted() {
 		return unjudged(nil, true, "the sidecar's access log does not have all the requests: nobody tells what became of the others", "")
 	}
@@ -57,7 +62,6 @@ func (e *Connection) Judge(a *evidence.Attempt) (vs evidence.Verdicts) {
 		}
 		return unjudged(nil, true, "what became of the connection behind the sidecar is not known: its access log has no line of it", "")
 	}
-	vs = nil
 	for i := range a.Ways {
 		w := &a.Ways[i]
 		got := connectionMade

@@ -127,6 +127,9 @@ func farEndSaw(a *evidence.Attempt, proxies []*evidence.Proxy) bool {
 		return false
 	}
 	return slices.ContainsFunc(a.Arrivals.All, func(r evidence.Arrival) bool {
+		if r.Time.After(a.Ended) {
+			return false
+		}
 		ip := evidence.HostOf(r.Remote)
 		return slices.ContainsFunc(proxies, func(p *evidence.Proxy) bool { return p.Pod.IP == ip })
 	})

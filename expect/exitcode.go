@@ -3,6 +3,7 @@ package expect
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/egressplay/egressplay/evidence"
@@ -42,7 +43,26 @@ func (e *ExitCode) Judge(a *evidence.Attempt) evidence.Verdicts {
 	}
 	got := *a.Command.ExitCode
 	if e.Not != nil {
+		if why := untried(a, got); why != "" {
+			return unjudged(nil, false, why, "correct the command; where its own refusal is meant, state the exit code")
+		}
 		return evidence.Verdicts{judge(nil, got != *e.Not, fmt.Sprintf("{not: %d}", *e.Not), strconv.Itoa(got))}
 	}
 	return evidence.Verdicts{judge(nil, got == *e.Is, strconv.Itoa(*e.Is), strconv.Itoa(got))}
+}
+
+// untried says that curl refused what it was told to do, so that its failure says
+// nothing of a connection or an answer; "" for any other end.
+// Source: curl's man page, "EXIT CODES".
+func untried(a *evidence.Attempt, code int) string {
+	const unknownProtocol, badOption, badURL, notBuiltIn = 1, 2, 3, 4
+	if a.Command.Curl == nil || !slices.Contains([]int{unknownProtocol, badOption, badURL, notBuiltIn}, code) {
+		return ""
+	}
+	for _, t := range a.Transfers {
+		if t.Local != "" {
+			return ""
+		}
+	}
+	return fmt.Sprintf("curl refused its options or its URL (exit code %d), so that nothing was tried", code)
 }

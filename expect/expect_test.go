@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,8 @@ func TestWhatCannotBeJudgedIsNoMismatch(t *testing.T) {
 		assert.Contains(t, missed(judge(t, "stdout", text, long)), "cannot be judged whole", text)
 	}
 	assert.Empty(t, missed(judge(t, "stdout", "{contains: HTTP}", long)), "what was kept has it")
+	assert.Empty(t, missed(judge(t, "stdout", "{matches: HTTP/.}", long)), "what was kept has it")
+	assert.NotEmpty(t, judge(t, "stdout", `{matches: "(?s).+$"}`, long).Of(evidence.NotJudged), "what was kept ends with it, and what was cut may not")
 	assert.NotEmpty(t, judge(t, "stdout", "{contains: nowhere}", long).Of(evidence.NotJudged), "what was cut may have it")
 	assert.NotEmpty(t, judge(t, "exitCode", "0", &evidence.Attempt{Command: new(evidence.Command)}).Of(evidence.NotJudged), "no exit code came")
 	elsewhere := page()
@@ -226,6 +229,34 @@ func TestGRPC(t *testing.T) {
 		assert.Equal(t, c.want, judge(t, c.key, c.yaml, a)[0].Outcome, c.name)
 	}
 	assert.Contains(t, missed(judge(t, "grpc", "{status: 0}", page())), "no gRPC")
+	header := page() // with gRPC's header and another content
+	header.Transfers[0].GRPCStatus = "0"
+	assert.Contains(t, missed(judge(t, "grpc", "{status: 0}", header)), "no gRPC")
+	failed := page()
+	failed.Transfers[0].ContentType, failed.Transfers[0].GRPCStatus, failed.Transfers[0].Status = "application/grpc", "0", 503
+	assert.Contains(t, missed(judge(t, "grpc", "{status: 0}", failed)), "HTTP status 503")
+}
+
+// A curl that refuses what it is told has not tried anything.
+func TestACurlThatTriedNothing(t *testing.T) {
+	for code, want := range map[int]evidence.Outcome{2: notJudged, 3: notJudged, 6: held, 7: held, 28: held} {
+		a := page()
+		a.Command.ExitCode, a.Transfers = &code, nil
+		assert.Equal(t, want, outcome(judge(t, "exitCode", "{not: 0}", a)), "exit code %d", code)
+		assert.Equal(t, held, outcome(judge(t, "exitCode", strconv.Itoa(code), a)), "exit code %d", code)
+	}
+	code, a := 1, page() // a redirect to a protocol that it does not know
+	a.Command.ExitCode, a.Transfers[0].Local = &code, curlAddr
+	assert.Equal(t, held, outcome(judge(t, "exitCode", "{not: 0}", a)))
+}
+
+// What a header must not be, none of several may be.
+func TestAHeaderThatIsThereTwice(t *testing.T) {
+	a := page()
+	a.Responses[len(a.Responses)-1].Header = http.Header{"X": {"a", "b"}}
+	for want, o := range map[string]evidence.Outcome{"{x: 'a, b'}": held, "{x: {not: {equals: c}}}": held, "{x: {not: {equals: b}}}": notHeld, "{x: {contains: a, not: {equals: a}}}": notHeld} {
+		assert.Equal(t, o, outcome(judge(t, "headers", want, a)), want)
+	}
 }
 
 func TestAPodWithoutASidecarHasNoAccessLog(t *testing.T) {

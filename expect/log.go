@@ -166,7 +166,7 @@ func (e *Log) lines(a *evidence.Attempt, proxy string) ([]*evidence.Line, eviden
 		case a.Unclear != "":
 			return nil, unjudged(nil, true, a.Unclear, "")
 		case len(a.Unread) > 0:
-			return nil, unjudged(nil, true, "a line of this time cannot be read: "+a.Unread[0].Text, "")
+			return nil, unjudged(nil, true, unread(a), "")
 		case !log.Complete && log.Partial == "":
 			return nil, unjudged(nil, log.Again, "whether these are all the lines is not known: "+log.Why, "")
 		}
@@ -192,6 +192,11 @@ func (e *Log) lines(a *evidence.Attempt, proxy string) ([]*evidence.Line, eviden
 		return nil, unjudged(nil, true, "the way of the requests is not known: the sidecar's access log has no line of them", "")
 	}
 	return lines, nil
+}
+
+// unread says that a line of the attempt's time may be of its requests.
+func unread(a *evidence.Attempt) string {
+	return "a line of this time cannot be read: " + a.Unread[0].Text
 }
 
 // whyNone says why a proxy may have logged nothing.

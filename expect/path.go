@@ -164,6 +164,8 @@ func (e *Path) ways(a *evidence.Attempt) ([]*evidence.Way, evidence.Verdicts) {
 			return nil, unjudged(nil, false, log.Partial, "")
 		case a.Unclear != "":
 			return nil, unjudged(nil, true, a.Unclear, "")
+		case len(a.Unread) > 0:
+			return nil, unjudged(nil, true, unread(a), "")
 		case !log.Complete:
 			return nil, unjudged(nil, log.Again, "no line of the request in the sidecar's access log, of which not all was read: "+log.Why, "")
 		}
@@ -249,8 +251,9 @@ func (e *Path) judge(a *evidence.Attempt, w *evidence.Way) evidence.Verdict {
 	}
 	end := hops[len(hops)-1]
 	if len(w.Hops) != len(proxies) {
-		// A workload that has a proxy of its own is a hop and the end.
-		if isNamed(end, "deploy/") && len(w.Hops) == len(hops) {
+		// A workload that has a proxy of its own is a hop and the end, unless
+		// the proxy sends the request on.
+		if isNamed(end, "deploy/") && len(w.Hops) == len(hops) && strings.HasPrefix(w.Cluster, "inbound|") {
 			if means, _ := a.Means(end, &w.Hops[len(hops)-1].Pod); means && w.Ends == "" {
 				return judge(nil, true, want, got)
 			}
@@ -312,6 +315,9 @@ func answered(a *evidence.Attempt, w *evidence.Way, host string) (held bool, why
 		from := a.Lines[w.Lines[len(w.Lines)-1]].UpstreamLocal
 		for _, r := range a.Arrivals.All {
 			if r.Remote == from && from != "" {
+				if r.Site == host {
+					return true, "", "" // a rule of the mesh may lead a request for another name there
+				}
 				if who := misdirected(&r); who != "" && !strings.HasPrefix(host, "*") {
 					return false, who, ""
 				}

@@ -144,7 +144,11 @@ func checkHeaders(field []string, want map[string]Value, got evidence.Response) 
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		v := want[name]
 		values := got.Header.Values(name)
-		vs = append(vs, v.check(at(field, name), strings.Join(values, ", "), len(values) > 0)...)
+		one := v.check(at(field, name), strings.Join(values, ", "), len(values) > 0)
+		if v.Not != nil && slices.ContainsFunc(values, func(value string) bool { return v.Not.holds(value, true) }) {
+			one[0].Outcome = evidence.NotHeld // none of several may be so
+		}
+		vs = append(vs, one...)
 	}
 	return vs
 }

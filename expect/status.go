@@ -89,11 +89,13 @@ func (e *GRPC) Judge(a *evidence.Attempt) evidence.Verdicts {
 	if len(a.Transfers) == 0 {
 		return unjudged(field, false, "the status of a call is known only from curl, and the command is no curl that tells it", "")
 	}
+	// Only a response with HTTP status 200 and gRPC's content type is an answer to
+	// a call (grpc/grpc doc/PROTOCOL-HTTP2.md, "Responses").
 	t := a.Transfers[len(a.Transfers)-1]
 	switch {
 	case t.Status == 0:
 		return evidence.Verdicts{judge(field, false, strconv.Itoa(*e.Status), "no response")}
-	case t.GRPCStatus == "" && !strings.HasPrefix(t.ContentType, "application/grpc"):
+	case !strings.HasPrefix(t.ContentType, "application/grpc") || t.Status != 200:
 		return evidence.Verdicts{judge(field, false, strconv.Itoa(*e.Status), fmt.Sprintf("no gRPC, HTTP status %d", t.Status))}
 	case t.GRPCStatus == "":
 		return unjudged(field, false, "the response has no grpc-status in its heads", "have curl print the heads and trailers: -i")

@@ -107,6 +107,9 @@ func (t *Text) check(field []string, got string, truncated bool) evidence.Verdic
 	if truncated && (t.Equals != nil || t.Not != nil || len(t.JSON) > 0) {
 		return unjudged(field, false, "the text is longer than is kept, so that it cannot be judged whole", "")
 	}
+	if truncated && t.Matches != nil && matchesAtEnd(*t.Matches, got) {
+		return unjudged(field, false, "the text is longer than is kept, so that nobody knows how it ends", "")
+	}
 	v := Value{Equals: t.Equals, Contains: t.Contains, Matches: t.Matches, Not: t.Not}
 	vs := v.check(field, strings.TrimSuffix(got, "\n"), true)
 	for i := range vs {
@@ -201,6 +204,17 @@ func (v *Value) holds(got string, there bool) bool {
 func matches(pattern, text string) bool {
 	re, err := regexp.Compile(pattern)
 	return err == nil && re.MatchString(text) // Validate has compiled it
+}
+
+// matchesAtEnd reports whether a pattern is for the end of a text, or for all that
+// stands there, so that it may not be for a longer text.
+func matchesAtEnd(pattern, text string) bool {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return false // Validate has compiled it
+	}
+	at := re.FindStringIndex(text)
+	return at != nil && at[1] == len(text)
 }
 
 // String returns what is expected as YAML has it.

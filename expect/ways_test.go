@@ -3,6 +3,7 @@ package expect_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -229,6 +230,18 @@ func TestPath(t *testing.T) {
 		{"the gateway sends it elsewhere", gatewayWay, attempt(direct(toGateway), gateway(byCluster("outbound|80||example.org"))), notHeld, "example.org"},
 		{"a gateway that is not there", `[sidecar, gateway/none, "httpbin.org:80"]`, attempt(direct(toGateway), gateway()), notHeld, "there is no pod of gateway/none"},
 		{"to a pod", "[sidecar, deploy/nginx]", attempt(direct(func(l *evidence.Line) { l.UpstreamHost = "10.244.1.9:80" })), held, ""},
+		{"to a gateway that sends it on", "[sidecar, deploy/gateway]", changed(attempt(direct(toGateway), gateway()), func(a *evidence.Attempt) {
+			a.Places = append(a.Places, evidence.Place{Name: "deploy/gateway", Pods: []evidence.Pod{gatePod}})
+		}), notHeld, "httpbin.org:80"},
+		{"to a host to which a rule leads requests for another", `[sidecar, "example.org:80"]`, changed(attempt(direct(byCluster("outbound|80||example.org"))), func(a *evidence.Attempt) {
+			a.Arrivals = &evidence.Arrivals{Recorded: true, All: []evidence.Arrival{{Remote: outAddr, Host: "httpbin.org", Owner: "httpbin.org", Site: "example.org"}}}
+		}), held, ""},
+		{"to a host under whose name another answers", `[sidecar, "example.org:80"]`, changed(attempt(direct(byCluster("outbound|80||example.org"))), func(a *evidence.Attempt) {
+			a.Arrivals = &evidence.Arrivals{Recorded: true, All: []evidence.Arrival{{Remote: outAddr, Host: "example.org", Owner: "example.org", Site: "httpbin.org"}}}
+		}), notHeld, "httpbin.org answered"},
+		{"a line that cannot be read", `[sidecar, "httpbin.org:80"]`, changed(attempt(), func(a *evidence.Attempt) {
+			a.Unread = []evidence.Unread{{Proxy: evidence.Sidecar, Text: "[2026"}}
+		}), notJudged, "cannot be read"},
 		{"to another pod", "[sidecar, deploy/nginx]", attempt(direct()), notHeld, "httpbin.org:80"},
 
 		{"blocked", "[blocked]", attempt(direct(blocked)), held, ""},
@@ -325,7 +338,8 @@ func TestLog(t *testing.T) {
 		{"one too few", "[{status: 200}, {status: 200}]", attempt(direct()), notHeld, "got [{status: 200}]"},
 		{"one too many", "[{status: 200}]", changed(attempt(direct(), direct(next)), ledOn), notHeld, "got [{status: 200}, {status: 200}]"},
 		{"both, in order", "[{authority: httpbin.org}, {authority: example.org}]", changed(attempt(direct(next), direct()), ledOn), held, ""},
-		{"another process's line is none", "[{status: 200}]", attempt(direct(func(l *evidence.Line) { l.DownstreamRemote = "10.244.1.6:41000" })), notHeld, "got []"},
+		{"another process's line is none", "[{status: 200}]", attempt(direct(func(l *evidence.Line) { l.DownstreamRemote, l.Path = "10.244.1.6:41000", "/other" })), notHeld, "got []"},
+		{"another process's line that asks the same", "[{status: 200}]", attempt(direct(func(l *evidence.Line) { l.DownstreamRemote = "10.244.1.6:41000" })), notJudged, "of one that another process made"},
 		{"none", "[]", attempt(), held, ""},
 		{"none, but there is one", "[]", attempt(direct()), notHeld, "/headers"},
 		{"none, by one witness", "[]", changed(attempt(), func(a *evidence.Attempt) { a.Proxies[0].Counted = false }), notJudged, "two witnesses"},
@@ -372,6 +386,12 @@ func TestConnection(t *testing.T) {
 		{"past the sidecar", "made", attempt(), held, ""},
 		{"past the sidecar, by one witness", "made", changed(attempt(), func(a *evidence.Attempt) { a.Proxies[0].Counted = false }), notJudged, ""},
 		{"one of two", "made", changed(attempt(direct(), direct(next, refused)), second), notHeld, "got refused"},
+		{"one of two, of which nobody was asked for the other", "made", changed(attempt(direct()), func(a *evidence.Attempt) {
+			a.Transfers = append(a.Transfers, evidence.Transfer{URL: "http://nowhere/", ExitCode: 6, Error: "Could not resolve host: nowhere"})
+		}), notHeld, "got none"},
+		{"one of two, of which nobody was asked for the first", "made", changed(attempt(direct()), func(a *evidence.Attempt) {
+			a.Transfers = append([]evidence.Transfer{{URL: "http://nowhere/", ExitCode: 6, Error: "Could not resolve host: nowhere"}}, a.Transfers...)
+		}), notHeld, "got none"},
 		{"one of two, of which one is past the sidecar", "made", changed(attempt(direct()), second), notJudged, ""},
 	})
 	for _, c := range []struct {
@@ -408,6 +428,10 @@ func TestArrived(t *testing.T) {
 		{"another server, and that is meant", "[{host: httpbin.org, site: evil.org}]", recorded(attempt(direct()), arrival(outAddr, func(r *evidence.Arrival) { r.Site = "evil.org" })), held, ""},
 		{"no client certificate", "[{clientCertificate: {absent: true}}]", recorded(attempt(direct()), arrival(outAddr)), held, ""},
 		{"a client certificate", "[{clientCertificate: {absent: true}}]", recorded(attempt(direct()), arrival(outAddr, func(r *evidence.Arrival) { r.ClientCertificate = "CN=a" })), notHeld, "CN=a"},
+		{"a path that was not recorded whole", `[{path: {not: {contains: END}}}]`, recorded(attempt(direct(func(l *evidence.Line) { l.Path = "/" + strings.Repeat("x", 5000) + "END" })), arrival(outAddr, func(r *evidence.Arrival) {
+			r.Path, r.Truncated = "/"+strings.Repeat("x", 4095), true
+		})), notJudged, "has not recorded the whole text"},
+		{"another field of it", `[{method: GET}]`, recorded(attempt(direct()), arrival(outAddr, func(r *evidence.Arrival) { r.Truncated = true })), held, ""},
 		{"nobody records", one, attempt(direct()), notChecked, "nobody records"},
 		{"nobody records that nothing arrived", "[]", attempt(direct(blocked)), notChecked, "nobody records"},
 

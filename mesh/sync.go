@@ -38,6 +38,13 @@ const (
 	// quiet is how long istiod must have pushed nothing new for what it has
 	// pushed to be all: it waits 100 ms after a change for further ones.
 	quiet = 400 * time.Millisecond
+	// restarted is the same for an istiod that was away when something was
+	// changed: it reads everything when it starts, and pushes it to each proxy
+	// that connects.
+	restarted = 2 * time.Second
+	// mending is how long a change may take to bring another push to a proxy that
+	// has refused the last one.
+	mending = 2 * time.Second
 	// pushTimeout is how long a push may take to be acknowledged before the
 	// attempt is given up.
 	pushTimeout = 10 * time.Second
@@ -76,6 +83,7 @@ type change struct {
 	before, after *snapshot // nil where istiod was away, or need not be asked
 	at            time.Time
 	sure          bool            // istiod pushes something for it
+	away          bool            // istiod was away when it was made
 	done          map[string]bool // the proxies at which it is in force
 }
 
@@ -180,7 +188,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 			return runner.Retryable(fmt.Errorf("nothing that was changed is in force: %w", err))
 		}
 		for _, p := range proxies {
-			if err := now.refused(p); err != nil {
+			if number, err := now.refused(p); err != nil && !mayMend(open, p, now, number) {
 				return err
 			}
 			s.acceptClusters(ctx, now, p, cold)
@@ -270,7 +278,7 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 	if c.before == nil || c.after == nil {
 		// istiod was away. What it pushes when it is back has the change.
 		if c.after == nil {
-			c.before, c.after, c.at = now, now, time.Now()
+			c.before, c.after, c.at, c.away = now, now, time.Now(), true
 		}
 		return false
 	}
@@ -279,6 +287,8 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 	switch {
 	case newest > after: // a push that began after the change
 		return true
+	case c.away:
+		return since > restarted
 	case since <= quiet: // istiod may not have begun yet
 		return false
 	case newest > c.before.newest(istiod): // one that began since before the change, and none has followed
@@ -287,6 +297,15 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 		return true
 	}
 	return now.pushes[istiod] > c.before.pushes[istiod] // others have got it
+}
+
+// mayMend reports whether a change that was made after a push which the proxy
+// refused may still bring it another one: it may take back what was refused.
+func mayMend(open []*change, proxy string, now *snapshot, refused int64) bool {
+	istiod, _ := now.of(proxy)
+	return slices.ContainsFunc(open, func(c *change) bool {
+		return !c.done[proxy] && c.before != nil && refused <= c.before.newest(istiod) && time.Since(c.at) <= mending
+	})
 }
 
 // warm waits until the proxy uses what it has acknowledged: a cluster whose host
@@ -411,20 +430,20 @@ func (s *proxyState) withoutSecrets() map[string]resourceSync {
 }
 
 // refused returns an error where a proxy has refused what was sent to it, in
-// Envoy's own words.
-func (s *snapshot) refused(proxy string) error {
+// Envoy's own words, with the number of that push.
+func (s *snapshot) refused(proxy string) (number int64, err error) {
 	_, state := s.of(proxy)
 	if state == nil {
-		return nil
+		return 0, nil
 	}
 	for _, kind := range slices.Sorted(maps.Keys(state.Resources)) {
 		r := state.Resources[kind]
 		if r.LastError == "" || r.Sent == r.Acked {
 			continue
 		}
-		return &RefusedError{Proxy: proxy, Kind: kind[strings.LastIndex(kind, ".")+1:], Err: r.LastError}
+		return pushNumber(r.Sent), &RefusedError{Proxy: proxy, Kind: kind[strings.LastIndex(kind, ".")+1:], Err: r.LastError}
 	}
-	return nil
+	return 0, nil
 }
 
 // A RefusedError says that a proxy has refused a configuration, so that what was

@@ -348,6 +348,61 @@ func TestAnIstiodThatIsAwayIsWaitedFor(t *testing.T) {
 	})
 }
 
+// An istiod that has started since the change has it in what it pushes at first,
+// and pushes nothing more for it.
+func TestAnIstiodThatHasStartedSinceHasTheChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIstiod()
+		i.err = &cluster.NotReadyError{Query: "app=istiod", Reason: "pod istiod-1: not ready"}
+		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
+		defer m.Close()
+		s := &mesh.Sync{Mesh: m}
+		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
+		i.err = nil
+		began := time.Now()
+		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
+		assert.GreaterOrEqual(t, time.Since(began), time.Second, "a push may still be to come")
+	})
+}
+
+// What takes back a configuration that a proxy has refused is waited for; what
+// does not, is not.
+func TestARefusalThatIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIstiod()
+		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
+		defer m.Close()
+		s := &mesh.Sync{Mesh: m}
+		change := func() { s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry}) }
+		refused := func() {
+			assert.ErrorContains(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}), "no such filter")
+		}
+
+		i.refused = "no such filter"
+		change()
+		i.push(sleeper)
+		refused()
+
+		change()
+		time.AfterFunc(200*time.Millisecond, func() {
+			i.mu.Lock()
+			i.refused = ""
+			i.mu.Unlock()
+			i.push(sleeper)
+		})
+		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
+
+		i.refused = "no such filter"
+		change()
+		i.push(sleeper)
+		refused()
+		change()
+		began := time.Now()
+		refused()
+		assert.Less(t, time.Since(began), 5*time.Second, "a change that does not mend it")
+	})
+}
+
 // A change that was waited for is in force. One that follows it, and for which
 // istiod has nothing to push, does not make it be waited for again.
 func TestAChangeThatFollowsOneInForce(t *testing.T) {

@@ -256,7 +256,7 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 		a.Lines, a.Unread = nil, nil
 	}
 	asked := time.Now()
-	address, err := b.laterRequest(ctx)
+	addresses, err := b.laterRequests(ctx)
 	answered := time.Now()
 	if err != nil {
 		log.Why, log.Again = "a later request, whose line would say that the log is up to date, was not made: "+err.Error(), true
@@ -266,7 +266,7 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 	}
 	var later *evidence.Line
 	b.follow(ctx, a, patience, func(l *evidence.Line) bool {
-		if l.DownstreamRemote == address {
+		if slices.Contains(addresses, l.DownstreamRemote) {
 			later = l
 		}
 		return later != nil
@@ -278,8 +278,9 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 		b.trim(a, 0)
 		return
 	}
-	a.Lines = a.Lines[:len(a.Lines)-1] // the later request is nobody's
 	ahead := b.skew(a, later.Start.Sub(answered), later.Start.Sub(asked))
+	// The later requests are nobody's.
+	a.Lines = slices.DeleteFunc(a.Lines, func(l evidence.Line) bool { return slices.Contains(addresses, l.DownstreamRemote) })
 	b.trim(a, ahead)
 	log.Complete = true
 	if !b.needs.Absence {
@@ -383,12 +384,13 @@ func startOf(text string) (time.Time, bool) {
 	return start, err == nil
 }
 
-// laterRequest makes a request to the API server's service, which a sidecar
-// sees whichever addresses outside the mesh it leaves alone, and returns the
-// address that it came from. How it ends does not matter, nor whether the server
-// can be reached: it leaves a line once curl has given up. The sidecar does not
-// see the requests of its own container.
-func (b *watched) laterRequest(ctx context.Context) (string, error) {
+// laterRequests makes requests to the services of the API server and of istiod,
+// which a sidecar sees whichever addresses outside the mesh it leaves alone, and
+// returns the addresses that they came from. There are two because it may leave
+// alone a port. How they end does not matter, nor whether the servers can be
+// reached: one leaves a line once curl has given up. The sidecar does not see the
+// requests of its own container.
+func (b *watched) laterRequests(ctx context.Context) ([]string, error) {
 	container := b.pod.Container
 	for _, c := range b.pod.Containers {
 		if container == Sidecar {
@@ -396,19 +398,27 @@ func (b *watched) laterRequest(ctx context.Context) (string, error) {
 		}
 	}
 	if container == Sidecar {
-		return "", errors.New("the pod has no container but the proxy")
+		return nil, errors.New("the pod has no container but the proxy")
 	}
 	out := cluster.Bounded{Max: 1 << 10}
-	argv := []string{"curl", "-sk", "-o", "/dev/null", "-m", "1", "-w", "%{local_ip} %{local_port}", "https://kubernetes.default.svc/version"}
+	argv := []string{
+		"curl", "-sk", "-o", "/dev/null", "-o", "/dev/null", "-m", "1", "-w", `%{local_ip} %{local_port}\n`,
+		"http://istiod." + b.mesh.Namespace + ".svc:15014/version", "https://kubernetes.default.svc/version",
+	}
 	result, err := b.mesh.Cluster.Exec(ctx, cluster.ExecRequest{Namespace: b.pod.Namespace, Pod: b.pod.Name, Container: container, Command: argv, Stdout: &out})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	ip, port, _ := strings.Cut(out.String(), " ")
-	if port == "" || port == "0" {
-		return "", fmt.Errorf("curl made no connection and ended with exit code %d", result.ExitCode)
+	var addresses []string
+	for line := range strings.Lines(out.String()) {
+		if ip, port, _ := strings.Cut(strings.TrimSpace(line), " "); port != "" && port != "0" {
+			addresses = append(addresses, net.JoinHostPort(ip, port))
+		}
 	}
-	return net.JoinHostPort(ip, port), nil
+	if len(addresses) == 0 {
+		return nil, fmt.Errorf("curl made no connection and ended with exit code %d", result.ExitCode)
+	}
+	return addresses, nil
 }
 
 // readGateways reads the logs of the gateways that the requests came to, one

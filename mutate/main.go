@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/egressplay/egressplay/inlab"
 	"github.com/egressplay/egressplay/playbooks"
 )
 
@@ -34,7 +35,7 @@ func main() {
 
 // A tester runs mutants and remembers what became of them.
 type tester struct {
-	lab      *lab
+	lab      *inlab.Lab
 	patience patience
 	results  *results
 	again    bool
@@ -51,8 +52,8 @@ func mutate(ctx context.Context, args []string, w io.Writer) (all bool, err erro
 			"running lab of the default name, or in one that is started for them.\n\n")
 		flags.PrintDefaults()
 	}
-	t := &tester{log: w, lab: &lab{log: w}}
-	flags.StringVar(&t.lab.program, "egressplay", "bin/egressplay", "the `path` of egressplay, with egressplay-lab beside it")
+	t := &tester{log: w, lab: &inlab.Lab{Log: w}}
+	flags.StringVar(&t.lab.Program, "egressplay", "bin/egressplay", "the `path` of egressplay, with egressplay-lab beside it")
 	file := flags.String("results", ".cache/mutants.json", "the `file` with what became of each mutant; what is there already is not run again")
 	flags.BoolVar(&t.again, "again", false, "run all mutants, also those in the file")
 	list := flags.Bool("list", false, "print the mutants, and run none")
@@ -123,7 +124,7 @@ func load(args []string) ([]set, error) {
 // test runs the mutants that have no result yet, and prints the summary, also
 // after an interrupt.
 func (t *tester) test(ctx context.Context, sets []set) (all bool, err error) {
-	stop, err := t.lab.start(ctx)
+	stop, err := t.lab.Start(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -170,7 +171,7 @@ func (t *tester) testPlaybook(ctx context.Context, s set) error {
 	}
 	var took []time.Duration
 	for i := range whole.steps {
-		took = append(took, whole.steps[i].took())
+		took = append(took, whole.steps[i].Took())
 	}
 	lines, err := t.patience.shorten(s.playbook, took)
 	if err != nil {
@@ -199,5 +200,5 @@ func (t *tester) run(ctx context.Context, m *mutant, lines []string) (*run, erro
 	if err != nil {
 		return nil, err
 	}
-	return t.lab.run(ctx, m.playbook.name, texts)
+	return runIn(ctx, t.lab, m.playbook.name, texts)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/egressplay/egressplay/inlab"
 	"github.com/egressplay/egressplay/playbooks"
 )
 
@@ -141,8 +142,8 @@ func TestShorten(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	zero, seven := 0, 7
-	whole := &run{steps: []stepRun{{Line: 3, Status: "passed"}, {Line: 5, Status: "passed"}, {Line: 9, Title: "R", Status: "passed", ExitCode: &zero}}}
-	at := func(line int) *stepRun { return &stepRun{Line: line} }
+	whole := &run{steps: []inlab.Step{{Line: 3, Status: "passed"}, {Line: 5, Status: "passed"}, {Line: 9, Title: "R", Status: "passed", ExitCode: &zero}}}
+	at := func(line int) *inlab.Step { return &inlab.Step{Line: line} }
 	for _, test := range []struct {
 		name  string
 		marks string
@@ -157,9 +158,9 @@ func TestJudge(t *testing.T) {
 		{"a later step that could not be run", "", run{exitCode: 3, failed: at(9), reason: "R"}, alive, "a broken mutant: R"},
 		{"something that could not be put back", "", run{exitCode: 4, reason: "R"}, alive, "a broken mutant: R"},
 		{"passed", "", run{}, alive, ""},
-		{"the same without it", "M", run{steps: []stepRun{whole.steps[0], whole.steps[2]}}, changesNothing, ""},
-		{"another status", "M", run{exitCode: 1, steps: []stepRun{{Line: 9, Status: "failed", ExitCode: &zero}}, reason: "why"}, alive, `it changes something: "R" gives another result without it. why`},
-		{"another exit code", "M", run{steps: []stepRun{{Line: 9, Status: "passed", ExitCode: &seven}}}, alive, `it changes something: "R" gives another result without it. `},
+		{"the same without it", "M", run{steps: []inlab.Step{whole.steps[0], whole.steps[2]}}, changesNothing, ""},
+		{"another status", "M", run{exitCode: 1, steps: []inlab.Step{{Line: 9, Status: "failed", ExitCode: &zero}}, reason: "why"}, alive, `it changes something: "R" gives another result without it. why`},
+		{"another exit code", "M", run{steps: []inlab.Step{{Line: 9, Status: "passed", ExitCode: &seven}}}, alive, `it changes something: "R" gives another result without it. `},
 		{"not put back", "M", run{exitCode: 4, steps: whole.steps[2:]}, alive, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -180,7 +181,7 @@ func TestResults(t *testing.T) {
 	m, other := s.mutants[0], s.mutants[1]
 	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 3}, nil)))
 	require.NoError(t, rs.put(other, judge(other, &run{}, nil)))
-	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 1, failed: &stepRun{Line: 99}}, nil)))
+	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 1, failed: &inlab.Step{Line: 99}}, nil)))
 
 	rs, err = openResults(file)
 	require.NoError(t, err)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/egressplay/egressplay/inlab"
 )
 
 // A result is what became of a mutant.
@@ -91,7 +93,7 @@ func different(m *mutant, r, whole *run) string {
 		if s.Line <= m.step.line {
 			continue
 		}
-		i := slices.IndexFunc(r.steps, func(other stepRun) bool { return other.Line == s.Line })
+		i := slices.IndexFunc(r.steps, func(other inlab.Step) bool { return other.Line == s.Line })
 		if i < 0 || r.steps[i].Status != s.Status || !sameCode(r.steps[i].ExitCode, s.ExitCode) {
 			return s.Title
 		}

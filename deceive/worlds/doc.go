@@ -1,0 +1,16 @@
+// Package worlds has worlds in which somebody claims something, as playbooks:
+// claims that sound true and are false, and claims that are true and may look
+// false.
+//
+// A step makes a claim if its id says so; the others set its world up:
+//
+//	id: lie-log-...        false: the expectation log must say so, and no other
+//	id: lie-policy-...     false: the verb policy must say so
+//	id: lie-change-...     of what a change brought, which a proxy refuses: that must be said
+//	id: honest-...         true: it must pass, and be checked
+//
+// A lie is caught where its own expectation does not hold or cannot be judged,
+// and all others of the step hold: they show that the request was the one that
+// the world is about. Each claim has continue: true, so that the next is tried
+// whatever becomes of it.
+package worlds

@@ -1,0 +1,61 @@
+package inlab
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/egressplay/egressplay/evidence"
+)
+
+// A Report is what egressplay reports of a run, as far as the tools look at it.
+type Report struct {
+	Version   int
+	Playbooks []Playbook
+	// ExitCode is that of egressplay; a report that was read has none.
+	ExitCode int `json:"-"`
+}
+
+// A Playbook is how one playbook ended.
+type Playbook struct {
+	Name   string
+	File   string
+	Status string
+	// Error says why it has not passed, where no step does.
+	Error *string
+	Steps []Step
+}
+
+// A Step is how one step ended.
+type Step struct {
+	Index      int
+	ID         string
+	Title      string
+	Line       int
+	Status     string
+	DurationMS int64
+	Attempts   int
+	ExitCode   *int
+	Error      *string
+	Verdicts   evidence.Verdicts
+}
+
+// Took returns how long the step took.
+func (s *Step) Took() time.Duration { return time.Duration(s.DurationMS) * time.Millisecond }
+
+// ReadReport reads a report of version 2.
+func ReadReport(file string) (*Report, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var r Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if r.Version != 2 {
+		return nil, fmt.Errorf("%s: a report of version %d, not 2", file, r.Version)
+	}
+	return &r, nil
+}
