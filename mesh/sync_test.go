@@ -357,7 +357,7 @@ func TestAnIstiodThatHasStartedSinceHasTheChange(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry})
+		changed(t, s, serviceEntry)
 		i.err = nil
 		began := time.Now()
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
@@ -373,7 +373,7 @@ func TestARefusalThatIsTakenBack(t *testing.T) {
 		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system"}
 		defer m.Close()
 		s := &mesh.Sync{Mesh: m}
-		change := func() { s.Before(t.Context())(t.Context(), []evidence.Change{serviceEntry}) }
+		change := func() { changed(t, s, serviceEntry) }
 		refused := func() {
 			assert.ErrorContains(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}), "no such filter")
 		}
