@@ -124,6 +124,12 @@ func newScenery(t *testing.T, name string) scenery {
 	create(t, "v1", "configmaps", name, `{kind: ConfigMap, metadata: {name: other, annotations: {note: keep}}, data: {a: b}}`)
 	create(t, "apps/v1", "deployments", name, `{kind: Deployment, metadata: {name: idle}, spec: {replicas: 0, selector: {matchLabels: {app: idle}},
   template: {metadata: {labels: {app: idle}}, spec: {containers: [{name: idle, image: curlimages/curl}]}}}}`)
+	for _, own := range []string{"istio-ca-crl", "istio-ca-root-cert", "kube-root-ca.crt"} { // that controllers make in each namespace
+		eventually(t, func() bool {
+			_, err := resource("v1", "configmaps", name).Get(t.Context(), own, metav1.GetOptions{})
+			return err == nil
+		}, "no configmap/%s", own)
+	}
 	return s
 }
 

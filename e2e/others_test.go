@@ -72,7 +72,7 @@ func TestTwoRunsInOnePlace(t *testing.T) {
 	assert.Contains(t, second.stdout, "--wait-for")
 
 	third := begin(t, "run", file, "--namespace", s.namespace, "--wait-for", "2m")
-	third.await("Change it")
+	third.await("playbook ")
 	create(t, "v1", "configmaps", s.namespace, `{kind: ConfigMap, metadata: {name: go}}`)
 	first.wait().exits(t, 0)
 	third.wait().exits(t, 0)
