@@ -7,7 +7,8 @@ import (
 
 // attributeArrivals finds what arrived of the attempt's own requests: what came
 // over curl's connections, or over those by which the last proxy on their way
-// sent them on. Where the sidecar logs nothing, time and address have to do.
+// sent them on, and what a proxy made of them besides. Where that does not account
+// for all of them, time and address have to do.
 func attributeArrivals(a *Attempt) {
 	if a.Arrivals == nil || !a.Arrivals.Recorded {
 		return
@@ -51,13 +52,22 @@ func attributeArrivals(a *Attempt) {
 		}
 	}
 	arrived := sent(a, lines)
+	found := 0
+	for i := range a.Arrivals.All {
+		if r := &a.Arrivals.All[i]; direct[r.Remote] || slices.Contains(arrived, i) {
+			r.Ours, r.By = true, "address"
+			found++
+		}
+	}
+	// A request that left no line, over a connection whose address curl does not
+	// tell: the first one of a redirect, or one that is not logged.
+	if sidecar != nil && !a.Accounted() && found > 0 && found < a.Requests() {
+		open[a.Command.Pod.IP] = true
+	}
 	for i := range a.Arrivals.All {
 		r := &a.Arrivals.All[i]
 		ip, _, _ := net.SplitHostPort(r.Remote)
-		switch {
-		case direct[r.Remote] || slices.Contains(arrived, i):
-			r.Ours, r.By = true, "address"
-		case open[ip] && !r.Time.Before(a.Started) && !r.Time.After(a.Ended):
+		if !r.Ours && open[ip] && !r.Time.Before(a.Started) && !r.Time.After(a.Ended) {
 			r.Ours, r.By = true, "time"
 		}
 	}

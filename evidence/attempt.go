@@ -128,6 +128,9 @@ type Transfer struct {
 	GRPCStatus  string `json:"grpcStatus,omitempty"`
 	ContentType string `json:"contentType,omitempty"`
 	Error       string `json:"error,omitempty"`
+	// Repeated says that curl made the request again (--retry), and that only
+	// the last time is known.
+	Repeated bool `json:"repeated,omitempty"`
 }
 
 // A Proxy is one of Istio's proxies, and what its witnesses are worth.

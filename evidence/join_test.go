@@ -464,6 +464,11 @@ func TestWhatArrivedOfIt(t *testing.T) {
 			a.Command.Curl = nil
 			return a
 		}(), []evidence.Arrival{arrival(outAddr, 120), arrival("10.244.1.9:1", 120)}, []string{"time", ""}},
+		{"one of two, by a connection of which nobody tells the address", lines(redirect(true), line(redirected)), []evidence.Arrival{
+			arrival(podIP+":38999", 120), other(func(r *evidence.Arrival) {
+				r.Remote, r.Host, r.Path, r.Time = podIP+":38800", "example.org", "/", at(220)
+			}), arrival("10.244.1.9:1", 120),
+		}, []string{"time", "address", ""}},
 		{"a gateway whose line has not come", lines(withGateway(attempt(get())), viaGateway(nil)), []evidence.Arrival{arrival(onAddr, 120), arrival("10.244.1.9:1", 120)},
 			[]string{"time", ""}},
 		{"of a request that ended at the sidecar", lines(attempt(get()), line(func(l *evidence.Line) {

@@ -250,6 +250,26 @@ func TestACurlThatTriedNothing(t *testing.T) {
 	assert.Equal(t, held, outcome(judge(t, "exitCode", "{not: 0}", a)))
 }
 
+// Of a request that curl has made again, the last response alone is known.
+func TestResponsesOfARetry(t *testing.T) {
+	responses := func(change func(*evidence.Attempt)) evidence.Outcome {
+		a := page()
+		a.Responses, a.Transfers[0].Redirects = a.Responses[:1], 0
+		change(a)
+		return outcome(judge(t, "responses", fmt.Sprintf("[{status: %d}]", a.Responses[0].Status), a))
+	}
+	retries := func(shown bool) func(*evidence.Attempt) {
+		return func(a *evidence.Attempt) { a.Command.Curl.Retries, a.Command.Curl.HeadsShown = true, shown }
+	}
+	assert.Equal(t, held, responses(func(*evidence.Attempt) {}))
+	assert.Equal(t, held, responses(retries(true)), "all that was printed is one response")
+	assert.Equal(t, notJudged, responses(retries(false)))
+	assert.Equal(t, notJudged, responses(func(a *evidence.Attempt) {
+		retries(true)(a)
+		a.Transfers[0].Repeated = true
+	}))
+}
+
 // What a header must not be, none of several may be.
 func TestAHeaderThatIsThereTwice(t *testing.T) {
 	a := page()

@@ -76,6 +76,10 @@ func (e *Responses) Judge(a *evidence.Attempt) evidence.Verdicts {
 	if (redirects > 0 || len(a.Transfers) > 1) && !shown {
 		return unjudged(nil, false, "the responses before the last one are not known", "have curl print them, with -D - or -i")
 	}
+	repeated := slices.ContainsFunc(a.Transfers, func(t evidence.Transfer) bool { return t.Repeated })
+	if repeated || a.Command.Curl.Retries && !shown {
+		return unjudged(nil, false, "curl may have made a request again (--retry), and the responses before the last try are not known", "expect the status of the last one, and of the others what the log has, or what arrived")
+	}
 	if len(a.Responses) != len(*e) {
 		return evidence.Verdicts{judge(nil, false, flow(e.yaml()), flow(seen(a.Responses)))}
 	}

@@ -228,7 +228,7 @@ func transferOf(t *curl.Transfer) evidence.Transfer {
 	e := evidence.Transfer{
 		URL: t.Asked, ExitCode: t.ExitCode, Status: t.Status, Proto: t.Proto, Redirects: t.Redirects, Connects: t.Connects,
 		Local: t.LocalAddr, Remote: t.RemoteAddr, HeadBytes: t.HeadBytes, BodyBytes: t.BodyBytes, Elapsed: t.Elapsed,
-		ContentType: t.ContentType, Error: t.Error,
+		ContentType: t.ContentType, Error: t.Error, Repeated: t.Repeated,
 	}
 	fields := t.Trailer
 	if len(t.Heads) > 0 {

@@ -6,7 +6,7 @@
 //
 //	id: lie-log-...        false: the expectation log must say so, and no other
 //	id: lie-policy-...     false: the verb policy must say so
-//	id: lie-change-...     of what a change brought, which a proxy refuses: that must be said
+//	id: lie-change-...     true before a change that is not in force yet: that must be said
 //	id: honest-...         true: it must pass, and be checked
 //
 // A lie is caught where its own expectation does not hold or cannot be judged,
