@@ -14,6 +14,8 @@ type Credential struct {
 	Word, Start, End int
 	// Value is the secret. A script may have it in another form at that place.
 	Value string
+	// User is whose password it is; "" where nothing says.
+	User string
 	// Kind is what it is.
 	Kind CredentialKind
 }
@@ -143,8 +145,11 @@ func (f credentialFinder) options(words []string) []Credential {
 		whole := Credential{End: len(arg.value), Value: arg.value}
 		switch arg.name {
 		case "user", "proxy-user":
-			if _, password, ok := strings.Cut(arg.value, ":"); ok {
+			if user, password, ok := strings.Cut(arg.value, ":"); ok {
 				in = ending(arg.value, password)
+				for i := range in {
+					in[i].User = user
+				}
 			}
 		case "cert", "proxy-cert":
 			if i := strings.LastIndexByte(arg.value, ':'); i > 1 && !strings.HasPrefix(arg.value, "pkcs11:") {
@@ -202,7 +207,7 @@ func userinfo(url string) []Credential {
 	if colon < 0 || colon+1 == end {
 		return nil
 	}
-	return []Credential{{Start: start + colon + 1, End: start + end, Value: authority[colon+1 : end]}}
+	return []Credential{{Start: start + colon + 1, End: start + end, Value: authority[colon+1 : end], User: authority[:colon]}}
 }
 
 // at moves credentials of a value to where that is: in a word, behind a byte.

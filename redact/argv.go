@@ -31,17 +31,28 @@ func (r *Redactor) Argv(argv []string) []string {
 // addCredential keeps a credential secret in each of the forms in which a server
 // may send it back.
 func (r *Redactor) addCredential(c curl.Credential) {
-	r.AddWord(c.Value)
 	switch c.Kind {
 	case curl.Password:
-		if plain, err := url.PathUnescape(c.Value); err == nil {
-			r.AddWord(plain)
+		for _, unescape := range []func(string) string{func(s string) string { return s }, unescaped} {
+			r.AddWord(unescape(c.Value))
+			if c.User != "" { // as Basic authentication has both together
+				r.AddWord(unescape(c.User) + ":" + unescape(c.Value))
+			}
 		}
 	case curl.Header:
 		r.addAuthorization(c.Value)
 	case curl.Cookies:
+		r.AddWord(c.Value)
 		r.AddCookies(c.Value)
 	}
+}
+
+// unescaped returns a part of a URL without its escapes.
+func unescaped(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
 }
 
 // addAuthorization keeps the value of an Authorization header secret, also

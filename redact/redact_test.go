@@ -153,6 +153,8 @@ func TestArgv(t *testing.T) {
 		assert.NotContains(t, r.Text("the server says "+said), said)
 	}
 	assert.Equal(t, []string{"curl", "-u", "a:(secret)"}, r.Argv([]string{"curl", "-u", "a:1"}))
+	r.Argv([]string{"curl", "-u", "me:pass"})
+	assert.Equal(t, "it got Basic (secret)", r.Text("it got Basic "+base64.StdEncoding.EncodeToString([]byte("me:pass"))), "also of a short password")
 	script := r.Argv([]string{"sh", "-c", "curl -u a:1 -H 'Cookie: x=y' b | head"})
 	assert.Equal(t, "curl -u a:(secret) -H 'Cookie: (secret)' b | head", script[2])
 	var none *Redactor

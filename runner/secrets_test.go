@@ -84,14 +84,14 @@ func TestVerdictsAreJudgedOnTheRealValues(t *testing.T) {
 		s.SetSecret("V", "planted-value")
 		return &evidence.Attempt{Text: "planted-value", Command: &evidence.Command{Stdout: "planted-value"}}, nil
 	}}
-	real := expectation{judge: func(a *evidence.Attempt) evidence.Verdicts {
+	looks := expectation{judge: func(a *evidence.Attempt) evidence.Verdicts {
 		v := evidence.Verdict{Outcome: evidence.Held, Got: a.Command.Stdout}
 		if a.Command.Stdout != "planted-value" {
 			v.Outcome = evidence.NotHeld
 		}
 		return evidence.Verdicts{v}
 	}}
-	result, events := run(t, &Runner{}, t.Context(), step(a, real))
+	result, events := run(t, &Runner{}, t.Context(), step(a, looks))
 	assert.Equal(t, Summary{Passed: 1}, result.Summary)
 	assert.Equal(t, "(secret)", events.last(StepFinished).Verdicts[0].Got)
 }
