@@ -23,8 +23,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// fieldManager is the name under which the API server notes what we set.
-const fieldManager = "egressplay"
+// Manager is the name under which the API server notes what we set.
+const Manager = "egressplay"
 
 // Options say which cluster a [Client] is for.
 type Options struct {
@@ -43,6 +43,7 @@ type Client struct {
 	name      string // the context's
 	namespace string
 	config    *rest.Config
+	http      *http.Client
 
 	dynamic dynamic.Interface
 	rest    rest.Interface // for what the dynamic client cannot do; paths from the root
@@ -120,6 +121,7 @@ func newClient(name, namespace string, config *rest.Config) (*Client, error) {
 		name:      name,
 		namespace: namespace,
 		config:    config,
+		http:      client,
 		dynamic:   dyn,
 		rest:      disco.RESTClient(),
 		kinds:     &kinds{server: disco},

@@ -36,7 +36,7 @@ var namesPods = map[schema.GroupKind]string{
 }
 
 // Delete implements [Interface].
-func (c *Client) Delete(ctx context.Context, ref Ref) error {
+func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 	t, err := c.target(ctx, ref)
 	if err != nil {
 		return err
@@ -45,10 +45,21 @@ func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	if ownsPods[t.mapping.GroupVersionKind.GroupKind()] {
 		policy = metav1.DeletePropagationForeground
 	}
-	options, err := json.Marshal(metav1.DeleteOptions{
+	how := metav1.DeleteOptions{
 		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
 		PropagationPolicy: &policy,
-	})
+		DryRun:            o.dryRun(),
+	}
+	if o.UID != "" || o.Version != "" {
+		how.Preconditions = new(metav1.Preconditions)
+		if o.UID != "" {
+			how.Preconditions.UID = &o.UID
+		}
+		if o.Version != "" {
+			how.Preconditions.ResourceVersion = &o.Version
+		}
+	}
+	options, err := json.Marshal(how)
 	if err != nil {
 		return err
 	}
@@ -65,6 +76,9 @@ func (c *Client) Delete(ctx context.Context, ref Ref) error {
 	obj := new(unstructured.Unstructured)
 	if err := json.Unmarshal(body, &obj.Object); err != nil {
 		return fmt.Errorf("delete %s: %w", ref, err)
+	}
+	if o.DryRun {
+		return nil
 	}
 	if obj.GetKind() != "Status" && obj.GetUID() != "" {
 		if err := c.waitGone(ctx, t, obj); err != nil {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Interface is the little of Kubernetes that steps need. [*Client] has it for
@@ -28,24 +31,31 @@ type Interface interface {
 	List(ctx context.Context, kind, namespace, selector string) ([]unstructured.Unstructured, error)
 
 	// Apply creates the object or changes it to what is given, by server-side
-	// apply with the field manager "egressplay", taking over fields that
-	// another manager owns. A field that the object's kind does not have is an
-	// error. The object's namespace must be set where its kind has namespaces;
-	// see Resolve.
-	Apply(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// apply with the field manager [Manager], taking over fields that another
+	// manager owns. A field that the object's kind does not have is an error. The
+	// object's namespace must be set where its kind has namespaces; see Resolve.
+	Apply(ctx context.Context, obj *unstructured.Unstructured, o WriteOptions) (*unstructured.Unstructured, error)
 
-	// Replace makes the object exactly what is given, save what only the
-	// server sets, its status and the finalizers that are there; it creates it
-	// when there is none. An object that is being deleted is waited for.
-	Replace(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// Create creates an object without what only the server sets.
+	// apierrors.IsAlreadyExists holds for the error where there is one.
+	Create(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+
+	// Update makes the object exactly what is given, its status aside, managed
+	// fields included. apierrors.IsConflict holds for the error where the server
+	// has another version of it than the one given.
+	Update(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 
 	// MergePatch changes an object by a JSON merge patch (RFC 7386).
-	MergePatch(ctx context.Context, ref Ref, patch []byte) (*unstructured.Unstructured, error)
+	MergePatch(ctx context.Context, ref Ref, patch []byte, o WriteOptions) (*unstructured.Unstructured, error)
 
 	// Delete deletes an object and returns when it is gone, a workload's pods
 	// with it, or when ctx ends: then the error says what keeps it. For an
 	// object that is not there apierrors.IsNotFound holds of the error.
-	Delete(ctx context.Context, ref Ref) error
+	Delete(ctx context.Context, ref Ref, o WriteOptions) error
+
+	// Dependents returns the objects that name this one as an owner, as far as we
+	// may see them: those that the cluster deletes after it.
+	Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]Ref, error)
 
 	// Resolve completes a reference: Kind and APIVersion become those of the
 	// server, and Namespace becomes namespace where it is empty and the kind
@@ -89,6 +99,19 @@ type Interface interface {
 	Ahead() (least, most time.Duration)
 }
 
+// WriteOptions say how an object is written. With the zero value it is written
+// whatever it is now.
+type WriteOptions struct {
+	// DryRun has the server judge the request and answer as if it had been made,
+	// but nothing is changed.
+	DryRun bool
+	// Version and UID are those that the object must still have, "" for any.
+	// apierrors.IsConflict holds for the error where it has others. Delete looks
+	// at both, the others at Version.
+	Version string
+	UID     types.UID
+}
+
 // A Ref names an object. Kind is as kubectl takes it; APIVersion may be empty
 // where Kind is clear without it.
 type Ref struct {
@@ -112,6 +135,19 @@ func (r Ref) Long() string {
 		return r.String()
 	}
 	return strings.ToLower(r.Kind) + "." + group + "/" + r.Name
+}
+
+// Resource returns the reference's kind as errors of the API server name it.
+func (r Ref) Resource() schema.GroupResource {
+	group, _, grouped := strings.Cut(r.APIVersion, "/")
+	if !grouped {
+		group = ""
+	}
+	return schema.GroupResource{Group: group, Resource: strings.ToLower(r.Kind)}
+}
+
+func compareRefs(a, b Ref) int {
+	return cmp.Or(cmp.Compare(a.Long(), b.Long()), cmp.Compare(a.Namespace, b.Namespace))
 }
 
 // RefOf returns the reference of an object.

@@ -43,76 +43,85 @@ func (c *Client) List(ctx context.Context, kind, namespace, selector string) ([]
 }
 
 // Apply implements [Interface].
-func (c *Client) Apply(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (c *Client) Apply(ctx context.Context, obj *unstructured.Unstructured, o WriteOptions) (*unstructured.Unstructured, error) {
 	t, err := c.targetOf(ctx, obj)
 	if err != nil {
 		return nil, err
 	}
-	body, err := json.Marshal(withoutServerFields(obj))
+	obj = withoutServerFields(obj)
+	if o.Version != "" {
+		obj.SetResourceVersion(o.Version)
+	}
+	body, err := json.Marshal(obj)
 	if err != nil {
 		return nil, err
 	}
 	force := true
 	got, err := t.api.Patch(ctx, obj.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{
-		FieldManager:    fieldManager,
+		FieldManager:    Manager,
 		FieldValidation: metav1.FieldValidationStrict,
 		Force:           &force,
+		DryRun:          o.dryRun(),
 	})
 	return got, c.explainKind(ctx, t, err)
 }
 
-// Replace implements [Interface].
-func (c *Client) Replace(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (o WriteOptions) dryRun() []string {
+	if o.DryRun {
+		return []string{metav1.DryRunAll}
+	}
+	return nil
+}
+
+// Create implements [Interface].
+func (c *Client) Create(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	t, err := c.targetOf(ctx, obj)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		got, err := c.replaceOnce(ctx, t, obj)
-		// Somebody else changed, created or deleted it in between: look again.
-		if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) || ctx.Err() != nil {
-			return got, c.explainKind(ctx, t, err)
-		}
-	}
+	got, err := t.api.Create(ctx, withoutServerFields(obj), metav1.CreateOptions{FieldManager: Manager})
+	return got, c.explainKind(ctx, t, err)
 }
 
-func (c *Client) replaceOnce(ctx context.Context, t *target, given *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	obj := withoutServerFields(given)
-	now, err := t.api.Get(ctx, t.ref.Name, metav1.GetOptions{})
-	if err == nil && now.GetDeletionTimestamp() != nil {
-		err = c.waitGone(ctx, t, now)
-		now = nil
-	}
-	if now == nil || apierrors.IsNotFound(err) {
-		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, err
-		}
-		return t.api.Create(ctx, obj, metav1.CreateOptions{FieldManager: fieldManager})
-	}
+// Update implements [Interface].
+func (c *Client) Update(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	t, err := c.targetOf(ctx, obj)
 	if err != nil {
 		return nil, err
 	}
-
-	obj.SetResourceVersion(now.GetResourceVersion())
-	for _, f := range now.GetFinalizers() {
-		if !slices.Contains(obj.GetFinalizers(), f) {
-			obj.SetFinalizers(append(obj.GetFinalizers(), f)) // it is its controller's to remove
-		}
-	}
-	if status, has := now.Object["status"]; has {
-		obj.Object["status"] = status
-	}
-	return t.api.Update(ctx, obj, metav1.UpdateOptions{FieldManager: fieldManager})
+	got, err := t.api.Update(ctx, obj, metav1.UpdateOptions{FieldManager: Manager})
+	return got, c.explainKind(ctx, t, err)
 }
 
 // MergePatch implements [Interface].
-func (c *Client) MergePatch(ctx context.Context, ref Ref, patch []byte) (*unstructured.Unstructured, error) {
+func (c *Client) MergePatch(ctx context.Context, ref Ref, patch []byte, o WriteOptions) (*unstructured.Unstructured, error) {
 	t, err := c.target(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	got, err := t.api.Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: fieldManager})
+	if o.Version != "" {
+		if patch, err = atVersion(patch, o.Version); err != nil {
+			return nil, err
+		}
+	}
+	got, err := t.api.Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: Manager, DryRun: o.dryRun()})
 	return got, c.explainKind(ctx, t, err)
+}
+
+// atVersion returns a merge patch that the server refuses where the object has
+// another version.
+func atVersion(patch []byte, version string) ([]byte, error) {
+	changes, err := decode[map[string]any](patch)
+	if err != nil {
+		return nil, err
+	}
+	metadata, ok := changes["metadata"].(map[string]any)
+	if !ok {
+		metadata = map[string]any{}
+		changes["metadata"] = metadata
+	}
+	metadata["resourceVersion"] = version
+	return json.Marshal(changes)
 }
 
 // withoutServerFields returns a copy of obj that lacks what only the server

@@ -31,9 +31,7 @@ type OutboundPolicy struct {
 	// states none.
 	Excerpt string
 
-	ref  cluster.Ref
-	text string // of the whole configuration
-	set  string // what Set made of it; "" before
+	ref cluster.Ref
 }
 
 // ConfigMapName returns the name of the ConfigMap from which a revision of
@@ -53,18 +51,18 @@ const meshKey = "mesh"
 // Istio's namespace.
 func ReadOutboundPolicy(ctx context.Context, c cluster.Interface, namespace, revision string) (*OutboundPolicy, error) {
 	p := &OutboundPolicy{ref: cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: namespace, Name: ConfigMapName(revision)}}
-	var err error
-	if p.text, err = configuration(ctx, c, p.ref); err != nil {
+	text, err := configuration(ctx, c, p.ref)
+	if err != nil {
 		return nil, err
 	}
-	mode, policy, err := findMode(p.text)
+	mode, policy, err := findMode(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s in namespace %s: %w", p.ref, namespace, err)
 	}
 	p.Mode = AllowAny
 	if mode != nil {
 		p.Mode = mode.Value
-		lines := strings.Split(p.text, "\n")
+		lines := strings.Split(text, "\n")
 		p.Excerpt = strings.Join(lines[policy.Line-1:mode.Line], "\n") + "\n"
 	}
 	return p, nil
@@ -73,79 +71,35 @@ func ReadOutboundPolicy(ctx context.Context, c cluster.Interface, namespace, rev
 // Ref returns the ConfigMap that states the policy.
 func (p *OutboundPolicy) Ref() cluster.Ref { return p.ref }
 
-// Set makes mode the outbound traffic policy of the mesh that the policy was
-// read from. Nothing else in the configuration changes, by not a blank, also
-// where somebody else changes it at the same time.
-func (p *OutboundPolicy) Set(ctx context.Context, c cluster.Interface, mode string) error {
-	return p.change(ctx, c, func(now string) (string, error) {
-		text, err := withMode(now, mode)
-		if err != nil {
-			return "", err
-		}
-		if now != p.set {
-			p.text = now // what Restore brings back
-		}
-		p.set = text
-		return text, nil
-	})
-}
-
-// Restore makes the configuration again what it was before Set.
-// Where someone else has changed it since, only the policy is restored.
-func (p *OutboundPolicy) Restore(ctx context.Context, c cluster.Interface) error {
-	return p.change(ctx, c, func(now string) (string, error) {
-		if now == p.text || now == p.set {
-			return p.text, nil
-		}
-		return withMode(now, p.Mode)
-	})
-}
-
-// change makes of the configuration what edit makes of it, which is called
-// again when the configuration has changed meanwhile.
-func (p *OutboundPolicy) change(ctx context.Context, c cluster.Interface, edit func(now string) (string, error)) error {
-	for {
-		now, version, err := configurationAt(ctx, c, p.ref)
-		if err != nil {
-			return err
-		}
-		text, err := edit(now)
-		if err != nil {
-			return fmt.Errorf("%s in namespace %s: %w", p.ref, p.ref.Namespace, err)
-		}
-		if text == now {
-			return nil
-		}
-		patch, err := json.Marshal(map[string]any{
-			"metadata": map[string]any{"resourceVersion": version}, // the server refuses what is not about this version
-			"data":     map[string]any{meshKey: text},
-		})
-		if err != nil {
-			return err
-		}
-		if _, err = c.MergePatch(ctx, p.ref, patch); !apierrors.IsConflict(err) {
-			return err
-		}
+// PolicyPatch returns the merge patch that makes mode the outbound traffic policy
+// of the mesh whose ConfigMap is given. Nothing else in the configuration
+// changes, by not a blank. It is nil where the mode is the policy already.
+func PolicyPatch(configMap *unstructured.Unstructured, mode string) ([]byte, error) {
+	text, _, err := unstructured.NestedString(configMap.Object, "data", meshKey)
+	if err != nil {
+		return nil, err
 	}
+	changed, err := withMode(text, mode)
+	if err != nil {
+		return nil, fmt.Errorf("configmap/%s in namespace %s: %w", configMap.GetName(), configMap.GetNamespace(), err)
+	}
+	if changed == text {
+		return nil, nil
+	}
+	return json.Marshal(map[string]any{"data": map[string]any{meshKey: changed}})
 }
 
 // configuration returns the text of the mesh's configuration.
 func configuration(ctx context.Context, c cluster.Interface, ref cluster.Ref) (string, error) {
-	text, _, err := configurationAt(ctx, c, ref)
-	return text, err
-}
-
-// configurationAt returns the configuration and the version of its ConfigMap.
-func configurationAt(ctx context.Context, c cluster.Interface, ref cluster.Ref) (text, version string, err error) {
 	cm, err := c.Get(ctx, ref)
 	if apierrors.IsNotFound(err) {
-		return "", "", &NotInstalledError{Namespace: ref.Namespace, Missing: ref.String()}
+		return "", &NotInstalledError{Namespace: ref.Namespace, Missing: ref.String()}
 	}
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	text, _, err = unstructured.NestedString(cm.Object, "data", meshKey)
-	return text, cm.GetResourceVersion(), err
+	text, _, err := unstructured.NestedString(cm.Object, "data", meshKey)
+	return text, err
 }
 
 // findMode returns the nodes of the policy's mode and of the policy's key, nil

@@ -280,11 +280,7 @@ func (l *loader) result() *runner.Playbook {
 		p.Internet = string(l.source.Data)
 	}
 	for _, s := range l.steps {
-		step := s.bindable(l.source.File, l.defaults.Within)
-		p.Steps = append(p.Steps, step)
-		if s.changesMesh && p.ChangesMesh == nil {
-			p.ChangesMesh = &step.StepInfo
-		}
+		p.Steps = append(p.Steps, s.bindable(l.source.File, l.defaults.Within))
 	}
 	return p
 }

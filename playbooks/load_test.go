@@ -93,8 +93,8 @@ steps:
 	assert.Zero(t, blocked.HoldsFor)
 	assert.False(t, blocked.Continue)
 	assert.Equal(t, time.Minute, blocked.Timeout)
-	require.NotNil(t, p.ChangesMesh)
-	assert.Equal(t, p.Steps[2].StepInfo, *p.ChangesMesh)
+	require.Len(t, p.Steps[2].Targets, 1)
+	assert.True(t, p.Steps[2].Targets[0].Mesh)
 
 	scope := runner.NewScope(nil, p.Vars)
 	scope.Set("SOURCE_POD", "sleep-2")
@@ -197,7 +197,7 @@ func TestWhatCurlTellsMayBeExpectedOfCurl(t *testing.T) {
 func TestLoadMinimal(t *testing.T) {
 	p := loadText(t, head+"steps:\n- title: T\n  set: {A: b}\n")
 	assert.Equal(t, "test", p.Title, "without a title, the name")
-	assert.Nil(t, p.ChangesMesh)
+	assert.Empty(t, p.Steps[0].Targets)
 	assert.Equal(t, defaultWithin, p.Steps[0].Within)
 	assert.Equal(t, 1, p.Steps[0].Holds)
 }

@@ -13,6 +13,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
@@ -42,7 +43,7 @@ type step struct {
 	kind         steps.Kind
 	action       runner.Action // nil where it could not be decoded
 	expectations []expectation // those that could be decoded
-	changesMesh  bool
+	targets      []changes.Target
 	holds        holds
 }
 
@@ -327,8 +328,9 @@ func (l *loader) try(s *step) {
 			}
 		}
 	}
-	if m, ok := action.(steps.MeshChanger); ok {
-		s.changesMesh = m.ChangesMesh()
+	if c, ok := action.(steps.Changer); ok {
+		s.targets = c.Targets()
+		l.checkDeletions(s)
 	}
 	if (s.holds.times > 1 || s.holds.over > 0) && !action.Repeats() {
 		l.place(s.node, &runner.FieldError{
@@ -343,6 +345,26 @@ func (l *loader) try(s *step) {
 			Err:   fmt.Errorf("changesNothing: a step that looks, such as this one with %s, changes nothing in any case", s.verb),
 			Hint:  "remove it",
 		}, s.index)
+	}
+}
+
+// checkDeletions tells of what a step would delete for good without saying so:
+// what cannot be put back, and what no step before it has made.
+func (l *loader) checkDeletions(s *step) {
+	var earlier []changes.Target
+	for _, before := range l.steps[:s.index-1] {
+		earlier = append(earlier, before.targets...)
+	}
+	for _, t := range s.targets {
+		why := changes.WhyForGood(t.Ref.Kind)
+		// Of a pod it shows only in the cluster whether its controller makes another.
+		if !t.Deletes || t.ForGood || why == "" || changes.IsPod(t.Ref.Kind) || slices.ContainsFunc(earlier, func(e changes.Target) bool {
+			return e.Makes && e.Ref.Name == t.Ref.Name
+		}) {
+			continue
+		}
+		err := &changes.ForGoodError{Ref: t.Ref, Why: why}
+		l.place(s.verbNode, &runner.FieldError{Field: t.Field, Err: err, Hint: err.Hint()}, s.index)
 	}
 }
 
@@ -384,6 +406,7 @@ func (s *step) bindable(file string, within *time.Duration) runner.Step {
 		HoldsFor: s.holds.over,
 		Continue: s.Continue,
 		Timeout:  first(s.Timeout),
+		Targets:  s.targets,
 		Bind:     s.bind,
 	}
 }

@@ -24,7 +24,7 @@ const (
 	StepFinished     EventKind = "step.finished"     // Status, Took, Attempts, Output, Evidence, Verdicts, Problem
 	Note             EventKind = "note"              // Text: what a reader is to know, said once in a run
 	CleanupStarted   EventKind = "cleanup.started"   // Left: all that is to be put back; only where there is something
-	Undone           EventKind = "undone"            // Undo, Back, Took, Problem
+	Undone           EventKind = "undone"            // Status, Undo, Back, Took, Problem
 	PlaybookFinished EventKind = "playbook.finished" // Status, Took, Problem, Left
 	RunFinished      EventKind = "run.finished"      // Status, Took, Summary, Left
 )
@@ -69,8 +69,9 @@ type Event struct {
 	// Problem says why the status is not Passed.
 	Problem *Problem `json:"problem,omitempty"`
 
-	// Undo says what was put back and Back how it is now, as given to
-	// [Scope.Undo].
+	// Undo says what was put back and Back how it is now, as a
+	// [changes.Change] has it. Where the status is Skipped there was nothing to
+	// put back: Back says why, and is "" where nothing had been changed.
 	Undo string `json:"undo,omitempty"`
 	Back string `json:"back,omitempty"`
 	// Left names what has not been put back.

@@ -35,7 +35,13 @@ func (r *Runner) takeHosts(ctx context.Context, s *Scope) (left []string) {
 	}
 	started := time.Now()
 	// An interrupt has cancelled ctx: this needs time of its own.
-	err := r.undo(context.WithoutCancel(ctx), undo{do: s.takeHosts})
+	ctx = context.WithoutCancel(ctx)
+	if r.UndoTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, r.UndoTimeout, fmt.Errorf("it took longer than %v", r.UndoTimeout))
+		defer cancel()
+	}
+	err := s.takeHosts(ctx)
 	if err == nil {
 		return nil // as nobody was told of their coming
 	}

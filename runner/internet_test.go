@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/egressplay/egressplay/cluster/clustertest"
 	"github.com/egressplay/egressplay/evidence"
 )
 
@@ -19,14 +20,18 @@ func TestHostsOfAPlaybook(t *testing.T) {
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	step := step(action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
 		say("step")
-		s.Undo("a", "a", "deleted", func(context.Context) error {
-			say("undo")
-			return nil
-		})
+		make1(t, s, "a")
 		interrupt(ErrInterrupted)
 		return &evidence.Attempt{}, nil
 	}})
-	r := &Runner{Sink: new(recorder), Internet: func(_ context.Context, p *Playbook) (func(context.Context) error, error) {
+	c := clustertest.NewFake()
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "delete" {
+			say("undo")
+		}
+		return nil
+	}
+	r := &Runner{Cluster: c, Sink: new(recorder), Internet: func(_ context.Context, p *Playbook) (func(context.Context) error, error) {
 		say("bring " + p.Internet)
 		return func(ctx context.Context) error {
 			say("take")

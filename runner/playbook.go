@@ -2,6 +2,8 @@ package runner
 
 import (
 	"time"
+
+	"github.com/egressplay/egressplay/changes"
 )
 
 // A Playbook is a list of steps, ready to be run.
@@ -19,10 +21,6 @@ type Playbook struct {
 	Internet string
 	// Timeout bounds the playbook where it is not 0, its clean-up not included.
 	Timeout time.Duration
-	// ChangesMesh is the first step that changes what holds for the whole mesh,
-	// nil where none does.
-	ChangesMesh *StepInfo
-
 	// Vars are the variables that hold before the first step.
 	Vars  map[string]string
 	Steps []Step
@@ -57,6 +55,10 @@ type Step struct {
 	Continue bool
 	// Timeout bounds the whole step, whatever its attempts do.
 	Timeout time.Duration
+
+	// Targets are the objects that the step changes, as far as that is known
+	// before the run.
+	Targets []changes.Target
 
 	// Bind puts in the values that the variables have when the step begins.
 	// It is called once, before the first attempt. An error means that the

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
@@ -23,8 +24,8 @@ type Runner struct {
 
 	// Timeout bounds each playbook, its clean-up not included.
 	Timeout time.Duration
-	// UndoTimeout bounds each thing that is put back: one that hangs does not
-	// take the time of the others.
+	// UndoTimeout bounds each thing that is put back, further attempts included:
+	// one that hangs does not take the time of the others.
 	UndoTimeout time.Duration
 	// Keep leaves what the playbooks changed, and says what is left.
 	Keep bool
@@ -47,6 +48,11 @@ type Runner struct {
 	// Pause is called before each step where it is not nil. Its error ends
 	// the playbook as an interrupt does.
 	Pause func(context.Context, StepInfo) error
+
+	// Changes makes the run's changes and remembers them; nil for one in memory.
+	Changes *changes.Journal
+	// Notes are what a reader is to know before the first playbook.
+	Notes []string
 
 	playbook    *PlaybookInfo // the one that runs
 	saidUnknown bool
@@ -89,6 +95,9 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 		}
 	}
 	r.send(Event{Kind: RunStarted, Target: &r.Target, Playbooks: infos})
+	for _, note := range r.Notes {
+		r.send(Event{Kind: Note, Text: Plain(note)})
+	}
 	var result Result
 	for i := range infos {
 		status, left := r.run(ctx, playbooks[i%len(playbooks)], &infos[i], &result.Summary)
@@ -112,6 +121,10 @@ func (r *Runner) run(ctx context.Context, p *Playbook, info *PlaybookInfo, summa
 	s := NewScope(r.Cluster, p.Vars)
 	s.Namespace, s.IstioNamespace, s.Revision = r.Namespace, r.IstioNamespace, r.Revision
 	s.Started = started
+	if r.Changes != nil {
+		s.Changes = r.Changes
+	}
+	s.Changes.Playbook = p.File
 
 	status, err := r.steps(ctx, s, p, summary)
 	left = r.cleanUp(ctx, s)
@@ -243,47 +256,71 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 	return finished.Status, finished.Problem
 }
 
-// cleanUp undoes what the steps did, newest first, and returns what it could
-// not undo. One undo that goes wrong does not keep the others from being done.
+// cleanUp puts back what the steps changed, and returns what it could not put
+// back.
 func (r *Runner) cleanUp(ctx context.Context, s *Scope) (left []string) {
-	if len(s.undo) == 0 {
-		return nil
-	}
-	var all []string
-	for _, u := range slices.Backward(s.undo) {
-		all = append(all, u.what)
-	}
-	r.send(Event{Kind: CleanupStarted, Left: all})
+	// What earlier playbooks left has been said.
+	ours := func(c *changes.Change) bool { return c.Playbook == s.Changes.Playbook }
 	if r.Keep {
-		return all
-	}
-	// An interrupt has cancelled ctx: undoing needs time of its own.
-	ctx = context.WithoutCancel(ctx)
-	watch := r.watch()
-	for _, c := range s.changes {
-		watch.Before(ctx, c)
-	}
-	for _, u := range slices.Backward(s.undo) {
-		started := time.Now()
-		err := r.undo(ctx, u)
-		if err != nil {
-			left = append(left, u.what)
+		for _, c := range s.Changes.Open() {
+			if ours(c) {
+				left = append(left, c.What)
+			}
 		}
-		r.send(Event{Kind: Undone, Undo: u.what, Back: u.back, Took: time.Since(started), Problem: problem(err)})
+		if len(left) > 0 {
+			r.send(Event{Kind: CleanupStarted, Left: left})
+		}
+		return left
 	}
+	if !slices.ContainsFunc(s.Changes.Open(), ours) {
+		return r.PutBack(ctx, s.Changes, ours) // it forgets what was made and deleted again
+	}
+	watch, unhurried := r.watch(), context.WithoutCancel(ctx)
+	for _, c := range s.changes {
+		watch.Before(unhurried, c)
+	}
+	left = r.PutBack(ctx, s.Changes, ours)
 	if len(s.changes) > 0 {
-		watch.After(ctx, s.changes)
+		watch.After(unhurried, s.changes)
 	}
 	return left
 }
 
-func (r *Runner) undo(ctx context.Context, u undo) error {
-	if r.UndoTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, r.UndoTimeout, fmt.Errorf("it took longer than %v", r.UndoTimeout))
-		defer cancel()
+// PutBack puts back the changes of a journal that are meant, nil for all, and
+// returns what it could not put back. It tells about it as it does at the end of
+// a playbook.
+func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*changes.Change) bool) (left []string) {
+	open := j.Open()
+	if meant != nil {
+		open = slices.DeleteFunc(open, func(c *changes.Change) bool { return !meant(c) })
 	}
-	return u.do(ctx)
+	if len(open) > 0 {
+		var all []string
+		for _, c := range open {
+			all = append(all, c.What)
+		}
+		r.send(Event{Kind: CleanupStarted, Left: all})
+	}
+	// An interrupt has cancelled ctx: undoing needs time of its own.
+	j.Undo(context.WithoutCancel(ctx), open, r.UndoTimeout, func(u changes.Undone) {
+		e := Event{Kind: Undone, Status: Passed, Undo: u.Change.What, Back: u.Change.Back, Took: u.Took, Problem: problem(u.Err)}
+		switch {
+		case u.Err != nil:
+			e.Status = Errored
+			left = append(left, u.Change.What)
+		case u.Nothing:
+			e.Status, e.Back = Skipped, ""
+		case u.Change.ForGood:
+			e.Status = Skipped
+		}
+		r.send(e)
+	})
+	return left
+}
+
+// Note tells the reader of a run something.
+func (r *Runner) Note(text string) {
+	r.send(Event{Kind: Note, Text: Plain(text)})
 }
 
 // hint returns what the error's own advice is, "" where it has none.

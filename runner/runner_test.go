@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
 	"github.com/egressplay/egressplay/evidence"
@@ -96,6 +97,9 @@ func run(t *testing.T, r *Runner, ctx context.Context, steps ...Step) (Result, r
 	t.Helper()
 	var got recorder
 	r.Sink = &got
+	if r.Cluster == nil {
+		r.Cluster = clustertest.NewFake()
+	}
 	result := r.Run(ctx, []*Playbook{{Name: "p", File: "p.yaml", Steps: steps}})
 	return result, got
 }
@@ -351,7 +355,7 @@ func TestAPlaybookMayRunSeveralTimes(t *testing.T) {
 // A reader of the events, be it a program, needs nothing but them.
 func TestEventsAreData(t *testing.T) {
 	a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
-		s.Undo("a", "a", "deleted", func(context.Context) error { return nil })
+		make1(t, s, "a")
 		return &evidence.Attempt{Text: "out"}, nil
 	}}
 	_, events := run(t, &Runner{Target: Target{Name: "default"}}, t.Context(), step(a), step(passing(), says(notHeld)))
@@ -388,56 +392,77 @@ func problemOf(e Event) *Problem {
 	return e.Problem
 }
 
-func TestUndoesAreDoneNewestFirstWhateverHappens(t *testing.T) {
-	var done []string
-	undo := func(name string, err error) func(context.Context) error {
-		return func(ctx context.Context) error {
-			require.NoError(t, ctx.Err(), "an undo has time of its own")
-			done = append(done, name)
+// make1 has a run make a ConfigMap.
+func make1(t *testing.T, s *Scope, name string) {
+	t.Helper()
+	_, _, err := s.Changes.Apply(t.Context(), clustertest.Object("v1", "ConfigMap", "default", name, nil))
+	require.NoError(t, err)
+}
+
+// refuses is a cluster that answers a deletion of an object with an error.
+func refuses(name string, err error) *clustertest.Fake {
+	c := clustertest.NewFake()
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "delete" && call.Ref.Name == name {
 			return err
 		}
+		return nil
 	}
+	return c
+}
+
+func TestWhatWasChangedIsPutBackWhateverHappens(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
-		s.Undo("a", "a", "", undo("a", nil))
-		s.Undo("b", "b", "", undo("b", errors.New("refused")))
-		s.Undo("a", "a again", "", undo("a again", nil))
-		s.Undo("c", "c", "", undo("c", nil))
+		for _, name := range []string{"a", "b", "a", "c"} {
+			make1(t, s, name)
+		}
 		cancel(ErrInterrupted)
 		return nil, ctx.Err()
 	}}
-	result, events := run(t, &Runner{UndoTimeout: time.Minute}, ctx, step(a), step(passing()))
-	assert.Equal(t, []string{"c", "b", "a"}, done)
-	assert.Equal(t, []string{"b"}, result.Left)
+	c := refuses("b", errors.New("refused"))
+	result, events := run(t, &Runner{Cluster: c, UndoTimeout: time.Minute}, ctx, step(a), step(passing()))
+	assert.Equal(t, []string{"configmap/b"}, result.Left)
 	assert.True(t, result.Interrupted)
 	assert.Equal(t, Summary{Error: 1}, result.Summary)
 	assert.True(t, events.last(PlaybookFinished).Problem.Interrupted)
-	assert.Equal(t, []string{"c", "b", "a"}, events.last(CleanupStarted).Left, "what is going to be put back")
+	assert.Equal(t, []string{"configmap/c", "configmap/b", "configmap/a"}, events.last(CleanupStarted).Left, "what is going to be put back")
 	assert.Equal(t, "run.started playbook.started step.started step.finished=error step.finished=skipped "+
 		"cleanup.started undone undone undone playbook.finished=error run.finished", events.kinds())
+	var undone []string
+	for _, e := range events {
+		if e.Kind == Undone {
+			undone = append(undone, string(e.Status)+" "+e.Undo)
+		}
+	}
+	assert.Equal(t, []string{"passed configmap/c", "error configmap/b", "passed configmap/a"}, undone, "newest first")
 }
 
-func TestAnUndoThatHangsDoesNotKeepTheOthersFromTheirTime(t *testing.T) {
+func TestWhatCannotBePutBackDoesNotKeepTheOthersFromTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
-			s.Undo("a", "a", "", func(ctx context.Context) error { return ctx.Err() })
-			s.Undo("b", "b", "", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+			make1(t, s, "a")
+			make1(t, s, "b")
 			return &evidence.Attempt{}, nil
 		}}
-		result, events := run(t, &Runner{UndoTimeout: time.Minute}, t.Context(), step(a))
-		assert.Equal(t, []string{"b"}, result.Left)
-		assert.ErrorContains(t, events[len(events)-4].Problem, "it took longer than 1m0s")
+		away := &cluster.UnreachableError{Server: "https://example.com", Err: errors.New("no answer")}
+		result, events := run(t, &Runner{Cluster: refuses("b", away), UndoTimeout: time.Minute}, t.Context(), step(a))
+		assert.Equal(t, []string{"configmap/b"}, result.Left)
+		assert.ErrorContains(t, events[len(events)-4].Problem, "it took longer than 1m0s; last: reach https://example.com: no answer")
 	})
 }
 
 func TestKeepLeavesWhatWasChanged(t *testing.T) {
 	a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
-		s.Undo("a", "a", "", func(context.Context) error { t.Error("undone"); return nil })
+		make1(t, s, "a")
 		return &evidence.Attempt{}, nil
 	}}
-	result, events := run(t, &Runner{Keep: true}, t.Context(), step(a))
+	c := clustertest.NewFake()
+	result, events := run(t, &Runner{Cluster: c, Keep: true}, t.Context(), step(a))
 	assert.Empty(t, result.Left, "what was asked for is no failure")
-	assert.Equal(t, []string{"a"}, events.last(PlaybookFinished).Left)
+	assert.Equal(t, []string{"configmap/a"}, events.last(PlaybookFinished).Left)
+	_, err := c.Get(t.Context(), cluster.Ref{Kind: "ConfigMap", Namespace: "default", Name: "a"})
+	assert.NoError(t, err)
 }
 
 func TestAnInterruptedRunSkipsThePlaybooksThatFollow(t *testing.T) {
@@ -689,27 +714,27 @@ func TestAChangeCountsAlsoWhereItsStepFailed(t *testing.T) {
 	assert.Equal(t, []string{"after", "wait for pod-1"}, s.log)
 }
 
-// The settler is told of each object before it is changed, and of nothing after
-// the attempt where nothing was.
+// The settler is told of each object before it is changed, and of nothing where
+// nothing is.
 func TestTheSettlerIsToldOfEachObject(t *testing.T) {
 	s := new(settler)
-	fake := clustertest.NewFake(clustertest.Object("v1", "ConfigMap", "default", "a", nil))
-	object := func(kind string) *unstructured.Unstructured {
-		return clustertest.Object("v1", kind, "default", "b", nil)
-	}
-	changes := action{try: func(ctx context.Context, sc *Scope) (*evidence.Attempt, error) {
+	fake := clustertest.NewFake(clustertest.Object("v1", "ConfigMap", "default", "a", map[string]any{"data": map[string]any{"a": "a"}}))
+	changing := action{try: func(ctx context.Context, sc *Scope) (*evidence.Attempt, error) {
 		ref := cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "a"}
-		_, err := sc.Cluster.MergePatch(ctx, ref, []byte(`{"data": {"a": "b"}}`))
+		patch := func(*unstructured.Unstructured) ([]byte, changes.Words, error) {
+			return []byte(`{"data": {"a": "b"}}`), changes.Words{}, nil
+		}
+		for range 2 { // the second time it is so already
+			_, _, err := sc.Changes.Patch(ctx, ref, patch)
+			require.NoError(t, err)
+		}
+		_, _, err := sc.Changes.Apply(ctx, clustertest.Object("v1", "Secret", "default", "b", nil))
 		require.NoError(t, err)
-		_, err = sc.Cluster.Apply(ctx, object("Secret"))
-		require.NoError(t, err)
-		_, err = sc.Cluster.Replace(ctx, object("Service"))
-		require.NoError(t, err)
-		require.NoError(t, sc.Cluster.Delete(ctx, ref))
+		require.NoError(t, sc.Changes.Delete(ctx, ref, false))
 		return &evidence.Attempt{}, nil
 	}}
-	run(t, &Runner{Settler: s, Cluster: fake}, t.Context(), step(changes))
-	assert.Equal(t, []string{"before ConfigMap", "before Secret", "before Service", "before ConfigMap"}, s.log)
+	run(t, &Runner{Settler: s, Cluster: fake}, t.Context(), step(changing))
+	assert.Equal(t, []string{"before ConfigMap", "before Secret", "before ConfigMap"}, s.log)
 }
 
 // What the clean-up of a playbook puts back is a change for the next one.
@@ -722,13 +747,20 @@ func TestThePlaybookThatFollowsWaitsForTheCleanUp(t *testing.T) {
 		return &evidence.Attempt{}, nil
 	}
 	makes := action{try: func(_ context.Context, sc *Scope) (*evidence.Attempt, error) {
-		sc.Undo("a", "a", "deleted", func(context.Context) error { s.log = append(s.log, "undo"); return nil })
+		make1(t, sc, "a")
 		return &evidence.Attempt{Changes: []evidence.Change{change}}, nil
 	}}
 	var events recorder
-	r := &Runner{Settler: s, Sink: &events}
+	c := clustertest.NewFake()
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "delete" {
+			s.log = append(s.log, "undo")
+		}
+		return nil
+	}
+	r := &Runner{Cluster: c, Settler: s, Sink: &events}
 	r.Run(t.Context(), []*Playbook{{Steps: []Step{step(makes)}}, {Steps: []Step{step(looks)}}})
-	assert.Equal(t, []string{"after", "before ServiceEntry", "undo", "after", "wait for pod-1", "try"}, s.log)
+	assert.Equal(t, []string{"before ConfigMap", "after", "before ServiceEntry", "undo", "after", "wait for pod-1", "try"}, s.log)
 	assert.Contains(t, s.changes, change)
 }
 
@@ -737,7 +769,7 @@ func TestThePlaybookThatFollowsWaitsForTheCleanUp(t *testing.T) {
 func TestChangesDoNotPileUp(t *testing.T) {
 	s := new(settler)
 	makes := action{try: func(_ context.Context, sc *Scope) (*evidence.Attempt, error) {
-		sc.Undo("a", "a", "deleted", func(context.Context) error { return nil })
+		make1(t, sc, "a")
 		return &evidence.Attempt{Changes: []evidence.Change{change}}, nil
 	}}
 	run(t, &Runner{Settler: s, Repeat: 8}, t.Context(), step(makes))

@@ -2,9 +2,9 @@ package runner
 
 import (
 	"context"
-	"slices"
 	"time"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
@@ -24,26 +24,23 @@ type Scope struct {
 	// Started is when the playbook began, by this machine's clock.
 	Started time.Time
 
+	// Changes makes all changes of the cluster, and remembers what has to be put
+	// back.
+	Changes *changes.Journal
 	// LastPod is the pod in which the last command ran; its zero value before
 	// there was one.
 	LastPod evidence.Pod
 
 	vars map[string]string
-	undo []undo
 
 	// changes are all objects that were changed.
 	changes   []evidence.Change
 	takeHosts func(context.Context) error // see [Runner.Internet]; nil where there are none
 }
 
-type undo struct {
-	key, what, back string
-	do              func(context.Context) error
-}
-
 // NewScope returns a scope with a copy of vars as its variables.
 func NewScope(c cluster.Interface, vars map[string]string) *Scope {
-	s := &Scope{Cluster: c, vars: make(map[string]string, len(vars))}
+	s := &Scope{Cluster: c, Changes: changes.New(c), vars: make(map[string]string, len(vars))}
 	for name, value := range vars {
 		s.vars[name] = value
 	}
@@ -57,22 +54,4 @@ func (s *Scope) Set(name, value string) { s.vars[name] = value }
 func (s *Scope) Lookup(name string) (string, bool) {
 	value, set := s.vars[name]
 	return value, set
-}
-
-// Undo registers how to put back what a step is about to change. Call it
-// before the change is tried: a change can half succeed. key names what is
-// changed; of several undos with one key only the first counts, for it knows
-// the state before the playbook. what is shown to the reader, such as
-// "serviceentry/httpbin-ext", and so is how it is once it is put back, such as
-// "deleted". do must be harmless when the change was never made.
-func (s *Scope) Undo(key, what, back string, do func(context.Context) error) {
-	if !s.Undoes(key) {
-		s.undo = append(s.undo, undo{key, what, back, do})
-	}
-}
-
-// Undoes says whether an undo with that key is registered, so that the state
-// before the playbook is known and need not be looked at.
-func (s *Scope) Undoes(key string) bool {
-	return slices.ContainsFunc(s.undo, func(u undo) bool { return u.key == key })
 }

@@ -3,8 +3,6 @@ package runner
 import (
 	"context"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
@@ -34,8 +32,7 @@ type Settler interface {
 
 // A ChangeWatch is told of what one attempt changes.
 type ChangeWatch interface {
-	// Before is called before each object is changed, as far as the attempt
-	// changes it by way of the [Scope].
+	// Before is called before each object is changed.
 	Before(ctx context.Context, c evidence.Change)
 
 	// After is called after the attempt, with all that was changed, if something
@@ -60,49 +57,17 @@ func (nobody) After(context.Context, []evidence.Change) {}
 // change makes an attempt that changes objects, and has the settler told of what
 // it changes.
 func (r *Runner) change(ctx context.Context, s *Scope, try func() (*evidence.Attempt, error)) (*evidence.Attempt, error) {
-	watch, whole := r.watch(), s.Cluster
-	s.Cluster = &watchedCluster{Interface: whole, watch: watch}
-	defer func() { s.Cluster = whole }()
+	watch := r.watch()
+	s.Changes.About = func(ctx context.Context, ref cluster.Ref) {
+		watch.Before(ctx, evidence.Change{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name})
+	}
+	defer func() { s.Changes.About = nil }()
 	a, err := try()
 	if a != nil && len(a.Changes) > 0 {
 		s.changes = append(s.changes, a.Changes...)
 		watch.After(ctx, a.Changes)
 	}
 	return a, err
-}
-
-// A watchedCluster is a cluster whose objects are about to be changed.
-type watchedCluster struct {
-	cluster.Interface
-	watch ChangeWatch
-}
-
-func (c *watchedCluster) before(ctx context.Context, ref cluster.Ref) {
-	c.watch.Before(ctx, evidence.Change{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name})
-}
-
-// Apply implements [cluster.Interface].
-func (c *watchedCluster) Apply(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	c.before(ctx, cluster.RefOf(obj))
-	return c.Interface.Apply(ctx, obj)
-}
-
-// Replace implements [cluster.Interface].
-func (c *watchedCluster) Replace(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	c.before(ctx, cluster.RefOf(obj))
-	return c.Interface.Replace(ctx, obj)
-}
-
-// MergePatch implements [cluster.Interface].
-func (c *watchedCluster) MergePatch(ctx context.Context, ref cluster.Ref, patch []byte) (*unstructured.Unstructured, error) {
-	c.before(ctx, ref)
-	return c.Interface.MergePatch(ctx, ref, patch)
-}
-
-// Delete implements [cluster.Interface].
-func (c *watchedCluster) Delete(ctx context.Context, ref cluster.Ref) error {
-	c.before(ctx, ref)
-	return c.Interface.Delete(ctx, ref)
 }
 
 // settle waits until what was changed before is in force.

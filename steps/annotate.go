@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -29,6 +30,11 @@ func (a *Annotate) SetDefaults(d Defaults) { a.Namespace = cmp.Or(a.Namespace, d
 
 // Validate implements [Validator].
 func (a *Annotate) Validate() error { return annotationsField.check(a.Object, a.Set, a.Remove) }
+
+// Targets implements [Changer].
+func (a *Annotate) Targets() []changes.Target {
+	return []changes.Target{target(a.Object, a.Namespace, "object")}
+}
 
 // Command implements [runner.Action].
 func (a *Annotate) Command(s *runner.Scope) string {

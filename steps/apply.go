@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
@@ -71,6 +72,25 @@ func (a *Apply) Validate() error {
 		return &runner.FieldError{Field: []string{"vars"}, Err: errors.New("vars goes with files")}
 	}
 	return nil
+}
+
+// Targets implements [Changer].
+func (a *Apply) Targets() (all []changes.Target) {
+	add := func(m Manifest, field ...string) {
+		objects, _ := m.Objects() // what is wrong with it is told when it is read
+		for _, obj := range objects {
+			ref := cluster.RefOf(obj)
+			ref.Namespace = cmp.Or(ref.Namespace, a.Namespace)
+			all = append(all, changes.Target{Ref: ref, Field: field, Makes: true})
+		}
+	}
+	if a.Manifest.Text != "" {
+		add(a.Manifest, "manifest")
+	}
+	for i, text := range a.texts {
+		add(Manifest{Text: text}, "files", fmt.Sprint(i))
+	}
+	return all
 }
 
 // Command implements [runner.Action].
@@ -170,32 +190,22 @@ func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured,
 	}
 	obj = obj.DeepCopy()
 	obj.SetNamespace(ref.Namespace)
-	before, err := s.Cluster.Get(ctx, ref)
-	verb := "configured"
-	switch {
-	case apierrors.IsNotFound(err):
-		verb = "created"
-		s.Undo(key(ref), ref.String(), "deleted", func(ctx context.Context) error {
-			err := s.Cluster.Delete(ctx, ref)
-			if apierrors.IsNotFound(err) {
-				return nil
-			}
-			return err
-		})
-	case err != nil:
-		return err
-	default:
-		s.Undo(key(ref), ref.String(), "as it was", restore(s.Cluster, before))
-	}
-	// What fails may have been done all the same.
-	attempt.Changes = append(attempt.Changes, changeOf(ref))
-	after, err := s.Cluster.Apply(ctx, obj)
+	before, after, err := s.Changes.Apply(ctx, obj)
 	if err != nil {
+		if !changes.IsRefused(err) { // it may have been done all the same
+			attempt.Changes = append(attempt.Changes, changeOf(ref))
+		}
 		return accepted(ref, err)
 	}
-	if before != nil && before.GetResourceVersion() == after.GetResourceVersion() {
+	verb := "configured"
+	switch {
+	case before == nil:
+		verb = "created"
+	case before.GetResourceVersion() == after.GetResourceVersion():
 		verb = "unchanged"
-		attempt.Changes = attempt.Changes[:len(attempt.Changes)-1]
+	}
+	if verb != "unchanged" {
+		attempt.Changes = append(attempt.Changes, changeOf(ref))
 	}
 	attempt.Text += fmt.Sprintf("%s %s\n", ref.Long(), verb)
 	return nil
@@ -204,17 +214,6 @@ func apply(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured,
 // changeOf returns an object as evidence has it.
 func changeOf(ref cluster.Ref) evidence.Change {
 	return evidence.Change{APIVersion: ref.APIVersion, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
-}
-
-// key is what an object's undo is known by.
-func key(ref cluster.Ref) string { return ref.Namespace + "/" + ref.Long() }
-
-// restore returns an undo that makes an object again what it was.
-func restore(c cluster.Interface, before *unstructured.Unstructured) func(context.Context) error {
-	return func(ctx context.Context) error {
-		_, err := c.Replace(ctx, before)
-		return err
-	}
 }
 
 // accepted turns the refusal of an object by the API server into a mismatch:

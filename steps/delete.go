@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
@@ -16,11 +17,14 @@ import (
 
 // Delete deletes objects, as kubectl delete does, and waits until they are
 // gone. At the end they are there again as they were, unless the playbook
-// itself had made them.
+// itself had made them, or says that they are to go for good.
 type Delete struct {
 	// Objects are KIND/NAME each, such as serviceentry/httpbin-ext.
 	Objects   []string `yaml:"objects,list,scalar,required"`
 	Namespace string   `yaml:"namespace"`
+	// ForGood says that the objects are not to be put back at the end. Without
+	// it an object that cannot be put back, such as a namespace, is not deleted.
+	ForGood bool `yaml:"forGood"`
 }
 
 var (
@@ -48,6 +52,16 @@ func (d *Delete) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Targets implements [Changer].
+func (d *Delete) Targets() (all []changes.Target) {
+	for i, object := range d.Objects {
+		t := target(object, d.Namespace, "objects", fmt.Sprint(i))
+		t.Deletes, t.ForGood = true, d.ForGood
+		all = append(all, t)
+	}
+	return all
+}
+
 // Command implements [runner.Action].
 func (d *Delete) Command(s *runner.Scope) string {
 	return kubectl(cmp.Or(d.Namespace, s.Namespace), append([]string{"delete"}, d.Objects...)...)
@@ -64,32 +78,19 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		if err != nil {
 			return attempt, err
 		}
-		attempt.Changes = append(attempt.Changes, changeOf(ref)) // what fails may have been done all the same
-		if err := d.delete(ctx, s, ref); err != nil {
+		err = s.Changes.Delete(ctx, ref, d.ForGood)
+		if !changes.IsRefused(err) { // what fails may have been done all the same
+			attempt.Changes = append(attempt.Changes, changeOf(ref))
+		}
+		if apierrors.IsNotFound(err) {
+			err = &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none"}
+		}
+		if err != nil {
 			return attempt, err
 		}
 		attempt.Text += ref.Long() + " deleted\n"
 	}
 	return attempt, nil
-}
-
-// delete deletes one object. What it was is looked at only where the playbook
-// has not changed it before.
-func (d *Delete) delete(ctx context.Context, s *runner.Scope, ref cluster.Ref) error {
-	absent := func(err error) error {
-		if apierrors.IsNotFound(err) {
-			return &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none"}
-		}
-		return err
-	}
-	if !s.Undoes(key(ref)) {
-		before, err := s.Cluster.Get(ctx, ref)
-		if err != nil {
-			return absent(err)
-		}
-		s.Undo(key(ref), ref.String(), "as it was", restore(s.Cluster, before))
-	}
-	return absent(s.Cluster.Delete(ctx, ref))
 }
 
 // checkObject says what is wrong with a text that is to be KIND/NAME.

@@ -1,8 +1,11 @@
 package steps
 
 import (
+	"strings"
 	"time"
 
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
@@ -65,9 +68,11 @@ type Definer interface {
 	Defines() []string
 }
 
-// A MeshChanger is a step kind that can change what holds for the whole mesh.
-type MeshChanger interface {
-	ChangesMesh() bool
+// A Changer is a step kind that changes objects.
+type Changer interface {
+	// Targets returns the objects that the step changes, as far as that is known
+	// before the run.
+	Targets() []changes.Target
 }
 
 // A Validator is a step kind, an expectation, or a part of one, that can tell
@@ -90,4 +95,10 @@ type Limited interface {
 // it, relative to the playbook's folder.
 type FileReader interface {
 	ReadFiles(read func(path string) ([]byte, error)) error
+}
+
+// target returns what a step changes that names it as KIND/NAME.
+func target(object, namespace string, field ...string) changes.Target {
+	kind, name, _ := strings.Cut(object, "/")
+	return changes.Target{Ref: cluster.Ref{Kind: kind, Name: name, Namespace: namespace}, Field: field}
 }

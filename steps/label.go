@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -38,6 +39,11 @@ func (l *Label) labels(revision string) map[string]*string {
 		wanted["istio.io/rev"] = &revision
 	}
 	return wanted
+}
+
+// Targets implements [Changer].
+func (l *Label) Targets() []changes.Target {
+	return []changes.Target{target(l.Object, l.Namespace, "object")}
 }
 
 // Command implements [runner.Action].

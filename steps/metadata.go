@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
@@ -77,58 +78,47 @@ func (f metadataField) command(verb, object, namespace string, wanted map[string
 // change sets and removes values of an object. At the end they are as they
 // were.
 func (f metadataField) change(ctx context.Context, s *runner.Scope, object, namespace string, wanted map[string]*string) (*evidence.Attempt, error) {
-	ref, obj, err := existingObject(ctx, s, object, namespace, f.did)
-	if err != nil {
-		return nil, err
-	}
-	had, _, _ := unstructured.NestedStringMap(obj.Object, "metadata", f.name)
-	before, changed := map[string]*string{}, false
-	for name, value := range wanted {
-		old, is := had[name]
-		before[name] = nil
-		if is {
-			before[name] = &old
-		}
-		changed = changed || is != (value != nil) || is && old != *value
-	}
-	if !changed {
-		return &evidence.Attempt{Text: ref.Long() + " not " + f.did + "\n"}, nil
-	}
-	names := strings.Join(slices.Sorted(maps.Keys(wanted)), ", ")
-	s.Undo(key(ref)+" "+f.name+" "+names, f.name+" of "+ref.String(), "as they were", func(ctx context.Context) error {
-		err := f.patch(ctx, s.Cluster, ref, before)
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		return err
+	attempt := new(evidence.Attempt)
+	ref, changed, err := patchObject(ctx, s, attempt, object, namespace, f.did, func(ref cluster.Ref, _ *unstructured.Unstructured) ([]byte, changes.Words, error) {
+		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{f.name: wanted}})
+		return patch, changes.Words{What: f.name + " of " + ref.String(), Back: "as they were"}, err
 	})
-	attempt := &evidence.Attempt{Changes: []evidence.Change{changeOf(ref)}}
-	if err := f.patch(ctx, s.Cluster, ref, wanted); err != nil {
-		return attempt, accepted(ref, err)
+	if err != nil {
+		return attempt, err
 	}
-	attempt.Text = ref.Long() + " " + f.did + "\n"
+	attempt.Text += ref.Long() + " "
+	if !changed {
+		attempt.Text += "not "
+	}
+	attempt.Text += f.did + "\n"
 	return attempt, nil
 }
 
-func (f metadataField) patch(ctx context.Context, c cluster.Interface, ref cluster.Ref, values map[string]*string) error {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{f.name: values}})
+// patchObject changes an object, which must be there, by a merge patch, and
+// reports whether that changed anything, which it notes in the attempt. did is
+// what is done to the object, for a reader.
+func patchObject(ctx context.Context, s *runner.Scope, attempt *evidence.Attempt, object, namespace, did string,
+	patch func(ref cluster.Ref, now *unstructured.Unstructured) ([]byte, changes.Words, error),
+) (ref cluster.Ref, changed bool, err error) {
+	ref, err = resolve(ctx, s, object, namespace)
 	if err != nil {
-		return err
+		return ref, false, err
 	}
-	_, err = c.MergePatch(ctx, ref, patch)
-	return err
-}
-
-// existingObject returns an object that a step is to change, which must be
-// there; did is what would be done to it.
-func existingObject(ctx context.Context, s *runner.Scope, object, namespace, did string) (cluster.Ref, *unstructured.Unstructured, error) {
-	ref, err := resolve(ctx, s, object, namespace)
+	ctx = showWarnings(ctx, attempt)
+	before, after, err := s.Changes.Patch(ctx, ref, func(now *unstructured.Unstructured) ([]byte, changes.Words, error) { return patch(ref, now) })
+	switch {
+	case err == nil:
+		changed = before.GetResourceVersion() != after.GetResourceVersion()
+	case before == nil && apierrors.IsNotFound(err):
+		return ref, false, &runner.Mismatch{What: ref.String(), Want: "there, to be " + did, Got: "no such object"}
+	default:
+		changed = before != nil && !changes.IsRefused(err) // it may have been done all the same
+	}
+	if changed {
+		attempt.Changes = append(attempt.Changes, changeOf(ref))
+	}
 	if err != nil {
-		return ref, nil, err
+		err = accepted(ref, err)
 	}
-	obj, err := s.Cluster.Get(ctx, ref)
-	if apierrors.IsNotFound(err) {
-		return ref, nil, &runner.Mismatch{What: ref.String(), Want: "there, to be " + did, Got: "no such object"}
-	}
-	return ref, obj, err
+	return ref, changed, err
 }

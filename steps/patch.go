@@ -7,8 +7,11 @@ import (
 	"fmt"
 
 	yamlv3 "gopkg.in/yaml.v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -39,6 +42,11 @@ func (p *Patch) Validate() error {
 	return nil
 }
 
+// Targets implements [Changer].
+func (p *Patch) Targets() []changes.Target {
+	return []changes.Target{target(p.Object, p.Namespace, "object")}
+}
+
 // Command implements [runner.Action].
 func (p *Patch) Command(s *runner.Scope) string {
 	text := p.Merge.Text
@@ -57,20 +65,15 @@ func (p *Patch) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, er
 	if err != nil {
 		return nil, err
 	}
-	ref, before, err := existingObject(ctx, s, p.Object, p.Namespace, "patched")
+	attempt := new(evidence.Attempt)
+	ref, changed, err := patchObject(ctx, s, attempt, p.Object, p.Namespace, "patched", func(cluster.Ref, *unstructured.Unstructured) ([]byte, changes.Words, error) {
+		return patch, changes.Words{}, nil
+	})
 	if err != nil {
-		return nil, err
-	}
-	attempt := &evidence.Attempt{Changes: []evidence.Change{changeOf(ref)}}
-	ctx = showWarnings(ctx, attempt)
-	s.Undo(key(ref), ref.String(), "as it was", restore(s.Cluster, before))
-	after, err := s.Cluster.MergePatch(ctx, ref, patch)
-	if err != nil {
-		return attempt, accepted(ref, err)
+		return attempt, err
 	}
 	attempt.Text += ref.Long() + " patched"
-	if after.GetResourceVersion() == before.GetResourceVersion() {
-		attempt.Changes = nil
+	if !changed {
 		attempt.Text += " (no change)"
 	}
 	attempt.Text += "\n"

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/mesh"
@@ -33,9 +36,9 @@ type Policy struct {
 
 var (
 	_ runner.PodAction = (*Policy)(nil)
+	_ Changer          = (*Policy)(nil)
 	_ Defaulter        = (*Policy)(nil)
 	_ Validator        = (*Policy)(nil)
-	_ MeshChanger      = (*Policy)(nil)
 )
 
 // SetDefaults implements [Defaulter].
@@ -46,8 +49,13 @@ func (p *Policy) SetDefaults(d Defaults) {
 // modes are the outbound traffic policies that have a step of the tutorial.
 var modes = []string{mesh.AllowAny, mesh.RegistryOnly}
 
-// ChangesMesh implements [MeshChanger].
-func (p *Policy) ChangesMesh() bool { return p.Set != "" }
+// Targets implements [Changer].
+func (p *Policy) Targets() []changes.Target {
+	if p.Set == "" {
+		return nil
+	}
+	return []changes.Target{{Ref: cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Name: mesh.ConfigMapName("")}, Field: []string{"set"}, Mesh: true}}
+}
 
 // Validate implements [Validator].
 func (p *Policy) Validate() error {
@@ -86,16 +94,17 @@ func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		return p.judge(ctx, s, policy)
 	}
 	a := &evidence.Attempt{Text: "outboundTrafficPolicy:\n  mode: " + p.Set + "\n"}
-	if policy.Mode != p.Set {
-		a.Changes = []evidence.Change{changeOf(policy.Ref())}
-		s.Undo("outbound traffic policy", "outbound traffic policy", policy.Mode, func(ctx context.Context) error {
-			return policy.Restore(ctx, s.Cluster)
-		})
-		if err := policy.Set(ctx, s.Cluster, p.Set); err != nil {
-			return a, err
-		}
+	if policy.Mode == p.Set {
+		return a, nil
 	}
-	return a, nil
+	_, _, err = s.Changes.Patch(ctx, policy.Ref(), func(now *unstructured.Unstructured) ([]byte, changes.Words, error) {
+		patch, err := mesh.PolicyPatch(now, p.Set)
+		return patch, changes.Words{What: "outbound traffic policy", Back: policy.Mode}, err
+	})
+	if !changes.IsRefused(err) {
+		a.Changes = []evidence.Change{changeOf(policy.Ref())}
+	}
+	return a, err
 }
 
 // Pod implements [runner.PodAction]: it returns the pod whose sidecar is asked,

@@ -5,12 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
@@ -49,6 +48,15 @@ func (r *Restart) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Targets implements [Changer].
+func (r *Restart) Targets() (all []changes.Target) {
+	for i, object := range r.Objects {
+		t := target(object, r.Namespace, "objects", fmt.Sprint(i))
+		all = append(all, t)
+	}
+	return all
+}
+
 // Command implements [runner.Action].
 func (r *Restart) Command(s *runner.Scope) string {
 	return kubectl(cmp.Or(r.Namespace, s.Namespace), append([]string{"rollout", "restart"}, r.Objects...)...)
@@ -61,14 +69,13 @@ func (r *Restart) Repeats() bool { return false }
 func (r *Restart) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	attempt := new(evidence.Attempt)
 	for _, object := range r.Objects {
-		ref, obj, err := existingObject(ctx, s, object, r.Namespace, "restarted")
-		if err == nil && !hasRollout(obj) {
-			err = fmt.Errorf("%s cannot be restarted: want a Deployment, a StatefulSet or a DaemonSet", ref)
-		}
-		if err == nil {
-			attempt.Changes = append(attempt.Changes, changeOf(ref))
-			err = restart(ctx, s, ref, obj)
-		}
+		ref, _, err := patchObject(ctx, s, attempt, object, r.Namespace, "restarted", func(ref cluster.Ref, now *unstructured.Unstructured) ([]byte, changes.Words, error) {
+			if !hasRollout(now) {
+				return nil, changes.Words{}, fmt.Errorf("%s cannot be restarted: want a Deployment, a StatefulSet or a DaemonSet", ref)
+			}
+			patch := fmt.Appendf(nil, `{"spec":{"template":{"metadata":{"annotations":{%q:%q}}}}}`, restartedAt, time.Now().Format(time.RFC3339Nano))
+			return patch, changes.Words{What: "template of " + ref.String(), Back: "as it was"}, nil
+		})
 		if err != nil {
 			return attempt, err
 		}
@@ -80,28 +87,3 @@ func (r *Restart) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, 
 // restartedAt is the annotation in which kubectl notes the time.
 // Source: k8s.io/kubectl/pkg/polymorphichelpers/objectrestarter.go.
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
-
-func restart(ctx context.Context, s *runner.Scope, ref cluster.Ref, obj *unstructured.Unstructured) error {
-	set := func(ctx context.Context, json string) error {
-		patch := fmt.Sprintf(`{"spec":{"template":{"metadata":{"annotations":{%q:%s}}}}}`, restartedAt, json)
-		_, err := s.Cluster.MergePatch(ctx, ref, []byte(patch))
-		return err
-	}
-	before := "null"
-	if at, found, _ := unstructured.NestedString(obj.Object, "spec", "template", "metadata", "annotations", restartedAt); found {
-		before = strconv.Quote(at)
-	}
-	if !s.Undoes(key(ref)) { // else it becomes again what it was, or goes
-		s.Undo(key(ref)+" restart", "template of "+ref.String(), "as it was", func(ctx context.Context) error {
-			err := set(ctx, before)
-			if apierrors.IsNotFound(err) {
-				return nil
-			}
-			return err
-		})
-	}
-	if err := set(ctx, strconv.Quote(time.Now().Format(time.RFC3339Nano))); err != nil {
-		return accepted(ref, err)
-	}
-	return nil
-}

@@ -5,9 +5,10 @@ import (
 	"context"
 	"fmt"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -41,6 +42,11 @@ func (c *Scale) Validate() error {
 	return nil
 }
 
+// Targets implements [Changer].
+func (c *Scale) Targets() []changes.Target {
+	return []changes.Target{target(c.Object, c.Namespace, "object")}
+}
+
 // Command implements [runner.Action].
 func (c *Scale) Command(s *runner.Scope) string {
 	return kubectl(cmp.Or(c.Namespace, s.Namespace), "scale", c.Object, fmt.Sprintf("--replicas=%d", c.Replicas))
@@ -51,32 +57,17 @@ func (c *Scale) Repeats() bool { return false }
 
 // Try implements [runner.Action].
 func (c *Scale) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
-	ref, obj, err := existingObject(ctx, s, c.Object, c.Namespace, "scaled")
-	if err != nil {
-		return nil, err
-	}
-	before, found, _ := unstructured.NestedInt64(obj.Object, "spec", "replicas")
-	if !found {
-		return nil, fmt.Errorf("%s cannot be scaled: it has no spec.replicas", ref)
-	}
 	attempt := new(evidence.Attempt)
-	if before != c.Replicas {
-		attempt.Changes = []evidence.Change{changeOf(ref)}
-		set := func(ctx context.Context, replicas int64) error {
-			_, err := s.Cluster.MergePatch(ctx, ref, fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, replicas))
-			return err
+	ref, _, err := patchObject(ctx, s, attempt, c.Object, c.Namespace, "scaled", func(ref cluster.Ref, now *unstructured.Unstructured) ([]byte, changes.Words, error) {
+		before, found, _ := unstructured.NestedInt64(now.Object, "spec", "replicas")
+		if !found {
+			return nil, changes.Words{}, fmt.Errorf("%s cannot be scaled: it has no spec.replicas", ref)
 		}
-		s.Undo(key(ref)+" replicas", "replicas of "+ref.String(), fmt.Sprint(before), func(ctx context.Context) error {
-			err := set(ctx, before)
-			if apierrors.IsNotFound(err) {
-				return nil
-			}
-			return err
-		})
-		if err := set(ctx, c.Replicas); err != nil {
-			return attempt, accepted(ref, err)
-		}
+		return fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, c.Replicas), changes.Words{What: "replicas of " + ref.String(), Back: fmt.Sprint(before)}, nil
+	})
+	if err != nil {
+		return attempt, err
 	}
-	attempt.Text = ref.Long() + " scaled\n"
+	attempt.Text += ref.Long() + " scaled\n"
 	return attempt, nil
 }

@@ -427,11 +427,18 @@ func (t *Terminal) addValue(b *block, lead string, look lipgloss.Style, value st
 // undone shows one thing that was put back, or was not.
 func (t *Terminal) undone(e runner.Event) string {
 	var b block
+	if e.Status == runner.Skipped && e.Back == "" {
+		return ""
+	}
 	if !t.cleaning {
 		b.text("")
 		t.cleaning = true
 	}
 	what := oneLine(e.Undo)
+	if e.Status == runner.Skipped {
+		b.add("  ", t.p.warn, fold("· left: "+what+" ("+oneLine(e.Back)+")", t.o.Width()-2)...)
+		return b.String()
+	}
 	if e.Problem == nil {
 		if e.Back != "" {
 			what += " (" + oneLine(e.Back) + ")"

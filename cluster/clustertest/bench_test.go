@@ -57,11 +57,11 @@ func BenchmarkObject(b *testing.B) {
 
 	b.Run("egressplay", func(b *testing.B) {
 		for b.Loop() {
-			_, err := client.Apply(b.Context(), obj)
+			_, err := client.Apply(b.Context(), obj, cluster.WriteOptions{})
 			require.NoError(b, err)
 			_, err = client.Get(b.Context(), s.ref("bench"))
 			require.NoError(b, err)
-			require.NoError(b, client.Delete(b.Context(), s.ref("bench")))
+			require.NoError(b, client.Delete(b.Context(), s.ref("bench"), cluster.WriteOptions{}))
 		}
 	})
 	b.Run("client-go", func(b *testing.B) {

@@ -288,14 +288,17 @@ func (f *Fake) list(name, namespace, selector string) ([]unstructured.Unstructur
 }
 
 // Apply implements [cluster.Interface].
-func (f *Fake) Apply(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if err := f.begin(ctx, Call{Verb: "apply", Ref: cluster.RefOf(obj), Object: obj.DeepCopy()}); err != nil {
+func (f *Fake) Apply(ctx context.Context, obj *unstructured.Unstructured, o cluster.WriteOptions) (*unstructured.Unstructured, error) {
+	if err := f.begin(ctx, Call{Verb: verb("apply", o), Ref: cluster.RefOf(obj), Object: obj.DeepCopy()}); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p, err := f.place(cluster.RefOf(obj))
 	if err != nil {
+		return nil, err
+	}
+	if err := f.meets(p, o); err != nil {
 		return nil, err
 	}
 	given := writable(obj)
@@ -305,6 +308,9 @@ func (f *Fake) Apply(ctx context.Context, obj *unstructured.Unstructured) (*unst
 	}
 	takeBack(result.Object, f.applied[p.key], given.Object)
 	overlay(result.Object, given.DeepCopy().Object)
+	if o.DryRun {
+		return result, nil
+	}
 	if err := f.write(p, result); err != nil {
 		return nil, err
 	}
@@ -312,9 +318,26 @@ func (f *Fake) Apply(ctx context.Context, obj *unstructured.Unstructured) (*unst
 	return f.load(p)
 }
 
-// Replace implements [cluster.Interface].
-func (f *Fake) Replace(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if err := f.begin(ctx, Call{Verb: "replace", Ref: cluster.RefOf(obj), Object: obj.DeepCopy()}); err != nil {
+// verb returns how a call is recorded.
+func verb(name string, o cluster.WriteOptions) string {
+	if o.DryRun {
+		return name + " (dry run)"
+	}
+	return name
+}
+
+// meets returns an error where the object is not the one that a write is for.
+func (f *Fake) meets(p *place, o cluster.WriteOptions) error {
+	now := f.objects[p.key]
+	if now == nil || (o.UID == "" || o.UID == now.GetUID()) && (o.Version == "" || o.Version == now.GetResourceVersion()) {
+		return nil
+	}
+	return apierrors.NewConflict(p.kind.resource(), p.name, errors.New("the object has been modified"))
+}
+
+// Create implements [cluster.Interface].
+func (f *Fake) Create(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if err := f.begin(ctx, Call{Verb: "create", Ref: cluster.RefOf(obj), Object: obj.DeepCopy()}); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
@@ -323,16 +346,36 @@ func (f *Fake) Replace(ctx context.Context, obj *unstructured.Unstructured) (*un
 	if err != nil {
 		return nil, err
 	}
+	if f.objects[p.key] != nil {
+		return nil, apierrors.NewAlreadyExists(p.kind.resource(), p.name)
+	}
+	if err := f.write(p, writable(obj)); err != nil {
+		return nil, err
+	}
+	return f.load(p)
+}
+
+// Update implements [cluster.Interface].
+func (f *Fake) Update(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if err := f.begin(ctx, Call{Verb: "update", Ref: cluster.RefOf(obj), Object: obj.DeepCopy()}); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p, err := f.place(cluster.RefOf(obj))
+	if err != nil {
+		return nil, err
+	}
+	now, err := f.load(p)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.meets(p, cluster.WriteOptions{UID: obj.GetUID(), Version: obj.GetResourceVersion()}); err != nil {
+		return nil, err
+	}
 	result := writable(obj)
-	if now := f.objects[p.key]; now != nil {
-		if status, has := now.Object["status"]; has {
-			result.Object["status"] = status
-		}
-		for _, finalizer := range now.GetFinalizers() {
-			if !slices.Contains(result.GetFinalizers(), finalizer) {
-				result.SetFinalizers(append(result.GetFinalizers(), finalizer))
-			}
-		}
+	if status, has := now.Object["status"]; has {
+		result.Object["status"] = status
 	}
 	if err := f.write(p, result); err != nil {
 		return nil, err
@@ -341,8 +384,8 @@ func (f *Fake) Replace(ctx context.Context, obj *unstructured.Unstructured) (*un
 }
 
 // MergePatch implements [cluster.Interface].
-func (f *Fake) MergePatch(ctx context.Context, ref cluster.Ref, patch []byte) (*unstructured.Unstructured, error) {
-	if err := f.begin(ctx, Call{Verb: "patch", Ref: ref}); err != nil {
+func (f *Fake) MergePatch(ctx context.Context, ref cluster.Ref, patch []byte, o cluster.WriteOptions) (*unstructured.Unstructured, error) {
+	if err := f.begin(ctx, Call{Verb: verb("patch", o), Ref: ref}); err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
@@ -359,10 +402,16 @@ func (f *Fake) MergePatch(ctx context.Context, ref cluster.Ref, patch []byte) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := f.meets(p, o); err != nil {
+		return nil, err
+	}
 	version := result.GetResourceVersion()
 	mergePatch(result.Object, change)
 	if result.GetResourceVersion() != version {
 		return nil, apierrors.NewConflict(p.kind.resource(), p.name, errors.New("the object has been modified"))
+	}
+	if o.DryRun {
+		return result, nil
 	}
 	if err := f.write(p, result); err != nil {
 		return nil, err
@@ -371,8 +420,8 @@ func (f *Fake) MergePatch(ctx context.Context, ref cluster.Ref, patch []byte) (*
 }
 
 // Delete implements [cluster.Interface].
-func (f *Fake) Delete(ctx context.Context, ref cluster.Ref) error {
-	if err := f.begin(ctx, Call{Verb: "delete", Ref: ref}); err != nil {
+func (f *Fake) Delete(ctx context.Context, ref cluster.Ref, o cluster.WriteOptions) error {
+	if err := f.begin(ctx, Call{Verb: verb("delete", o), Ref: ref}); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -384,8 +433,20 @@ func (f *Fake) Delete(ctx context.Context, ref cluster.Ref) error {
 	if _, err := f.load(p); err != nil {
 		return err
 	}
+	if err := f.meets(p, o); err != nil || o.DryRun {
+		return err
+	}
 	f.remove(p.key)
 	return nil
+}
+
+// Remove deletes an object without recording a call.
+func (f *Fake) Remove(ref cluster.Ref) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p, err := f.place(ref); err == nil {
+		f.remove(p.key)
+	}
 }
 
 func (f *Fake) remove(k key) {
@@ -404,6 +465,27 @@ func (f *Fake) remove(k key) {
 
 func ownedBy(obj *unstructured.Unstructured, owner types.UID) bool {
 	return slices.ContainsFunc(obj.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.UID == owner })
+}
+
+// Dependents implements [cluster.Interface].
+func (f *Fake) Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]cluster.Ref, error) {
+	if err := f.begin(ctx, Call{Verb: "dependents", Ref: cluster.RefOf(owner)}); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []unstructured.Unstructured
+	for _, obj := range f.objects {
+		if ownedBy(obj, owner.GetUID()) {
+			found = append(found, *obj)
+		}
+	}
+	sortObjects(found)
+	var refs []cluster.Ref
+	for i := range found {
+		refs = append(refs, cluster.RefOf(&found[i]))
+	}
+	return refs, nil
 }
 
 // Resolve implements [cluster.Interface].

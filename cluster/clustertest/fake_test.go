@@ -79,7 +79,7 @@ func TestFakeFails(t *testing.T) {
 		return nil
 	}
 	before := f.State()
-	_, err := f.Apply(t.Context(), Object("v1", "ConfigMap", "default", "a", nil))
+	_, err := f.Apply(t.Context(), Object("v1", "ConfigMap", "default", "a", nil), cluster.WriteOptions{})
 	assert.ErrorIs(t, err, down)
 	assert.Equal(t, before, f.State())
 }
@@ -92,7 +92,7 @@ func TestFakeServesIstio(t *testing.T) {
 		assert.Equal(t, kind, ref.Kind)
 		assert.Equal(t, "networking.istio.io/v1", ref.APIVersion)
 	}
-	_, err := f.Apply(t.Context(), Object("networking.istio.io/v1alpha3", "ServiceEntry", "default", "a", nil))
+	_, err := f.Apply(t.Context(), Object("networking.istio.io/v1alpha3", "ServiceEntry", "default", "a", nil), cluster.WriteOptions{})
 	require.NoError(t, err)
 	got, err := f.Get(t.Context(), cluster.Ref{Kind: "serviceentry", Namespace: "default", Name: "a"})
 	require.NoError(t, err)

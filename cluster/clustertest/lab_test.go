@@ -29,7 +29,7 @@ func TestLabCluster(t *testing.T) {
 	whole := newScene(t, client)
 	t.Run("a field that a kind does not have", func(t *testing.T) {
 		s := whole.of(t)
-		_, err := client.Apply(s.ctx, Object("v1", "ConfigMap", s.ns, "a", map[string]any{"dta": map[string]any{}}))
+		_, err := client.Apply(s.ctx, Object("v1", "ConfigMap", s.ns, "a", map[string]any{"dta": map[string]any{}}), cluster.WriteOptions{})
 		assert.ErrorContains(t, err, "dta")
 		assert.True(t, apierrors.IsBadRequest(err) || apierrors.IsInvalid(err) || strings.Contains(err.Error(), "field not declared"), "%v", err)
 	})
@@ -40,30 +40,11 @@ func TestLabCluster(t *testing.T) {
 		s.apply(obj)
 		ctx, cancel := context.WithTimeout(s.ctx, 200*time.Millisecond)
 		defer cancel()
-		err := client.Delete(ctx, s.ref("held"))
+		err := client.Delete(ctx, s.ref("held"), cluster.WriteOptions{})
 		assert.ErrorIs(t, err, context.DeadlineExceeded)
 		assert.ErrorContains(t, err, "delete configmap/held: it is still there (finalizers example.com/hold)")
 
-		// Who replaces it meanwhile waits until it is gone.
-		replaced := make(chan error)
-		go func() {
-			_, err := client.Replace(s.ctx, s.configMap("held", map[string]any{"new": "1"}))
-			replaced <- err
-		}()
-		_, err = client.MergePatch(s.ctx, s.ref("held"), []byte(`{"metadata":{"finalizers":null}}`))
-		require.NoError(t, err)
-		require.NoError(t, <-replaced)
-		assert.Equal(t, map[string]any{"new": "1"}, s.get("held").Object["data"])
-	})
-	t.Run("replace keeps the finalizers that are there", func(t *testing.T) {
-		s := whole.of(t)
-		obj := s.configMap("kept", nil)
-		obj.SetFinalizers([]string{"example.com/hold"})
-		s.apply(obj)
-		_, err := client.Replace(s.ctx, s.configMap("kept", map[string]any{"new": "1"}))
-		require.NoError(t, err)
-		assert.Equal(t, []string{"example.com/hold"}, s.get("kept").GetFinalizers())
-		_, err = client.MergePatch(s.ctx, s.ref("kept"), []byte(`{"metadata":{"finalizers":null}}`))
+		_, err = client.MergePatch(s.ctx, s.ref("held"), []byte(`{"metadata":{"finalizers":null}}`), cluster.WriteOptions{})
 		require.NoError(t, err)
 	})
 	t.Run("a kind that is defined while we run", func(t *testing.T) {
@@ -84,21 +65,21 @@ func TestLabCluster(t *testing.T) {
 			}},
 		}}))
 		t.Cleanup(func() {
-			if err := client.Delete(context.WithoutCancel(s.ctx), crd); !apierrors.IsNotFound(err) { // the test deletes it itself
+			if err := client.Delete(context.WithoutCancel(s.ctx), crd, cluster.WriteOptions{}); !apierrors.IsNotFound(err) { // the test deletes it itself
 				assert.NoError(t, err)
 			}
 		})
 		// It is served a moment after it is accepted.
 		require.EventuallyWithT(t, func(t *assert.CollectT) {
-			_, err := client.Apply(s.ctx, Object(thing.APIVersion, "Thing", s.ns, "a", nil))
+			_, err := client.Apply(s.ctx, Object(thing.APIVersion, "Thing", s.ns, "a", nil), cluster.WriteOptions{})
 			assert.NoError(t, err)
 		}, deadline, 50*time.Millisecond)
 		got, err := client.Get(s.ctx, cluster.Ref{Kind: "tg." + group, Namespace: s.ns, Name: "a"})
 		require.NoError(t, err)
 		assert.Equal(t, "Thing", got.GetKind())
-		require.NoError(t, client.Delete(s.ctx, thing))
+		require.NoError(t, client.Delete(s.ctx, thing, cluster.WriteOptions{}))
 
-		require.NoError(t, client.Delete(s.ctx, crd))
+		require.NoError(t, client.Delete(s.ctx, crd, cluster.WriteOptions{}))
 		require.EventuallyWithT(t, func(t *assert.CollectT) {
 			_, err := client.Get(s.ctx, thing)
 			assert.ErrorAs(t, err, new(*cluster.NoKindError))

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
@@ -40,12 +41,12 @@ func newScene(t testing.TB, c cluster.Interface) *scene {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	t.Cleanup(cancel)
 	s := &scene{t, ctx, c, "clustertest-" + strings.ToLower(rand.Text()[:8])}
-	_, err := c.Apply(ctx, Object("v1", "Namespace", "", s.ns, nil))
+	_, err := c.Apply(ctx, Object("v1", "Namespace", "", s.ns, nil), cluster.WriteOptions{})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
-		if err := c.Delete(ctx, cluster.Ref{Kind: "ns", Name: s.ns}); !apierrors.IsNotFound(err) { // a test deletes it itself
+		if err := c.Delete(ctx, cluster.Ref{Kind: "ns", Name: s.ns}, cluster.WriteOptions{}); !apierrors.IsNotFound(err) { // a test deletes it itself
 			assert.NoError(t, err)
 		}
 	})
@@ -66,7 +67,7 @@ func (s *scene) empty() {
 	assert.NoError(s, err)
 	for _, obj := range list {
 		if obj.GetName() != "kube-root-ca.crt" { // a controller's own
-			assert.NoError(s, s.c.Delete(s.ctx, cluster.RefOf(&obj)))
+			assert.NoError(s, s.c.Delete(s.ctx, cluster.RefOf(&obj), cluster.WriteOptions{}))
 		}
 	}
 }
@@ -86,7 +87,7 @@ func (s *scene) get(name string) *unstructured.Unstructured {
 }
 
 func (s *scene) apply(obj *unstructured.Unstructured) *unstructured.Unstructured {
-	got, err := s.c.Apply(s.ctx, obj)
+	got, err := s.c.Apply(s.ctx, obj, cluster.WriteOptions{})
 	require.NoError(s, err)
 	return got
 }
@@ -132,17 +133,17 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 			noKind, _ := errors.AsType[*cluster.NoKindError](err)
 			assert.Equal(s, old.hint, noKind.Hint())
 		}
-		_, err := s.c.Apply(s.ctx, Object("no.such.group/v1", "Thing", s.ns, "x", nil))
+		_, err := s.c.Apply(s.ctx, Object("no.such.group/v1", "Thing", s.ns, "x", nil), cluster.WriteOptions{})
 		assert.ErrorAs(s, err, new(*cluster.NoKindError))
 		_, err = s.c.List(s.ctx, "nosuchkind", s.ns, "")
 		assert.ErrorAs(s, err, new(*cluster.NoKindError))
 	})
 	run("no namespace is given", func(s *scene) {
-		_, err := s.c.Apply(s.ctx, Object("v1", "ConfigMap", "", "a", nil))
+		_, err := s.c.Apply(s.ctx, Object("v1", "ConfigMap", "", "a", nil), cluster.WriteOptions{})
 		assert.ErrorContains(s, err, "namespace")
 	})
 	run("a namespace that is not there", func(s *scene) {
-		_, err := s.c.Apply(s.ctx, Object("v1", "ConfigMap", s.ns+"-not", "a", nil))
+		_, err := s.c.Apply(s.ctx, Object("v1", "ConfigMap", s.ns+"-not", "a", nil), cluster.WriteOptions{})
 		assert.True(s, apierrors.IsNotFound(err), "%v", err)
 	})
 	run("apply creates, changes, and takes back its own", func(s *scene) {
@@ -153,7 +154,7 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 	})
 	run("apply leaves alone what others set", func(s *scene) {
 		s.apply(s.configMap("a", map[string]any{"one": "1"}))
-		_, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"theirs":"x"},"metadata":{"labels":{"theirs":"y"}}}`))
+		_, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"theirs":"x"},"metadata":{"labels":{"theirs":"y"}}}`), cluster.WriteOptions{})
 		require.NoError(s, err)
 		s.apply(s.configMap("a", map[string]any{"one": "11"}))
 		got := s.get("a")
@@ -161,7 +162,7 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 		assert.Equal(s, map[string]string{"theirs": "y"}, got.GetLabels())
 	})
 	run("apply wins over others", func(s *scene) {
-		_, err := s.c.Replace(s.ctx, s.configMap("a", map[string]any{"one": "theirs"}))
+		_, err := s.c.Create(s.ctx, s.configMap("a", map[string]any{"one": "theirs"}))
 		require.NoError(s, err)
 		s.apply(s.configMap("a", map[string]any{"one": "ours"}))
 		assert.Equal(s, map[string]any{"one": "ours"}, s.get("a").Object["data"])
@@ -173,56 +174,115 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 		s.apply(read)
 		assert.Equal(s, map[string]any{"one": "1"}, s.get("a").Object["data"])
 	})
-	run("replace creates", func(s *scene) {
-		_, err := s.c.Replace(s.ctx, s.configMap("a", map[string]any{"one": "1"}))
+	run("create", func(s *scene) {
+		given := s.apply(s.configMap("a", map[string]any{"one": "1"}))
+		_, err := s.c.Create(s.ctx, given)
+		assert.True(s, apierrors.IsAlreadyExists(err), "%v", err)
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a"), cluster.WriteOptions{}))
+		got, err := s.c.Create(s.ctx, given)
 		require.NoError(s, err)
 		assert.Equal(s, map[string]any{"one": "1"}, s.get("a").Object["data"])
+		assert.NotEqual(s, given.GetUID(), got.GetUID(), "it is another object")
 	})
-	run("replace brings back what was read", func(s *scene) {
+	run("update makes it what is given", func(s *scene) {
 		before := s.configMap("a", map[string]any{"one": "1"})
 		before.SetLabels(map[string]string{"l": "1"})
-		s.apply(before)
-		read := s.get("a")
+		read := s.apply(before)
 
 		changed := s.configMap("a", map[string]any{"two": "2"})
 		changed.SetLabels(map[string]string{"l": "2", "more": "x"})
 		changed.SetAnnotations(map[string]string{"note": "x"})
-		s.apply(changed)
-		_, err := s.c.Replace(s.ctx, read)
+		now := s.apply(changed)
+		_, err := s.c.Update(s.ctx, read)
+		assert.True(s, apierrors.IsConflict(err), "it has changed since: %v", err)
+
+		back := read.DeepCopy()
+		back.SetResourceVersion(now.GetResourceVersion())
+		_, err = s.c.Update(s.ctx, back)
 		require.NoError(s, err)
-		now := s.get("a")
+		now = s.get("a")
 		assert.Equal(s, read.Object["data"], now.Object["data"])
 		assert.Equal(s, read.GetLabels(), now.GetLabels())
 		assert.Empty(s, now.GetAnnotations())
 		assert.Equal(s, read.GetUID(), now.GetUID())
 		assert.Equal(s, "1", read.GetLabels()["l"], "what was given is not changed")
 
-		require.NoError(s, s.c.Delete(s.ctx, s.ref("a")))
-		_, err = s.c.Replace(s.ctx, read)
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a"), cluster.WriteOptions{}))
+		_, err = s.c.Update(s.ctx, now)
+		assert.True(s, apierrors.IsNotFound(err), "%v", err)
+	})
+	run("what is only tried changes nothing", func(s *scene) {
+		dry := cluster.WriteOptions{DryRun: true}
+		_, err := s.c.Apply(s.ctx, s.configMap("a", nil), dry)
 		require.NoError(s, err)
-		assert.Equal(s, read.Object["data"], s.get("a").Object["data"])
+		_, err = s.c.Get(s.ctx, s.ref("a"))
+		assert.True(s, apierrors.IsNotFound(err), "%v", err)
+
+		read := s.apply(s.configMap("a", map[string]any{"one": "1"}))
+		got, err := s.c.Apply(s.ctx, s.configMap("a", map[string]any{"one": "2"}), dry)
+		require.NoError(s, err)
+		assert.Equal(s, map[string]any{"one": "2"}, got.Object["data"], "the answer is as if it had been made")
+		got, err = s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"two":"2"}}`), dry)
+		require.NoError(s, err)
+		assert.Equal(s, map[string]any{"one": "1", "two": "2"}, got.Object["data"])
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a"), dry))
+		assert.Equal(s, read.GetResourceVersion(), s.get("a").GetResourceVersion())
+	})
+	run("a write of another version, or of another object", func(s *scene) {
+		read := s.apply(s.configMap("a", map[string]any{"one": "1"}))
+		old := cluster.WriteOptions{Version: read.GetResourceVersion(), UID: read.GetUID()}
+		now := s.apply(s.configMap("a", map[string]any{"one": "2"}))
+		_, err := s.c.Apply(s.ctx, s.configMap("a", map[string]any{"one": "3"}), old)
+		assert.True(s, apierrors.IsConflict(err), "%v", err)
+		_, err = s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"one":"3"}}`), old)
+		assert.True(s, apierrors.IsConflict(err), "%v", err)
+		err = s.c.Delete(s.ctx, s.ref("a"), old)
+		assert.True(s, apierrors.IsConflict(err), "%v", err)
+		err = s.c.Delete(s.ctx, s.ref("a"), cluster.WriteOptions{UID: "another"})
+		assert.True(s, apierrors.IsConflict(err), "%v", err)
+
+		of := cluster.WriteOptions{Version: now.GetResourceVersion(), UID: now.GetUID()}
+		now, err = s.c.Apply(s.ctx, s.configMap("a", map[string]any{"one": "3"}), of)
+		require.NoError(s, err)
+		of.Version = now.GetResourceVersion()
+		now, err = s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"one":"4"}}`), of)
+		require.NoError(s, err)
+		of.Version = now.GetResourceVersion()
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a"), of))
+	})
+	run("dependents", func(s *scene) {
+		owner := s.apply(s.configMap("owner", nil))
+		refs, err := s.c.Dependents(s.ctx, owner)
+		require.NoError(s, err)
+		assert.Empty(s, refs)
+		owned := s.configMap("owned", nil)
+		owned.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "owner", UID: owner.GetUID()}})
+		s.apply(owned)
+		refs, err = s.c.Dependents(s.ctx, owner)
+		require.NoError(s, err)
+		assert.Equal(s, []cluster.Ref{s.ref("owned")}, refs)
 	})
 	run("merge patch", func(s *scene) {
 		s.apply(s.configMap("a", map[string]any{"one": "1", "two": "2"}))
-		got, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"one":null,"three":"3"}}`))
+		got, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(`{"data":{"one":null,"three":"3"}}`), cluster.WriteOptions{})
 		require.NoError(s, err)
 		assert.Equal(s, map[string]any{"two": "2", "three": "3"}, got.Object["data"])
-		_, err = s.c.MergePatch(s.ctx, s.ref("absent"), []byte(`{}`))
+		_, err = s.c.MergePatch(s.ctx, s.ref("absent"), []byte(`{}`), cluster.WriteOptions{})
 		assert.True(s, apierrors.IsNotFound(err), "%v", err)
 	})
 	run("merge patch of an object that changed", func(s *scene) {
 		read := s.apply(s.configMap("a", map[string]any{"one": "1"}))
 		s.apply(s.configMap("a", map[string]any{"one": "2"}))
 		patch := `{"metadata":{"resourceVersion":"` + read.GetResourceVersion() + `"},"data":{"one":"3"}}`
-		_, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(patch))
+		_, err := s.c.MergePatch(s.ctx, s.ref("a"), []byte(patch), cluster.WriteOptions{})
 		assert.True(s, apierrors.IsConflict(err), "%v", err)
 		assert.Equal(s, map[string]any{"one": "2"}, s.get("a").Object["data"])
 	})
 	run("delete", func(s *scene) {
-		err := s.c.Delete(s.ctx, s.ref("a"))
+		err := s.c.Delete(s.ctx, s.ref("a"), cluster.WriteOptions{})
 		assert.True(s, apierrors.IsNotFound(err), "%v", err)
 		s.apply(s.configMap("a", nil))
-		require.NoError(s, s.c.Delete(s.ctx, s.ref("a")))
+		require.NoError(s, s.c.Delete(s.ctx, s.ref("a"), cluster.WriteOptions{}))
 		_, err = s.c.Get(s.ctx, s.ref("a"))
 		assert.True(s, apierrors.IsNotFound(err), "%v", err)
 	})
@@ -267,9 +327,9 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 		cancel(stopped)
 		_, err := s.c.Get(ctx, s.ref("a"))
 		assert.ErrorIs(s, err, stopped)
-		_, err = s.c.Apply(ctx, s.configMap("a", nil))
+		_, err = s.c.Apply(ctx, s.configMap("a", nil), cluster.WriteOptions{})
 		assert.ErrorIs(s, err, stopped)
-		assert.ErrorIs(s, s.c.Delete(ctx, s.ref("a")), stopped)
+		assert.ErrorIs(s, s.c.Delete(ctx, s.ref("a"), cluster.WriteOptions{}), stopped)
 		_, err = s.c.Pod(ctx, cluster.PodQuery{Namespace: s.ns, Selector: "app=x"})
 		assert.ErrorIs(s, err, stopped)
 		_, err = s.c.Exec(ctx, cluster.ExecRequest{Namespace: s.ns, Pod: "x", Command: []string{"true"}})
@@ -423,14 +483,14 @@ func RunPods(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 		assert.NotEqual(t, pod.Name, next.Name)
 	})
 	t.Run("a Deployment goes with its pods", func(t *testing.T) {
-		require.NoError(t, s.c.Delete(s.ctx, cluster.Ref{Kind: "deploy", Namespace: s.ns, Name: "sample"}))
+		require.NoError(t, s.c.Delete(s.ctx, cluster.Ref{Kind: "deploy", Namespace: s.ns, Name: "sample"}, cluster.WriteOptions{}))
 		left, err := s.c.List(s.ctx, "pods", s.ns, "app=sample")
 		require.NoError(t, err)
 		assert.Empty(t, left)
 	})
 	t.Run("a namespace goes with what is in it", func(t *testing.T) {
 		s.apply(s.configMap("inside", nil))
-		require.NoError(t, s.c.Delete(s.ctx, cluster.Ref{Kind: "ns", Name: s.ns}))
+		require.NoError(t, s.c.Delete(s.ctx, cluster.Ref{Kind: "ns", Name: s.ns}, cluster.WriteOptions{}))
 		_, err := s.c.Get(s.ctx, s.ref("inside"))
 		assert.True(t, apierrors.IsNotFound(err), "%v", err)
 	})

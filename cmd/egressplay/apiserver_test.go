@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,11 +16,11 @@ import (
 )
 
 // apiserver starts a little of a Kubernetes API server for a script: it has
-// namespaces and pods, of which there is the namespace "default". What is
-// patched is kept. It writes a kubeconfig with the context "real" to the file
+// namespaces and pods, of which there is the namespace "default", and keeps what
+// is patched, Secrets and Leases. It writes a kubeconfig with the context "real" to the file
 // config, and what it is asked to the file requests. With "lab" it says that a
 // lab serves it, with "old" one of another version; with "hang" it answers only
-// the first patch, so that a clean-up does not end.
+// the first change, so that a clean-up does not end.
 func apiserver(ts *testscript.TestScript, neg bool, args []string) {
 	requests, err := os.Create(ts.MkAbs("requests"))
 	ts.Check(err)
@@ -58,7 +59,51 @@ type api struct {
 
 	mu      sync.Mutex
 	labels  map[string]any
-	patches int
+	changes int
+	objects map[string]map[string]any // Secrets and Leases, by path
+}
+
+// keep serves Secrets and Leases, as far as they are used.
+func (s *api) keep(r *http.Request) (code int, answer map[string]any) {
+	given := map[string]any{}
+	_ = json.NewDecoder(r.Body).Decode(&given) // a request may have no body
+	path := r.URL.Path
+	if r.Method == http.MethodPost {
+		metadata := given["metadata"].(map[string]any)
+		metadata["uid"] = path + "/" + fmt.Sprint(metadata["name"])
+		path = metadata["uid"].(string)
+	}
+	if strings.HasSuffix(path, "/secrets") {
+		list := []any{}
+		for of, obj := range s.objects {
+			if strings.Contains(of, "/secrets/") {
+				list = append(list, obj)
+			}
+		}
+		return 200, map[string]any{"kind": "SecretList", "apiVersion": "v1", "metadata": map[string]any{}, "items": list}
+	}
+	if s.objects == nil {
+		s.objects = map[string]map[string]any{}
+	}
+	now := s.objects[path]
+	switch {
+	case r.Method == http.MethodPost || r.Method == http.MethodPut:
+		s.objects[path] = given
+		return 200, given
+	case now == nil:
+		return 404, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404, "message": path + " not found"}
+	case r.Method == http.MethodPatch:
+		data := now["data"].(map[string]any)
+		for key, value := range given["data"].(map[string]any) {
+			if data[key] = value; value == nil {
+				delete(data, key)
+			}
+		}
+	case r.Method == http.MethodDelete:
+		delete(s.objects, path)
+		return 200, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Success"}
+	}
+	return 200, now
 }
 
 func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +117,7 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(v) // a client may go
 	}
 	namespace := func() object {
-		return object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "default", "labels": s.labels}}
+		return object{"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "default", "uid": "1", "resourceVersion": fmt.Sprint(s.changes), "labels": s.labels}}
 	}
 	resource := func(kind, plural string, namespaced bool) object {
 		return object{"name": plural, "singularName": strings.ToLower(kind), "kind": kind, "namespaced": namespaced, "verbs": []string{"get", "list", "patch", "delete"}}
@@ -83,35 +128,52 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case path == "/api":
 		answer(200, object{"kind": "APIVersions", "versions": []string{"v1"}})
 	case path == "/apis":
-		answer(200, object{"kind": "APIGroupList", "apiVersion": "v1", "groups": []object{}})
+		version := object{"groupVersion": "coordination.k8s.io/v1", "version": "v1"}
+		answer(200, object{"kind": "APIGroupList", "apiVersion": "v1", "groups": []object{
+			{"name": "coordination.k8s.io", "versions": []object{version}, "preferredVersion": version},
+		}})
+	case path == "/apis/coordination.k8s.io/v1":
+		answer(200, object{"kind": "APIResourceList", "groupVersion": "coordination.k8s.io/v1", "resources": []object{resource("Lease", "leases", true)}})
 	case path == "/api/v1":
 		answer(200, object{"kind": "APIResourceList", "groupVersion": "v1", "resources": []object{
-			resource("Namespace", "namespaces", false), resource("Pod", "pods", true),
+			resource("Namespace", "namespaces", false), resource("Pod", "pods", true), resource("Secret", "secrets", true),
 		}})
 	case s.labVersion != "" && path == "/api/v1/namespaces/kube-public/configmaps/egressplay-lab":
 		answer(200, object{"apiVersion": "v1", "kind": "ConfigMap", "data": object{"name": "default", "version": s.labVersion}})
 	case path == "/api/v1/namespaces/default" && r.Method == http.MethodGet:
 		answer(200, namespace())
-	case path == "/api/v1/namespaces/default" && r.Method == http.MethodPatch:
-		if s.patches++; s.hang && s.patches > 1 {
-			<-s.gone
-			return
-		}
-		var patch struct {
+	case path == "/api/v1/namespaces/default" && (r.Method == http.MethodPatch || r.Method == http.MethodPut):
+		var change struct {
 			Metadata struct {
 				Labels map[string]any `json:"labels"`
 			} `json:"metadata"`
 		}
-		if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
+		if err := json.NewDecoder(r.Body).Decode(&change); err != nil {
 			answer(400, object{"kind": "Status", "reason": "BadRequest", "message": err.Error()})
 			return
 		}
-		for name, value := range patch.Metadata.Labels {
+		before := maps.Clone(s.labels)
+		if r.Method == http.MethodPut {
+			clear(s.labels)
+		}
+		for name, value := range change.Metadata.Labels {
 			if s.labels[name] = value; value == nil {
 				delete(s.labels, name)
 			}
 		}
+		if r.URL.Query().Has("dryRun") {
+			answer(200, namespace())
+			s.labels = before
+			return
+		}
+		if s.changes++; s.hang && s.changes > 1 {
+			<-s.gone
+			return
+		}
 		answer(200, namespace())
+	case strings.Contains(path, "/secrets") || strings.Contains(path, "/leases"):
+		code, obj := s.keep(r)
+		answer(code, obj)
 	default:
 		answer(404, object{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404, "message": path + " not found"})
 	}

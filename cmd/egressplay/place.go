@@ -51,6 +51,9 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 		}
 		return p, err
 	}
+	if s.standing {
+		return nil, usagef("name a cluster: --context, or --kubeconfig", "no lab is running, so there is nothing to clean up in one")
+	}
 	if s.o.keep {
 		return nil, usagef("start one that stays: egressplay lab up",
 			"--keep keeps nothing: no lab is running, and one that is started for the run goes with it")

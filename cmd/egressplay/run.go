@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/runner"
@@ -31,6 +32,7 @@ type runOptions struct {
 	revision            string
 	set                 []string
 	keep, step          bool
+	waitFor             time.Duration
 	internet            string
 	timeout             time.Duration
 	report              string
@@ -73,12 +75,7 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 		},
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if !cmd.Flags().Changed("context") {
-				o.context = os.Getenv("EGRESSPLAY_CONTEXT")
-			}
-			if !cmd.Flags().Changed("kubeconfig") {
-				o.kubeconfig = os.Getenv("EGRESSPLAY_KUBECONFIG")
-			}
+			placeFromEnv(cmd, &o)
 			if o.all {
 				for _, p := range playbooks.List() {
 					args = append(args, p.File)
@@ -89,11 +86,9 @@ skipped, 4 when something could not be put back, 130 when it was interrupted.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.all, "all", false, "run every built-in playbook")
-	f.StringVar(&o.context, "context", "", "run in the cluster of this context of your kubeconfig")
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "run in the cluster of this kubeconfig `FILE`, at its current context if --context names none")
-	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change the outbound policy of a whole mesh that is no lab's")
-	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
-	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
+	addPlace(cmd, &o)
+	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change what holds for a whole mesh or cluster that is no lab's")
+	f.DurationVar(&o.waitFor, "wait-for", 0, "how long to wait for another run that is changing the same namespace")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
 	addSet(cmd, &o.set)
 	f.StringVar(&o.internet, "internet", "", "bring the hosts of this `FILE` into the lab's internet while the run lasts")
@@ -178,6 +173,7 @@ type session struct {
 	report    *transcript.Report
 	file      *reportFile
 	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
+	standing  bool                   // no lab is to be started
 }
 
 // play runs the playbooks where they are to be run.
@@ -232,8 +228,20 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if o.step {
 		r.Pause = pauses(os.Stdin, s.term, cancel)
 	}
+	var release func(context.Context)
+	r.Changes, release = s.changesOf(p, r, cancel)
+	if r.Changes.Store != nil {
+		r.Notes = leftBefore(ctx, p, r.Namespace)
+	}
 	result := r.Run(ctx, s.playbooks)
+	s.giveBack(ctx, release)
 	out := outcome{summary: result.Summary, left: len(result.Left) > 0}
+	if o.keep {
+		out.err = s.keep(ctx, r.Changes)
+	}
+	if held, ok := errors.AsType[*changes.HeldError](context.Cause(ctx)); ok {
+		out.err = errors.Join(out.err, held)
+	}
 	if result.Interrupted {
 		out.signal = signalOf(ctx)
 	}
@@ -253,15 +261,54 @@ func (s *session) allow(p *place) error {
 	if p.target.Lab || s.o.allowMeshChanges {
 		return nil
 	}
+	guard := s.guard(p)
 	for _, playbook := range s.playbooks {
-		if step := playbook.ChangesMesh; step != nil {
-			return usagef("the policy is put back at the end, but until then it holds for every workload of the mesh\n"+
-				"if that is all right, say so: --allow-mesh-changes\n"+
-				"or run it in the lab: leave out --context and --kubeconfig",
-				"%s:%d: step %d changes the outbound policy of the whole mesh, in %s", step.File, step.Line, step.Index, p.target.Describe)
+		var earlier []changes.Target
+		for i := range playbook.Steps {
+			step := &playbook.Steps[i]
+			for _, t := range step.Targets {
+				if why := guard.Why(t, earlier); why != "" {
+					return usagef("it is put back at the end, but until then others feel it\n"+
+						"if that is all right, say so: --allow-mesh-changes\n"+
+						"or run it in the lab: leave out --context and --kubeconfig",
+						"%s:%d: step %d changes %s in %s: %s", step.File, step.Line, step.Index, t.Ref, p.target.Describe, why)
+				}
+			}
+			earlier = append(earlier, step.Targets...)
 		}
 	}
 	return nil
+}
+
+// giveBack gives back the places that a run has taken.
+func (s *session) giveBack(ctx context.Context, release func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	release(ctx)
+}
+
+// addPlace adds the flags that say in which cluster, and where in it.
+func addPlace(cmd *cobra.Command, o *runOptions) {
+	f := cmd.Flags()
+	f.StringVar(&o.context, "context", "", "the cluster of this context of your kubeconfig")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the cluster of this kubeconfig `FILE`, at its current context if --context names none")
+	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
+	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
+}
+
+// placeFromEnv takes from the environment what the flags do not say.
+func placeFromEnv(cmd *cobra.Command, o *runOptions) {
+	if !cmd.Flags().Changed("context") {
+		o.context = os.Getenv("EGRESSPLAY_CONTEXT")
+	}
+	if !cmd.Flags().Changed("kubeconfig") {
+		o.kubeconfig = os.Getenv("EGRESSPLAY_KUBECONFIG")
+	}
+}
+
+// guard returns what tells changes of the run's own workloads from others.
+func (s *session) guard(p *place) changes.Guard {
+	return changes.Guard{Namespace: cmp.Or(s.o.namespace, p.client.Namespace()), IstioNamespace: s.o.istioNamespace}
 }
 
 // close ends what belongs to the session, however it ended.

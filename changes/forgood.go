@@ -1,0 +1,101 @@
+package changes
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// A ForGoodError says that an object could not be put back if it were deleted.
+type ForGoodError struct {
+	Ref cluster.Ref
+	Why string
+}
+
+func (e *ForGoodError) Error() string {
+	return fmt.Sprintf("%s could not be put back: %s", e.Ref, e.Why)
+}
+
+// Hint says what to do next.
+func (e *ForGoodError) Hint() string {
+	return "if it is to go for good, write forGood: true in the step; else have the playbook make it first"
+}
+
+// WhyForGood says why a kind of object cannot be put back once it is deleted;
+// "" where it can. kind is as kubectl takes it.
+func WhyForGood(kind string) string {
+	kind, _, _ = strings.Cut(strings.ToLower(kind), ".")
+	for _, k := range forGood {
+		if slices.Contains(k.names, kind) {
+			return k.why
+		}
+	}
+	return ""
+}
+
+// IsPod reports whether a kind, as kubectl takes it, is that of pods.
+func IsPod(kind string) bool {
+	return slices.Contains([]string{"pod", "pods", "po"}, strings.ToLower(kind))
+}
+
+// forGood has the kinds whose objects are more than their fields.
+var forGood = []struct {
+	names []string
+	why   string
+}{
+	{[]string{"namespace", "namespaces", "ns"}, "all that is in it goes with it"},
+	{[]string{"customresourcedefinition", "customresourcedefinitions", "crd", "crds"}, "all objects of its kind go with it"},
+	{[]string{"job", "jobs"}, "one that is made anew does its work again"},
+	{[]string{"cronjob", "cronjobs", "cj"}, "its Jobs go with it, and what they did is not known any more"},
+	{[]string{"pod", "pods", "po"}, "what ran in it is gone"},
+	{[]string{"persistentvolume", "persistentvolumes", "pv"}, "its data may go with it"},
+	{[]string{"persistentvolumeclaim", "persistentvolumeclaims", "pvc"}, "its data may go with it"},
+	{[]string{"node", "nodes", "no"}, "what runs on it goes with it"},
+	{[]string{"event", "events", "ev", "lease", "leases"}, "the cluster itself keeps it"},
+}
+
+// makesAnew has the kinds whose controllers make again what belongs to an object.
+var makesAnew = []schema.GroupKind{
+	{Group: "", Kind: "ReplicationController"}, {Group: "", Kind: "Service"},
+	{Group: "apps", Kind: "DaemonSet"}, {Group: "apps", Kind: "Deployment"}, {Group: "apps", Kind: "ReplicaSet"}, {Group: "apps", Kind: "StatefulSet"},
+	{Group: "gateway.networking.k8s.io", Kind: "Gateway"},
+}
+
+// canPutBack returns a [*ForGoodError] for an object that could not be put back
+// if it were deleted.
+func (j *Journal) canPutBack(ctx context.Context, ref cluster.Ref, now *unstructured.Unstructured) error {
+	if isControlled(now) {
+		return nil
+	}
+	if why := WhyForGood(ref.Kind); why != "" {
+		return &ForGoodError{ref, why}
+	}
+	if slices.Contains(makesAnew, now.GroupVersionKind().GroupKind()) {
+		return nil
+	}
+	dependents, err := j.Cluster.Dependents(ctx, now)
+	if err != nil {
+		return fmt.Errorf("look for what would go with %s: %w", ref, err)
+	}
+	if len(dependents) > 0 {
+		names := make([]string, len(dependents))
+		for i, d := range dependents {
+			names[i] = d.String()
+		}
+		return &ForGoodError{ref, "what it owns goes with it: " + strings.Join(names, ", ")}
+	}
+	return nil
+}
+
+// isControlled reports whether a controller makes an object again when it is
+// deleted, as a Deployment does with its pods.
+func isControlled(obj *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(obj.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.Controller != nil && *o.Controller })
+}

@@ -1,0 +1,131 @@
+package changes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// A Target is an object that a step is going to change, as far as that is known
+// before the run.
+type Target struct {
+	// Ref names it as the step does: Kind is as kubectl takes it, and Namespace
+	// is "" for the run's. Texts may hold variables, ${NAME}.
+	Ref cluster.Ref
+	// Field is the path of what names it below the step's verb.
+	Field []string
+	// Makes says that the object is made where there is none, Deletes that it is
+	// deleted, ForGood that it need not be put back then.
+	Makes, Deletes, ForGood bool
+	// Mesh says that it is the mesh's configuration, wherever that is.
+	Mesh bool
+}
+
+// A Guard tells changes of a run's own workloads from those that concern others.
+type Guard struct {
+	Namespace      string // the run's
+	IstioNamespace string
+}
+
+// A BeyondError says that a change concerns others than the run's own workloads.
+type BeyondError struct {
+	Ref cluster.Ref
+	Why string
+}
+
+func (e *BeyondError) Error() string {
+	return fmt.Sprintf("%s is not changed without leave: %s", e.Ref, e.Why)
+}
+
+// Hint says what to do next.
+func (e *BeyondError) Hint() string {
+	return "if that is all right, say so: --allow-mesh-changes"
+}
+
+// Allow returns a [*BeyondError] for a change that concerns others; see
+// [Journal.Allow].
+func (g Guard) Allow(_ context.Context, w Write) error {
+	if why := g.why(w.Ref, w.Now == nil, w.Ours, w.Ref.Namespace == ""); why != "" {
+		return &BeyondError{w.Ref, why}
+	}
+	return nil
+}
+
+// Why says why a change concerns others than the run's own workloads, "" where it
+// does not, or where that shows only when it is made. earlier are the targets of
+// the steps before.
+func (g Guard) Why(t Target, earlier []Target) string {
+	if t.Mesh {
+		return "it holds for every workload of the mesh"
+	}
+	ref := t.Ref
+	ref.Namespace = cmp.Or(ref.Namespace, g.Namespace)
+	ours := slices.ContainsFunc(earlier, func(e Target) bool {
+		return e.Makes && e.Ref.Name == ref.Name && cmp.Or(e.Ref.Namespace, g.Namespace) == ref.Namespace
+	})
+	if isNamespace(ref.Kind) {
+		ref.Kind = "Namespace"
+	}
+	return g.why(ref, t.Makes, ours, ref.Kind == "Namespace" || slices.Contains(clusterWide, ref.Kind))
+}
+
+// why says why a change concerns others. fresh says that there may be no such
+// object yet, ours that the run made the one that is there.
+func (g Guard) why(ref cluster.Ref, fresh, ours, wide bool) string {
+	switch {
+	case ref.Kind == "Namespace":
+		if fresh || ours || ref.Name == g.Namespace {
+			return ""
+		}
+		return "it is another namespace than the run's own"
+	case wide:
+		return "it holds for the whole cluster"
+	case slices.Contains(systemNamespaces, ref.Namespace):
+		return "it belongs to the cluster itself"
+	case ref.Namespace != g.IstioNamespace:
+		return ""
+	case slices.Contains(meshWide, strings.ToLower(ref.Kind)):
+		return "in Istio's namespace it holds for every workload of the mesh"
+	case ref.Kind == "ConfigMap" && slices.ContainsFunc(istioConfigMaps, func(prefix string) bool {
+		return ref.Name == prefix || strings.HasPrefix(ref.Name, prefix+"-")
+	}):
+		return "it configures the whole mesh"
+	case fresh || ours:
+		return ""
+	}
+	return "it belongs to the installation of Istio"
+}
+
+// isNamespace reports whether a kind, as kubectl takes it, is that of namespaces.
+func isNamespace(kind string) bool {
+	return slices.Contains([]string{"namespace", "namespaces", "ns"}, strings.ToLower(kind))
+}
+
+var (
+	systemNamespaces = []string{"kube-system", "kube-public", "kube-node-lease"}
+
+	// meshWide has the kinds whose objects hold for all namespaces when they are
+	// in Istio's root namespace, also where they select workloads.
+	// Source: istio.io, reference pages of each kind, "root namespace".
+	meshWide = []string{
+		"authorizationpolicy", "envoyfilter", "peerauthentication", "proxyconfig", "requestauthentication",
+		"sidecar", "telemetry", "trafficextension", "wasmplugin",
+	}
+
+	// istioConfigMaps are what istiod reads of the ConfigMaps of its namespace,
+	// each also with the name of a revision behind it.
+	// Source: istio/istio pilot/pkg/bootstrap/mesh.go, pkg/kube/inject/watcher.go.
+	istioConfigMaps = []string{"istio", "istio-sidecar-injector", "istio-ca-root-cert", "values", "meshconfig"}
+
+	// clusterWide has kinds without namespaces, for a look before the run. What
+	// is not among them shows when it is changed.
+	clusterWide = []string{
+		"APIService", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "GatewayClass", "IngressClass",
+		"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "Node", "PersistentVolume", "PriorityClass", "RuntimeClass",
+		"StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
+	}
+)

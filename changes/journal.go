@@ -1,0 +1,461 @@
+package changes
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// A Journal makes the changes of a run and remembers them. All of a run's changes
+// of a cluster go through it.
+type Journal struct {
+	// Run is the ID of the run: a value that a label can have.
+	Run     string
+	Cluster cluster.Interface
+	// Store keeps the changes where another process finds them; nil for nowhere.
+	Store Store
+	// Take takes the place in which an object is changed, a namespace or "" for
+	// what has none, before anything is changed there; nil for no need to.
+	Take func(ctx context.Context, namespace string) error
+	// Allow is asked before an object is changed, nil for always. Its error is
+	// the step's, and nothing is changed then.
+	Allow func(ctx context.Context, w Write) error
+	// About is told of each object that is about to be changed; nil for nobody.
+	// Undo does not tell it.
+	About func(ctx context.Context, ref cluster.Ref)
+	// Playbook is the file of the playbook that makes the changes now.
+	Playbook string
+
+	mu      sync.Mutex
+	changes []*Change
+	last    int // number
+}
+
+// New returns a journal that remembers the changes of a new run in memory.
+func New(c cluster.Interface) *Journal {
+	return &Journal{Run: strings.ToLower(rand.Text()[:10]), Cluster: c}
+}
+
+// A Write is a change that is about to be made.
+type Write struct {
+	Ref cluster.Ref
+	// Now is the object as it is, nil for none, and Object what it is to be,
+	// nil for none and for what only the server can tell.
+	Now, Object *unstructured.Unstructured
+	// Ours says that the run made the object that is there.
+	Ours bool
+}
+
+// A Store keeps changes for whoever puts them back when the run cannot. Each
+// method returns when the changes are kept for certain.
+type Store interface {
+	// Save keeps changes, in place of those that have the same numbers.
+	Save(ctx context.Context, all []*Change) error
+	// Drop forgets changes.
+	Drop(ctx context.Context, all []*Change) error
+}
+
+// Apply applies an object as [cluster.Interface] does, and returns it as it was,
+// nil for none, and as it is.
+func (j *Journal) Apply(ctx context.Context, obj *unstructured.Unstructured) (before, after *unstructured.Unstructured, err error) {
+	ref := cluster.RefOf(obj)
+	return j.write(ctx, ref, obj, func(now *unstructured.Unstructured, made bool) (write, Words, error) {
+		given := obj
+		if made {
+			given = label(obj, j.Run)
+		}
+		return func(ctx context.Context, o cluster.WriteOptions) (*unstructured.Unstructured, error) {
+			return j.Cluster.Apply(ctx, given, o)
+		}, wordsOf(ref, now == nil), nil
+	})
+}
+
+// Patch changes an object by a merge patch, and returns it as it was and as it
+// is. patch makes the patch of what the object is, and says what it changes; with
+// no patch, or with one that changes nothing, the object stays as it is. It is
+// called again where somebody else changes the object meanwhile. For an object
+// that is not there apierrors.IsNotFound holds for the error.
+func (j *Journal) Patch(ctx context.Context, ref cluster.Ref, patch func(now *unstructured.Unstructured) ([]byte, Words, error)) (before, after *unstructured.Unstructured, err error) {
+	return j.write(ctx, ref, nil, func(now *unstructured.Unstructured, _ bool) (write, Words, error) {
+		if now == nil {
+			return nil, Words{}, apierrors.NewNotFound(ref.Resource(), ref.Name)
+		}
+		text, words, err := patch(now)
+		if err != nil || text == nil {
+			return nil, words, err
+		}
+		if words == (Words{}) {
+			words = wordsOf(ref, false)
+		}
+		return func(ctx context.Context, o cluster.WriteOptions) (*unstructured.Unstructured, error) {
+			return j.Cluster.MergePatch(ctx, ref, text, o)
+		}, words, nil
+	})
+}
+
+// A write writes an object, or has the server tell what it would become.
+type write func(ctx context.Context, o cluster.WriteOptions) (*unstructured.Unstructured, error)
+
+// write makes one change, by what plan returns for the object as it is. It asks
+// the server first what the change would make of an object that is there, and
+// begins anew where somebody changes the object in between.
+func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.Unstructured,
+	plan func(now *unstructured.Unstructured, made bool) (write, Words, error),
+) (before, after *unstructured.Unstructured, err error) {
+	for {
+		now, err := j.get(ctx, ref)
+		if err != nil {
+			return nil, nil, err
+		}
+		made := now == nil || j.isOurs(ref, now)
+		do, words, err := plan(now, made)
+		if err != nil || do == nil {
+			return now, now, err
+		}
+		if err := j.may(ctx, Write{Ref: ref, Now: now, Object: obj, Ours: now != nil && made}); err != nil {
+			return nil, nil, err
+		}
+		var predicted *unstructured.Unstructured
+		o := cluster.WriteOptions{}
+		if now != nil {
+			o.Version = now.GetResourceVersion()
+			quiet := cluster.WithWarnings(ctx, func(string) {}) // they come again with the change itself
+			predicted, err = do(quiet, cluster.WriteOptions{DryRun: true, Version: o.Version})
+			switch {
+			case apierrors.IsConflict(err) && ctx.Err() == nil:
+				continue
+			case err != nil && strings.Contains(err.Error(), "does not support dry run"):
+				predicted = nil
+			case err != nil:
+				return nil, nil, err
+			}
+			if predicted != nil && sameContent(now, predicted) {
+				// The server might still note that we, too, want it so: that would
+				// have to be put back.
+				return now, now, nil
+			}
+		}
+		c, undo := j.begin(ref, now, predicted, words)
+		if err := j.save(ctx); err != nil {
+			undo()
+			return nil, nil, fmt.Errorf("nothing was changed: it could not be noted how to put it back: %w", err)
+		}
+		j.about(ctx, ref)
+		after, err := do(ctx, o)
+		if err == nil {
+			j.done(c, after)
+			return now, after, nil
+		}
+		if IsRefused(err) {
+			undo()
+		}
+		if apierrors.IsConflict(err) && now != nil && ctx.Err() == nil {
+			continue
+		}
+		return now, nil, err
+	}
+}
+
+// Delete deletes an object, and returns when it is gone. forGood says that it is
+// not to be put back; without it an object that cannot be put back is refused
+// with a [*ForGoodError].
+func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) error {
+	if c, undo := j.beginOwn(ref); c != nil { // what it was need not be looked at
+		err := j.delete(ctx, c, c.UID, undo)
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		// Somebody else has made it anew.
+	}
+	now, err := j.get(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if now == nil {
+		return apierrors.NewNotFound(ref.Resource(), ref.Name)
+	}
+	if err := j.may(ctx, Write{Ref: ref, Now: now}); err != nil {
+		return err
+	}
+	if !forGood {
+		if err := j.canPutBack(ctx, ref, now); err != nil {
+			return err
+		}
+	}
+	c, undo := j.begin(ref, now, nil, wordsOf(ref, false))
+	c.Deleted = true
+	switch {
+	case isControlled(now):
+		c.ForGood, c.Back = true, "its controller makes another"
+	case forGood:
+		c.ForGood, c.Back = true, "deleted for good, as the playbook says"
+	}
+	return j.delete(ctx, c, now.GetUID(), undo)
+}
+
+// beginOwn notes that an object is about to be deleted that the run made; nil
+// where it made none.
+func (j *Journal) beginOwn(ref cluster.Ref) (c *Change, undo func()) {
+	j.mu.Lock()
+	c = j.of(ref)
+	own := c != nil && c.made() && !c.Deleted && c.UID != ""
+	j.mu.Unlock()
+	if !own {
+		return nil, nil
+	}
+	c, undo = j.begin(ref, c.After, nil, wordsOf(ref, true))
+	c.Deleted = true
+	return c, undo
+}
+
+// delete deletes the object of a change that was begun.
+func (j *Journal) delete(ctx context.Context, c *Change, uid types.UID, undo func()) error {
+	if err := j.save(ctx); err != nil {
+		undo()
+		return fmt.Errorf("nothing was deleted: it could not be noted how to put it back: %w", err)
+	}
+	j.about(ctx, c.Ref)
+	err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: uid})
+	switch {
+	case err == nil || apierrors.IsNotFound(err):
+		j.done(c, nil)
+	case IsRefused(err):
+		undo()
+	}
+	return err
+}
+
+func (j *Journal) about(ctx context.Context, ref cluster.Ref) {
+	if j.About != nil {
+		j.About(ctx, ref)
+	}
+}
+
+// may returns an error where an object may not be changed now.
+func (j *Journal) may(ctx context.Context, w Write) error {
+	if j.Allow != nil {
+		if err := j.Allow(ctx, w); err != nil {
+			return err
+		}
+	}
+	if j.Take == nil || w.Ref.Kind == "Namespace" && w.Now == nil {
+		return nil
+	}
+	place := w.Ref.Namespace
+	if w.Ref.Kind == "Namespace" {
+		place = w.Ref.Name
+	}
+	if place != "" && j.Made(cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: place}) {
+		return nil // what is in it is the run's
+	}
+	return j.Take(ctx, place)
+}
+
+// get returns an object, nil where there is none.
+func (j *Journal) get(ctx context.Context, ref cluster.Ref) (*unstructured.Unstructured, error) {
+	now, err := j.Cluster.Get(ctx, ref)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return now, err
+}
+
+// isOurs reports whether the run made the object that is there.
+func (j *Journal) isOurs(ref cluster.Ref, now *unstructured.Unstructured) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.of(ref)
+	return c != nil && c.made() && c.UID == now.GetUID()
+}
+
+// Made reports whether the run made an object that is still meant to be there.
+func (j *Journal) Made(ref cluster.Ref) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.of(ref)
+	return c != nil && c.made() && !c.Deleted
+}
+
+// of returns the change of an object, nil for none.
+func (j *Journal) of(ref cluster.Ref) *Change {
+	i := slices.IndexFunc(j.changes, func(c *Change) bool { return same(c.Ref, ref) })
+	if i < 0 {
+		return nil
+	}
+	return j.changes[i]
+}
+
+// same reports whether two references mean one object, whatever the version of
+// its kind.
+func same(a, b cluster.Ref) bool {
+	return a.Long() == b.Long() && a.Namespace == b.Namespace
+}
+
+// begin notes that an object is about to be changed from now to what is
+// predicted. undo takes the note back.
+func (j *Journal) begin(ref cluster.Ref, now, predicted *unstructured.Unstructured, words Words) (c *Change, undo func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c = j.of(ref)
+	if c == nil {
+		j.last++
+		c = &Change{Number: j.last, Ref: ref, Playbook: j.Playbook, What: words.What, Back: words.Back, Before: now}
+		if now != nil {
+			c.UID = now.GetUID()
+		}
+		j.changes = append(j.changes, c)
+		undo = func() { j.remove(c) }
+	} else {
+		was := c.copy()
+		undo = func() {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			*c, c.saved = *was, false
+		}
+		if c.What != words.What {
+			words = wordsOf(ref, c.made())
+			c.What, c.Back = words.What, words.Back
+		}
+		c.meanwhile(now)
+		c.Playbook = j.Playbook
+	}
+	c.After, c.Deleted, c.Pending, c.saved = predicted, false, true, false
+	return c, undo
+}
+
+// meanwhile takes into what the object would be without the run what others have
+// done to it since the run's last change.
+func (c *Change) meanwhile(now *unstructured.Unstructured) {
+	switch {
+	case now == nil && !c.Deleted: // somebody else deleted it
+		c.Before, c.UID = nil, ""
+	case now == nil:
+	case c.UID != now.GetUID(): // somebody else made it anew
+		c.Before, c.UID = now, now.GetUID()
+	case c.Before != nil && c.After != nil && now.GetResourceVersion() != c.After.GetResourceVersion():
+		fields := managedFields(c.Before, c.After, now)
+		c.Before, _ = takeBack(c.Before, c.After, now)
+		c.Before.SetManagedFields(fields)
+	}
+}
+
+// done notes how a change ended: after is the object, nil for none.
+func (j *Journal) done(c *Change, after *unstructured.Unstructured) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c.After, c.Pending, c.saved = after, false, false
+	if after != nil {
+		c.UID = after.GetUID()
+	}
+	// What is said of an object that was made, and deleted, and made again.
+	if c.made() && c.What == c.Ref.String() {
+		c.Back = "deleted"
+	}
+}
+
+func (j *Journal) remove(c *Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.changes = slices.DeleteFunc(j.changes, func(other *Change) bool { return other == c })
+}
+
+// save has the store keep all changes that it does not have as they are.
+func (j *Journal) save(ctx context.Context) error {
+	if j.Store == nil {
+		return nil
+	}
+	j.mu.Lock()
+	var all []*Change
+	for _, c := range j.changes {
+		if !c.saved {
+			all = append(all, c.copy())
+		}
+	}
+	j.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	if err := j.Store.Save(ctx, all); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, saved := range all {
+		for _, c := range j.changes {
+			c.saved = c.saved || c.Number == saved.Number
+		}
+	}
+	return nil
+}
+
+// Save has the store keep what it does not have yet.
+func (j *Journal) Save(ctx context.Context) error { return j.save(ctx) }
+
+// Open returns the changes that are to be put back, newest first.
+func (j *Journal) Open() []*Change {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var all []*Change
+	for _, c := range slices.Backward(j.changes) {
+		if !c.nothing() {
+			all = append(all, c.copy())
+		}
+	}
+	return all
+}
+
+// nothing reports whether nothing is left of a change: what the run made it
+// deleted again.
+func (c *Change) nothing() bool { return c.made() && c.Deleted && !c.Pending }
+
+// resume takes up the changes of a run that is over, to put them back.
+func (j *Journal) resume(all []*Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.changes = all
+	for _, c := range all {
+		c.saved = true
+		j.last = max(j.last, c.Number)
+	}
+}
+
+// IsRefused reports whether an error says for certain that a change was not
+// made. It does not for nil.
+func IsRefused(err error) bool {
+	if err == nil {
+		return false
+	}
+	if _, forGood := errors.AsType[*ForGoodError](err); forGood {
+		return true
+	}
+	for _, is := range []func(error) bool{
+		apierrors.IsForbidden, apierrors.IsInvalid, apierrors.IsBadRequest, apierrors.IsNotFound, apierrors.IsConflict, apierrors.IsAlreadyExists,
+		apierrors.IsUnauthorized, apierrors.IsMethodNotSupported, apierrors.IsNotAcceptable, apierrors.IsRequestEntityTooLargeError, apierrors.IsTooManyRequests,
+	} {
+		if is(err) {
+			return true
+		}
+	}
+	if _, noKind := errors.AsType[*cluster.NoKindError](err); noKind {
+		return true
+	}
+	text := err.Error()
+	return strings.Contains(text, "denied the request") || strings.Contains(text, "failed calling webhook")
+}
+
+// sameContent reports whether two versions of an object differ in nothing but
+// what the server sets.
+func sameContent(a, b *unstructured.Unstructured) bool {
+	_, kept := takeBack(a, b, a)
+	return len(kept) == 0 && equal(content(a), content(b))
+}

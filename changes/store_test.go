@@ -1,0 +1,254 @@
+package changes_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/cluster/clustertest"
+)
+
+func aRun() changes.Run {
+	return changes.Run{ID: "abc", Holder: "ann@laptop", Started: time.Now().Truncate(time.Second)}
+}
+
+// What a store has puts everything back, from a process that knows nothing else.
+func TestARunThatWasKilledIsPutBack(t *testing.T) {
+	folder := t.TempDir()
+	stores := map[string]struct {
+		store func(c cluster.Interface) changes.Store
+		find  func(c cluster.Interface) ([]*changes.Kept, error)
+	}{
+		"secrets": {
+			func(c cluster.Interface) changes.Store { return &changes.Secrets{Cluster: c, Namespace: "default", Run: aRun()} },
+			func(c cluster.Interface) ([]*changes.Kept, error) { return changes.Find(t.Context(), c, "") },
+		},
+		"file": {
+			func(cluster.Interface) changes.Store {
+				return &changes.File{Path: filepath.Join(folder, "abc.json"), Run: aRun(), Server: "https://one"}
+			},
+			func(cluster.Interface) ([]*changes.Kept, error) { return changes.FindFiles(folder, "https://one") },
+		},
+	}
+	for name, s := range stores {
+		t.Run(name, func(t *testing.T) {
+			g := play(t, configMap(data{"one": "1"}), clustertest.Object("v1", "ConfigMap", "default", "gone", data{"data": data{"x": "y"}}))
+			g.j.Run, g.j.Store = "abc", s.store(g.c)
+			before := g.c.State()
+			g.patch(`{"data":{"one":"x"}}`)
+			require.NoError(t, g.j.Delete(t.Context(), cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "gone"}, false))
+			_, _, err := g.j.Apply(t.Context(), clustertest.Object("v1", "ConfigMap", "default", "made", nil))
+			require.NoError(t, err)
+
+			kept, err := s.find(g.c)
+			require.NoError(t, err)
+			require.Len(t, kept, 1)
+			assert.Equal(t, "abc", kept[0].Run.ID)
+			assert.Equal(t, "ann@laptop", kept[0].Run.Holder)
+			assert.WithinDuration(t, time.Now(), kept[0].Run.Started, time.Minute)
+			require.Len(t, kept[0].Changes, 3)
+
+			g.j = kept[0].Journal(g.c)
+			assert.Empty(t, g.undo())
+			assert.Equal(t, before, g.c.State(), "the store is gone as well")
+			kept, err = s.find(g.c)
+			require.NoError(t, err)
+			assert.Empty(t, kept)
+		})
+	}
+	other, err := changes.FindFiles(folder, "https://two")
+	require.NoError(t, err)
+	assert.Empty(t, other, "another cluster")
+}
+
+// What could not be put back stays in the store, so that it can be tried again.
+func TestWhatCouldNotBePutBackStaysInTheStore(t *testing.T) {
+	g := play(t)
+	g.j.Run, g.j.Store = "abc", &changes.Secrets{Cluster: g.c, Namespace: "default", Run: aRun()}
+	for _, name := range []string{"a", "b"} {
+		_, _, err := g.j.Apply(t.Context(), clustertest.Object("v1", "ConfigMap", "default", name, nil))
+		require.NoError(t, err)
+	}
+	denied := true
+	g.c.FailFunc = func(call clustertest.Call) error {
+		if denied && call.String() == "delete configmap/a" {
+			return apierrors.NewForbidden(ref.Resource(), "a", errors.New("no"))
+		}
+		return nil
+	}
+	assert.Len(t, g.undo(), 1)
+	kept, err := changes.Find(t.Context(), g.c, "default")
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	require.Len(t, kept[0].Changes, 1)
+	denied = false
+	g.j = kept[0].Journal(g.c)
+	assert.Empty(t, g.undo())
+	assert.Nil(t, g.data())
+}
+
+// A Secret has 1 MiB at most, so that large changes need several; one that
+// somebody deletes is made again.
+func TestManyChangesNeedSeveralSecrets(t *testing.T) {
+	g := play(t)
+	g.j.Run, g.j.Store = "abc", &changes.Secrets{Cluster: g.c, Namespace: "default", Run: aRun()}
+	const objects = 6
+	noise := make([]byte, 150<<10) // which does not become smaller
+	for i := range objects {
+		_, _ = rand.Read(noise)
+		name := "big-" + strconv.Itoa(i)
+		obj := clustertest.Object("v1", "ConfigMap", "default", name, data{"data": data{"x": hex.EncodeToString(noise)}})
+		_, _, err := g.j.Apply(t.Context(), obj)
+		require.NoError(t, err)
+		if i == 3 {
+			g.c.Remove(cluster.Ref{APIVersion: "v1", Kind: "Secret", Namespace: "default", Name: "egressplay-run-abc"})
+		}
+	}
+	require.NoError(t, g.j.Save(t.Context()))
+	secrets, err := g.c.List(t.Context(), "secrets", "default", "")
+	require.NoError(t, err)
+	assert.Greater(t, len(secrets), 1)
+	kept, err := changes.Find(t.Context(), g.c, "")
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	assert.NotEmpty(t, kept[0].Changes)
+	g.j = kept[0].Journal(g.c)
+	assert.Empty(t, g.undo())
+	secrets, err = g.c.List(t.Context(), "secrets", "default", "")
+	require.NoError(t, err)
+	assert.Empty(t, secrets)
+}
+
+func TestWhereNoSecretMayBeMade(t *testing.T) {
+	g := play(t)
+	g.c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "create" && call.Ref.Kind == "Secret" {
+			return apierrors.NewForbidden(call.Ref.Resource(), call.Ref.Name, errors.New("no"))
+		}
+		return nil
+	}
+	path := filepath.Join(t.TempDir(), "runs", "abc.json")
+	var said []string
+	g.j.Run, g.j.Store = "abc", &changes.Either{
+		First:   &changes.Secrets{Cluster: g.c, Namespace: "default", Run: aRun()},
+		Second:  &changes.File{Path: path, Run: aRun(), Server: "https://one"},
+		Instead: func(why error) { said = append(said, why.Error()) },
+	}
+	g.apply(data{"one": "1"})
+	g.apply(data{"one": "2"})
+	assert.Len(t, said, 1)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "an object may be a Secret")
+	assert.Empty(t, g.undo())
+	assert.NoFileExists(t, path)
+}
+
+func leases(c cluster.Interface, id string) *changes.Leases {
+	return &changes.Leases{Cluster: c, Run: changes.Run{ID: id, Holder: id + "@host"}, IstioNamespace: "istio-system"}
+}
+
+func TestOneRunAtATimeInAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.NewFake()
+		a, b := leases(c, "a"), leases(c, "b")
+		require.NoError(t, a.Take(t.Context(), "default"))
+		require.NoError(t, a.Take(t.Context(), "default"), "it has it")
+		err := b.Take(t.Context(), "default")
+		held, ok := errors.AsType[*changes.HeldError](err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, "a@host", held.Holder)
+		assert.Contains(t, err.Error(), "another run is changing namespace default: run a of a@host, since ")
+		assert.Contains(t, held.Hint(), "--wait-for")
+		assert.NoError(t, b.Take(t.Context(), "istio-system"), "another place")
+		b.Release(t.Context())
+
+		// A run that goes on keeps its place, however long it takes.
+		time.Sleep(5 * time.Minute)
+		assert.ErrorAs(t, b.Take(t.Context(), "default"), new(*changes.HeldError))
+
+		b.WaitFor = time.Minute
+		go func() {
+			time.Sleep(30 * time.Second)
+			a.Release(context.Background())
+		}()
+		require.NoError(t, b.Take(t.Context(), "default"), "it waits for the other")
+		b.Release(t.Context())
+		list, err := c.List(t.Context(), "leases", "", "")
+		require.NoError(t, err)
+		assert.Empty(t, list, "nothing is left")
+	})
+}
+
+func TestAPlaceOfARunThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clustertest.NewFake()
+		a, b := leases(c, "a"), leases(c, "b")
+		lost := make(chan error, 1)
+		a.Lost = func(err error) { lost <- err }
+		require.NoError(t, a.Take(t.Context(), "default"))
+		c.FailFunc = func(call clustertest.Call) error { // a does not get through for a while
+			if call.Verb == "update" && call.Object.GetLabels()[changes.RunLabel] == "a" {
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		time.Sleep(time.Minute)
+		require.NoError(t, b.Take(t.Context(), "default"), "it has run out")
+		err := <-lost
+		assert.ErrorContains(t, err, "this run does not hold its place any more")
+		a.Release(t.Context())
+		b.Release(t.Context())
+	})
+}
+
+func TestWithoutLeases(t *testing.T) {
+	c := clustertest.NewFake()
+	c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "create" {
+			return apierrors.NewForbidden(call.Ref.Resource(), call.Ref.Name, errors.New("no"))
+		}
+		return nil
+	}
+	l := leases(c, "a")
+	said := 0
+	l.Note = func(error) { said++ }
+	require.NoError(t, l.Take(t.Context(), "default"))
+	require.NoError(t, l.Take(t.Context(), "istio-system"))
+	assert.Equal(t, 1, said)
+	l.Release(t.Context())
+	assert.NoError(t, leases(clustertest.NewFake(), "b").Take(t.Context(), "not-there"), "there is nothing to hold")
+}
+
+func TestIsGone(t *testing.T) {
+	self := changes.Process()
+	if self == "" {
+		t.Skip("this system does not tell one start of a process from another")
+	}
+	assert.False(t, changes.IsGone(self))
+	assert.False(t, changes.IsGone(""))
+	assert.False(t, changes.IsGone("another-machine/1/2"), "it may well live there")
+	cmd := exec.Command("true")
+	require.NoError(t, cmd.Run())
+	parts := strings.Split(self, "/")
+	parts[len(parts)-2] = strconv.Itoa(cmd.Process.Pid)
+	assert.True(t, changes.IsGone(strings.Join(parts, "/")))
+	parts = strings.Split(self, "/")
+	parts[len(parts)-1] += "1"
+	assert.True(t, changes.IsGone(strings.Join(parts, "/")), "another process has its number now")
+}

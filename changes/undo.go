@@ -1,0 +1,308 @@
+package changes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// A ChangedError says that somebody else has changed meanwhile what was to be put
+// back, so that it was left as it is.
+type ChangedError struct {
+	By     string   // the manager of fields that did; "somebody" where nobody tells
+	How    string   // "changed", "made anew" or "deleted"
+	Fields []string // their paths; of what was changed
+}
+
+func (e *ChangedError) Error() string {
+	text := e.How + " meanwhile by " + e.By
+	if len(e.Fields) > 0 {
+		text += ": " + strings.Join(e.Fields, ", ")
+	}
+	return text + ", left as it is"
+}
+
+// An Undone is what became of a change that was to be put back.
+type Undone struct {
+	Change *Change
+	Took   time.Duration
+	// Nothing says that the change had never been made, so that there is nothing
+	// to tell.
+	Nothing bool
+	Err     error // why it was not put back; a [*ChangedError] for what is left to others
+}
+
+// workers is how many changes are put back at the same time.
+const workers = 8
+
+// Undo puts back the changes given, and calls each for every one of them, in
+// their order, as soon as it is known what became of it. Changes that do not
+// depend on each other are put back at the same time: first what is no workload,
+// so that pods that are made anew find all as it was. Each may take as long as
+// limit, 0 for any time; what time may cure is tried again until then. What could
+// not be put back stays in the store.
+func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, each func(Undone)) {
+	results := make([]chan Undone, len(all))
+	for i := range all {
+		results[i] = make(chan Undone, 1)
+	}
+	var waiting sync.WaitGroup
+	slots := make(chan struct{}, workers)
+	put := func(wave bool) (done *sync.WaitGroup) {
+		done = new(sync.WaitGroup)
+		for i, c := range all {
+			if c.makesPods() != wave {
+				continue
+			}
+			done.Add(1)
+			waiting.Go(func() {
+				defer done.Done()
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				results[i] <- j.undo(ctx, c, limit)
+			})
+		}
+		return done
+	}
+	waiting.Go(func() {
+		put(false).Wait()
+		put(true)
+	})
+	var dropped []*Change
+	for i := range all {
+		u := <-results[i]
+		if changed := (*ChangedError)(nil); u.Err == nil || errors.As(u.Err, &changed) {
+			j.forget(u.Change)
+			dropped = append(dropped, u.Change)
+		}
+		each(u)
+	}
+	waiting.Wait()
+	dropped = append(dropped, j.forgetNothing()...)
+	if j.Store != nil && len(dropped) > 0 {
+		// What stays in the store is put back once more by the next clean-up,
+		// which finds nothing to do then.
+		_ = j.Store.Drop(ctx, dropped)
+	}
+}
+
+// forgetNothing takes out of the journal those of which nothing is left.
+func (j *Journal) forgetNothing() (all []*Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.changes = slices.DeleteFunc(j.changes, func(c *Change) bool {
+		if c.nothing() {
+			all = append(all, c)
+		}
+		return c.nothing()
+	})
+	return all
+}
+
+// forget takes a change out of the journal.
+func (j *Journal) forget(c *Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.changes = slices.DeleteFunc(j.changes, func(other *Change) bool { return other.Number == c.Number })
+}
+
+// makesPods reports whether putting a change back makes pods.
+func (c *Change) makesPods() bool {
+	switch c.Ref.Kind {
+	case "CronJob", "DaemonSet", "Deployment", "Gateway", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet":
+		return !c.made()
+	}
+	return false
+}
+
+// undo puts back one change, and tries again what time may cure.
+func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration) Undone {
+	started := time.Now()
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
+		defer cancel()
+	}
+	for pause := firstPause; ; pause = min(pause*2, lastPause) {
+		nothing, err := j.tryUndo(ctx, c)
+		if err == nil || !mayPass(err) {
+			return Undone{c, time.Since(started), nothing, err}
+		}
+		select {
+		case <-ctx.Done():
+			if !errors.Is(err, context.Cause(ctx)) {
+				err = fmt.Errorf("%w; last: %w", context.Cause(ctx), err)
+			}
+			return Undone{c, time.Since(started), false, err}
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Between two attempts to put something back.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 2 * time.Second
+)
+
+// mayPass reports whether time may cure an error.
+func mayPass(err error) bool {
+	if changed := (*ChangedError)(nil); errors.As(err, &changed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	if _, ok := errors.AsType[*cluster.UnreachableError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
+		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || strings.Contains(err.Error(), "failed calling webhook")
+}
+
+// tryUndo puts back one change once. nothing says that it had never been made.
+func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err error) {
+	now, err := j.get(ctx, c.Ref)
+	if _, noKind := errors.AsType[*cluster.NoKindError](err); noKind {
+		now, err = nil, nil // the run has put back the definition of the kind before
+	}
+	if err != nil {
+		return false, err
+	}
+	if c.Pending && now != nil && now.GetUID() != c.UID && now.GetLabels()[RunLabel] == j.Run {
+		c.UID, c.After = now.GetUID(), now // the run made it, and had no time to note it
+	}
+	switch {
+	case c.made():
+		return j.takeAway(ctx, c, now)
+	case c.ForGood && c.Deleted && !c.Pending:
+		return false, nil
+	case now == nil && !c.Deleted:
+		return false, &ChangedError{By: "somebody", How: "deleted"}
+	case now == nil:
+		return false, j.makeAnew(ctx, c, c.Before)
+	case now.GetDeletionTimestamp() != nil && c.Deleted:
+		err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: now.GetUID()})
+		if err == nil || apierrors.IsNotFound(err) {
+			err = j.makeAnew(ctx, c, c.Before)
+		}
+		return false, err
+	case now.GetUID() != c.UID && !sameContent(now, c.Before):
+		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
+	case now.GetUID() != c.UID: // it is as it was already: an earlier clean-up may have been at it
+		if onlyOurs(now) {
+			err = j.own(ctx, now, c.Before.GetManagedFields())
+		}
+		return false, err
+	case c.Deleted: // it was not deleted after all
+		return true, nil
+	}
+	return j.putBack(ctx, c, now)
+}
+
+// takeAway deletes what the run made.
+func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Unstructured) (nothing bool, err error) {
+	if now == nil {
+		return c.Pending, nil
+	}
+	if c.UID == "" {
+		return true, nil // it was not made after all, but by somebody else
+	}
+	if c.UID != now.GetUID() {
+		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
+	}
+	err = j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: now.GetUID()})
+	if apierrors.IsNotFound(err) {
+		err = nil
+	}
+	return false, err
+}
+
+// putBack brings back the fields that the run changed.
+func (j *Journal) putBack(ctx context.Context, c *Change, now *unstructured.Unstructured) (nothing bool, err error) {
+	after := c.After
+	if after == nil { // it is not known what the server would have made of it
+		after = now
+	}
+	result, kept := takeBack(c.Before, after, now)
+	owners := managedFields(c.Before, after, now)
+	if !equal(content(result), content(now)) {
+		updated, err := j.Cluster.Update(ctx, result)
+		if apierrors.IsInvalid(err) && c.Before.GetUID() != now.GetUID() {
+			return false, j.exchange(ctx, c, result)
+		}
+		if err != nil {
+			return false, err
+		}
+		now = updated
+	} else if len(kept) == 0 && c.Pending {
+		nothing = sameOwners(now, owners)
+	}
+	if err := j.own(ctx, now, owners); err != nil {
+		return false, err
+	}
+	if len(kept) > 0 {
+		return false, &ChangedError{By: changedBy(c.After, now), How: "changed", Fields: kept}
+	}
+	return nothing, nil
+}
+
+// exchange deletes what the run made in place of something else, and makes that
+// again: some fields cannot be changed.
+func (j *Journal) exchange(ctx context.Context, c *Change, with *unstructured.Unstructured) error {
+	err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: c.UID})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	return j.makeAnew(ctx, c, with)
+}
+
+// makeAnew makes an object that is not there as it was.
+func (j *Journal) makeAnew(ctx context.Context, c *Change, obj *unstructured.Unstructured) error {
+	now, err := j.Cluster.Create(ctx, obj)
+	if err != nil {
+		return err
+	}
+	return j.own(ctx, now, c.Before.GetManagedFields())
+}
+
+// own has the server note who owns the fields of an object, if it notes
+// something else.
+func (j *Journal) own(ctx context.Context, now *unstructured.Unstructured, owners []metav1.ManagedFieldsEntry) error {
+	if len(owners) == 0 || sameOwners(now, owners) {
+		return nil
+	}
+	now = now.DeepCopy()
+	now.SetManagedFields(owners)
+	_, err := j.Cluster.Update(ctx, now)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// onlyOurs reports whether nobody else has written an object.
+func onlyOurs(obj *unstructured.Unstructured) bool {
+	return !slices.ContainsFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager != cluster.Manager })
+}
+
+func sameOwners(obj *unstructured.Unstructured, owners []metav1.ManagedFieldsEntry) bool {
+	return equality.Semantic.DeepEqual(obj.GetManagedFields(), owners)
+}
+
+func equal(a, b map[string]any) bool { return reflect.DeepEqual(a, b) }

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/transcript"
+)
+
+func newCleanup() *cobra.Command {
+	var o runOptions
+	var all, list bool
+	cmd := &cobra.Command{
+		Use:   "cleanup RUN... | --all | --list",
+		Short: "Put back what earlier runs left changed",
+		Long: `Puts back what runs left that were killed, could not put back everything, or were
+told to --keep it. What somebody else has changed since then stays as it is.
+
+A run is named by its ID, which --list shows. What a run changed is noted in the
+cluster, so that it can be put back from any machine.
+
+The exit code is 0 when all is as it was, 2 for bad usage, 3 when it could not be
+tried, 4 when something could not be put back.`,
+		Example: `  egressplay cleanup --list
+  egressplay cleanup --all
+  egressplay cleanup 7k2m4x9qpa --context kind-kind`,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case all && list, (all || list) && len(args) > 0:
+				return usagef("name runs, or --all, or --list", "only one of these can be meant")
+			case !all && !list && len(args) == 0:
+				return usagef(`"egressplay cleanup --list" shows the runs that left something, --all means them all`, "name a run")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			placeFromEnv(cmd, &o)
+			return cleanup(cmd.Context(), &o, args, list)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&all, "all", false, "put back what all runs left that have ended")
+	f.BoolVar(&list, "list", false, "list the runs that left something, or still go on")
+	addPlace(cmd, &o)
+	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
+	return cmd
+}
+
+// cleanup lists or puts back what runs left; without names those of all runs that
+// have ended.
+func cleanup(ctx context.Context, o *runOptions, names []string, list bool) error {
+	look, err := terminalOptions(o.color, os.Stdout)
+	if err != nil {
+		return err
+	}
+	term := transcript.New(os.Stdout, look)
+	defer term.Close()
+	s := &session{o: o, term: term, standing: true}
+	ctx, _, release := untilSignal(ctx,
+		func() { term.Note("\ninterrupted: what has been begun is put back (once more quits at once)") },
+		func(signal int) { os.Exit(exitSignal + signal) })
+	defer release()
+	p, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := leavings(ctx, p, cmp.Or(o.namespace, p.client.Namespace()))
+	if err != nil {
+		return err
+	}
+	term.Wait("")
+	if list {
+		return listLeavings(found)
+	}
+	chosen, err := choose(found, names)
+	if err != nil {
+		return err
+	}
+	left := false
+	for _, l := range chosen {
+		if ctx.Err() != nil {
+			break
+		}
+		complete, err := s.putBack(ctx, p, l)
+		if err != nil {
+			return err
+		}
+		left = left || !complete
+	}
+	switch {
+	case ctx.Err() != nil:
+		return exitCodeError(exitSignal + signalOf(ctx))
+	case left:
+		return exitCodeError(exitLeft)
+	case len(chosen) == 0:
+		term.Note("nothing is left of earlier runs")
+	}
+	return nil
+}
+
+// choose returns the leavings that are meant.
+func choose(found []leaving, names []string) (chosen []leaving, err error) {
+	for _, l := range found {
+		switch named := slices.Contains(names, l.Run.ID); {
+		case len(names) > 0 && !named:
+		case l.alive && named:
+			return nil, &hinted{fmt.Errorf("%s", l.describe()), "stop it first: it puts back itself what it has changed"}
+		case !l.alive:
+			chosen = append(chosen, l)
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(chosen, func(l leaving) bool { return l.Run.ID == name }) {
+			return nil, usagef(`"egressplay cleanup --list" shows those that there are`, "no run %q has left anything here", name)
+		}
+	}
+	return chosen, nil
+}
+
+// putBack puts back what one run left.
+func (s *session) putBack(ctx context.Context, p *place, l leaving) (complete bool, err error) {
+	s.term.Note(l.describe() + ":")
+	run := changes.Run{ID: l.Run.ID, Holder: changes.Holder(), Process: changes.Process(), Started: l.Run.Started}
+	leases := &changes.Leases{Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace}
+	defer leases.Release(context.WithoutCancel(ctx))
+	for _, c := range l.Changes {
+		if c.Ref.Namespace == "" {
+			continue
+		}
+		if err := leases.Take(ctx, c.Ref.Namespace); err != nil {
+			return false, err
+		}
+	}
+	r := &runner.Runner{Sink: s.term, UndoTimeout: undoTimeout}
+	left := r.PutBack(ctx, l.Journal(p.client), nil)
+	return len(left) == 0, nil
+}
+
+// listLeavings prints the runs that left something.
+func listLeavings(found []leaving) error {
+	if len(found) == 0 {
+		fmt.Println("nothing is left of earlier runs")
+		return nil
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RUN\tOF\tSTARTED\tSTATE\tCHANGED")
+	for _, l := range found {
+		state := "ended"
+		if l.alive {
+			state = "goes on"
+		}
+		var what []string
+		for _, c := range slices.Backward(l.Changes) {
+			place := ""
+			if c.Ref.Namespace != "" {
+				place = " in " + c.Ref.Namespace
+			}
+			what = append(what, runner.Plain(c.What)+place)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Run.ID, runner.Plain(l.Run.Holder), ago(l.Run.Started), state, strings.Join(what, ", "))
+	}
+	return errors.Join(w.Flush())
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// changesOf returns the journal of a run in a cluster, and what gives back the
+// places that the run takes. In a lab that ends with the run nobody else changes
+// anything, and nothing has to be kept.
+func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCauseFunc) (j *changes.Journal, release func(context.Context)) {
+	j = changes.New(p.client)
+	if !p.target.Lab && !s.o.allowMeshChanges {
+		j.Allow = s.guard(p).Allow
+	}
+	if s.lab.Load() != nil {
+		return j, func(context.Context) {}
+	}
+	run := changes.Run{ID: j.Run, Holder: changes.Holder(), Process: changes.Process(), Started: time.Now()}
+	leases := &changes.Leases{
+		Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace, WaitFor: s.o.waitFor,
+		Lost: func(err error) { cancel(err) },
+		Note: func(why error) {
+			r.Note("no Lease may be made here, so that another run may change the same things at the same time: " + why.Error())
+		},
+	}
+	j.Take = leases.Take
+	secrets := &changes.Secrets{Cluster: p.client, Namespace: r.Namespace, Run: run}
+	j.Store = secrets
+	if folder, err := journalFolder(); err == nil {
+		file := &changes.File{Path: filepath.Join(folder, run.ID+".json"), Run: run, Server: p.client.Server()}
+		j.Store = &changes.Either{First: secrets, Second: file, Instead: func(why error) {
+			r.Note(fmt.Sprintf("what the run changes is kept in %s, since it cannot be kept in the cluster: %v", file.Path, why))
+		}}
+	}
+	return j, leases.Release
+}
+
+// journalFolder is where the changes of runs are kept that cannot be kept in
+// their cluster.
+func journalFolder() (string, error) {
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(state, "egressplay", "runs"), nil
+}
+
+// A leaving is what a run has left, and whether the run still goes on.
+type leaving struct {
+	*changes.Kept
+	alive bool
+}
+
+// leavings returns what runs have left of a cluster's changes, the newest first:
+// in the cluster as far as we may look, and on this machine.
+func leavings(ctx context.Context, p *place, namespace string) ([]leaving, error) {
+	kept, err := changes.Find(ctx, p.client, "")
+	if apierrors.IsForbidden(err) {
+		kept, err = changes.Find(ctx, p.client, namespace)
+	}
+	if err != nil && !apierrors.IsForbidden(err) {
+		return nil, err
+	}
+	if folder, err := journalFolder(); err == nil {
+		files, err := changes.FindFiles(folder, p.client.Server())
+		if err != nil {
+			return nil, err
+		}
+		kept = append(kept, files...)
+	}
+	var all []leaving
+	for _, k := range kept {
+		alive, err := changes.Alive(ctx, p.client, k)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, leaving{k, alive})
+	}
+	return all, nil
+}
+
+// describe says whose leavings these are.
+func (l leaving) describe() string {
+	text := fmt.Sprintf("run %s of %s, %s", l.Run.ID, l.Run.Holder, ago(l.Run.Started))
+	if l.alive {
+		text += ", which still goes on"
+	}
+	return text
+}
+
+// ago says how long ago something was.
+func ago(t time.Time) string {
+	switch d := time.Since(t); {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s ago", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	}
+}
+
+// leftBefore returns what a reader is to know of runs that ended without putting
+// back what they had changed. It is no reason not to run.
+func leftBefore(ctx context.Context, p *place, namespace string) (notes []string) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	all, err := leavings(ctx, p, namespace)
+	if err != nil {
+		return []string{fmt.Sprintf("it could not be seen whether earlier runs have left something: %v", err)}
+	}
+	for _, l := range all {
+		if !l.alive {
+			notes = append(notes, fmt.Sprintf("%s has left %s here; to put it back: egressplay cleanup %s", l.describe(), count(len(l.Changes), "change", "changes"), l.Run.ID))
+		}
+	}
+	return notes
+}
+
+// count returns a number with its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// keep has the store keep what a run leaves, and says how it is put back later.
+func (s *session) keep(ctx context.Context, j *changes.Journal) error {
+	open := len(j.Open())
+	if open == 0 || j.Store == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if err := j.Save(ctx); err != nil {
+		return errors.Join(errors.New("what is left cannot be put back later: it could not be kept what was changed"), err)
+	}
+	s.term.Note("to put it back later: egressplay cleanup " + s.where() + j.Run)
+	return nil
+}
+
+// where returns the flags that name the cluster of the run, with a blank behind.
+func (s *session) where() (flags string) {
+	if s.o.kubeconfig != "" {
+		flags += "--kubeconfig " + s.o.kubeconfig + " "
+	}
+	if s.o.context != "" {
+		flags += "--context " + s.o.context + " "
+	}
+	return flags
+}

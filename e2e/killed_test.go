@@ -1,0 +1,230 @@
+//go:build lab
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+)
+
+// A middleman stands between egressplay and the API server, and knows which
+// requests change something.
+type middleman struct {
+	*httptest.Server
+	mu sync.Mutex
+	// before and after are called with the number of a request that changes
+	// something, from 1: before it gets to the server, and when the server has
+	// answered. Where before returns false, the request goes no further.
+	before func(n int, r *http.Request) bool
+	after  func(n int, r *http.Request)
+	// refuse answers a request in the server's place, where it returns a Status.
+	refuse func(r *http.Request) *metav1.Status
+	count  int
+}
+
+func newMiddleman(t *testing.T) *middleman {
+	t.Helper()
+	target, err := url.Parse(shared.config.Host)
+	require.NoError(t, err)
+	m := &middleman{before: func(int, *http.Request) bool { return true }, after: func(int, *http.Request) {}}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport, err = rest.TransportFor(shared.config)
+	require.NoError(t, err)
+	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !changesSomething(r) {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		m.mu.Lock()
+		m.count++
+		n := m.count
+		m.mu.Unlock()
+		if !m.before(n, r) {
+			panic(http.ErrAbortHandler)
+		}
+		if m.refuse != nil {
+			if status := m.refuse(r); status != nil {
+				w.Header().Set("Content-Type", "application/json")
+				if d := status.Details; d != nil && d.RetryAfterSeconds > 0 {
+					w.Header().Set("Retry-After", fmt.Sprint(d.RetryAfterSeconds))
+				}
+				status.Kind, status.APIVersion = "Status", "v1"
+				w.WriteHeader(int(status.Code))
+				_ = json.NewEncoder(w).Encode(status)
+				return
+			}
+		}
+		answer := httptest.NewRecorder()
+		proxy.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
+		m.after(n, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes()) // who asked may be gone
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+// changesSomething reports whether a request is to change an object.
+func changesSomething(r *http.Request) bool {
+	dry := r.URL.Query().Has("dryRun") || strings.Contains(r.URL.Path, "/exec") || strings.Contains(r.URL.Path, "/portforward") ||
+		strings.Contains(r.URL.Path, "/leases")
+	return r.Method != http.MethodGet && !dry
+}
+
+// kept is what is compared of an object: also who owns which field, which e2e's
+// worlds leave out, and without what an object that is made anew cannot have.
+func kept(t *testing.T, obj *unstructured.Unstructured) string {
+	t.Helper()
+	obj = obj.DeepCopy()
+	delete(obj.Object, "status")
+	for _, field := range []string{"uid", "resourceVersion", "creationTimestamp", "generation"} {
+		unstructured.RemoveNestedField(obj.Object, "metadata", field)
+	}
+	annotations := obj.GetAnnotations()
+	delete(annotations, "deployment.kubernetes.io/revision") // its controller counts
+	obj.SetAnnotations(annotations)
+	obj.SetManagedFields(slices.DeleteFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Subresource != "" || e.Manager == "kube-controller-manager"
+	}))
+	text, err := json.MarshalIndent(obj.Object, "", " ")
+	require.NoError(t, err)
+	return string(text)
+}
+
+// scenery is what the run of the test finds, and changes.
+type scenery struct{ namespace string }
+
+func newScenery(t *testing.T, name string) scenery {
+	t.Helper()
+	create(t, "v1", "namespaces", "", `{kind: Namespace, metadata: {name: `+name+`}}`)
+	s := scenery{name}
+	create(t, "v1", "configmaps", name, `{kind: ConfigMap, metadata: {name: settings}, data: {one: theirs, two: theirs}}`)
+	create(t, "v1", "configmaps", name, `{kind: ConfigMap, metadata: {name: other, annotations: {note: keep}}, data: {a: b}}`)
+	create(t, "apps/v1", "deployments", name, `{kind: Deployment, metadata: {name: idle}, spec: {replicas: 0, selector: {matchLabels: {app: idle}},
+  template: {metadata: {labels: {app: idle}}, spec: {containers: [{name: idle, image: curlimages/curl}]}}}}`)
+	return s
+}
+
+// look returns all that the run may touch.
+func (s scenery) look(t *testing.T) map[string]string {
+	t.Helper()
+	seen := map[string]string{}
+	list := func(apiVersion, kind, namespace string) {
+		objects, err := resource(apiVersion, kind, namespace).List(t.Context(), metav1.ListOptions{})
+		require.NoError(t, err)
+		for i := range objects.Items {
+			seen[kind+"/"+objects.Items[i].GetName()] = kept(t, &objects.Items[i])
+		}
+	}
+	for _, kind := range []string{"configmaps", "secrets", "services"} {
+		list("v1", kind, s.namespace)
+	}
+	list("apps/v1", "deployments", s.namespace)
+	list("networking.istio.io/v1", "serviceentries", s.namespace)
+	list("v1", "secrets", "istio-system")
+	for name, of := range map[string][2]string{"namespaces": {"", s.namespace}, "configmaps": {"istio-system", "istio"}} {
+		obj, err := resource("v1", name, of[0]).Get(t.Context(), of[1], metav1.GetOptions{})
+		require.NoError(t, err)
+		seen[name+" "+of[1]] = kept(t, obj)
+	}
+	return seen
+}
+
+// all has a step of each kind that changes something, and of each way in which it
+// can: made, changed, deleted, and one after the other.
+func (s scenery) all(t *testing.T) string {
+	t.Helper()
+	return playbook(t,
+		"Make two\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: made}\n  data: {a: b}\n  ---\n"+
+			"  apiVersion: networking.istio.io/v1\n  kind: ServiceEntry\n  metadata: {name: made}\n  spec: {hosts: [made.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}\n",
+		"Change one\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: settings}\n  data: {one: ours, three: ours}\n",
+		"Delete one\ndelete: cm/other",
+		"Make it again\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: other}\n  data: {c: d}\n",
+		"Label\nlabel: {object: ns/"+s.namespace+", set: {a: b}}",
+		"Annotate\nannotate: {object: cm/made, set: {a: b}}",
+		"Patch\npatch: {object: deploy/idle, merge: \"spec: {paused: true, minReadySeconds: 3}\"}",
+		"Scale\nscale: {object: deploy/idle, replicas: 0}",
+		"Restart\nrestart: deploy/idle",
+		"Set the policy\npolicy: {set: REGISTRY_ONLY}",
+		"Delete what was made\ndelete: se/made",
+	).file()
+}
+
+// A run that is killed at any point, be it between a change and its answer or
+// while it puts back, is put back by cleanup: all is as it was, down to who owns
+// which field.
+func TestARunThatIsKilledAtAnyPointIsPutBack(t *testing.T) {
+	s := newScenery(t, "killed")
+	file := s.all(t)
+	before := s.look(t)
+
+	// How many points there are, a run shows that is not killed.
+	m := newMiddleman(t)
+	e := egressplay(t, "run", file, "--namespace", s.namespace, "--kubeconfig", kubeconfigOf(t, m.URL, nil), "--context", elsewhere)
+	e.exits(t, 0)
+	require.Equal(t, before, s.look(t))
+	points := m.count
+	require.Greater(t, points, 20)
+
+	// All of them take some minutes: else every other one, before and after in turns.
+	every := 2
+	if os.Getenv("EGRESSPLAY_E2E_KILL") == "all" {
+		every = 1
+	}
+	tried := 0
+	for n := 1; n <= points; n++ {
+		for _, when := range []string{"before", "after"} {
+			if every > 1 && (n%2 == 0) != (when == "after") {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s change %d", when, n), func(t *testing.T) {
+				m := newMiddleman(t)
+				var run *process
+				started := make(chan struct{})
+				kill := func(at int, at2 string) bool {
+					if at != n || at2 != when {
+						return true
+					}
+					<-started
+					require.NoError(t, run.cmd.Process.Kill())
+					<-run.done
+					return false
+				}
+				m.before = func(at int, _ *http.Request) bool { return kill(at, "before") }
+				m.after = func(at int, _ *http.Request) { kill(at, "after") }
+				run = begin(t, "run", file, "--namespace", s.namespace, "--kubeconfig", kubeconfigOf(t, m.URL, nil), "--context", elsewhere)
+				close(started)
+				if code := run.wait().code; n > points-5 && code == 0 {
+					t.Skip("this run had fewer points: nobody changed an object between its look and its change")
+				}
+				assert.Equal(t, 137, run.wait().code)
+				tried++
+
+				e := egressplay(t, "cleanup", "--all", "--kubeconfig", shared.kubeconfig)
+				e.exits(t, 0)
+				assert.Equal(t, before, s.look(t), "%s", e.stdout)
+				egressplay(t, "cleanup", "--list", "--kubeconfig", shared.kubeconfig).exits(t, 0)
+			})
+		}
+	}
+	assert.Greater(t, tried, 20/every)
+	t.Logf("put back after %d of %d kills at %d points", tried, 2*points, points)
+}
