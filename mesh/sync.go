@@ -120,6 +120,9 @@ func (w *changeWatch) After(ctx context.Context, changes []evidence.Change) {
 		return
 	}
 	err := w.err
+	if c.before == nil && err == nil { // nobody has told of it before: it is waited until istiod is quiet
+		c.before = &snapshot{}
+	}
 	if c.sure && err == nil {
 		c.after, err = s.Mesh.sync(ctx)
 	}

@@ -714,18 +714,21 @@ func TestAChangeCountsAlsoWhereItsStepFailed(t *testing.T) {
 	assert.Equal(t, []string{"after", "wait for pod-1"}, s.log)
 }
 
-// The settler is told of each object before it is changed, and of nothing after
-// the attempt where nothing was.
+// The settler is told of each object before it is changed, and of nothing where
+// nothing is.
 func TestTheSettlerIsToldOfEachObject(t *testing.T) {
 	s := new(settler)
-	fake := clustertest.NewFake(clustertest.Object("v1", "ConfigMap", "default", "a", nil))
+	fake := clustertest.NewFake(clustertest.Object("v1", "ConfigMap", "default", "a", map[string]any{"data": map[string]any{"a": "a"}}))
 	changing := action{try: func(ctx context.Context, sc *Scope) (*evidence.Attempt, error) {
 		ref := cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "a"}
-		_, _, err := sc.Changes.Patch(ctx, ref, func(*unstructured.Unstructured) ([]byte, changes.Words, error) {
+		patch := func(*unstructured.Unstructured) ([]byte, changes.Words, error) {
 			return []byte(`{"data": {"a": "b"}}`), changes.Words{}, nil
-		})
-		require.NoError(t, err)
-		_, _, err = sc.Changes.Apply(ctx, clustertest.Object("v1", "Secret", "default", "b", nil))
+		}
+		for range 2 { // the second time it is so already
+			_, _, err := sc.Changes.Patch(ctx, ref, patch)
+			require.NoError(t, err)
+		}
+		_, _, err := sc.Changes.Apply(ctx, clustertest.Object("v1", "Secret", "default", "b", nil))
 		require.NoError(t, err)
 		require.NoError(t, sc.Changes.Delete(ctx, ref, false))
 		return &evidence.Attempt{}, nil

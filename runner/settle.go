@@ -32,8 +32,7 @@ type Settler interface {
 
 // A ChangeWatch is told of what one attempt changes.
 type ChangeWatch interface {
-	// Before is called before each object is changed, as far as the attempt
-	// changes it by way of the [Scope].
+	// Before is called before each object is changed.
 	Before(ctx context.Context, c evidence.Change)
 
 	// After is called after the attempt, with all that was changed, if something

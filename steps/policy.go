@@ -36,9 +36,9 @@ type Policy struct {
 
 var (
 	_ runner.PodAction = (*Policy)(nil)
+	_ Changer          = (*Policy)(nil)
 	_ Defaulter        = (*Policy)(nil)
 	_ Validator        = (*Policy)(nil)
-	_ Changer          = (*Policy)(nil)
 )
 
 // SetDefaults implements [Defaulter].
