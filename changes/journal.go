@@ -170,6 +170,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 // with a [*ForGoodError].
 func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) error {
 	if c, undo := j.beginOwn(ref); c != nil { // what it was need not be looked at
+		// The store need not know: what is not there any more is not deleted again.
 		err := j.delete(ctx, c, c.UID, undo)
 		if !apierrors.IsConflict(err) {
 			return err
@@ -199,6 +200,10 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 	case forGood:
 		c.ForGood, c.Back = true, "deleted for good, as the playbook says"
 	}
+	if err := j.save(ctx); err != nil {
+		undo()
+		return fmt.Errorf("nothing was deleted: it could not be noted how to put it back: %w", err)
+	}
 	return j.delete(ctx, c, now.GetUID(), undo)
 }
 
@@ -219,10 +224,6 @@ func (j *Journal) beginOwn(ref cluster.Ref) (c *Change, undo func()) {
 
 // delete deletes the object of a change that was begun.
 func (j *Journal) delete(ctx context.Context, c *Change, uid types.UID, undo func()) error {
-	if err := j.save(ctx); err != nil {
-		undo()
-		return fmt.Errorf("nothing was deleted: it could not be noted how to put it back: %w", err)
-	}
 	j.before(ctx, c.Ref)
 	err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: uid})
 	switch {

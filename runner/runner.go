@@ -101,7 +101,7 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	}
 	r.send(Event{Kind: RunStarted, Target: &r.Target, Playbooks: infos})
 	for _, note := range r.Notes {
-		r.send(Event{Kind: Note, Text: Plain(note)})
+		r.send(Event{Kind: Note, Text: note})
 	}
 	var result Result
 	for i := range infos {
@@ -327,7 +327,7 @@ func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*ch
 
 // Note tells the reader of a run something.
 func (r *Runner) Note(text string) {
-	r.send(Event{Kind: Note, Text: Plain(text)})
+	r.send(Event{Kind: Note, Text: text})
 }
 
 // hint returns what the error's own advice is, "" where it has none.
