@@ -251,7 +251,6 @@ func traceable(a *evidence.Attempt) evidence.Verdicts {
 type logField struct {
 	name string
 	want *Value
-	got  string
 }
 
 var logFields = []string{"method", "path", "protocol", "flags", "details", "authority", "cluster", "upstreamHost", "sni", "route"}
