@@ -171,6 +171,8 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(200, namespace())
+	case path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
+		answer(201, object{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": object{"allowed": true}})
 	case strings.Contains(path, "/secrets") || strings.Contains(path, "/leases"):
 		code, obj := s.keep(r)
 		answer(code, obj)

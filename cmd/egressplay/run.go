@@ -197,6 +197,9 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if err == nil && p.client.Namespace() != "default" && o.namespace == "" {
 		s.playbooks, err = load(o, s.args, p.client.Namespace())
 	}
+	if err == nil {
+		err = s.permitted(ctx, p)
+	}
 	var take func(context.Context) error
 	if err == nil && s.hosts != nil {
 		take, err = p.hold(ctx, s.hosts)

@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// An Access is what somebody wants to do with an object.
+type Access struct {
+	Verb string // "get", "create", "update", "patch" or "delete"
+	Ref  Ref    // its Kind is as kubectl takes it, and its Name may be ""
+}
+
+// A Denied is an access that is not allowed, in the words of roles.
+type Denied struct {
+	Access
+	Group, Resource string
+	Namespace       string // "" for a kind without namespaces
+}
+
+func (d Denied) String() string {
+	resource := d.Resource
+	if d.Group != "" {
+		resource += "." + d.Group
+	}
+	if d.Namespace == "" {
+		return fmt.Sprintf("%s %s", d.Verb, resource)
+	}
+	return fmt.Sprintf("%s %s in namespace %s", d.Verb, resource, d.Namespace)
+}
+
+// Denied asks the server which of these may not be done, all at once, and returns
+// them in their order. A kind that the server does not have (yet) is passed over.
+func (c *Client) Denied(ctx context.Context, all []Access) ([]Denied, error) {
+	denied := make([]*Denied, len(all))
+	errs := make([]error, len(all))
+	var asking sync.WaitGroup
+	for i, a := range all {
+		asking.Go(func() { denied[i], errs[i] = c.denied(ctx, a) })
+	}
+	asking.Wait()
+	var found []Denied
+	for _, d := range denied {
+		if d != nil {
+			found = append(found, *d)
+		}
+	}
+	return found, errors.Join(errs...)
+}
+
+func (c *Client) denied(ctx context.Context, a Access) (*Denied, error) {
+	t, err := c.target(ctx, a.Ref)
+	if _, noKind := errors.AsType[*NoKindError](err); noKind {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	resource, name := t.mapping.Resource, a.Ref.Name
+	if a.Verb == "create" { // a role that names objects cannot speak of one that is not there
+		name = ""
+	}
+	review := &authorizationv1.SelfSubjectAccessReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectAccessReview"},
+		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: a.Verb, Group: resource.Group, Resource: resource.Resource, Namespace: t.ref.Namespace, Name: name,
+		}},
+	}
+	obj, err := runtime.DefaultUnstructuredConverter.ToUnstructured(review)
+	if err != nil {
+		return nil, err
+	}
+	reviews := c.dynamic.Resource(schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "selfsubjectaccessreviews"})
+	answer, err := reviews.Create(ctx, &unstructured.Unstructured{Object: obj}, metav1.CreateOptions{})
+	if err != nil {
+		return nil, c.explain(ctx, err)
+	}
+	if allowed, _, _ := unstructured.NestedBool(answer.Object, "status", "allowed"); allowed {
+		return nil, nil
+	}
+	return &Denied{a, resource.Group, resource.Resource, t.ref.Namespace}, nil
+}
