@@ -125,6 +125,13 @@ func attributeLines(a *Attempt) {
 			left--
 		}
 	}
+	// The same where nobody knows what a redirect led to.
+	if a.Unclear != "" || len(asks) >= a.Requests() || a.Accounted() {
+		return
+	}
+	if i := slices.IndexFunc(rest, func(l *Line) bool { return l.By == "" && reaches(a, l) }); i >= 0 {
+		a.Unclear = fmt.Sprintf("a line of the sidecar's access log may be of a request that has none, or of one that another process made: %s", rest[i].Text)
+	}
 }
 
 // reaches reports whether a line is of a connection to where one of curl's led.

@@ -77,6 +77,10 @@ func TestWhoseALineIs(t *testing.T) {
 		{"curl's own address", lines(attempt(get()), line(nil)), []string{connection}, ""},
 		{"another process in the pod", lines(attempt(get()), line(nil), line(from(podIP+":41000"))), []string{connection, none}, ""},
 		{"another port of the pod alone, at the same time", lines(attempt(get()), line(from(podIP+":41000"))), []string{none}, "it has another port (" + podIP + ":41000) than curl"},
+		{"another port of the pod, of a redirect whose heads were not printed", lines(redirect(false), line(nil), line(func(l *evidence.Line) {
+			redirected(l)
+			l.DownstreamRemote, l.Text = podIP+":8186", "the other line"
+		})), []string{request, none}, "the other line"},
 		{"another port of the pod, by which another host is asked", lines(attempt(get()), line(func(l *evidence.Line) {
 			l.DownstreamRemote, l.DownstreamLocal = podIP+":41000", "203.0.113.99:80"
 		})), []string{none}, ""},

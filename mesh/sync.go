@@ -191,7 +191,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 			return runner.Retryable(fmt.Errorf("nothing that was changed is in force: %w", err))
 		}
 		for _, p := range proxies {
-			if number, err := now.refused(p); err != nil && !mayMend(open, p, now, number) {
+			if err := now.refused(p); err != nil && !mayMend(open, p) {
 				return err
 			}
 			s.acceptClusters(ctx, now, p, cold)
@@ -302,12 +302,11 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 	return now.pushes[istiod] > c.before.pushes[istiod] // others have got it
 }
 
-// mayMend reports whether a change that was made after a push which the proxy
-// refused may still bring it another one: it may take back what was refused.
-func mayMend(open []*change, proxy string, now *snapshot, refused int64) bool {
-	istiod, _ := now.of(proxy)
+// mayMend reports whether a change may still take back what the proxy had refused
+// before it. istiod keeps the proxy's words until it acknowledges another push.
+func mayMend(open []*change, proxy string) bool {
 	return slices.ContainsFunc(open, func(c *change) bool {
-		return !c.done[proxy] && c.before != nil && refused <= c.before.newest(istiod) && time.Since(c.at) <= mending
+		return !c.done[proxy] && c.before != nil && c.before.refused(proxy) != nil && time.Since(c.at) <= mending
 	})
 }
 
@@ -433,20 +432,20 @@ func (s *proxyState) withoutSecrets() map[string]resourceSync {
 }
 
 // refused returns an error where a proxy has refused what was sent to it, in
-// Envoy's own words, with the number of that push.
-func (s *snapshot) refused(proxy string) (number int64, err error) {
+// Envoy's own words.
+func (s *snapshot) refused(proxy string) error {
 	_, state := s.of(proxy)
 	if state == nil {
-		return 0, nil
+		return nil
 	}
 	for _, kind := range slices.Sorted(maps.Keys(state.Resources)) {
 		r := state.Resources[kind]
 		if r.LastError == "" || r.Sent == r.Acked {
 			continue
 		}
-		return pushNumber(r.Sent), &RefusedError{Proxy: proxy, Kind: kind[strings.LastIndex(kind, ".")+1:], Err: r.LastError}
+		return &RefusedError{Proxy: proxy, Kind: kind[strings.LastIndex(kind, ".")+1:], Err: r.LastError}
 	}
-	return 0, nil
+	return nil
 }
 
 // A RefusedError says that a proxy has refused a configuration, so that what was
