@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // However a run ends, the cluster is as it was, the report is written, and the
@@ -142,23 +143,30 @@ func TestPolicyOfBeforeIsPutBack(t *testing.T) {
 func registryOnly(t *testing.T) {
 	t.Helper()
 	withSample(t)
-	set := func(mode string) {
-		e := egressplay(t, "run", playbook(t, "Set\npolicy: {set: "+mode+"}").file(), "--keep")
-		e.exits(t, 0)
-	}
-	set("REGISTRY_ONLY")
-	t.Cleanup(func() { set("ALLOW_ANY") })
+	e := egressplay(t, "run", playbook(t, "Set\npolicy: {set: REGISTRY_ONLY}").file(), "--keep")
+	e.exits(t, 0)
+	t.Cleanup(func() { cleanUp(t, e.kept(t)) })
 }
 
 func TestWhatCannotBePutBackIsListed(t *testing.T) {
-	kubeconfig := account(t, "no-delete", `[{apiGroups: [""], resources: [configmaps], verbs: [get, create, patch]}]`)
-	file := playbook(t, "Apply\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: left-over}\n").file()
+	kubeconfig := account(t, "no-delete", `[{apiGroups: [""], resources: [configmaps], verbs: [get, create, patch, update, delete]}]`)
+	file := playbook(t,
+		"Apply\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: left-over}\n",
+		"Wait for somebody\nwait: {object: cm/go-on, for: create}\nwithin: 2m",
+	).file()
 	t.Cleanup(func() {
 		require.NoError(t, resource("v1", "configmaps", "default").Delete(context.Background(), "left-over", metav1.DeleteOptions{}))
 	})
 
 	flag, read := reportFlag(t)
-	e := egressplay(t, "run", file, "--kubeconfig", kubeconfig, flag)
+	run := begin(t, "run", file, "--kubeconfig", kubeconfig, flag)
+	run.await("created")
+	// What was allowed before the run is not any more.
+	rules := []byte(`{"rules":[{"apiGroups":[""],"resources":["configmaps"],"verbs":["get","create","patch","update"]}]}`)
+	_, err := resource("rbac.authorization.k8s.io/v1", "clusterroles", "").Patch(t.Context(), "no-delete", types.MergePatchType, rules, metav1.PatchOptions{})
+	require.NoError(t, err)
+	create(t, "v1", "configmaps", "default", `{kind: ConfigMap, metadata: {name: go-on}}`)
+	e := run.wait()
 	e.exits(t, 4)
 	for _, text := range []string{"not put back: configmap/left-over", "cannot delete resource", "left as the playbook made it:", "1 change not put back"} {
 		assert.Contains(t, e.stdout, text)

@@ -114,7 +114,7 @@ func TestWhatIsKeptIsPutBackLater(t *testing.T) {
 	file := s.all(t)
 	e := egressplay(t, "run", file, "--namespace", s.namespace, "--keep")
 	e.exits(t, 0)
-	assert.Contains(t, e.stdout, "to put it back later: egressplay cleanup ")
+	id := e.kept(t)
 	assert.NotEqual(t, before, s.look(t))
 
 	hello := playbook(t, "Say it\nset: {GREETING: hello}").file()
@@ -124,10 +124,9 @@ func TestWhatIsKeptIsPutBackLater(t *testing.T) {
 
 	list := egressplay(t, "cleanup", "--list")
 	list.exits(t, 0)
-	assert.Contains(t, list.stdout, "outbound traffic policy")
-	e = egressplay(t, "cleanup", "--all")
-	e.exits(t, 0)
-	assert.Contains(t, e.stdout, "put back: outbound traffic policy")
+	assert.Regexp(t, id+` .*outbound traffic policy in istio-system`, list.stdout)
+	assert.Contains(t, cleanUp(t, id), "put back: outbound traffic policy")
 	assert.Equal(t, before, s.look(t))
-	assert.Contains(t, egressplay(t, "cleanup", "--list").stdout, "nothing is left of earlier runs")
+	assert.NotContains(t, egressplay(t, "cleanup", "--list").stdout, id)
+	egressplay(t, "cleanup", id).exits(t, 2)
 }
