@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -318,12 +319,15 @@ func TestUndoesAtTheSameTime(t *testing.T) {
 			return []byte(`{"spec":{"replicas":2}}`), changes.Words{}, nil
 		})
 		require.NoError(t, err)
+		var mu sync.Mutex
 		var last string
 		g.c.FailFunc = func(call clustertest.Call) error {
 			if call.Verb == "delete" {
 				time.Sleep(10 * time.Second)
 			}
 			if call.Verb == "delete" || call.Verb == "update" {
+				mu.Lock()
+				defer mu.Unlock()
 				last = call.String()
 			}
 			return nil

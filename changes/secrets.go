@@ -159,18 +159,15 @@ func (s *Secrets) Drop(ctx context.Context, all []*Change) error {
 	for i, p := range s.parts {
 		gone := map[string]any{}
 		for _, c := range all {
-			if text, has := p.data[keyOf(c)]; has {
+			if _, has := p.data[keyOf(c)]; has {
 				gone[keyOf(c)] = nil
-				p.size -= len(text)
-				delete(p.data, keyOf(c))
 			}
 		}
 		if len(gone) == 0 {
 			continue
 		}
 		var err error
-		if len(p.data) == 0 {
-			p.there = false
+		if len(p.data) == len(gone) {
 			err = s.Cluster.Delete(ctx, s.ref(i), cluster.WriteOptions{})
 		} else {
 			patch, jsonErr := json.Marshal(map[string]any{"data": gone})
@@ -181,7 +178,13 @@ func (s *Secrets) Drop(ctx context.Context, all []*Change) error {
 		}
 		if err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, err)
+			continue
 		}
+		for key := range gone {
+			p.size -= len(p.data[key])
+			delete(p.data, key)
+		}
+		p.there = err == nil && len(p.data) > 0
 	}
 	return errors.Join(errs...)
 }

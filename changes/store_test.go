@@ -104,6 +104,30 @@ func TestWhatCouldNotBePutBackStaysInTheStore(t *testing.T) {
 	assert.Nil(t, g.data())
 }
 
+// The notes of a run go also where the server is away for some seconds.
+func TestTheNotesOfARunAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := play(t)
+		g.j.Run, g.j.Store = "abc", &changes.Secrets{Cluster: g.c, Namespace: "default", Run: aRun()}
+		g.apply(data{"one": "1"})
+		away, back := apierrors.NewServiceUnavailable("away"), time.Now().Add(20*time.Second)
+		g.c.FailFunc = func(call clustertest.Call) error {
+			if call.Verb == "delete" && call.Ref.Kind == "Secret" && time.Now().Before(back) {
+				return away
+			}
+			return nil
+		}
+		require.NoError(t, g.j.Undo(t.Context(), g.j.Open(), time.Minute, func(changes.Undone) {}))
+		secrets, err := g.c.List(t.Context(), "secrets", "default", "")
+		require.NoError(t, err)
+		assert.Empty(t, secrets)
+
+		g.apply(data{"one": "1"})
+		back = time.Now().Add(time.Hour)
+		assert.ErrorIs(t, g.j.Undo(t.Context(), g.j.Open(), time.Minute, func(changes.Undone) {}), away, "that it did not is told")
+	})
+}
+
 // A Secret has 1 MiB at most, so that large changes need several; one that
 // somebody deletes is made again.
 func TestManyChangesNeedSeveralSecrets(t *testing.T) {
@@ -203,13 +227,13 @@ func TestAPlaceOfARunThatIsGone(t *testing.T) {
 		a, b := leases(c, "a"), leases(c, "b")
 		lost := make(chan error, 1)
 		a.Lost = func(err error) { lost <- err }
-		require.NoError(t, a.Take(t.Context(), "default"))
-		c.FailFunc = func(call clustertest.Call) error { // a does not get through for a while
+		c.FailFunc = func(call clustertest.Call) error { // a can take it, and not get through after that
 			if call.Verb == "update" && call.Object.GetLabels()[changes.RunLabel] == "a" {
 				return errors.New("no answer")
 			}
 			return nil
 		}
+		require.NoError(t, a.Take(t.Context(), "default"))
 		time.Sleep(time.Minute)
 		require.NoError(t, b.Take(t.Context(), "default"), "it has run out")
 		err := <-lost

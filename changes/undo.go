@@ -54,8 +54,9 @@ const workers = 8
 // depend on each other are put back at the same time: first what is no workload,
 // so that pods that are made anew find all as it was. Each may take as long as
 // limit, 0 for any time; what time may cure is tried again until then. What could
-// not be put back stays in the store.
-func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, each func(Undone)) {
+// not be put back stays in the store. The error says that the store could not
+// forget what was.
+func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, each func(Undone)) error {
 	results := make([]chan Undone, len(all))
 	for i := range all {
 		results[i] = make(chan Undone, 1)
@@ -93,11 +94,10 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 	}
 	waiting.Wait()
 	dropped = append(dropped, j.forgetNothing()...)
-	if j.Store != nil && len(dropped) > 0 {
-		// What stays in the store is put back once more by the next clean-up,
-		// which finds nothing to do then.
-		_ = j.Store.Drop(ctx, dropped)
+	if j.Store == nil || len(dropped) == 0 {
+		return nil
 	}
+	return persist(ctx, limit, func(ctx context.Context) error { return j.Store.Drop(ctx, dropped) })
 }
 
 // forgetNothing takes out of the journal those of which nothing is left.
@@ -131,23 +131,35 @@ func (c *Change) makesPods() bool {
 
 // undo puts back one change, and tries again what time may cure.
 func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration) Undone {
+	u := Undone{Change: c}
 	started := time.Now()
+	u.Err = persist(ctx, limit, func(ctx context.Context) (err error) {
+		u.Nothing, err = j.tryUndo(ctx, c)
+		return err
+	})
+	u.Took = time.Since(started)
+	return u
+}
+
+// persist tries something until it is done, time cannot cure what keeps it from
+// being done, or it has taken as long as limit, 0 for any time.
+func persist(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
 	if limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %v", limit))
 		defer cancel()
 	}
 	for pause := firstPause; ; pause = min(pause*2, lastPause) {
-		nothing, err := j.tryUndo(ctx, c)
+		err := try(ctx)
 		if err == nil || !mayPass(err) {
-			return Undone{c, time.Since(started), nothing, err}
+			return err
 		}
 		select {
 		case <-ctx.Done():
 			if !errors.Is(err, context.Cause(ctx)) {
 				err = fmt.Errorf("%w; last: %w", context.Cause(ctx), err)
 			}
-			return Undone{c, time.Since(started), false, err}
+			return err
 		case <-time.After(pause):
 		}
 	}

@@ -309,7 +309,7 @@ func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*ch
 		r.send(Event{Kind: CleanupStarted, Left: all})
 	}
 	// An interrupt has cancelled ctx: undoing needs time of its own.
-	j.Undo(context.WithoutCancel(ctx), open, r.UndoTimeout, func(u changes.Undone) {
+	err := j.Undo(context.WithoutCancel(ctx), open, r.UndoTimeout, func(u changes.Undone) {
 		e := Event{Kind: Undone, Status: Passed, Undo: u.Change.What, Back: u.Change.Back, Took: u.Took, Problem: problem(u.Err)}
 		switch {
 		case u.Err != nil:
@@ -322,8 +322,15 @@ func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*ch
 		}
 		r.send(e)
 	})
+	if err != nil {
+		left = append(left, notes)
+		r.send(Event{Kind: Undone, Status: Errored, Undo: notes, Problem: problem(err)})
+	}
 	return left
 }
+
+// notes names what a run has noted of its changes, where it could not be removed.
+const notes = "the notes of what was changed"
 
 // Note tells the reader of a run something.
 func (r *Runner) Note(text string) {
