@@ -191,11 +191,11 @@ type session struct {
 func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outcome {
 	o := s.o
 	p, err := s.connect(ctx)
-	if err == nil {
-		err = s.allow(p)
-	}
 	if err == nil && p.client.Namespace() != "default" && o.namespace == "" {
 		s.playbooks, err = load(o, s.args, p.client.Namespace())
+	}
+	if err == nil {
+		err = s.allow(p)
 	}
 	if err == nil {
 		err = s.permitted(ctx, p)
