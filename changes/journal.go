@@ -32,6 +32,8 @@ type Journal struct {
 	Allow func(ctx context.Context, w Write) error
 	// Before is called before each object is changed, nil for nobody.
 	Before func(ctx context.Context, ref cluster.Ref)
+	// DryRun has the server judge each change, and nothing is changed.
+	DryRun bool
 	// Playbook is the file of the playbook that makes the changes now.
 	Playbook string
 
@@ -124,6 +126,14 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 		if err := j.may(ctx, Write{Ref: ref, Now: now, Object: obj, Ours: now != nil && made}); err != nil {
 			return nil, nil, err
 		}
+		if j.DryRun {
+			after, err := do(ctx, cluster.WriteOptions{DryRun: true})
+			if err == nil && now != nil && !sameContent(now, after) {
+				after = after.DeepCopy()
+				after.SetResourceVersion("") // it would be another one
+			}
+			return now, after, err
+		}
 		var predicted *unstructured.Unstructured
 		o := cluster.WriteOptions{}
 		if now != nil {
@@ -191,6 +201,9 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 		if err := j.canPutBack(ctx, ref, now); err != nil {
 			return err
 		}
+	}
+	if j.DryRun {
+		return j.Cluster.Delete(ctx, ref, cluster.WriteOptions{DryRun: true, UID: now.GetUID()})
 	}
 	c, undo := j.begin(ref, now, nil, wordsOf(ref, false))
 	c.Deleted = true

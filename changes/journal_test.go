@@ -341,6 +341,24 @@ func TestUndoesAtTheSameTime(t *testing.T) {
 	})
 }
 
+func TestADryRunChangesNothing(t *testing.T) {
+	g := play(t, configMap(data{"one": "1"}))
+	g.j.DryRun = true
+	before := g.c.State()
+	now, after, err := g.j.Apply(t.Context(), configMap(data{"one": "2"}))
+	require.NoError(t, err)
+	assert.NotEqual(t, now.GetResourceVersion(), after.GetResourceVersion(), "it would be changed")
+	now, after, err = g.j.Apply(t.Context(), configMap(data{"one": "1"}))
+	require.NoError(t, err)
+	assert.Equal(t, now.GetResourceVersion(), after.GetResourceVersion(), "it is so already")
+	now, _, err = g.j.Apply(t.Context(), clustertest.Object("v1", "ConfigMap", "default", "b", nil))
+	require.NoError(t, err)
+	assert.Nil(t, now)
+	require.NoError(t, g.j.Delete(t.Context(), ref, false))
+	assert.Equal(t, before, g.c.State())
+	assert.Empty(t, g.j.Open())
+}
+
 // A store that fails keeps the change from being made.
 func TestNothingIsChangedThatIsNotKept(t *testing.T) {
 	g := play(t)

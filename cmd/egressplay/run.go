@@ -35,6 +35,7 @@ type runOptions struct {
 	secrets             *redact.Redactor // what no text may have in it
 	keep, step          bool
 	waitFor             time.Duration
+	dryRun              string
 	internet            string
 	timeout             time.Duration
 	report              string
@@ -96,6 +97,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	addSet(cmd, &o.set, &o.setSecret)
 	f.StringVar(&o.internet, "internet", "", "bring the hosts of this `FILE` into the lab's internet while the run lasts")
 	f.BoolVar(&o.keep, "keep", false, "leave what the playbooks changed, and say what is left")
+	f.StringVar(&o.dryRun, "dry-run", "", "change nothing: `client` prints what would be done, server has the API server judge each change")
 	f.BoolVar(&o.step, "step", false, "wait for Enter before each step")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
 	f.StringVar(&o.report, "report", "", "also write a report: json=`PATH`")
@@ -112,6 +114,9 @@ that interrupted it, which is 130 for Ctrl-C.`,
 func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.timeout < 0 {
 		return usagef("0 sets no limit", "--timeout %v is less than nothing", o.timeout)
+	}
+	if o.dryRun != "" && o.dryRun != "client" && o.dryRun != "server" {
+		return usagef("client prints what would be done, server has the API server judge each change", "--dry-run %q: want client or server", o.dryRun)
 	}
 	if o.repeat < 1 {
 		return usagef("1 runs them once", "--repeat %d runs nothing", o.repeat)
@@ -145,6 +150,9 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 		report := transcript.NewReport(unread(args))
 		report.Fail(err)
 		return errors.Join(err, file.write(report))
+	}
+	if o.dryRun == "client" {
+		return (&session{o: o, playbooks: list}).planned(ctx, os.Stdout, nil)
 	}
 	report := transcript.NewReport(list)
 	if err := file.draft(report); err != nil {
@@ -199,6 +207,11 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	}
 	if err == nil {
 		err = s.permitted(ctx, p)
+	}
+	if err == nil && o.dryRun == "server" {
+		s.wait("")
+		err := s.planned(ctx, s.stdout, p)
+		return outcome{signal: signalOf(ctx), err: err, summary: runner.Summary{Passed: len(s.playbooks)}}
 	}
 	var take func(context.Context) error
 	if err == nil && s.hosts != nil {
