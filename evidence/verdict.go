@@ -125,3 +125,19 @@ func (vs Verdicts) String() string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// A Finding is a cause of a failure, or that none is known.
+type Finding struct {
+	// Cause says it in one sentence, in the cluster's own names.
+	Cause string `json:"cause"`
+	// Object is the one that decides, nil where it is one that is missing.
+	Object *Change `json:"object,omitempty"`
+	// Field is the path of the field that decides.
+	Field string `json:"field,omitempty"`
+	// Next is a command that shows more, or mends it.
+	Next string `json:"next,omitempty"`
+	// Facts are what the finding rests on.
+	Facts []string `json:"facts,omitempty"`
+	// Unknown says that no cause is known.
+	Unknown bool `json:"unknown,omitempty"`
+}

@@ -91,6 +91,27 @@ func (w *Witness) Watch(ctx context.Context, needs evidence.Needs, pod *cluster.
 	return b.gather, nil
 }
 
+// Look adds to an attempt that is over what the proxies' logs tell of its requests,
+// as far as nobody asked for it before.
+func (w *Witness) Look(ctx context.Context, a *evidence.Attempt) error {
+	if a.Command == nil {
+		return nil
+	}
+	pod, err := w.Mesh.Cluster.Pod(ctx, cluster.PodQuery{Namespace: a.Command.Pod.Namespace, Name: a.Command.Pod.Name, Container: a.Command.Pod.Container})
+	if err != nil {
+		return err
+	}
+	gather, err := w.Watch(ctx, evidence.Needs{Lines: true, Way: true}, pod)
+	if err != nil || gather == nil {
+		return err
+	}
+	if err := gather(ctx, a); err != nil {
+		return err
+	}
+	evidence.Join(a)
+	return nil
+}
+
 func (b *watched) sidecar() bool {
 	return b.pod != nil && slices.Contains(b.pod.Containers, Sidecar)
 }

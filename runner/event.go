@@ -69,6 +69,9 @@ type Event struct {
 	// Problem says why the status is not Passed.
 	Problem *Problem `json:"problem,omitempty"`
 
+	// Findings are the causes of the problem, as far as they are known.
+	Findings []evidence.Finding `json:"findings,omitempty"`
+
 	// Undo says what was put back and Back how it is now, as a
 	// [changes.Change] has it. Where the status is Skipped there was nothing to
 	// put back: Back says why, and is "" where nothing had been changed.

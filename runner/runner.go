@@ -10,6 +10,7 @@ import (
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/explain"
 	"github.com/egressplay/egressplay/redact"
 )
 
@@ -55,6 +56,8 @@ type Runner struct {
 
 	// Changes makes the run's changes and remembers them; nil for one in memory.
 	Changes *changes.Journal
+	// Explain finds the causes of a step that did not pass; nil for nobody.
+	Explain func(ctx context.Context, f explain.Failure) []evidence.Finding
 	// Notes are what a reader is to know before the first playbook.
 	Notes []string
 
@@ -226,6 +229,7 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 	started := time.Now()
 	finished := Event{Kind: StepFinished, Step: &step.StepInfo, Status: Passed}
 
+	var last *evidence.Attempt
 	action, checks, err := step.Bind(s.Lookup)
 	if err == nil {
 		finished.Command = action.Command(s)
@@ -233,7 +237,7 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 		t := tries{runner: r, scope: s, step: step, action: action, checks: checks}
 		err = t.run(ctx)
 		finished.Attempts, finished.Verdicts = t.made, t.verdicts
-		if t.last != nil {
+		if last = t.last; last != nil {
 			finished.Output, finished.Evidence = t.last.Text, t.last
 		}
 	} else {
@@ -254,6 +258,13 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 		if len(finished.Problem.Verdicts.Of(evidence.NotHeld)) > 0 {
 			finished.Status = Failed
 		}
+	}
+	if finished.Problem != nil && r.Explain != nil && ctx.Err() == nil {
+		finished.Findings = r.Explain(ctx, explain.Failure{
+			Kind: step.Kind, Command: finished.Command, Attempt: last, Verdicts: finished.Problem.Verdicts, Error: err,
+			Namespace: s.Namespace, IstioNamespace: s.IstioNamespace, Revision: s.Revision, Changes: s.changes,
+		})
+		finished.Took = time.Since(started)
 	}
 	r.send(finished)
 	if finished.Problem == nil {

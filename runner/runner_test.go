@@ -694,7 +694,7 @@ func TestAnAttemptWaitsUntilWhatWasChangedIsInForce(t *testing.T) {
 		*s = settler{err: Retryable(errors.New("not acknowledged"))}
 		result, events = run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks))
 		assert.Equal(t, Summary{Passed: 1}, result.Summary)
-		assert.Equal(t, []string{"after", "wait for pod-1", "wait for pod-1", "try"}, s.log)
+		assert.Equal(t, []string{"after", "wait for pod-1", "try", "wait for pod-1", "try"}, s.log)
 		assert.Equal(t, "not acknowledged", events.last(Attempt).Problem.Text)
 
 		*s = settler{err: errors.New("the proxy refuses it")}

@@ -139,14 +139,18 @@ func (t *tries) attempt(ctx context.Context) error {
 		needs = needs.And(t.checks[i].Needs())
 	}
 	var pod *cluster.Pod
+	var notInForce error
 	pending := t.runner.Settler != nil && t.runner.Settler.Pending()
 	if in, ok := t.action.(PodAction); ok && (pending || !needs.Nothing()) {
 		var err error
 		if pod, err = in.Pod(ctx, t.scope); err != nil {
 			return err
 		}
-		if err := t.runner.settle(ctx, t.step, pod, needs); err != nil {
-			return err
+		// A claim that does not hold fails also where nobody knows whether what was
+		// changed is in force; one that holds may have been true before.
+		notInForce = t.runner.settle(ctx, t.step, pod, needs)
+		if notInForce != nil && !isRetryable(notInForce) {
+			return notInForce
 		}
 		t.unknown = t.runner.Settler != nil && t.runner.Settler.Unknown() != ""
 	}
@@ -190,9 +194,14 @@ func (t *tries) attempt(ctx context.Context) error {
 	// A claim that failed does not hide another that could not be judged.
 	missed := append(t.verdicts.Of(evidence.NotHeld), t.verdicts.Of(evidence.NotJudged)...)
 	if len(missed) > 0 {
+		for i := range missed {
+			if v := &missed[i]; notInForce != nil && v.Why == "" {
+				v.Why = notInForce.Error()
+			}
+		}
 		return &judgement{missed}
 	}
-	return nil
+	return notInForce
 }
 
 // watch has the collectors look at what they need before an attempt.

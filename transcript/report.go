@@ -70,6 +70,8 @@ type stepReport struct {
 	Output     string        `json:"output,omitempty"`
 	// Verdicts are how each claim was judged, those not checked here among them.
 	Verdicts evidence.Verdicts `json:"verdicts"`
+	// Findings are the causes of a failure, as far as they are known.
+	Findings []evidence.Finding `json:"findings,omitempty"`
 	// Evidence is what the verdicts rest on, null where there is none.
 	Evidence *evidence.Attempt `json:"evidence"`
 }
@@ -131,7 +133,7 @@ func (r *Report) Send(e runner.Event) {
 	case runner.StepFinished:
 		s := r.current().step(e.Step)
 		s.Status, s.DurationMS, s.Attempts, s.Error = e.Status, e.Took.Milliseconds(), e.Attempts, nil
-		s.Output, s.Evidence, s.Verdicts = e.Output, e.Evidence, e.Verdicts
+		s.Output, s.Evidence, s.Verdicts, s.Findings = e.Output, e.Evidence, e.Verdicts, e.Findings
 		if e.Command != "" {
 			s.Command = e.Command
 		}

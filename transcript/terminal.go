@@ -367,6 +367,7 @@ func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) 
 			b.add(lead, t.p.bad, fold(l, width)...)
 		}
 	}
+	t.addFindings(b, lead, e.Findings, width)
 	b.text("")
 	tries := "tried once, in " + took(spent)
 	if attempts > 1 {
@@ -394,6 +395,25 @@ func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) 
 		b.text("")
 		for _, l := range allEvidence(e.Evidence, nil) {
 			b.add(lead, t.p.faint, fold(clean(l), width)...)
+		}
+	}
+}
+
+// addFindings shows the causes of a failure, and the next command.
+func (t *Terminal) addFindings(b *block, lead string, findings []evidence.Finding, width int) {
+	for i := range findings {
+		f := &findings[i]
+		look := t.p.warn
+		if f.Unknown {
+			look = t.p.faint
+		}
+		b.text("")
+		b.add(lead, look, fold("cause: "+clean(f.Cause), width)...)
+		if f.Next != "" {
+			b.add(lead, t.p.accent, "next:  "+clean(f.Next))
+		}
+		for _, fact := range f.Facts {
+			b.add(lead+"       ", t.p.faint, fold(clean(fact), inner(width, 7))...)
 		}
 	}
 }

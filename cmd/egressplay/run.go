@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/explain"
 	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/redact"
@@ -255,6 +256,8 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if o.step {
 		r.Pause = pauses(os.Stdin, s.note, cancel)
 	}
+	witness := &mesh.Witness{Mesh: m}
+	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look, Config: m.Ask}).Explain
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
 	if r.Changes.Store != nil {

@@ -1,0 +1,309 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/egressplay/egressplay/evidence"
+)
+
+// noCluster explains a request whose route leads to an upstream cluster that the
+// proxy has not (NC): a subset that nobody defines, or not where the client looks;
+// a Secret that is not there.
+func noCluster(c *facts) []evidence.Finding {
+	l := c.last()
+	if l == nil || !slices.Contains(l.Flags, "NC") && l.Details != "cluster_not_found" {
+		return nil
+	}
+	u, ok := upstreamOf(l.Cluster)
+	if !ok {
+		return nil
+	}
+	if f := c.missingSecret(u); f != nil {
+		return f
+	}
+	if u.subset == "" {
+		return nil
+	}
+	vs, i := c.routeTo(u)
+	sender := "The route"
+	if vs.Unstructured != nil {
+		sender = c.name(vs)
+	}
+	looked := []string{c.client(), c.IstioNamespace}
+	short, _, _ := strings.Cut(u.host, ".")
+	var same, elsewhere, without []object
+	for _, dr := range c.list(destinationRules) {
+		if !c.ruleFor(dr, u.host) {
+			continue
+		}
+		has := slices.ContainsFunc(dr.maps("spec", "subsets"), func(s map[string]any) bool { return textAt(s, "name") == u.subset })
+		seen := slices.Contains(looked, dr.GetNamespace()) || dr.GetNamespace() == c.hostNamespace(u.host)
+		switch {
+		case has && seen:
+			same = append(same, dr)
+		case has:
+			elsewhere = append(elsewhere, dr)
+		case seen:
+			without = append(without, dr)
+		}
+	}
+	switch {
+	case len(same) > 0:
+		return nil
+	case len(elsewhere) == 1:
+		dr := elsewhere[0]
+		return []evidence.Finding{c.finding(dr, "metadata.namespace",
+			fmt.Sprintf("Subset %s of %s is defined by DestinationRule %s in namespace %s, where the sidecar of namespace %s does not look.", u.subset, short, dr.GetName(), dr.GetNamespace(), c.client()),
+			c.kubectl("get", dr)+" -o yaml")}
+	case len(without) == 1:
+		dr := without[0]
+		var names []string
+		for _, s := range dr.maps("spec", "subsets") {
+			names = append(names, textAt(s, "name"))
+		}
+		has := "no subset"
+		if len(names) > 0 {
+			has = strings.Join(names, ", ")
+		}
+		return []evidence.Finding{c.finding(dr, "spec.subsets",
+			fmt.Sprintf("%s sends to subset %s of %s, which %s does not define: it has %s.", sender, u.subset, short, c.name(dr), has), c.kubectl("edit", dr))}
+	case len(without) == 0 && vs.Unstructured != nil:
+		return []evidence.Finding{c.finding(vs, fmt.Sprintf("spec.http[%d].route", i),
+			fmt.Sprintf("%s sends to subset %s of %s, but no DestinationRule is for that host.", sender, u.subset, u.host), c.kubectl("edit", vs))}
+	}
+	return nil
+}
+
+// hostNamespace returns the namespace that a Service's name says.
+func (c *facts) hostNamespace(host string) string {
+	parts := strings.Split(host, ".")
+	if len(parts) >= 3 && parts[2] == "svc" {
+		return parts[1]
+	}
+	return ""
+}
+
+// ruleFor reports whether a DestinationRule is for a host; a short name is one of
+// its own namespace.
+func (c *facts) ruleFor(dr object, host string) bool {
+	named := dr.text("spec", "host")
+	if serves(named, host) {
+		return true
+	}
+	if strings.Contains(named, ".") {
+		parts := strings.Split(named, ".")
+		return len(parts) == 2 && named+".svc.cluster.local" == host
+	}
+	return named+"."+dr.GetNamespace()+".svc.cluster.local" == host
+}
+
+// routeTo returns the VirtualService that sends to an upstream, and which of its
+// routes does; the zero object where there is none, or where it is not certain.
+func (c *facts) routeTo(u upstream) (found object, route int) {
+	n := 0
+	for _, vs := range c.list(virtualServices) {
+		for _, kind := range []string{"http", "tls", "tcp"} {
+			for i, r := range vs.maps("spec", kind) {
+				list, _ := at(r, "route").([]any)
+				for _, d := range mappings(list) {
+					host := textAt(d, "destination", "host")
+					if (host == u.host || host+"."+vs.GetNamespace()+".svc.cluster.local" == u.host) && textAt(d, "destination", "subset") == u.subset {
+						found, route = vs, i
+						n++
+					}
+				}
+			}
+		}
+	}
+	if n == 0 {
+		return object{}, 0
+	}
+	return found, route
+}
+
+// missingSecret says that a rule for the upstream names a Secret that is not
+// there.
+func (c *facts) missingSecret(u upstream) []evidence.Finding {
+	for _, dr := range c.list(destinationRules) {
+		if !c.ruleFor(dr, u.host) || !c.selects(dr, "spec", "workloadSelector", "matchLabels") {
+			continue
+		}
+		for _, tls := range c.tlsOf(dr, u) {
+			name := textAt(tls.settings, "credentialName")
+			if name == "" || strings.HasPrefix(name, "builtin://") {
+				continue
+			}
+			if slices.ContainsFunc(c.list(secrets), func(s object) bool { return s.GetName() == name && s.GetNamespace() == c.client() }) {
+				continue
+			}
+			if slices.Contains(c.unread, secrets) {
+				continue
+			}
+			return []evidence.Finding{c.finding(dr, tls.field+".credentialName",
+				fmt.Sprintf("There is no Secret %s in namespace %s, which %s names (%s.credentialName).", name, c.client(), c.name(dr), tls.field),
+				fmt.Sprintf("kubectl -n %s get secrets", c.client()))}
+		}
+	}
+	return nil
+}
+
+// A tls is a part of a DestinationRule about TLS, and where it is.
+type tls struct {
+	field    string
+	settings map[string]any
+}
+
+// tlsOf returns what a rule says of TLS to an upstream, the most specific first.
+func (c *facts) tlsOf(dr object, u upstream) (all []tls) {
+	policies := []struct {
+		field  string
+		policy map[string]any
+	}{}
+	for i, s := range dr.maps("spec", "subsets") {
+		if textAt(s, "name") == u.subset && u.subset != "" {
+			if p, ok := at(s, "trafficPolicy").(map[string]any); ok {
+				policies = append(policies, struct {
+					field  string
+					policy map[string]any
+				}{fmt.Sprintf("spec.subsets[%d].trafficPolicy", i), p})
+			}
+		}
+	}
+	if p, ok := at(dr.Object, "spec", "trafficPolicy").(map[string]any); ok {
+		policies = append(policies, struct {
+			field  string
+			policy map[string]any
+		}{"spec.trafficPolicy", p})
+	}
+	for _, p := range policies {
+		list, _ := at(p.policy, "portLevelSettings").([]any)
+		for i, s := range mappings(list) {
+			if settings, ok := at(s, "tls").(map[string]any); ok && numberAt(s, "port", "number") == u.port {
+				all = append(all, tls{fmt.Sprintf("%s.portLevelSettings[%d].tls", p.field, i), settings})
+			}
+		}
+		if settings, ok := at(p.policy, "tls").(map[string]any); ok {
+			all = append(all, tls{p.field + ".tls", settings})
+		}
+	}
+	return all
+}
+
+// timedOut explains a request that a route's timeout ended.
+func timedOut(c *facts) []evidence.Finding {
+	l := c.last()
+	if l == nil || !slices.Contains(l.Flags, "UT") {
+		return nil
+	}
+	host := hostOf(l.Authority)
+	var found []evidence.Finding
+	for _, vs := range c.list(virtualServices) {
+		if !slices.ContainsFunc(vs.texts("spec", "hosts"), func(h string) bool { return serves(h, host) }) {
+			continue
+		}
+		for i, r := range vs.maps("spec", "http") {
+			timeout := textAt(r, "timeout")
+			if timeout == "" {
+				continue
+			}
+			field := fmt.Sprintf("spec.http[%d].timeout", i)
+			found = append(found, c.finding(vs, field, fmt.Sprintf("%s gives requests to %s %s (%s), and the service takes longer.", c.name(vs), host, timeout, field), c.kubectl("edit", vs)))
+		}
+	}
+	if len(found) != 1 {
+		return nil
+	}
+	return found
+}
+
+// certificate explains a certificate that a proxy has refused.
+func certificate(c *facts) []evidence.Finding {
+	l := c.last()
+	if l == nil || !strings.Contains(l.TransportFailure, "CERTIFICATE_VERIFY_FAILED") {
+		return nil
+	}
+	u, ok := upstreamOf(l.Cluster)
+	if !ok {
+		return nil
+	}
+	for _, dr := range c.list(destinationRules) {
+		if !c.ruleFor(dr, u.host) {
+			continue
+		}
+		for _, tls := range c.tlsOf(dr, u) {
+			return []evidence.Finding{c.finding(dr, tls.field,
+				fmt.Sprintf("%s refuses the certificate of %s:%d (%s): %s.", c.name(dr), u.host, u.port, tls.field, strings.TrimSpace(l.TransportFailure)), c.kubectl("get", dr)+" -o yaml")}
+		}
+	}
+	return nil
+}
+
+// plainToTLS explains plain HTTP that came to a port of TLS.
+func plainToTLS(c *facts) []evidence.Finding {
+	l := c.last()
+	if l == nil || l.Status != 400 && !slices.Contains(l.Flags, "UC") && !slices.Contains(l.Flags, "UPE") {
+		return nil
+	}
+	u, ok := upstreamOf(l.Cluster)
+	if !ok || u.port != 443 && l.Status != 400 {
+		return nil
+	}
+	if f := c.missingSecret(u); f != nil {
+		return f
+	}
+	for _, dr := range c.list(destinationRules) {
+		if !c.ruleFor(dr, u.host) {
+			continue
+		}
+		for _, tls := range c.tlsOf(dr, u) {
+			if l.Proxy == evidence.Sidecar && textAt(tls.settings, "credentialName") != "" && at(dr.Object, "spec", "workloadSelector") == nil {
+				return []evidence.Finding{c.finding(dr, "spec.workloadSelector",
+					fmt.Sprintf("%s has a credentialName without workloadSelector: a sidecar ignores its TLS settings then, and speaks plain HTTP to port %d.", c.name(dr), u.port), c.kubectl("edit", dr))}
+			}
+			return nil // it has the proxy originate TLS: the far end said so itself
+		}
+	}
+	if se := c.entries(u.host); len(se) == 1 {
+		if port, _ := se[0].port(u.port); port != nil && numberAt(port, "targetPort") == 0 && u.port != 443 {
+			return nil
+		}
+	}
+	vs, i := c.routeTo(u)
+	if vs.Unstructured == nil {
+		return []evidence.Finding{{
+			Cause: fmt.Sprintf("No DestinationRule has the proxy originate TLS for %s:%d, to which it sends plain HTTP.", u.host, u.port),
+			Next:  "kubectl get destinationrules -A", Facts: c.withLine(nil), Field: "spec.trafficPolicy",
+		}}
+	}
+	return []evidence.Finding{c.finding(vs, fmt.Sprintf("spec.http[%d].route", i),
+		fmt.Sprintf("No DestinationRule has the proxy originate TLS for %s:%d, to which %s sends plain HTTP.", u.host, u.port, c.name(vs)),
+		"kubectl get destinationrules -A")}
+}
+
+// tlsInTLS explains a client's TLS in which a rule has the proxy put another.
+func tlsInTLS(c *facts) []evidence.Finding {
+	l := c.line
+	if l == nil || !c.asked.tls || c.asked.exit != 35 {
+		return nil
+	}
+	u, ok := upstreamOf(l.Cluster)
+	if !ok {
+		return nil
+	}
+	for _, dr := range c.list(destinationRules) {
+		if !c.ruleFor(dr, u.host) || !c.selects(dr, "spec", "workloadSelector", "matchLabels") {
+			continue
+		}
+		for _, tls := range c.tlsOf(dr, u) {
+			mode := textAt(tls.settings, "mode")
+			if mode == "" || mode == "DISABLE" {
+				return nil
+			}
+			return []evidence.Finding{c.finding(dr, tls.field+".mode",
+				fmt.Sprintf("%s originates TLS for port %d (%s.mode: %s), where the client already speaks TLS: TLS in TLS.", c.name(dr), u.port, tls.field, mode), c.kubectl("edit", dr))}
+		}
+	}
+	return nil
+}
