@@ -87,3 +87,6 @@ func inWords(l *evidence.Line) string {
 	}
 	return text
 }
+
+// CurlExit says what an exit code of curl means; "" where it is not known.
+func CurlExit(code int) string { return means(curlWords, fmt.Sprint(code)) }

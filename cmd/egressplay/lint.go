@@ -31,18 +31,11 @@ errors are told, each with its file, line and column.`,
 				return safe(err, secrets)
 			}
 			for _, p := range list {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s\n", runner.Plain(p.File), steps(len(p.Steps)))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s\n", runner.Plain(p.File), count(len(p.Steps), "step", "steps"))
 			}
 			return nil
 		},
 	}
 	addSet(cmd, &set, &secret)
 	return cmd
-}
-
-func steps(n int) string {
-	if n == 1 {
-		return "1 step"
-	}
-	return fmt.Sprintf("%d steps", n)
 }
