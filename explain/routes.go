@@ -157,36 +157,24 @@ type tls struct {
 
 // tlsOf returns what a rule says of TLS to an upstream, the most specific first.
 func (c *facts) tlsOf(dr object, u upstream) (all []tls) {
-	policies := []struct {
-		field  string
-		policy map[string]any
-	}{}
-	for i, s := range dr.maps("spec", "subsets") {
-		if textAt(s, "name") == u.subset && u.subset != "" {
-			if p, ok := at(s, "trafficPolicy").(map[string]any); ok {
-				policies = append(policies, struct {
-					field  string
-					policy map[string]any
-				}{fmt.Sprintf("spec.subsets[%d].trafficPolicy", i), p})
-			}
-		}
-	}
-	if p, ok := at(dr.Object, "spec", "trafficPolicy").(map[string]any); ok {
-		policies = append(policies, struct {
-			field  string
-			policy map[string]any
-		}{"spec.trafficPolicy", p})
-	}
-	for _, p := range policies {
-		list, _ := at(p.policy, "portLevelSettings").([]any)
+	of := func(field string, from map[string]any) {
+		list, _ := at(from, "trafficPolicy", "portLevelSettings").([]any)
 		for i, s := range mappings(list) {
 			if settings, ok := at(s, "tls").(map[string]any); ok && numberAt(s, "port", "number") == u.port {
-				all = append(all, tls{fmt.Sprintf("%s.portLevelSettings[%d].tls", p.field, i), settings})
+				all = append(all, tls{fmt.Sprintf("%s.trafficPolicy.portLevelSettings[%d].tls", field, i), settings})
 			}
 		}
-		if settings, ok := at(p.policy, "tls").(map[string]any); ok {
-			all = append(all, tls{p.field + ".tls", settings})
+		if settings, ok := at(from, "trafficPolicy", "tls").(map[string]any); ok {
+			all = append(all, tls{field + ".trafficPolicy.tls", settings})
 		}
+	}
+	for i, s := range dr.maps("spec", "subsets") {
+		if u.subset != "" && textAt(s, "name") == u.subset {
+			of(fmt.Sprintf("spec.subsets[%d]", i), s)
+		}
+	}
+	if spec, ok := at(dr.Object, "spec").(map[string]any); ok {
+		of("spec", spec)
 	}
 	return all
 }
