@@ -27,6 +27,8 @@ type Change struct {
 	// After is the object as the run left it, nil for none; while Pending, as
 	// the server said that it would be, nil where that is not known.
 	After *unstructured.Unstructured `json:"after,omitempty"`
+	// Next is what the server said that the pending change makes of it.
+	Next *unstructured.Unstructured `json:"next,omitempty"`
 	// UID is that of the object as the run left it; "" while it is not known.
 	UID types.UID `json:"uid,omitempty"`
 	// Deleted says that the run deleted the object.
@@ -37,6 +39,21 @@ type Change struct {
 	Pending bool `json:"pending,omitempty"`
 
 	saved bool // the store has it as it is
+}
+
+// left returns the object as the run left it, as far as now tells whether a pending
+// change was made.
+func (c *Change) left(now *unstructured.Unstructured) *unstructured.Unstructured {
+	if c.Next == nil || c.After != nil && now.GetResourceVersion() == c.After.GetResourceVersion() {
+		return c.After
+	}
+	if c.After != nil {
+		_, kept := takeBack(c.Before, c.After, now)
+		if _, keptNext := takeBack(c.Before, c.Next, now); len(kept) < len(keptNext) {
+			return c.After
+		}
+	}
+	return c.Next
 }
 
 // made reports whether the run made the object, so that it is to be deleted.

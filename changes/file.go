@@ -92,7 +92,11 @@ func FindFiles(folder, server string) (all []*Kept, err error) {
 		}
 		var content fileContent
 		if err := json.Unmarshal(text, &content); err != nil {
-			return nil, fmt.Errorf("%s cannot be read: %w", path, err)
+			all = append(all, &Kept{
+				Run:    Run{ID: strings.TrimSuffix(filepath.Base(path), ".json"), Holder: "somebody"},
+				Unread: []string{fmt.Sprintf("%s cannot be read: %v", path, err)},
+			})
+			continue
 		}
 		if content.Server != server || content.Run.ID != strings.TrimSuffix(filepath.Base(path), ".json") {
 			continue
@@ -144,8 +148,8 @@ func (e *Either) Save(ctx context.Context, all []*Change) error {
 func (e *Either) Drop(ctx context.Context, all []*Change) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.chosen == nil {
-		return nil
+	if e.chosen == nil { // an answer of the first may have been lost
+		return e.First.Drop(ctx, all)
 	}
 	return e.chosen.Drop(ctx, all)
 }

@@ -77,12 +77,16 @@ func (j *Journal) canPutBack(ctx context.Context, ref cluster.Ref, now *unstruct
 	if why := WhyForGood(ref.Kind); why != "" {
 		return &ForGoodError{ref, why}
 	}
-	if slices.Contains(makesAnew, now.GroupVersionKind().GroupKind()) {
-		return nil
-	}
+	anew := slices.Contains(makesAnew, now.GroupVersionKind().GroupKind())
 	dependents, err := j.Cluster.Dependents(ctx, now)
 	if err != nil {
 		return fmt.Errorf("look for what would go with %s: %w", ref, err)
+	}
+	if anew { // what its controllers make again
+		dependents = slices.DeleteFunc(dependents, func(d cluster.Ref) bool {
+			return slices.Contains([]string{"ControllerRevision", "Endpoints", "EndpointSlice", "Pod", "ReplicaSet"}, d.Kind) ||
+				now.GetKind() == "Gateway" && slices.Contains([]string{"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service", "ServiceAccount"}, d.Kind)
+		})
 	}
 	if len(dependents) > 0 {
 		names := make([]string, len(dependents))
@@ -97,5 +101,7 @@ func (j *Journal) canPutBack(ctx context.Context, ref cluster.Ref, now *unstruct
 // isControlled reports whether a controller makes an object again when it is
 // deleted, as a Deployment does with its pods.
 func isControlled(obj *unstructured.Unstructured) bool {
-	return slices.ContainsFunc(obj.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.Controller != nil && *o.Controller })
+	return obj.GetKind() == "Pod" && slices.ContainsFunc(obj.GetOwnerReferences(), func(o metav1.OwnerReference) bool {
+		return o.Controller != nil && *o.Controller && slices.Contains([]string{"DaemonSet", "ReplicaSet", "ReplicationController", "StatefulSet"}, o.Kind)
+	})
 }

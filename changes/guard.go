@@ -70,7 +70,10 @@ func (g Guard) Why(t Target, earlier []Target) string {
 	if isNamespace(ref.Kind) {
 		ref.Kind = "Namespace"
 	}
-	return g.why(ref, t.Makes, ours, ref.Kind == "Namespace" || slices.Contains(clusterWide, ref.Kind))
+	if ref.Kind == "Namespace" && t.Deletes && !ours {
+		return "all that others have in it would go with it"
+	}
+	return g.why(ref, t.Makes, ours, ref.Kind == "Namespace" || isClusterWide(ref.Kind))
 }
 
 // why says why a change concerns others. fresh says that there may be no such
@@ -94,10 +97,28 @@ func (g Guard) why(ref cluster.Ref, fresh, ours, wide bool) string {
 		return ref.Name == prefix || strings.HasPrefix(ref.Name, prefix+"-")
 	}):
 		return "it configures the whole mesh"
+	case ref.Kind == "Secret" && slices.Contains(istioSecrets, ref.Name):
+		return "it has the keys of the whole mesh"
 	case fresh || ours:
 		return ""
 	}
 	return "it belongs to the installation of Istio"
+}
+
+// isClusterWide reports whether a kind, as kubectl takes it, is one of those that
+// are known to have no namespaces.
+func isClusterWide(kind string) bool {
+	kind, _, _ = strings.Cut(strings.ToLower(kind), ".")
+	return slices.ContainsFunc(clusterWide, func(k string) bool {
+		k = strings.ToLower(k)
+		plural := k + "s"
+		if stem, y := strings.CutSuffix(k, "y"); y {
+			plural = stem + "ies"
+		} else if strings.HasSuffix(k, "s") {
+			plural = k + "es"
+		}
+		return kind == k || kind == plural
+	})
 }
 
 // isNamespace reports whether a kind, as kubectl takes it, is that of namespaces.
@@ -120,6 +141,10 @@ var (
 	// each also with the name of a revision behind it.
 	// Source: istio/istio pilot/pkg/bootstrap/mesh.go, pkg/kube/inject/watcher.go.
 	istioConfigMaps = []string{"istio", "istio-sidecar-injector", "istio-ca-root-cert", "values", "meshconfig"}
+
+	// istioSecrets are those from which istiod takes its authority's key.
+	// Source: istio/istio security/pkg/pki/ca/ca.go.
+	istioSecrets = []string{"cacerts", "istio-ca-secret"}
 
 	// clusterWide has kinds without namespaces, for a look before the run. What
 	// is not among them shows when it is changed.

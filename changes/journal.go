@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/egressplay/egressplay/cluster"
 )
@@ -40,6 +40,8 @@ type Journal struct {
 	mu      sync.Mutex
 	changes []*Change
 	last    int // number
+	taken   map[string]bool
+	gone    []*Change // which the store may have
 }
 
 // New returns a journal that remembers the changes of a new run in memory.
@@ -113,8 +115,8 @@ type write func(ctx context.Context, o cluster.WriteOptions) (*unstructured.Unst
 func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.Unstructured,
 	plan func(now *unstructured.Unstructured, made bool) (write, Words, error),
 ) (before, after *unstructured.Unstructured, err error) {
-	for {
-		now, err := j.get(ctx, ref)
+	for pause := firstPause; ; pause = min(pause*2, lastPause) {
+		now, err := j.look(ctx, ref)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -126,6 +128,11 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 		if err := j.may(ctx, Write{Ref: ref, Now: now, Object: obj, Ours: now != nil && made}); err != nil {
 			return nil, nil, err
 		}
+		if fresh, err := j.take(ctx, ref, now); err != nil {
+			return nil, nil, err
+		} else if fresh {
+			continue // it was looked at before the place was the run's
+		}
 		if j.DryRun {
 			after, err := do(ctx, cluster.WriteOptions{DryRun: true})
 			if err == nil && now != nil && !sameContent(now, after) {
@@ -135,18 +142,21 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 			return now, after, err
 		}
 		var predicted *unstructured.Unstructured
-		o := cluster.WriteOptions{}
+		o := cluster.WriteOptions{Fresh: now == nil}
 		if now != nil {
 			o.Version = now.GetResourceVersion()
 			quiet := cluster.WithWarnings(ctx, func(string) {}) // they come again with the change itself
 			predicted, err = do(quiet, cluster.WriteOptions{DryRun: true, Version: o.Version})
 			switch {
-			case apierrors.IsConflict(err) && ctx.Err() == nil:
+			case apierrors.IsConflict(err) && wait(ctx, pause):
 				continue
 			case err != nil && strings.Contains(err.Error(), "does not support dry run"):
 				predicted = nil
 			case err != nil:
 				return nil, nil, err
+			}
+			if predicted != nil && !made && isImmutable(predicted) && !isImmutable(now) {
+				return nil, nil, &ForGoodError{ref, "what is immutable cannot become as it was"}
 			}
 			if predicted != nil && sameContent(now, predicted) {
 				// The server might still note that we, too, want it so: that would
@@ -168,7 +178,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 		if IsRefused(err) {
 			undo()
 		}
-		if apierrors.IsConflict(err) && now != nil && ctx.Err() == nil {
+		if apierrors.IsConflict(err) && wait(ctx, pause) {
 			continue
 		}
 		return now, nil, err
@@ -181,13 +191,26 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) error {
 	if c, undo := j.beginOwn(ref); c != nil { // what it was need not be looked at
 		// The store need not know: what is not there any more is not deleted again.
-		err := j.delete(ctx, c, c.UID, undo)
+		err := j.delete(ctx, c, cluster.WriteOptions{UID: c.UID}, undo)
 		if !apierrors.IsConflict(err) {
 			return err
 		}
 		// Somebody else has made it anew.
 	}
-	now, err := j.get(ctx, ref)
+	for pause := firstPause; ; pause = min(pause*2, lastPause) {
+		err := j.tryDelete(ctx, ref, forGood)
+		if !errors.Is(err, errTaken) && !(apierrors.IsConflict(err) && wait(ctx, pause)) {
+			return err
+		}
+	}
+}
+
+// errTaken says that an object was looked at before its place was the run's.
+var errTaken = errors.New("the place was taken only now")
+
+// tryDelete deletes an object that the run did not make.
+func (j *Journal) tryDelete(ctx context.Context, ref cluster.Ref, forGood bool) error {
+	now, err := j.look(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -197,13 +220,19 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 	if err := j.may(ctx, Write{Ref: ref, Now: now}); err != nil {
 		return err
 	}
+	if fresh, err := j.take(ctx, ref, now); err != nil {
+		return err
+	} else if fresh {
+		return errTaken
+	}
 	if !forGood {
 		if err := j.canPutBack(ctx, ref, now); err != nil {
 			return err
 		}
 	}
-	if j.DryRun {
-		return j.Cluster.Delete(ctx, ref, cluster.WriteOptions{DryRun: true, UID: now.GetUID()})
+	of := cluster.WriteOptions{DryRun: j.DryRun, UID: now.GetUID()}
+	if j.DryRun || now.GetDeletionTimestamp() != nil { // in that case somebody else deletes it
+		return j.Cluster.Delete(ctx, ref, of)
 	}
 	c, undo := j.begin(ref, now, nil, wordsOf(ref, false))
 	c.Deleted = true
@@ -217,7 +246,40 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 		undo()
 		return fmt.Errorf("nothing was deleted: it could not be noted how to put it back: %w", err)
 	}
-	return j.delete(ctx, c, now.GetUID(), undo)
+	of.Version = now.GetResourceVersion()
+	return j.delete(ctx, c, of, undo)
+}
+
+// wait reports whether ctx goes on for a while.
+func wait(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
+	}
+}
+
+// look returns an object, nil for none, as it is once its place is taken.
+func (j *Journal) look(ctx context.Context, ref cluster.Ref) (*unstructured.Unstructured, error) {
+	now, err := j.get(ctx, ref)
+	j.adopt(ref, now)
+	return now, err
+}
+
+// adopt notes that the run did make an object of which that was not known.
+func (j *Journal) adopt(ref cluster.Ref, now *unstructured.Unstructured) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if c := j.of(ref); c != nil {
+		c.adopt(now, j.Run)
+	}
+}
+
+func (c *Change) adopt(now *unstructured.Unstructured, run string) {
+	if c.Pending && now != nil && now.GetUID() != c.UID && now.GetLabels()[RunLabel] == run {
+		c.UID, c.After, c.Next, c.Deleted, c.Pending, c.saved = now.GetUID(), now, nil, false, false, false
+	}
 }
 
 // beginOwn notes that an object is about to be deleted that the run made; nil
@@ -236,14 +298,19 @@ func (j *Journal) beginOwn(ref cluster.Ref) (c *Change, undo func()) {
 }
 
 // delete deletes the object of a change that was begun.
-func (j *Journal) delete(ctx context.Context, c *Change, uid types.UID, undo func()) error {
+func (j *Journal) delete(ctx context.Context, c *Change, o cluster.WriteOptions, undo func()) error {
 	j.before(ctx, c.Ref)
-	err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: uid})
+	err := j.Cluster.Delete(ctx, c.Ref, o)
 	switch {
-	case err == nil || apierrors.IsNotFound(err):
+	case err == nil || apierrors.IsNotFound(err) && c.made():
 		j.done(c, nil)
-	case IsRefused(err):
+	case apierrors.IsNotFound(err): // somebody else has deleted it
 		undo()
+	case IsRefused(err):
+		// It may be the waiting for its end that was refused.
+		if now, getErr := j.get(ctx, c.Ref); getErr == nil && now != nil && now.GetDeletionTimestamp() == nil {
+			undo()
+		}
 	}
 	return err
 }
@@ -255,17 +322,31 @@ func (j *Journal) may(ctx context.Context, w Write) error {
 			return err
 		}
 	}
-	if j.Take == nil || w.Ref.Kind == "Namespace" && w.Now == nil {
-		return nil
+	return nil
+}
+
+// take takes the place of an object. fresh says that it did so only now.
+func (j *Journal) take(ctx context.Context, ref cluster.Ref, now *unstructured.Unstructured) (fresh bool, err error) {
+	if j.Take == nil || ref.Kind == "Namespace" && now == nil {
+		return false, nil
 	}
-	place := w.Ref.Namespace
-	if w.Ref.Kind == "Namespace" {
-		place = w.Ref.Name
+	place := ref.Namespace
+	if ref.Kind == "Namespace" {
+		place = ref.Name
 	}
-	if place != "" && j.Made(cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: place}) {
-		return nil // what is in it is the run's
+	j.mu.Lock()
+	taken := j.taken[place]
+	j.mu.Unlock()
+	if err := j.Take(ctx, place); err != nil || taken {
+		return false, err
 	}
-	return j.Take(ctx, place)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.taken == nil {
+		j.taken = map[string]bool{}
+	}
+	j.taken[place] = true
+	return true, nil
 }
 
 func (j *Journal) before(ctx context.Context, ref cluster.Ref) {
@@ -339,10 +420,13 @@ func (j *Journal) begin(ref cluster.Ref, now, predicted *unstructured.Unstructur
 			words = wordsOf(ref, c.made())
 			c.What, c.Back = words.What, words.Back
 		}
+		if c.ForGood && c.Deleted && now == nil { // what comes now is the run's
+			c.Before, c.UID, c.ForGood = nil, "", false
+		}
 		c.meanwhile(now)
 		c.Playbook = j.Playbook
 	}
-	c.After, c.Deleted, c.Pending, c.saved = predicted, false, true, false
+	c.After, c.Next, c.Pending, c.saved = now, predicted, true, false
 	return c, undo
 }
 
@@ -356,8 +440,9 @@ func (c *Change) meanwhile(now *unstructured.Unstructured) {
 	case c.UID != now.GetUID(): // somebody else made it anew
 		c.Before, c.UID = now, now.GetUID()
 	case c.Before != nil && c.After != nil && now.GetResourceVersion() != c.After.GetResourceVersion():
-		fields := managedFields(c.Before, c.After, now)
-		c.Before, _ = takeBack(c.Before, c.After, now)
+		after := c.left(now)
+		fields := managedFields(c.Before, after, now)
+		c.Before, _ = takeBack(c.Before, after, now)
 		c.Before.SetManagedFields(fields)
 	}
 }
@@ -366,19 +451,20 @@ func (c *Change) meanwhile(now *unstructured.Unstructured) {
 func (j *Journal) done(c *Change, after *unstructured.Unstructured) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	c.After, c.Pending, c.saved = after, false, false
+	c.After, c.Next, c.Deleted, c.Pending, c.saved = after, nil, after == nil, false, false
 	if after != nil {
 		c.UID = after.GetUID()
 	}
 	// What is said of an object that was made, and deleted, and made again.
-	if c.made() && c.What == c.Ref.String() {
-		c.Back = "deleted"
+	if c.What == c.Ref.String() && after != nil && !c.ForGood {
+		c.Back = wordsOf(c.Ref, c.made()).Back
 	}
 }
 
 func (j *Journal) remove(c *Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.gone = append(j.gone, c)
 	j.changes = slices.DeleteFunc(j.changes, func(other *Change) bool { return other == c })
 }
 
@@ -464,6 +550,12 @@ func IsRefused(err error) bool {
 	}
 	text := err.Error()
 	return strings.Contains(text, "denied the request") || strings.Contains(text, "failed calling webhook")
+}
+
+// isImmutable reports whether a ConfigMap or a Secret can be changed no more.
+func isImmutable(obj *unstructured.Unstructured) bool {
+	immutable, _, _ := unstructured.NestedBool(obj.Object, "immutable")
+	return immutable
 }
 
 // sameContent reports whether two versions of an object differ in nothing but

@@ -29,7 +29,7 @@ type Leases struct {
 
 	mu      sync.Mutex
 	held    map[cluster.Ref]bool
-	without bool // no Leases may be made
+	without map[cluster.Ref]bool // where no Lease may be made
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
@@ -78,7 +78,7 @@ func (l *Leases) ref(namespace string) (ref cluster.Ref, place string) {
 func (l *Leases) Take(ctx context.Context, namespace string) error {
 	ref, place := l.ref(namespace)
 	l.mu.Lock()
-	done := l.held[ref] || l.without
+	done := l.held[ref] || l.without[ref]
 	l.mu.Unlock()
 	if done {
 		return nil
@@ -93,9 +93,13 @@ func (l *Leases) Take(ctx context.Context, namespace string) error {
 			return nil
 		case apierrors.IsForbidden(err), noKind:
 			l.mu.Lock()
-			l.without = true
+			first := len(l.without) == 0
+			if first {
+				l.without = map[cluster.Ref]bool{}
+			}
+			l.without[ref] = true
 			l.mu.Unlock()
-			if l.Note != nil {
+			if first && l.Note != nil {
 				l.Note(err)
 			}
 			return nil
@@ -264,11 +268,11 @@ func Alive(ctx context.Context, c cluster.Interface, k *Kept) (bool, error) {
 	if IsGone(k.Run.Process) {
 		return false, nil
 	}
-	if k.Namespace == "" {
-		return k.Run.Process != "" && !IsGone(k.Run.Process), nil
+	if space, _, ok := cutLast2(k.Run.Process); ok && space == processSpace() || k.Namespace == "" {
+		return k.Run.Process != "", nil
 	}
 	lease, err := c.Get(ctx, cluster.Ref{APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Namespace: k.Namespace, Name: leaseName})
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 		return false, nil
 	}
 	if err != nil {

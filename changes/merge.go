@@ -94,6 +94,9 @@ func (m *merger) value(path []string, before, after, now field) (value any, keep
 	}
 	if all, ok := lists3(before, after, now); ok {
 		for i := range all[2] {
+			if reflect.DeepEqual(all[0][i], all[1][i]) {
+				continue // not changed by us
+			}
 			if value, keep := m.value(append(slices.Clone(path), fmt.Sprint(i)), field{all[0][i], true}, field{all[1][i], true}, field{all[2][i], true}); keep {
 				all[2][i] = value
 			}

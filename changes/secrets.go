@@ -53,6 +53,8 @@ type part struct {
 const (
 	// maxPart bounds what one Secret has. Kubernetes takes 1 MiB.
 	maxPart = 700 << 10
+	// maxParts bounds how many Secrets a run has.
+	maxParts = 1000
 	// maxChange bounds a change that is read, unpacked.
 	maxChange = 16 << 20
 
@@ -137,7 +139,7 @@ func (s *Secrets) write(ctx context.Context, i int, changed map[string]any) erro
 	obj.SetNamespace(ref.Namespace)
 	obj.SetName(ref.Name)
 	obj.SetAnnotations(map[string]string{
-		holderAnnotation: s.Run.Holder, processAnnotation: s.Run.Process, startedAnnotation: s.Run.Started.UTC().Format(time.RFC3339),
+		holderAnnotation: s.Run.Holder, processAnnotation: s.Run.Process, startedAnnotation: s.Run.Started.UTC().Format(time.RFC3339Nano),
 	})
 	_, err := s.Cluster.Create(ctx, label(obj, s.Run.ID))
 	if apierrors.IsAlreadyExists(err) {
@@ -226,6 +228,8 @@ type Kept struct {
 	Store   Store     // where they are
 	// Namespace is that of the Secrets, "" where they are a file's.
 	Namespace string
+	// Unread says what of it cannot be read.
+	Unread []string
 }
 
 // Find returns what runs have left in Secrets of a namespace, "" for all of them,
@@ -245,7 +249,7 @@ func Find(ctx context.Context, c cluster.Interface, namespace string) ([]*Kept, 
 			continue // one that a playbook made
 		}
 		if suffix != "" {
-			if _, err := fmt.Sscanf(suffix, "-%d", &number); err != nil || number < 2 {
+			if _, err := fmt.Sscanf(suffix, "-%d", &number); err != nil || number < 2 || number > maxParts {
 				continue
 			}
 		}
@@ -253,7 +257,7 @@ func Find(ctx context.Context, c cluster.Interface, namespace string) ([]*Kept, 
 		kept := found[key]
 		if kept == nil {
 			annotations := secret.GetAnnotations()
-			started, _ := time.Parse(time.RFC3339, annotations[startedAnnotation])
+			started, _ := time.Parse(time.RFC3339Nano, annotations[startedAnnotation])
 			kept = &Kept{
 				Run:       Run{ID: id, Holder: annotations[holderAnnotation], Process: annotations[processAnnotation], Started: started},
 				Namespace: secret.GetNamespace(),
@@ -268,12 +272,13 @@ func Find(ctx context.Context, c cluster.Interface, namespace string) ([]*Kept, 
 		store.parts[number-1].there = true
 		data, _, err := unstructured.NestedStringMap(secret.Object, "data")
 		if err != nil {
-			return nil, fmt.Errorf("secret/%s in namespace %s: %w", secret.GetName(), kept.Namespace, err)
+			kept.Unread = append(kept.Unread, fmt.Sprintf("secret/%s in namespace %s: %v", secret.GetName(), kept.Namespace, err))
 		}
 		for key, text := range data {
 			change, err := unpack(text)
 			if err != nil {
-				return nil, fmt.Errorf("secret/%s in namespace %s: %s cannot be read: %w", secret.GetName(), kept.Namespace, key, err)
+				kept.Unread = append(kept.Unread, fmt.Sprintf("secret/%s in namespace %s: %s cannot be read: %v", secret.GetName(), kept.Namespace, key, err))
+				continue
 			}
 			store.parts[number-1].data[key] = text
 			store.parts[number-1].size += len(text)

@@ -94,6 +94,9 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 	}
 	waiting.Wait()
 	dropped = append(dropped, j.forgetNothing()...)
+	j.mu.Lock()
+	dropped, j.gone = append(dropped, j.gone...), nil
+	j.mu.Unlock()
 	if j.Store == nil || len(dropped) == 0 {
 		return nil
 	}
@@ -173,7 +176,7 @@ const (
 
 // mayPass reports whether time may cure an error.
 func mayPass(err error) bool {
-	if changed := (*ChangedError)(nil); errors.As(err, &changed) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if changed := (*ChangedError)(nil); errors.As(err, &changed) || errors.Is(err, context.Canceled) {
 		return false
 	}
 	if _, ok := errors.AsType[*cluster.UnreachableError](err); ok {
@@ -181,6 +184,9 @@ func mayPass(err error) bool {
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false
 	}
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
@@ -196,14 +202,12 @@ func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err err
 	if err != nil {
 		return false, err
 	}
-	if c.Pending && now != nil && now.GetUID() != c.UID && now.GetLabels()[RunLabel] == j.Run {
-		c.UID, c.After = now.GetUID(), now // the run made it, and had no time to note it
-	}
+	c.adopt(now, j.Run)
 	switch {
 	case c.made():
 		return j.takeAway(ctx, c, now)
-	case c.ForGood && c.Deleted && !c.Pending:
-		return false, nil
+	case c.ForGood && c.Deleted:
+		return now != nil && now.GetUID() == c.UID && now.GetDeletionTimestamp() == nil, nil
 	case now == nil && !c.Deleted:
 		return false, &ChangedError{By: "somebody", How: "deleted"}
 	case now == nil:
@@ -221,8 +225,6 @@ func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err err
 			err = j.own(ctx, now, c.Before.GetManagedFields())
 		}
 		return false, err
-	case c.Deleted: // it was not deleted after all
-		return true, nil
 	}
 	return j.putBack(ctx, c, now)
 }
@@ -247,7 +249,7 @@ func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Uns
 
 // putBack brings back the fields that the run changed.
 func (j *Journal) putBack(ctx context.Context, c *Change, now *unstructured.Unstructured) (nothing bool, err error) {
-	after := c.After
+	after := c.left(now)
 	if after == nil { // it is not known what the server would have made of it
 		after = now
 	}
@@ -277,6 +279,14 @@ func (j *Journal) putBack(ctx context.Context, c *Change, now *unstructured.Unst
 // exchange deletes what the run made in place of something else, and makes that
 // again: some fields cannot be changed.
 func (j *Journal) exchange(ctx context.Context, c *Change, with *unstructured.Unstructured) error {
+	with = with.DeepCopy()
+	with.SetManagedFields(c.Before.GetManagedFields())
+	c.Before, c.Deleted = with, true
+	if j.Store != nil {
+		if err := j.Store.Save(ctx, []*Change{c}); err != nil {
+			return err
+		}
+	}
 	err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: c.UID})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
@@ -290,6 +300,7 @@ func (j *Journal) makeAnew(ctx context.Context, c *Change, obj *unstructured.Uns
 	if err != nil {
 		return err
 	}
+	c.UID, c.After, c.Next, c.Deleted, c.Pending = now.GetUID(), now, nil, false, false
 	return j.own(ctx, now, c.Before.GetManagedFields())
 }
 

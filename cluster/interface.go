@@ -32,7 +32,8 @@ type Interface interface {
 
 	// Apply creates the object or changes it to what is given, by server-side
 	// apply with the field manager [Manager], taking over fields that another
-	// manager owns. A field that the object's kind does not have is an error. The
+	// manager owns; with [WriteOptions.Fresh] apierrors.IsConflict holds for the
+	// error instead. A field that the object's kind does not have is an error. The
 	// object's namespace must be set where its kind has namespaces; see Resolve.
 	Apply(ctx context.Context, obj *unstructured.Unstructured, o WriteOptions) (*unstructured.Unstructured, error)
 
@@ -110,6 +111,9 @@ type WriteOptions struct {
 	// at both, the others at Version.
 	Version string
 	UID     types.UID
+	// Fresh says that there was no such object: Apply takes over nothing of one
+	// that somebody else has made meanwhile.
+	Fresh bool
 }
 
 // A Ref names an object. Kind is as kubectl takes it; APIVersion may be empty

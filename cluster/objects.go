@@ -56,7 +56,7 @@ func (c *Client) Apply(ctx context.Context, obj *unstructured.Unstructured, o Wr
 	if err != nil {
 		return nil, err
 	}
-	force := true
+	force := !o.Fresh
 	got, err := t.api.Patch(ctx, obj.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{
 		FieldManager:    Manager,
 		FieldValidation: metav1.FieldValidationStrict,

@@ -304,6 +304,9 @@ func (f *Fake) Apply(ctx context.Context, obj *unstructured.Unstructured, o clus
 	given := writable(obj)
 	result := &unstructured.Unstructured{Object: map[string]any{}}
 	if now := f.objects[p.key]; now != nil {
+		if o.Fresh && f.applied[p.key] == nil {
+			return nil, apierrors.NewConflict(p.kind.resource(), p.name, errors.New("somebody else owns its fields"))
+		}
 		result = now.DeepCopy()
 	}
 	takeBack(result.Object, f.applied[p.key], given.Object)

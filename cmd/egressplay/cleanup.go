@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/transcript"
 )
@@ -52,6 +54,7 @@ tried, 4 when something could not be put back.`,
 	f.BoolVar(&all, "all", false, "put back what all runs left that have ended")
 	f.BoolVar(&list, "list", false, "list the runs that left something, or still go on")
 	addPlace(cmd, &o)
+	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "put back also what is outside of the namespace in which it was noted")
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
 	return cmd
 }
@@ -87,9 +90,12 @@ func cleanup(ctx context.Context, o *runOptions, names []string, list bool) erro
 		return err
 	}
 	left := false
-	for _, l := range chosen {
+	for i, l := range chosen {
 		if ctx.Err() != nil {
 			break
+		}
+		if err := l.may(p, o, found, chosen[:i]); err != nil {
+			return err
 		}
 		complete, err := s.putBack(ctx, p, l)
 		if err != nil {
@@ -127,10 +133,43 @@ func choose(found []leaving, names []string) (chosen []leaving, err error) {
 	return chosen, nil
 }
 
+// may returns an error where what a run left must not be put back as it is noted:
+// a note is only as good as whoever may write in its namespace, and a newer run
+// may have changed the same objects.
+func (l leaving) may(p *place, o *runOptions, found, done []leaving) error {
+	if len(l.Unread) > 0 {
+		return fmt.Errorf("run %s: %s", l.Run.ID, strings.Join(l.Unread, "; "))
+	}
+	for _, c := range l.Changes {
+		if !p.target.Lab && !o.allowMeshChanges && l.Namespace != "" && c.Ref.Namespace != l.Namespace {
+			return usagef("look at it, and if it is what the run has changed, say so: --allow-mesh-changes",
+				"run %s, noted in namespace %s, is said to have changed %s outside of it", l.Run.ID, l.Namespace, where(c.Ref))
+		}
+		for _, newer := range found {
+			isDone := slices.ContainsFunc(done, func(d leaving) bool { return d.Run.ID == newer.Run.ID })
+			if newer.Run.ID == l.Run.ID || isDone || !newer.Run.Started.After(l.Run.Started) {
+				continue
+			}
+			if slices.ContainsFunc(newer.Changes, func(n *changes.Change) bool { return n.Ref == c.Ref }) {
+				return usagef("put that back first: egressplay cleanup "+newer.Run.ID, "run %s has changed %s after run %s", newer.Run.ID, where(c.Ref), l.Run.ID)
+			}
+		}
+	}
+	return nil
+}
+
+// where names an object with its namespace.
+func where(ref cluster.Ref) string {
+	if ref.Namespace == "" {
+		return ref.String()
+	}
+	return ref.String() + " in namespace " + ref.Namespace
+}
+
 // putBack puts back what one run left.
 func (s *session) putBack(ctx context.Context, p *place, l leaving) (complete bool, err error) {
 	s.term.Note(l.describe() + ":")
-	run := changes.Run{ID: l.Run.ID, Holder: changes.Holder(), Process: changes.Process(), Started: l.Run.Started}
+	run := changes.Run{ID: changes.New(p.client).Run, Holder: changes.Holder(), Process: changes.Process(), Started: time.Now()}
 	leases := &changes.Leases{Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace}
 	defer leases.Release(context.WithoutCancel(ctx))
 	for _, c := range l.Changes {

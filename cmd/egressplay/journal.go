@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -81,6 +82,7 @@ func leavings(ctx context.Context, p *place, namespace string) ([]leaving, error
 			return nil, err
 		}
 		kept = append(kept, files...)
+		slices.SortStableFunc(kept, func(a, b *changes.Kept) int { return b.Run.Started.Compare(a.Run.Started) })
 	}
 	var all []leaving
 	for _, k := range kept {
@@ -143,12 +145,14 @@ func count(n int, one, many string) string {
 
 // keep has the store keep what a run leaves, and says how it is put back later.
 func (s *session) keep(ctx context.Context, j *changes.Journal) error {
-	open := len(j.Open())
-	if open == 0 || j.Store == nil {
+	if j.Store == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
+	if len(j.Open()) == 0 { // what was made and deleted again has notes as well
+		return j.Undo(ctx, nil, 0, func(changes.Undone) {})
+	}
 	if err := j.Save(ctx); err != nil {
 		return errors.Join(errors.New("what is left cannot be put back later: it could not be kept what was changed"), err)
 	}
