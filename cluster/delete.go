@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 )
 
@@ -86,26 +88,38 @@ func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 		}
 	}
 	if label := namesPods[t.mapping.GroupVersionKind.GroupKind()]; label != "" {
-		return c.waitPodsGone(ctx, t.ref.Namespace, label+"="+t.ref.Name)
+		uid := obj.GetUID()
+		if text, found, _ := unstructured.NestedString(obj.Object, "details", "uid"); found { // of a Status
+			uid = types.UID(text)
+		}
+		return c.waitMadeGone(ctx, t.ref.Namespace, label+"="+t.ref.Name, uid)
 	}
 	return nil
 }
 
-// waitPodsGone returns when the pods that a selector selects are gone.
-func (c *Client) waitPodsGone(ctx context.Context, namespace, selector string) error {
-	t, err := c.target(ctx, Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace})
-	if err != nil {
-		return err
-	}
-	pods, err := t.api.List(ctx, metav1.ListOptions{LabelSelector: selector})
-	if err != nil {
-		return c.explain(ctx, err)
-	}
-	for _, pod := range pods.Items {
-		of := *t
-		of.ref.Name = pod.GetName()
-		if err := c.waitGone(ctx, &of, &pod); err != nil {
+// waitMadeGone returns when what a controller has made for an object is gone: its
+// pods, and its Service, which another object of the same name would take for its
+// own, and lose.
+func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, owner types.UID) error {
+	for _, kind := range []string{"Pod", "Service"} {
+		t, err := c.target(ctx, Ref{APIVersion: "v1", Kind: kind, Namespace: namespace})
+		if err != nil {
 			return err
+		}
+		made, err := t.api.List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil {
+			return c.explain(ctx, err)
+		}
+		for _, obj := range made.Items {
+			owned := slices.ContainsFunc(obj.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.UID == owner })
+			if kind == "Service" && !owned {
+				continue // somebody else's
+			}
+			of := *t
+			of.ref.Name = obj.GetName()
+			if err := c.waitGone(ctx, &of, &obj); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

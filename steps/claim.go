@@ -187,6 +187,17 @@ func unlessEnded(c claim) claim {
 	}
 }
 
+// unlessOld is a claim about the status of an object, of which nothing is known
+// until its controller has seen the object as it is written now.
+func unlessOld(c claim) claim {
+	return func(obj *unstructured.Unstructured) (string, bool) {
+		if isOld(obj) {
+			return notYet, false
+		}
+		return c(obj)
+	}
+}
+
 // ended says how a Job or a pod has ended; "" for what has not.
 func ended(obj *unstructured.Unstructured) string {
 	switch obj.GroupVersionKind().GroupKind().String() {
@@ -232,6 +243,16 @@ func conditionOf(obj *unstructured.Unstructured, name string) map[string]any {
 	return nil
 }
 
+// notYet says that a status is that of an object as it was written before.
+const notYet = "not yet of the object as it is written now"
+
+// isOld reports whether the status of an object is that of how it was written
+// before.
+func isOld(obj *unstructured.Unstructured) bool {
+	seen, found, _ := unstructured.NestedInt64(obj.Object, "status", "observedGeneration")
+	return found && seen < obj.GetGeneration()
+}
+
 // condition says what the condition of an object is, "" when it is as wanted
 // for the object as it is written now.
 // Source: k8s.io/kubectl/pkg/cmd/wait/condition.go.
@@ -241,11 +262,8 @@ func condition(obj *unstructured.Unstructured, name, want string) string {
 		return "no such condition yet"
 	}
 	seen, found, _ := unstructured.NestedInt64(c, "observedGeneration")
-	if !found {
-		seen, found, _ = unstructured.NestedInt64(obj.Object, "status", "observedGeneration")
-	}
-	if found && seen < obj.GetGeneration() {
-		return "not yet of the object as it is written now"
+	if found && seen < obj.GetGeneration() || !found && isOld(obj) {
+		return notYet
 	}
 	status, _ := c["status"].(string)
 	if strings.EqualFold(status, want) {
@@ -266,6 +284,9 @@ func (w *Wait) pathClaim(path, value string) (claim, error) {
 	look := w.compare(p, path, value)
 	if strings.Contains(path, ".status") {
 		look = unlessEnded(look)
+		if !strings.Contains(path, "bservedGeneration") {
+			look = unlessOld(look)
+		}
 	}
 	return existing(look), nil
 }
