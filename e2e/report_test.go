@@ -64,8 +64,9 @@ type stepReport struct {
 	Command    string  `json:"command"`
 	Output     string  `json:"output"`
 
-	Verdicts evidence.Verdicts `json:"verdicts"`
-	Evidence *evidence.Attempt `json:"evidence"`
+	Verdicts evidence.Verdicts  `json:"verdicts"`
+	Findings []evidence.Finding `json:"findings"`
+	Evidence *evidence.Attempt  `json:"evidence"`
 }
 
 // reportFlag returns a flag that asks for a report, and what reads and checks

@@ -2,7 +2,9 @@ package explain
 
 import (
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/egressplay/egressplay/evidence"
@@ -15,6 +17,12 @@ func unknownHost(c *facts) []evidence.Finding {
 	l := c.line
 	if l == nil || l.Cluster != evidence.BlackHole && l.Cluster != evidence.Passthrough && l.Route != "block_all" && l.Route != "allow_any" {
 		return nil
+	}
+	if svc, port, i := c.serviceAt(l.DownstreamLocal); svc.Unstructured != nil {
+		if port == nil {
+			return nil
+		}
+		return protocolOf(c, svc, port, i)
 	}
 	host := c.asked.host
 	policy := "the mesh lets requests to unknown hosts pass (outboundTrafficPolicy ALLOW_ANY)"
@@ -46,6 +54,25 @@ func unknownHost(c *facts) []evidence.Finding {
 			fmt.Sprintf("%s does not declare port %d of %s, and %s.", c.name(se), c.asked.port, host, policy), c.kubectl("edit", se))}
 	}
 	return protocolOf(c, se, port, i)
+}
+
+// serviceAt returns the Service that has an address, and its port there.
+func (c *facts) serviceAt(address string) (svc object, port map[string]any, i int) {
+	ip, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return object{}, nil, 0
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil {
+		return object{}, nil, 0
+	}
+	for _, svc := range c.list(services) {
+		if svc.text("spec", "clusterIP") == ip {
+			port, i := svc.port(number)
+			return svc, port, i
+		}
+	}
+	return object{}, nil, 0
 }
 
 // nearOrNone says that no ServiceEntry has a host, or that one has a host that the

@@ -16,13 +16,57 @@ func noCluster(c *facts) []evidence.Finding {
 	if l == nil || !slices.Contains(l.Flags, "NC") && l.Details != "cluster_not_found" {
 		return nil
 	}
-	u, ok := upstreamOf(l.Cluster)
-	if !ok {
-		return nil
+	// The line of such a request names no cluster: where it was to go say the
+	// routes for its host.
+	for _, u := range c.destinations(l) {
+		if f := c.missingSecret(u); f != nil {
+			return f
+		}
+		if f := c.missingSubset(u); f != nil {
+			return f
+		}
 	}
-	if f := c.missingSecret(u); f != nil {
-		return f
+	return nil
+}
+
+// destinations returns the upstreams to which a request may have been meant to go.
+func (c *facts) destinations(l *evidence.Line) (all []upstream) {
+	if u, ok := upstreamOf(l.Cluster); ok {
+		return []upstream{u}
 	}
+	for _, vs := range c.list(virtualServices) {
+		of := vs.texts("spec", "gateways")
+		if l.Proxy == evidence.Sidecar && len(of) > 0 && !slices.Contains(of, "mesh") {
+			continue
+		}
+		if !slices.ContainsFunc(vs.texts("spec", "hosts"), func(h string) bool { return serves(h, c.asked.host) }) {
+			continue
+		}
+		for _, kind := range []string{"http", "tls", "tcp"} {
+			for _, r := range vs.maps("spec", kind) {
+				list, _ := at(r, "route").([]any)
+				for _, d := range mappings(list) {
+					u := upstream{port: numberAt(d, "destination", "port", "number"), subset: textAt(d, "destination", "subset"), host: textAt(d, "destination", "host")}
+					if u.port == 0 {
+						u.port = c.asked.port
+					}
+					if u.host != "" && !strings.Contains(u.host, ".") {
+						u.host += "." + vs.GetNamespace() + ".svc.cluster.local"
+					}
+					all = append(all, u)
+				}
+			}
+		}
+	}
+	if len(all) == 0 && c.asked.host != "" {
+		all = append(all, upstream{port: c.asked.port, host: c.asked.host})
+	}
+	return all
+}
+
+// missingSubset says that nobody defines the subset of an upstream, or not where
+// the client looks.
+func (c *facts) missingSubset(u upstream) []evidence.Finding {
 	if u.subset == "" {
 		return nil
 	}
