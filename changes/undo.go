@@ -51,8 +51,9 @@ const workers = 8
 
 // Undo puts back the changes given, and calls each for every one of them, in
 // their order, as soon as it is known what became of it. Changes that do not
-// depend on each other are put back at the same time: first what is no workload,
-// so that pods that are made anew find all as it was. Each may take as long as
+// depend on each other are put back at the same time, workloads one after the
+// other; those that are made anew come last, so that their pods find all as it
+// was. Each may take as long as
 // limit, 0 for any time; what time may cure is tried again until then. What could
 // not be put back stays in the store. The error says that the store could not
 // forget what was.
@@ -65,8 +66,13 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 	slots := make(chan struct{}, workers)
 	put := func(wave bool) (done *sync.WaitGroup) {
 		done = new(sync.WaitGroup)
+		var withPods []int
 		for i, c := range all {
-			if c.makesPods() != wave {
+			switch {
+			case c.makesPods() != wave:
+				continue
+			case c.hasPods():
+				withPods = append(withPods, i)
 				continue
 			}
 			done.Add(1)
@@ -77,6 +83,15 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 				results[i] <- j.undo(ctx, c, limit)
 			})
 		}
+		// One after the other, newest first: what is made again under the same name
+		// right after it went confuses its controllers.
+		done.Add(1)
+		waiting.Go(func() {
+			defer done.Done()
+			for _, i := range withPods {
+				results[i] <- j.undo(ctx, all[i], limit)
+			}
+		})
 		return done
 	}
 	waiting.Go(func() {
@@ -124,10 +139,15 @@ func (j *Journal) forget(c *Change) {
 }
 
 // makesPods reports whether putting a change back makes pods.
-func (c *Change) makesPods() bool {
+func (c *Change) makesPods() bool { return c.hasPods() && !c.made() }
+
+// hasPods reports whether pods come and go with the object of a change.
+func (c *Change) hasPods() bool {
 	switch c.Ref.Kind {
-	case "CronJob", "DaemonSet", "Deployment", "Gateway", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet":
-		return !c.made()
+	case "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet":
+		return true
+	case "Gateway":
+		return strings.HasPrefix(c.Ref.APIVersion, "gateway.networking.k8s.io/")
 	}
 	return false
 }

@@ -98,11 +98,12 @@ func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 }
 
 // waitMadeGone returns when what a controller has made for an object is gone: its
-// pods, and its Service, which another object of the same name would take for its
-// own, and lose.
+// pods, and its Service with its endpoints, which another object of the same name
+// would take for its own, and lose.
 func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, owner types.UID) error {
-	for _, kind := range []string{"Pod", "Service"} {
-		t, err := c.target(ctx, Ref{APIVersion: "v1", Kind: kind, Namespace: namespace})
+	for _, ref := range []Ref{{APIVersion: "v1", Kind: "Pod"}, {APIVersion: "v1", Kind: "Service"}, {APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}} {
+		ref.Namespace = namespace
+		t, err := c.target(ctx, ref)
 		if err != nil {
 			return err
 		}
@@ -112,7 +113,7 @@ func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, o
 		}
 		for _, obj := range made.Items {
 			owned := slices.ContainsFunc(obj.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.UID == owner })
-			if kind == "Service" && !owned {
+			if ref.Kind == "Service" && !owned {
 				continue // somebody else's
 			}
 			of := *t
