@@ -165,7 +165,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 			}
 		}
 		c, undo := j.begin(ref, now, predicted, words)
-		if err := j.save(ctx); err != nil {
+		if err := j.Save(ctx); err != nil {
 			undo()
 			return nil, nil, fmt.Errorf("nothing was changed: it could not be noted how to put it back: %w", err)
 		}
@@ -242,7 +242,7 @@ func (j *Journal) tryDelete(ctx context.Context, ref cluster.Ref, forGood bool) 
 	case forGood:
 		c.ForGood, c.Back = true, "deleted for good, as the playbook says"
 	}
-	if err := j.save(ctx); err != nil {
+	if err := j.Save(ctx); err != nil {
 		undo()
 		return fmt.Errorf("nothing was deleted: it could not be noted how to put it back: %w", err)
 	}
@@ -317,12 +317,10 @@ func (j *Journal) delete(ctx context.Context, c *Change, o cluster.WriteOptions,
 
 // may returns an error where an object may not be changed now.
 func (j *Journal) may(ctx context.Context, w Write) error {
-	if j.Allow != nil {
-		if err := j.Allow(ctx, w); err != nil {
-			return err
-		}
+	if j.Allow == nil {
+		return nil
 	}
-	return nil
+	return j.Allow(ctx, w)
 }
 
 // take takes the place of an object. fresh says that it did so only now.
@@ -370,14 +368,6 @@ func (j *Journal) isOurs(ref cluster.Ref, now *unstructured.Unstructured) bool {
 	defer j.mu.Unlock()
 	c := j.of(ref)
 	return c != nil && c.made() && c.UID == now.GetUID()
-}
-
-// Made reports whether the run made an object that is still meant to be there.
-func (j *Journal) Made(ref cluster.Ref) bool {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	c := j.of(ref)
-	return c != nil && c.made() && !c.Deleted
 }
 
 // of returns the change of an object, nil for none.
@@ -468,8 +458,8 @@ func (j *Journal) remove(c *Change) {
 	j.changes = slices.DeleteFunc(j.changes, func(other *Change) bool { return other == c })
 }
 
-// save has the store keep all changes that it does not have as they are.
-func (j *Journal) save(ctx context.Context) error {
+// Save has the store keep all changes that it does not have as they are.
+func (j *Journal) Save(ctx context.Context) error {
 	if j.Store == nil {
 		return nil
 	}
@@ -496,9 +486,6 @@ func (j *Journal) save(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Save has the store keep what it does not have yet.
-func (j *Journal) Save(ctx context.Context) error { return j.save(ctx) }
 
 // Open returns the changes that are to be put back, newest first.
 func (j *Journal) Open() []*Change {
@@ -561,6 +548,5 @@ func isImmutable(obj *unstructured.Unstructured) bool {
 // sameContent reports whether two versions of an object differ in nothing but
 // what the server sets.
 func sameContent(a, b *unstructured.Unstructured) bool {
-	_, kept := takeBack(a, b, a)
-	return len(kept) == 0 && equal(content(a), content(b))
+	return equal(content(a), content(b))
 }

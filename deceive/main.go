@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/egressplay/egressplay/deceive/worlds"
@@ -23,19 +21,7 @@ const namespace = "deceive"
 //go:embed setup.yaml
 var setup []byte
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends this at once
-	good, err := deceive(ctx, os.Args[1:], os.Stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "deceive:", err)
-		os.Exit(2)
-	case !good:
-		os.Exit(1)
-	}
-}
+func main() { inlab.Main("deceive", deceive) }
 
 // deceive runs worlds, prints what became of their claims, and returns whether
 // each was judged as it has to be.

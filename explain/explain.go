@@ -19,7 +19,6 @@ type Failure struct {
 
 	Namespace      string
 	IstioNamespace string
-	Revision       string
 	// Changes are the objects that the playbook has changed so far.
 	Changes []evidence.Change
 }
@@ -30,9 +29,6 @@ type Explainer struct {
 	// Look adds to an attempt what the proxies tell of it, where the step did not
 	// ask for that; nil where nobody can.
 	Look func(ctx context.Context, a *evidence.Attempt) error
-	// Config returns a part of the configuration of a pod's proxy, by the path of
-	// its administration interface; nil where nobody can.
-	Config func(ctx context.Context, namespace, pod, path string) (string, error)
 }
 
 // limit bounds an explanation.

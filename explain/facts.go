@@ -230,6 +230,11 @@ func serves(host, name string) bool {
 	return wild && strings.HasSuffix(name, suffix)
 }
 
+// hasHost reports whether an object is for a host, by its spec.hosts.
+func (o object) hasHost(name string) bool {
+	return slices.ContainsFunc(o.texts("spec", "hosts"), func(h string) bool { return serves(h, name) })
+}
+
 // exported reports whether an object is seen from a namespace.
 func exported(o object, from string) bool {
 	path := []string{"spec", "exportTo"}
@@ -244,7 +249,7 @@ func exported(o object, from string) bool {
 // client's namespace.
 func (c *facts) entries(host string) (found []object) {
 	for _, se := range c.list(serviceEntries) {
-		if slices.ContainsFunc(se.texts("spec", "hosts"), func(h string) bool { return serves(h, host) }) {
+		if se.hasHost(host) {
 			found = append(found, se)
 		}
 	}

@@ -20,7 +20,7 @@ func gatewayAnswered(c *facts) []evidence.Finding {
 		host = c.asked.host
 	}
 	for _, vs := range c.list(virtualServices) {
-		if !slices.ContainsFunc(vs.texts("spec", "hosts"), func(h string) bool { return serves(h, host) }) {
+		if !vs.hasHost(host) {
 			continue
 		}
 		for _, name := range vs.texts("spec", "gateways") {
@@ -115,7 +115,7 @@ func gatewayUnreachable(c *facts) []evidence.Finding {
 // VirtualService.
 func (c *facts) gatewayOf(host string) (gateway, vs object) {
 	for _, v := range c.list(virtualServices) {
-		if !slices.ContainsFunc(v.texts("spec", "hosts"), func(h string) bool { return serves(h, host) }) {
+		if !v.hasHost(host) {
 			continue
 		}
 		for _, name := range v.texts("spec", "gateways") {

@@ -39,23 +39,14 @@ func (c *facts) destinations(l *evidence.Line) (all []upstream) {
 		if l.Proxy == evidence.Sidecar && len(of) > 0 && !slices.Contains(of, "mesh") {
 			continue
 		}
-		if !slices.ContainsFunc(vs.texts("spec", "hosts"), func(h string) bool { return serves(h, c.asked.host) }) {
+		if !vs.hasHost(c.asked.host) {
 			continue
 		}
-		for _, kind := range []string{"http", "tls", "tcp"} {
-			for _, r := range vs.maps("spec", kind) {
-				list, _ := at(r, "route").([]any)
-				for _, d := range mappings(list) {
-					u := upstream{port: numberAt(d, "destination", "port", "number"), subset: textAt(d, "destination", "subset"), host: textAt(d, "destination", "host")}
-					if u.port == 0 {
-						u.port = c.asked.port
-					}
-					if u.host != "" && !strings.Contains(u.host, ".") {
-						u.host += "." + vs.GetNamespace() + ".svc.cluster.local"
-					}
-					all = append(all, u)
-				}
+		for _, d := range vs.destinations() {
+			if d.to.port == 0 {
+				d.to.port = c.asked.port
 			}
+			all = append(all, d.to)
 		}
 	}
 	if len(all) == 0 && c.asked.host != "" {
@@ -143,28 +134,41 @@ func (c *facts) ruleFor(dr object, host string) bool {
 	return named+"."+dr.GetNamespace()+".svc.cluster.local" == host
 }
 
-// routeTo returns the VirtualService that sends to an upstream, and which of its
-// routes does; the zero object where there is none, or where it is not certain.
+// routeTo returns a VirtualService that sends to an upstream, and which of its
+// routes does; the zero object where there is none.
 func (c *facts) routeTo(u upstream) (found object, route int) {
-	n := 0
 	for _, vs := range c.list(virtualServices) {
-		for _, kind := range []string{"http", "tls", "tcp"} {
-			for i, r := range vs.maps("spec", kind) {
-				list, _ := at(r, "route").([]any)
-				for _, d := range mappings(list) {
-					host := textAt(d, "destination", "host")
-					if (host == u.host || host+"."+vs.GetNamespace()+".svc.cluster.local" == u.host) && textAt(d, "destination", "subset") == u.subset {
-						found, route = vs, i
-						n++
-					}
-				}
+		for _, d := range vs.destinations() {
+			if d.to.host == u.host && d.to.subset == u.subset {
+				found, route = vs, d.route
 			}
 		}
 	}
-	if n == 0 {
-		return object{}, 0
-	}
 	return found, route
+}
+
+// A destination is where a route of a VirtualService leads.
+type destination struct {
+	route int      // its index among the routes of its kind
+	to    upstream // with the port 0 where the route names none
+}
+
+// destinations returns where the routes of a VirtualService lead. A short name is
+// one of its own namespace.
+func (o object) destinations() (all []destination) {
+	for _, kind := range []string{"http", "tls", "tcp"} {
+		for i, r := range o.maps("spec", kind) {
+			list, _ := at(r, "route").([]any)
+			for _, d := range mappings(list) {
+				u := upstream{port: numberAt(d, "destination", "port", "number"), subset: textAt(d, "destination", "subset"), host: textAt(d, "destination", "host")}
+				if u.host != "" && !strings.Contains(u.host, ".") {
+					u.host += "." + o.GetNamespace() + ".svc.cluster.local"
+				}
+				all = append(all, destination{i, u})
+			}
+		}
+	}
+	return all
 }
 
 // missingSecret says that a rule for the upstream names a Secret that is not
@@ -232,7 +236,7 @@ func timedOut(c *facts) []evidence.Finding {
 	host := hostOf(l.Authority)
 	var found []evidence.Finding
 	for _, vs := range c.list(virtualServices) {
-		if !slices.ContainsFunc(vs.texts("spec", "hosts"), func(h string) bool { return serves(h, host) }) {
+		if !vs.hasHost(host) {
 			continue
 		}
 		for i, r := range vs.maps("spec", "http") {

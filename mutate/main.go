@@ -6,9 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/egressplay/egressplay/inlab"
@@ -19,19 +16,7 @@ import (
 // themselves that they change nothing.
 const maxChangesNothing = 3
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second one ends this at once
-	all, err := mutate(ctx, os.Args[1:], os.Stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "mutate:", err)
-		os.Exit(2)
-	case !all:
-		os.Exit(1)
-	}
-}
+func main() { inlab.Main("mutate", mutate) }
 
 // A tester runs mutants and remembers what became of them.
 type tester struct {

@@ -262,7 +262,7 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 	if finished.Problem != nil && r.Explain != nil && ctx.Err() == nil {
 		finished.Findings = r.Explain(ctx, explain.Failure{
 			Kind: step.Kind, Command: finished.Command, Attempt: last, Verdicts: finished.Problem.Verdicts, Error: err,
-			Namespace: s.Namespace, IstioNamespace: s.IstioNamespace, Revision: s.Revision, Changes: s.changes,
+			Namespace: s.Namespace, IstioNamespace: s.IstioNamespace, Changes: s.changes,
 		})
 		finished.Took = time.Since(started)
 	}

@@ -175,7 +175,7 @@ func (t *Terminal) header(e runner.Event) string {
 	for _, p := range e.Playbooks {
 		rounds = max(rounds, p.Round)
 	}
-	what := count(runs/rounds, "playbook", "playbooks")
+	what := Count(runs/rounds, "playbook", "playbooks")
 	if runs == rounds {
 		what = "the " + source(e.Playbooks[0])
 	}
@@ -203,7 +203,7 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 		name = p.Name
 	}
 	b.add("", t.p.strong.Inherit(t.p.accent), fold(oneLine(name), t.o.Width())...)
-	about := source(p) + ", " + count(p.Steps, "step", "steps")
+	about := source(p) + ", " + Count(p.Steps, "step", "steps")
 	if p.Round > 0 {
 		about += fmt.Sprintf(", round %d", p.Round)
 	}
@@ -233,7 +233,7 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 	titleLook := t.p.strong
 	after := took(e.Took)
 	if e.Attempts > 1 {
-		after += ", " + count(e.Attempts, "try", "tries")
+		after += ", " + Count(e.Attempts, "try", "tries")
 	}
 	if e.Status == runner.Skipped {
 		titleLook, after = t.p.faint, "skipped"
@@ -527,11 +527,11 @@ func (t *Terminal) summary(e runner.Event) string {
 		parts = []string{string(e.Status)}
 	}
 	if n := e.Summary.NotChecked; n > 0 {
-		parts = append(parts, count(n, "claim", "claims")+" not checked here")
+		parts = append(parts, Count(n, "claim", "claims")+" not checked here")
 	}
 	b.add("", look.Bold(true), fold(mark+" "+strings.Join(parts, ", ")+" in "+took(e.Took), t.o.Width())...)
 	if len(e.Left) > 0 {
-		b.add("", t.p.warn, count(len(e.Left), "change", "changes")+" not put back, see above")
+		b.add("", t.p.warn, Count(len(e.Left), "change", "changes")+" not put back, see above")
 	}
 	return b.String()
 }
@@ -546,7 +546,7 @@ func counts(by map[runner.Status]int, one, many string, stopped bool) []string {
 		}
 		what := fmt.Sprint(n)
 		if len(parts) == 0 {
-			what = count(n, one, many)
+			what = Count(n, one, many)
 		}
 		switch {
 		case s == runner.Errored && stopped:

@@ -220,8 +220,8 @@ func took(d time.Duration) string {
 	}
 }
 
-// count renders a number of things: "1 step", "3 tries".
-func count(n int, one, many string) string {
+// Count renders a number of things: "1 step", "3 tries".
+func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/transcript"
 )
 
 // changesOf returns the journal of a run in a cluster, and what gives back the
@@ -129,18 +130,10 @@ func leftBefore(ctx context.Context, p *place, namespace string) (notes []string
 	}
 	for _, l := range all {
 		if !l.alive {
-			notes = append(notes, fmt.Sprintf("%s has left %s here; to put it back: egressplay cleanup %s", l.describe(), count(len(l.Changes), "change", "changes"), l.Run.ID))
+			notes = append(notes, fmt.Sprintf("%s has left %s here; to put it back: egressplay cleanup %s", l.describe(), transcript.Count(len(l.Changes), "change", "changes"), l.Run.ID))
 		}
 	}
 	return notes
-}
-
-// count returns a number with its noun.
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // keep has the store keep what a run leaves, and says how it is put back later.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/transcript"
 )
 
 func newLint() *cobra.Command {
@@ -31,7 +32,7 @@ errors are told, each with its file, line and column.`,
 				return safe(err, secrets)
 			}
 			for _, p := range list {
-				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s\n", runner.Plain(p.File), count(len(p.Steps), "step", "steps"))
+				fmt.Fprintf(cmd.OutOrStdout(), "%s: ok, %s\n", runner.Plain(p.File), transcript.Count(len(p.Steps), "step", "steps"))
 			}
 			return nil
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/transcript"
 )
 
 // A plan is what a run would do.
@@ -55,7 +56,7 @@ func (s *session) planned(ctx context.Context, w io.Writer, p *place) error {
 		refused += n
 	}
 	if refused > 0 {
-		return fmt.Errorf("the API server would refuse %s", count(refused, "step", "steps"))
+		return fmt.Errorf("the API server would refuse %s", transcript.Count(refused, "step", "steps"))
 	}
 	return nil
 }
@@ -67,7 +68,7 @@ var setLater = regexp.MustCompile(`'([^'"$\\]*\$\{[A-Za-z_][A-Za-z0-9_]*\}[^'"$\
 // playbook prints what one playbook would do, and returns how many of its steps the
 // server refuses.
 func (pl *plan) playbook(ctx context.Context, p *runner.Playbook) (refused int, err error) {
-	fmt.Fprintf(pl.w, "%s\nplaybook %s, %s\n", pl.text(p.Title), pl.text(p.File), count(len(p.Steps), "step", "steps"))
+	fmt.Fprintf(pl.w, "%s\nplaybook %s, %s\n", pl.text(p.Title), pl.text(p.File), transcript.Count(len(p.Steps), "step", "steps"))
 	scope := pl.scope(p)
 	var earlier []changes.Target
 	for i := range p.Steps {
