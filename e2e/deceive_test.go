@@ -21,7 +21,7 @@ import (
 // four minutes. The user as whom root has these tests run a second time
 // (scripts/as-ordinary-user) runs them and none of the others, and `make deceive`
 // runs all.
-var apart = []string{"formats.yaml", "places.yaml", "telemetry.yaml"}
+var apart = []string{"formats.yaml", "places.yaml", "rotated.yaml", "slow.yaml", "telemetry.yaml"}
 
 // Who claims what is false is caught by what he claims, and who claims what is
 // true passes.
