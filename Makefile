@@ -94,7 +94,7 @@ mutate: build ## look for steps of the playbooks that nothing checks; MUTATE='FL
 
 DECEIVE ?=
 .PHONY: deceive
-deceive: build ## try to deceive the expectations, in worlds of deceive/worlds; DECEIVE='FLAGS FILE...'
+deceive: build images ## try to deceive the expectations, in worlds of deceive/worlds; DECEIVE='FLAGS FILE...'
 	$(GO) run $(FLAGS) ./deceive $(DECEIVE)
 
 FUZZTIME ?= 30s

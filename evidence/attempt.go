@@ -138,6 +138,9 @@ type Proxy struct {
 	// Name is "sidecar", or the name by which the playbook knows the gateway.
 	Name string `json:"name"`
 	Pod  Pod    `json:"pod"`
+	// Workload says that it is the sidecar of a workload other than the command's
+	// own, at which a way may end.
+	Workload bool `json:"workload,omitempty"`
 	// Log says what the access log of the attempt's time is worth.
 	Log Log `json:"log"`
 	// Counted says that Counters has all by which this proxy's counters grew.
@@ -293,6 +296,9 @@ type Way struct {
 	Cluster   string `json:"cluster,omitempty"`
 	Authority string `json:"authority,omitempty"`
 	SNI       string `json:"sni,omitempty"`
+	// Received says that the sidecar of that pod handed the request on to its
+	// application; false also where that sidecar does not tell.
+	Received bool `json:"received,omitempty"`
 	// Direct says that it went past the sidecar.
 	Direct bool `json:"direct,omitempty"`
 	// Ends says how it ended where it went no further than the last hop:

@@ -330,6 +330,43 @@ func TestTheWayByLines(t *testing.T) {
 	}
 }
 
+// A way ends at a pod, unless the pod's own sidecar says that it went no further.
+func TestTheWayEndsAtAWorkload(t *testing.T) {
+	toPod := func(at ...evidence.Line) *evidence.Attempt {
+		a := withGateway(attempt(get()))
+		a.Proxies[1].Name, a.Proxies[1].Workload = "deploy/web", true
+		for i := range at {
+			at[i].Proxy, at[i].Cluster = "deploy/web", "inbound|80||"
+		}
+		return lines(a, append([]evidence.Line{viaGateway(nil)}, at...)...)
+	}
+	for _, c := range []struct {
+		name     string
+		attempt  *evidence.Attempt
+		ends     string
+		received bool
+		hops     int
+	}{
+		{"handed on", toPod(atGateway(nil)), "", true, 1},
+		{"not handled by its sidecar", toPod(), "", false, 1},
+		{"somebody else's", toPod(atGateway(func(l *evidence.Line) { l.DownstreamRemote, l.Flags, l.UpstreamLocal = "10.0.0.9:1", []string{"UF"}, "" })), "", false, 1},
+		{"its application does not listen", toPod(atGateway(func(l *evidence.Line) { l.Status, l.Flags, l.UpstreamLocal = 503, []string{"UF"}, "" })), evidence.EndsRefused, false, 2},
+		{"its sidecar forbids it", toPod(atGateway(func(l *evidence.Line) {
+			l.Status, l.Details, l.UpstreamHost, l.UpstreamLocal = 403, "rbac_access_denied_matched_policy[none]", "", ""
+		})), evidence.EndsRefused, false, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			evidence.Join(c.attempt)
+			require.Len(t, c.attempt.Ways, 1)
+			w := c.attempt.Ways[0]
+			assert.Equal(t, c.ends, w.Ends, "%s", w.Words())
+			assert.Equal(t, c.received, w.Received)
+			assert.Len(t, w.Hops, c.hops)
+			assert.Empty(t, w.Unknown)
+		})
+	}
+}
+
 func TestEachRequestHasAWay(t *testing.T) {
 	a := lines(withGateway(redirect(true)), line(redirected), viaGateway(nil), atGateway(nil))
 	evidence.Join(a)

@@ -43,6 +43,10 @@ func (a *Attempt) follow(sidecar *Proxy, line *Line) Way {
 		if next == nil || next.Name == Sidecar {
 			return w // a workload, or one whose proxy is not known
 		}
+		if next.Workload {
+			w.received(a, line, next)
+			return w
+		}
 		if len(w.Hops) > maxHops {
 			w.Unknown = "the way has no end"
 			return w
@@ -66,6 +70,24 @@ func (a *Attempt) follow(sidecar *Proxy, line *Line) Way {
 		}
 		line.By = ByHop
 	}
+}
+
+// received notes what the sidecar of the workload to which a line leads says of the
+// request. A request that it does not handle leaves no line there, and the proxy
+// before has reached the pod: then the way ends at the pod.
+func (w *Way) received(a *Attempt, before *Line, proxy *Proxy) {
+	line, _ := a.joined(before, proxy)
+	if line == nil {
+		return
+	}
+	line.By = ByHop
+	if Reached(line) {
+		w.Received = true
+		return
+	}
+	w.Hops = append(w.Hops, Hop{proxy.Name, proxy.Pod})
+	w.Lines = append(w.Lines, a.index(line))
+	w.leads(a, line)
 }
 
 // maxHops is more proxies than any way has.
@@ -305,7 +327,7 @@ func countedWay(a *Attempt, sidecar *Proxy) Way {
 			return w
 		}
 		next := a.Proxy(w.Pod.IP)
-		if next == nil || next == proxy || len(w.Hops) > maxHops {
+		if next == nil || next == proxy || next.Workload || len(w.Hops) > maxHops {
 			return w
 		}
 		w.Hops = append(w.Hops, Hop{next.Name, next.Pod})

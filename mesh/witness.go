@@ -443,7 +443,8 @@ func (b *watched) laterRequests(ctx context.Context) ([]string, error) {
 }
 
 // readGateways reads the logs of the gateways that the requests came to, one
-// after the other along their ways.
+// after the other along their ways, and that of the sidecar of the workload at the
+// end, where it has one.
 func (b *watched) readGateways(ctx context.Context, a *evidence.Attempt) {
 	for range maxGateways {
 		evidence.Join(a)
@@ -459,7 +460,7 @@ func (b *watched) readGateways(ctx context.Context, a *evidence.Attempt) {
 			if p := a.Proxy(ip); ip == "" || p != nil && p.Log != (evidence.Log{}) {
 				continue
 			}
-			if pod := b.podAt(ctx, ip); pod != nil && isGateway(*pod) && !slices.ContainsFunc(next, func(p cluster.Pod) bool { return p.IP == pod.IP }) {
+			if pod := b.podAt(ctx, ip); pod != nil && slices.Contains(pod.Containers, Sidecar) && !slices.ContainsFunc(next, func(p cluster.Pod) bool { return p.IP == pod.IP }) {
 				next = append(next, *pod)
 			}
 		}
@@ -491,11 +492,16 @@ func (b *watched) podAt(ctx context.Context, ip string) *cluster.Pod {
 	return p
 }
 
-// readGateway reads the log of a gateway until it tells the way of the requests
-// that came to it, and then all that was written so far.
+// readGateway reads the log of a gateway, or of a workload's sidecar, until it tells
+// the way of the requests that came to it, and then all that was written so far. A
+// workload's sidecar may have no line to come, so it is not waited for so long.
 func (b *watched) readGateway(ctx context.Context, a *evidence.Attempt, pod cluster.Pod) {
 	name := b.mesh.nameOf(a, pod)
-	proxyOf(a, name, pod)
+	wait := patience
+	if !isGateway(pod) {
+		wait = prompt
+		proxyOf(a, name, pod).Workload = true
+	}
 	log := func() *evidence.Log { return &proxyOf(a, name, pod).Log }
 	logging, err := b.mesh.logging(ctx, pod)
 	if err != nil {
@@ -507,7 +513,7 @@ func (b *watched) readGateway(ctx context.Context, a *evidence.Attempt, pod clus
 		return
 	}
 	log().Read = true
-	reading, cancel := context.WithTimeout(ctx, patience)
+	reading, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	since := b.began.Add(-early)
 	before := len(a.Lines)
@@ -542,10 +548,14 @@ func (b *watched) readGateway(ctx context.Context, a *evidence.Attempt, pod clus
 	a.Lines = all
 }
 
-// waits reports whether a way stops at a gateway whose line has not come.
+// waits reports whether the line of a way is still to come in the log of a pod: a
+// gateway where the way stops, or a workload where it ends.
 func waits(a *evidence.Attempt, pod cluster.Pod) bool {
 	return slices.ContainsFunc(a.Ways, func(w evidence.Way) bool {
-		return w.Unknown != "" && w.Hops[len(w.Hops)-1].Pod.Name == pod.Name
+		if w.Unknown != "" {
+			return w.Hops[len(w.Hops)-1].Pod.Name == pod.Name
+		}
+		return w.Ends == "" && !w.Received && w.Pod != nil && w.Pod.Name == pod.Name
 	})
 }
 

@@ -16,7 +16,8 @@ func hasRollout(obj *unstructured.Unstructured) bool {
 }
 
 // rolledOut says what keeps a workload from being all that it is to be, as
-// kubectl rollout status does.
+// kubectl rollout status does. Other than that, it also waits until a workload that
+// was scaled down has no pod more than it wants.
 // Source: k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go.
 func rolledOut(obj *unstructured.Unstructured) (got string, never bool) {
 	if !hasRollout(obj) {
@@ -44,8 +45,8 @@ func rolledOut(obj *unstructured.Unstructured) (got string, never bool) {
 	if replicas := w.replicas(); updated < replicas {
 		return w.progress(replicas, updated, updated), false
 	}
-	if old := w.status("replicas") - updated; old > 0 {
-		return fmt.Sprintf("%d old pods still there", old), false
+	if old := w.status("replicas") - min(updated, w.replicas()); old > 0 {
+		return fmt.Sprintf("%d of %d pods still to go", old, w.status("replicas")), false
 	}
 	return w.progress(updated, updated, w.status("availableReplicas")), false
 }
@@ -84,6 +85,9 @@ func (w workload) progress(wanted, updated, available int64) string {
 func (w workload) statefulSet() string {
 	if ready, wanted := w.status("readyReplicas"), w.replicas(); ready < wanted {
 		return fmt.Sprintf("%d of %d pods ready", ready, wanted)
+	}
+	if old := w.status("replicas") - w.replicas(); old > 0 {
+		return fmt.Sprintf("%d of %d pods still to go", old, w.status("replicas"))
 	}
 	updated := w.status("updatedReplicas")
 	if rolling, found, _ := unstructured.NestedMap(w.obj.Object, "spec", "updateStrategy", "rollingUpdate"); found {
