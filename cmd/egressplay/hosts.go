@@ -177,7 +177,7 @@ func (p *place) hold(ctx context.Context, file *hostsFile) (take func(context.Co
 // or returns what a program of ours said before it ended, as an error; if that is
 // nothing, err.
 func (b lastBytes) or(err error) error {
-	if said := strings.TrimPrefix(strings.TrimSpace(runner.Plain(string(b))), "error: "); said != "" {
+	if said := strings.TrimPrefix(strings.TrimSpace(runner.Plain(string(b))), saidBy); said != "" {
 		return errors.New(said)
 	}
 	return err

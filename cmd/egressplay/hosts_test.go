@@ -34,10 +34,10 @@ func TestHold(t *testing.T) {
 
 func TestHoldThatFails(t *testing.T) {
 	file := &hostsFile{"mine.yaml", "text"}
-	_, err := labThatSays(t, "echo 'error: the name is taken' >&2; exit 3").hold(t.Context(), file)
+	_, err := labThatSays(t, "echo 'egressplay: the name is taken' >&2; exit 3").hold(t.Context(), file)
 	require.EqualError(t, err, "the name is taken")
 
-	take, err := labThatSays(t, "read line; echo {}; cat; echo 'error: the lab is gone' >&2; exit 3").hold(t.Context(), file)
+	take, err := labThatSays(t, "read line; echo {}; cat; echo 'egressplay: the lab is gone' >&2; exit 3").hold(t.Context(), file)
 	require.NoError(t, err)
 	require.EqualError(t, take(t.Context()), "the lab is gone")
 

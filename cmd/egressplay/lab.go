@@ -6,11 +6,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-const labProgram = "egressplay-lab"
+const (
+	labProgram = "egressplay-lab"
+	saidBy     = "egressplay: " // before each error of it, as before ours
+)
 
 func newLab() *cobra.Command {
 	return &cobra.Command{
@@ -22,6 +27,7 @@ in ../libexec/egressplay, then on PATH. "egressplay lab --help" lists its comman
   egressplay lab kubectl get pods -A
   egressplay lab down`,
 		DisableFlagParsing: true, // they are the lab's
+		ValidArgsFunction:  completeLab,
 		RunE: func(_ *cobra.Command, args []string) error {
 			lab, err := findLab()
 			if err != nil {
@@ -30,6 +36,24 @@ in ../libexec/egressplay, then on PATH. "egressplay lab --help" lists its comman
 			return become(lab, args)
 		},
 	}
+}
+
+// completeLab asks egressplay-lab how one of its command lines goes on: cobra prints
+// a proposal a line, and in the last line a directive.
+func completeLab(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	lab, err := findLab()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	ask := exec.CommandContext(cmd.Context(), lab, append(append([]string{cobra.ShellCompRequestCmd}, args...), begun)...)
+	ask.Env = labEnv()
+	out, err := ask.Output()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	directive, atoiErr := strconv.Atoi(strings.TrimPrefix(lines[len(lines)-1], ":"))
+	if err != nil || atoiErr != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return lines[:len(lines)-1], cobra.ShellCompDirective(directive)
 }
 
 // findLab returns the path of egressplay-lab.

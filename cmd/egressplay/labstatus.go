@@ -88,7 +88,7 @@ func (s *labStatus) unready() string {
 
 // labError returns what egressplay-lab wrote to its stderr, as an error.
 func labError(stderr []byte) error {
-	said := strings.TrimPrefix(strings.TrimSpace(string(stderr)), "error: ")
+	said := strings.TrimPrefix(strings.TrimSpace(string(stderr)), saidBy)
 	problem, hint, _ := strings.Cut(said, "\nhint: ")
 	return &hinted{fmt.Errorf("look for a running lab: %s", problem), hint}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -17,14 +18,20 @@ func newCommand() *cobra.Command {
 		Short:         "Run labs: Kubernetes with Istio on this machine, without containers or the internet",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:          cobra.ArbitraryArgs,
+		RunE:          noCommand,
+		// A user types egressplay lab, which runs this program.
+		Annotations:                map[string]string{cobra.CommandDisplayNameAnnotation: "egressplay lab"},
+		SuggestionsMinimumDistance: 2,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			return sameVersion(os.Getenv("EGRESSPLAY_VERSION"))
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().String("name", defaultName, "the lab's name, when there are several")
+	if err := root.RegisterFlagCompletionFunc("name", completeNames); err != nil {
+		panic(err) // there is no such flag
+	}
 	root.AddCommand(
 		newCheck(),
 		newDown(),
@@ -32,6 +39,7 @@ func newCommand() *cobra.Command {
 		newIstioctl(),
 		newKubeconfig(),
 		newKubectl(),
+		newList(),
 		newLogs(),
 		newServe(),
 		newShell(),
@@ -40,6 +48,18 @@ func newCommand() *cobra.Command {
 		newVersion(),
 	)
 	return root
+}
+
+// noCommand is what the program does without a verb that it knows.
+func noCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return root.Help()
+	}
+	hint := `"egressplay lab --help" lists the commands`
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q of egressplay lab\n  hint: %s", args[0], hint)
 }
 
 // on makes the RunE of a verb that is about one lab.

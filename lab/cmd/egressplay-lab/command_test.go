@@ -289,3 +289,51 @@ func TestLeash(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with a command line says what there is instead.
+func TestWrongCommandLines(t *testing.T) {
+	for _, w := range []struct{ line, says string }{
+		{"statsu", "did you mean status?"},
+		{"nosuch", `"egressplay lab --help" lists the commands`},
+		{"logs istio", "the components are lab, "},
+		{"logs etcd lab", "logs takes one component"},
+		{"list -o yaml", "-o yaml: want json"},
+	} {
+		c := newCommand()
+		c.SetArgs(strings.Fields(w.line))
+		err := c.Execute()
+		require.ErrorContains(t, err, w.says, w.line)
+		assert.Equal(t, exitUsage, report(err), w.line)
+	}
+}
+
+// list shows the labs that run, and nothing that has ended or is no lab's.
+func TestList(t *testing.T) {
+	dir := privateDir(t)
+	t.Setenv("EGRESSPLAY_LAB_DIR", dir)
+	said := func() string {
+		var out bytes.Buffer
+		c := newCommand()
+		c.SetArgs([]string{"list"})
+		c.SetOut(&out)
+		require.NoError(t, c.Execute())
+		return out.String()
+	}
+	assert.Equal(t, "no lab is running: start one with `egressplay lab up`\n", said())
+
+	for _, name := range []string{"ended", "runs"} {
+		i, err := newInstance(name)
+		require.NoError(t, err)
+		require.NoError(t, makeFolder(i.folder))
+		require.NoError(t, os.WriteFile(i.folder.Info(), []byte(`{"name": "`+name+`", "pid": 7, "version": "v1"}`), 0o600))
+		if name == "runs" {
+			alive, err := lock(t.Context(), i.folder.Alive())
+			require.NoError(t, err)
+			defer alive.Close()
+		}
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "no lab"), 0o700))
+	out := said()
+	assert.Regexp(t, `(?m)^runs +7 +v1 +`+dir+`/runs/kubeconfig$`, out)
+	assert.NotContains(t, out, "ended")
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ func newLogs() *cobra.Command {
 		Short: "Print a component's log, or the lab's own",
 		Long: "Print a component's log, or the lab's own.\n\nOf internet, print the requests that arrived there, and the connections without one; with -o json one JSON object a line.\nThe components are " +
 			strings.Join(cluster.Components, ", ") + ".",
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		Args:      oneComponent,
 		ValidArgs: append([]string{labLog}, cluster.Components...),
 	}
 	c.RunE = after(readLogs, func(c *cobra.Command, i *instance, l logsLine) error {
@@ -30,6 +31,17 @@ func newLogs() *cobra.Command {
 	addOutput(c)
 	c.Flags().BoolP("follow", "f", false, "go on with what is written, until the lab ends or you interrupt it")
 	return c
+}
+
+// oneComponent takes the name of one component at most.
+func oneComponent(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("logs takes one component, got %s", strings.Join(args, " "))
+	}
+	if len(args) == 1 && !slices.Contains(c.ValidArgs, args[0]) {
+		return fmt.Errorf("there is no component %q\n  hint: the components are %s", args[0], strings.Join(c.ValidArgs, ", "))
+	}
+	return nil
 }
 
 // A logsLine is what the command line of logs asks for.

@@ -93,10 +93,10 @@ func report(err error) int {
 	case errors.As(err, &exit):
 		return int(exit)
 	case errors.As(err, &failed):
-		fmt.Fprintln(os.Stderr, "error:", plain(failed.Error()))
+		fmt.Fprintln(os.Stderr, "egressplay:", plain(failed.Error()))
 		return exitFailed
 	default: // cobra's own: it did not understand the command line
-		fmt.Fprintln(os.Stderr, "error:", plain(err.Error()))
+		fmt.Fprintln(os.Stderr, "egressplay:", plain(err.Error()))
 		return exitUsage
 	}
 }

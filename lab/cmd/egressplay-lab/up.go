@@ -86,6 +86,9 @@ func (i *instance) refuseOther(in *info) error {
 
 // hint says what to do with the lab.
 func (i *instance) hint(out io.Writer) {
+	if i.name == defaultName {
+		fmt.Fprintln(out, "  egressplay run tls-origination")
+	}
 	fmt.Fprintf(out, "  egressplay lab kubectl%s get pods -A\n", i.flag())
 	fmt.Fprintf(out, "  export KUBECONFIG=%s\n", plain(i.folder.Kubeconfig()))
 }
