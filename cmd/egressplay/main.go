@@ -78,7 +78,13 @@ by --context or --kubeconfig.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(), newList(), newShow(), newLint(), newCleanup(), newWhy(), newLab(), newVersion())
+	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = cobra.ArbitraryArgs, noShell
+		}
+	}
 	return root
 }
 
@@ -92,4 +98,12 @@ func noCommand(root *cobra.Command, args []string) error {
 		hint = "did you mean " + orList(near) + "?"
 	}
 	return usagef(hint, "unknown command %q", args[0])
+}
+
+// noShell is what completion does without a shell that it knows.
+func noShell(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	return usagef("there are bash, fish, powershell and zsh", "unknown shell %q", args[0])
 }
