@@ -349,7 +349,9 @@ func TestTheWayEndsAtAWorkload(t *testing.T) {
 	}{
 		{"handed on", toPod(atGateway(nil)), "", true, 1},
 		{"not handled by its sidecar", toPod(), "", false, 1},
-		{"somebody else's", toPod(atGateway(func(l *evidence.Line) { l.DownstreamRemote, l.Flags, l.UpstreamLocal = "10.0.0.9:1", []string{"UF"}, "" })), "", false, 1},
+		{"somebody else's", toPod(atGateway(func(l *evidence.Line) {
+			l.DownstreamRemote, l.Flags, l.UpstreamLocal = "10.0.0.9:1", []string{"UF"}, ""
+		})), "", false, 1},
 		{"its application does not listen", toPod(atGateway(func(l *evidence.Line) { l.Status, l.Flags, l.UpstreamLocal = 503, []string{"UF"}, "" })), evidence.EndsRefused, false, 2},
 		{"its sidecar forbids it", toPod(atGateway(func(l *evidence.Line) {
 			l.Status, l.Details, l.UpstreamHost, l.UpstreamLocal = 403, "rbac_access_denied_matched_policy[none]", "", ""

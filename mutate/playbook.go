@@ -40,7 +40,7 @@ type step struct {
 
 // read returns the playbook of a source, which must be a valid one.
 func read(s playbooks.Source) (*playbook, error) {
-	if err := playbooks.Lint([]string{s.File}, playbooks.Options{}); err != nil {
+	if _, err := playbooks.Load([]string{s.File}, playbooks.Options{}); err != nil {
 		return nil, err
 	}
 	var document yaml.Node

@@ -31,7 +31,8 @@ func TestDocs(t *testing.T) {
 		}
 		file := filepath.Join(t.TempDir(), "example.yaml")
 		require.NoError(t, os.WriteFile(file, []byte(playbook), 0o600))
-		assert.NoError(t, Lint([]string{file}, Options{}), playbook)
+		_, err := Lint([]string{file}, Options{})
+		assert.NoError(t, err, playbook)
 	}
 
 	for name, kind := range steps.Kinds {

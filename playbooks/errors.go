@@ -85,9 +85,9 @@ func flatten(err error) []*runner.FieldError {
 	for _, inner := range flatten(outer.Err) {
 		all = append(all, &runner.FieldError{
 			Field: slices.Concat(outer.Field, inner.Field),
-			Line:  cmp.Or(inner.Line, outer.Line),
-			Err:   inner.Err,
-			Hint:  cmp.Or(inner.Hint, outer.Hint),
+			Line:  cmp.Or(inner.Line, outer.Line), Column: cmp.Or(inner.Column, outer.Column),
+			Err:  inner.Err,
+			Hint: cmp.Or(inner.Hint, outer.Hint),
 		})
 	}
 	return all

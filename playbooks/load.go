@@ -39,6 +39,8 @@ type Options struct {
 	// SetSecret is as Set and counts behind it. That no text shows the values is
 	// the caller's business; no error about the settings themselves does.
 	SetSecret []string
+
+	rules bool // have the objects that are applied held to the rules of lint
 }
 
 // Load reads the playbooks that args name, as [Find] finds them, and checks
@@ -48,10 +50,11 @@ func Load(args []string, o Options) ([]*runner.Playbook, error) {
 	return load(builtin, args, o)
 }
 
-// Lint is [Load] without its result.
-func Lint(args []string, o Options) error {
-	_, err := Load(args, o)
-	return err
+// Lint is [Load], and also holds the objects that the playbooks apply to the rules of
+// package lint.
+func Lint(args []string, o Options) ([]*runner.Playbook, error) {
+	o.rules = true
+	return load(builtin, args, o)
 }
 
 func load(builtin fs.FS, args []string, o Options) ([]*runner.Playbook, error) {
@@ -167,6 +170,9 @@ func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
 		l.errorf(at, "", "vars: where they stand, the values of the variables are longer than %d MiB together", maxValues>>20)
 	}
 	l.explain(l.setBy)
+	if l.options.rules {
+		l.checkObjects()
+	}
 	return l.result()
 }
 

@@ -27,6 +27,7 @@ func (d *decoder) place(n *yaml.Node, err error, step int) {
 			placed.Line, placed.Column = d.variable(at, "")
 		} else if e.Line > 0 && at.Kind == yaml.ScalarNode {
 			placed.Line, placed.Column = d.line(at, e.Line)
+			placed.Column += further(at.Value, e.Line, e.Column)
 		}
 		d.errs = append(d.errs, placed)
 	}
@@ -104,6 +105,16 @@ func (d *decoder) line(n *yaml.Node, line int) (int, int) {
 	}
 	text := d.lines[at-1]
 	return at, utf8.RuneCountInString(text[:len(text)-len(strings.TrimLeft(text, " "))]) + 1
+}
+
+// further returns how far behind the beginning of a line of a text a column is.
+func further(text string, line, column int) int {
+	lines := strings.Split(text, "\n")
+	if column == 0 || line > len(lines) {
+		return 0
+	}
+	of := lines[line-1]
+	return max(0, column-1-(len(of)-len(strings.TrimLeft(of, " "))))
 }
 
 // isReference says whether text begins with a variable.

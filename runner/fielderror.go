@@ -10,7 +10,9 @@ type FieldError struct {
 	Field []string
 	// Line is where in a text of several lines it is, from 1; 0 for none.
 	Line int
-	Err  error
+	// Column is where in that line, from 1; 0 for where it begins.
+	Column int
+	Err    error
 	// Hint says what to write instead; "" when nothing useful can be said.
 	Hint string
 }

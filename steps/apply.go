@@ -74,6 +74,18 @@ func (a *Apply) Validate() error {
 	return nil
 }
 
+// Manifests implements [Manifester].
+func (a *Apply) Manifests() []ManifestText {
+	if a.Manifest.Text != "" {
+		return []ManifestText{{[]string{"manifest"}, a.Manifest.Text, a.Namespace}}
+	}
+	var all []ManifestText
+	for i, text := range a.texts {
+		all = append(all, ManifestText{[]string{"files", fmt.Sprint(i)}, text, a.Namespace})
+	}
+	return all
+}
+
 // Targets implements [Changer].
 func (a *Apply) Targets() (all []changes.Target) {
 	add := func(m Manifest, field ...string) {

@@ -97,6 +97,18 @@ type FileReader interface {
 	ReadFiles(read func(path string) ([]byte, error)) error
 }
 
+// A Manifester is a step kind that applies manifests.
+type Manifester interface {
+	Manifests() []ManifestText
+}
+
+// A ManifestText is the text of a manifest and where the step has it.
+type ManifestText struct {
+	Field     []string // as in [runner.FieldError]
+	Text      string   // its variables not replaced where they get their values in the run
+	Namespace string   // of the objects that name none; "" for the run's
+}
+
 // target returns what a step changes that names it as KIND/NAME.
 func target(object, namespace string, field ...string) changes.Target {
 	kind, name, _ := strings.Cut(object, "/")

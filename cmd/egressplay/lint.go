@@ -24,7 +24,7 @@ errors are told, each with its file, line and column.`,
 			if err != nil {
 				return err
 			}
-			list, err := playbooks.Load(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret})
+			list, err := playbooks.Lint(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret})
 			if err == nil {
 				err = checkHosts(cmd.Context(), ownHosts(list)...)
 			}
