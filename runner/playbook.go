@@ -10,6 +10,10 @@ import (
 type Playbook struct {
 	Name  string // as in the file, for example "tls-origination"
 	Title string
+	// Text says in Markdown what the playbook is about, and Source is the URL of the
+	// page that it follows; "" where it does not say.
+	Text, Source string
+
 	Topic int    // 1 to 7, the topic of the egress tutorial; 0 for a playbook about something else
 	File  string // where it was read from; "built-in:NAME.yaml" for a built-in one
 
@@ -26,8 +30,9 @@ type Playbook struct {
 	Steps []Step
 }
 
-func (p *Playbook) info() PlaybookInfo {
-	return PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps)}
+// Info returns what identifies the playbook to a reader.
+func (p *Playbook) Info() PlaybookInfo {
+	return PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps), Text: p.Text, Source: p.Source}
 }
 
 // StepInfo identifies a step to a reader.
@@ -35,7 +40,8 @@ type StepInfo struct {
 	Index int    `json:"index"` // from 1
 	ID    string `json:"id,omitempty"`
 	Title string `json:"title"`
-	Kind  string `json:"kind"` // the step's verb in YAML, such as "exec"
+	Text  string `json:"text,omitempty"` // what it says of itself, in Markdown
+	Kind  string `json:"kind"`           // the step's verb in YAML, such as "exec"
 	File  string `json:"file"`
 	Line  int    `json:"line"` // from 1; the line at which the step begins
 }

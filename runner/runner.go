@@ -95,7 +95,7 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	var infos []PlaybookInfo
 	for round := range rounds {
 		for _, p := range playbooks {
-			info := p.info()
+			info := p.Info()
 			if rounds > 1 {
 				info.Round = round + 1
 			}
@@ -109,7 +109,7 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	var result Result
 	for i := range infos {
 		status, left := r.run(ctx, playbooks[i%len(playbooks)], &infos[i], &result.Summary)
-		result.Summary.add(status)
+		result.Summary.Add(status)
 		if !r.Keep {
 			result.Left = append(result.Left, left...)
 		}
@@ -364,7 +364,8 @@ func (r *Runner) send(e Event) {
 	r.Sink.Send(r.shown(e))
 }
 
-func (s *Summary) add(status Status) {
+// Add counts a playbook that ended so.
+func (s *Summary) Add(status Status) {
 	switch status {
 	case Passed:
 		s.Passed++

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -39,7 +40,7 @@ type runOptions struct {
 	dryRun              string
 	internet            string
 	timeout             time.Duration
-	report              string
+	report              []string
 	verbose             bool
 	slowest             int
 	strict              bool
@@ -67,7 +68,7 @@ The exit code is 0 when every playbook passed, 1 when an expectation did not hol
 skipped, 4 when something could not be put back, 128 and the number of the signal
 that interrupted it, which is 130 for Ctrl-C.`,
 		Example: `  egressplay run tls-origination
-  egressplay run --all --report json=report.json
+  egressplay run --all --report junit=report.xml --report html=report.html
   egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.all && len(args) > 0 {
@@ -101,7 +102,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.StringVar(&o.dryRun, "dry-run", "", "change nothing: `client` prints what would be done, server has the API server judge each change")
 	f.BoolVar(&o.step, "step", false, "wait for Enter before each step")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
-	f.StringVar(&o.report, "report", "", "also write a report: json=`PATH`")
+	f.StringArrayVar(&o.report, "report", nil, "also write a report, `FORMAT=PATH`, - for stdout; may be repeated; formats: "+strings.Join(transcript.FormatNames(), ", "))
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each command and its output in full")
 	f.BoolVar(&o.strict, "strict", false, "treat a claim that cannot be checked in this cluster as an error")
 	f.IntVar(&o.repeat, "repeat", 1, "run the playbooks `N` times, and say which steps ended differently")
@@ -125,15 +126,22 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.slowest < 0 {
 		return usagef("0 lists none", "--slowest %d is less than nothing", o.slowest)
 	}
-	look, err := terminalOptions(o.color, os.Stdout)
+	reports, err := readReports(o.report)
+	if err != nil {
+		return err
+	}
+	if o.dryRun != "" && len(o.report) > 0 {
+		return usagef("leave out one of them", "--dry-run runs nothing, so that there is nothing for --report")
+	}
+	tty := os.Stdout
+	if reports.toStdout() {
+		tty = os.Stderr
+	}
+	look, err := terminalOptions(o.color, tty)
 	if err != nil {
 		return err
 	}
 	look.Verbose, look.Slowest = o.verbose, o.slowest
-	file, err := newReportFile(o.report)
-	if err != nil {
-		return err
-	}
 
 	hosts, err := readHostsFile(o.internet)
 	if err != nil {
@@ -147,16 +155,13 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 		err = checkHosts(ctx, append(ownHosts(list), hosts)...)
 	}
 	if err != nil {
-		err = safe(err, o.secrets)
-		report := transcript.NewReport(unread(args))
-		report.Fail(err)
-		return errors.Join(err, file.write(report))
+		return reports.unread(ctx, o, args, err)
 	}
 	if o.dryRun == "client" {
 		return (&session{o: o, playbooks: list}).planned(ctx, os.Stdout, nil)
 	}
-	report := transcript.NewReport(list)
-	if err := file.draft(report); err != nil {
+	reports.plan(list)
+	if err := reports.open(); err != nil {
 		if isFull(err) {
 			return err
 		}
@@ -164,9 +169,16 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	}
 
 	outliveReaders()
-	stdout, stderr := newOutput(os.Stdout), newOutput(os.Stderr)
+	stderr := newOutput(os.Stderr)
+	stdout := stderr
+	if tty == os.Stdout {
+		stdout = newOutput(tty)
+	}
+	if reports.github != nil {
+		fmt.Fprint(stdout, reports.github.mute())
+	}
 	s := &session{
-		o: o, args: args, playbooks: list, hosts: hosts, term: transcript.New(stdout, look), report: report, file: file,
+		o: o, args: args, playbooks: list, hosts: hosts, term: transcript.New(stdout, look), reports: reports,
 		stdout: stdout, stderr: stderr,
 	}
 	ctx, cancel, release := untilSignal(ctx,
@@ -188,10 +200,9 @@ type session struct {
 	playbooks []*runner.Playbook
 	hosts     *hostsFile // for the whole run, nil for none
 	term      *transcript.Terminal
-	report    *transcript.Report
-	file      *reportFile
-	stdout    *output
-	stderr    *output
+	reports   *reports
+	stdout    *output                // takes the transcript
+	stderr    *output                // may be the same one
 	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
 	standing  bool                   // no lab is to be started
 }
@@ -222,7 +233,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		s.report.Fail(safe(err, o.secrets))
+		s.reports.fail(err, o.secrets)
 		return outcome{signal: signalOf(ctx), err: err}
 	}
 
@@ -234,7 +245,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	r := &runner.Runner{
 		Cluster:        p.client,
 		Target:         p.target,
-		Sink:           runner.Sinks{s.report, s.file.after(s.report), s.term},
+		Sink:           runner.Sinks{s.reports, s.term},
 		Secrets:        o.secrets,
 		Namespace:      m.Workloads,
 		IstioNamespace: o.istioNamespace,
@@ -354,10 +365,7 @@ func (s *session) close(ctx context.Context, out *outcome) {
 		s.wait("taking the lab down")
 		out.err = errors.Join(out.err, lab.stop())
 	}
-	written := false
-	if !s.file.isStream() {
-		out.err, written = errors.Join(out.err, s.file.write(s.report)), true
-	}
+	out.err = errors.Join(out.err, s.reports.write(ctx, false))
 	lost := false
 	drained := func(o *output, err error) {
 		err = errors.Join(err, o.drain(ctx.Done(), readPause))
@@ -367,33 +375,20 @@ func (s *session) close(ctx context.Context, out *outcome) {
 		}
 	}
 	drained(s.stdout, s.term.Close())
-	if !written {
-		ended := make(chan error, 1)
-		go func() { ended <- s.file.write(s.report) }()
-		out.err = errors.Join(out.err, await(ctx, ended, fmt.Errorf("write the report: nobody reads %s", s.file.name())))
+	out.err = errors.Join(out.err, s.reports.write(ctx, true))
+	if job := s.reports.github; job != nil {
+		out.err = errors.Join(out.err, job.summarize(s.reports))
 	}
 	if out.err != nil {
 		printError(s.stderr, safe(out.err, s.o.secrets))
 	}
 	drained(s.stderr, nil)
+	if job := s.reports.github; job != nil {
+		_, err := s.stdout.Write([]byte(job.annotations(s.reports)))
+		drained(s.stdout, err)
+	}
 	if lost && out.signal == 0 {
 		out.signal = signalOf(ctx)
-	}
-}
-
-// await returns what ended brings, or late where that does not come soon after ctx
-// has ended.
-func await(ctx context.Context, ended <-chan error, late error) error {
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-time.After(readPause):
-		return late
 	}
 }
 
@@ -406,7 +401,7 @@ func (s *session) wait(text string) { s.term.Wait(s.o.secrets.Text(text)) }
 // quit ends the program at once and says what that leaves. It waits for nobody
 // who may be waiting for a terminal.
 func (s *session) quit(signal int) {
-	left, complete := s.report.Left()
+	left, complete := s.reports.collected.Left()
 	fmt.Fprintln(s.stderr, "\negressplay: interrupted again: quitting at once")
 	switch {
 	case s.lab.Load() != nil:
@@ -419,14 +414,12 @@ func (s *session) quit(signal int) {
 			fmt.Fprintln(s.stderr, "    "+what)
 		}
 	}
-	if !s.file.isStream() { // one that nobody reads takes nothing
-		if err := s.file.write(s.report); err != nil {
-			printError(s.stderr, err)
-		}
+	now, done := context.WithCancel(context.Background())
+	done()
+	if err := s.reports.write(now, false); err != nil { // a stream that nobody reads takes nothing
+		printError(s.stderr, err)
 	}
-	now := make(chan struct{})
-	close(now)
-	_ = s.stderr.drain(now, readPause) // then nobody reads it
+	_ = s.stderr.drain(now.Done(), readPause) // then nobody reads it
 	os.Exit(exitSignal + signal)
 }
 
