@@ -51,6 +51,7 @@ type playbookReport struct {
 	Topic      int          `json:"topic"`
 	Text       string       `json:"text"`
 	Source     string       `json:"source"`
+	Part       string       `json:"part"`
 	Round      int          `json:"round"`
 	File       string       `json:"file"`
 	Status     string       `json:"status"`
@@ -76,6 +77,7 @@ type stepReport struct {
 	Kind       string    `json:"kind"`
 	File       string    `json:"file"`
 	Line       int       `json:"line"`
+	Choice     string    `json:"choice"`
 	Status     string    `json:"status"`
 	Started    time.Time `json:"started"`
 	DurationMS int64     `json:"durationMs"`
@@ -153,7 +155,9 @@ func (r report) check(t *testing.T) {
 		}
 		if p.Status == "passed" {
 			assert.Positive(t, passed, "a playbook with no passed step has not passed")
-			assert.Len(t, p.Steps, passed)
+			if p.Part == "" {
+				assert.Len(t, p.Steps, passed)
+			}
 		}
 	}
 	assert.Equal(t, count["passed"], r.Summary.Passed)

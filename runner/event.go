@@ -130,6 +130,8 @@ type PlaybookInfo struct {
 	// follows. Both are "" where it does not say.
 	Text   string `json:"text,omitempty"`
 	Source string `json:"source,omitempty"`
+	// Part says which part of it runs; "" for all of it.
+	Part string `json:"part,omitempty"`
 	// Round is which repetition of it runs, from 1; 0 where it runs once.
 	Round int `json:"round,omitempty"`
 }

@@ -14,6 +14,12 @@ type Playbook struct {
 	// page that it follows; "" where it does not say.
 	Text, Source string
 
+	// Tags are words by which the playbook is chosen.
+	Tags []string
+	// Part says which part of the playbook is run, such as "steps 3 to 5 of 9"; ""
+	// for all of it.
+	Part string
+
 	Topic int    // 1 to 7, the topic of the egress tutorial; 0 for a playbook about something else
 	File  string // where it was read from; "built-in:NAME.yaml" for a built-in one
 
@@ -32,7 +38,7 @@ type Playbook struct {
 
 // Info returns what identifies the playbook to a reader.
 func (p *Playbook) Info() PlaybookInfo {
-	return PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps), Text: p.Text, Source: p.Source}
+	return PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps), Text: p.Text, Source: p.Source, Part: p.Part}
 }
 
 // StepInfo identifies a step to a reader.
@@ -44,7 +50,18 @@ type StepInfo struct {
 	Kind  string `json:"kind"`           // the step's verb in YAML, such as "exec"
 	File  string `json:"file"`
 	Line  int    `json:"line"` // from 1; the line at which the step begins
+	// Choice says whether the step runs where a part of the playbook does.
+	Choice Choice `json:"choice,omitempty"`
 }
+
+// A Choice says why a step runs or does not, where a part of its playbook is run.
+type Choice string
+
+// The choices. "" is a step that was chosen.
+const (
+	Needed  Choice = "needed"   // it was not chosen, and runs because those that were may need it
+	LeftOut Choice = "left out" // it was not chosen, and does not run
+)
 
 // A Step is one step of a playbook.
 type Step struct {
@@ -62,6 +79,9 @@ type Step struct {
 	// Timeout bounds the whole step, whatever its attempts do.
 	Timeout time.Duration
 
+	// Looks says that no other step can need this one: it changes nothing, sets
+	// nothing and waits for nothing.
+	Looks bool
 	// Targets are the objects that the step changes, as far as that is known
 	// before the run.
 	Targets []changes.Target

@@ -171,6 +171,10 @@ func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook, summary *Summ
 			r.send(Event{Kind: StepFinished, Step: &step.StepInfo, Status: Skipped})
 			continue
 		}
+		if step.Choice == LeftOut {
+			r.send(Event{Kind: StepFinished, Step: &step.StepInfo, Status: Skipped, Problem: &Problem{Text: string(LeftOut)}})
+			continue
+		}
 		if r.Pause != nil {
 			if err := r.Pause(ctx, step.StepInfo); err != nil {
 				worst, stop = worse(worst, Errored), err

@@ -143,8 +143,11 @@ func githubSummary(d *document) []byte {
 	b.line("| --- | --- | --- | --- |")
 	for _, p := range d.Playbooks {
 		round, said := "", ""
+		if p.Part != "" {
+			round = ", " + p.Part
+		}
 		if p.Round > 0 {
-			round = fmt.Sprintf(" (round %d)", p.Round)
+			round += fmt.Sprintf(" (round %d)", p.Round)
 		}
 		passed := 0
 		for _, s := range p.Steps {

@@ -84,6 +84,9 @@ func junitSuiteOf(d *document, p *playbookReport) junitSuite {
 	if p.Round > 0 {
 		s.Name += fmt.Sprintf(" (round %d)", p.Round)
 	}
+	if p.Part != "" {
+		s.Name += " (" + p.Part + ")"
+	}
 	if !p.Started.IsZero() {
 		s.Timestamp = p.Started.UTC().Format("2006-01-02T15:04:05")
 	}

@@ -77,6 +77,9 @@ func (b *markdown) code(language, text string) {
 
 func (b *markdown) playbook(d *document, p *playbookReport) {
 	title := p.Title
+	if p.Part != "" {
+		title += ", " + p.Part
+	}
 	if p.Round > 0 {
 		title += fmt.Sprintf(", round %d", p.Round)
 	}
@@ -135,6 +138,9 @@ func (b *markdown) step(s *stepReport) {
 	said := fmt.Sprintf("**%s %s**", sign(s.Status), s.Status)
 	if s.Status != runner.Skipped {
 		said += " in " + milliseconds(s.DurationMS)
+	}
+	if s.Choice == runner.Needed {
+		said += ", needed by what follows"
 	}
 	if s.Attempts > 1 {
 		said += ", " + Count(s.Attempts, "try", "tries")

@@ -59,6 +59,7 @@ type playbookReport struct {
 	Title      string        `json:"title"`
 	Topic      int           `json:"topic"`
 	Text       string        `json:"text,omitempty"`   // Markdown
+	Part       string        `json:"part,omitempty"`   // which part of it is run; "" for all of it
 	Source     string        `json:"source,omitempty"` // a URL
 	File       string        `json:"file"`
 	Round      int           `json:"round,omitempty"` // of several, from 1
@@ -82,6 +83,7 @@ type stepReport struct {
 	Kind       string        `json:"kind"`
 	File       string        `json:"file"`
 	Line       int           `json:"line"` // from 1
+	Choice     runner.Choice `json:"choice,omitempty"`
 	Status     runner.Status `json:"status"`
 	Started    time.Time     `json:"started,omitzero"`
 	DurationMS int64         `json:"durationMs"`
@@ -145,7 +147,7 @@ func newPlaybookReport(info runner.PlaybookInfo) *playbookReport {
 // is takes down which playbook it is.
 func (p *playbookReport) is(info *runner.PlaybookInfo) {
 	p.Name, p.Title, p.Topic, p.File, p.Round = info.Name, info.Title, info.Topic, info.File, info.Round
-	p.Text, p.Source = info.Text, info.Source
+	p.Text, p.Source, p.Part = info.Text, info.Source, info.Part
 }
 
 // Fail says why the playbooks that have not begun could not be run.
@@ -309,7 +311,7 @@ func (p *playbookReport) step(info *runner.StepInfo) *stepReport {
 	}
 	s := &stepReport{
 		Index: info.Index, ID: info.ID, Title: info.Title, Text: info.Text, Kind: info.Kind,
-		File: info.File, Line: info.Line, Status: runner.Skipped,
+		File: info.File, Line: info.Line, Choice: info.Choice, Status: runner.Skipped,
 	}
 	p.Steps = append(p.Steps, s)
 	return s

@@ -23,6 +23,8 @@ type Options struct {
 	Width func() int
 	// Verbose shows each step's whole command and output.
 	Verbose bool
+	// Quiet shows only steps and changes that did not go well, and the summary.
+	Quiet bool
 	// Interactive shows on the last line what is being waited for and for how
 	// long, and redraws it. Only for a terminal.
 	Interactive bool
@@ -51,7 +53,8 @@ type Terminal struct {
 	stop    func()
 
 	playbooks int
-	steps     map[runner.Status]int // how many steps ended so
+	steps     map[runner.Status]int // how many steps ended so, those aside that were left out
+	leftOut   int
 	failures  []failure
 	slowest   slowest
 	flakes    flakes
@@ -110,11 +113,15 @@ func (t *Terminal) Send(e runner.Event) {
 	defer t.mu.Unlock()
 	switch e.Kind {
 	case runner.RunStarted:
-		t.write(t.header(e))
+		if t.waiting = (wait{}); !t.o.Quiet {
+			t.write(t.header(e))
+		}
 	case runner.PlaybookStarted:
 		t.playbooks++
 		t.playbook, t.short, t.cleaning = *e.Playbook, false, false
-		t.write(t.title(t.playbook))
+		if !t.o.Quiet {
+			t.write(t.title(t.playbook))
+		}
 	case runner.StepStarted:
 		t.command = e.Command
 		t.wait(fmt.Sprintf("%d  %s", e.Step.Index, oneLine(e.Step.Title)))
@@ -126,7 +133,11 @@ func (t *Terminal) Send(e runner.Event) {
 	case runner.Note:
 		t.write(t.note(e.Text))
 	case runner.StepFinished:
-		t.steps[e.Status]++
+		if e.Step.Choice == runner.LeftOut {
+			t.leftOut++
+		} else {
+			t.steps[e.Status]++
+		}
 		t.slowest.note(e, t.o.Slowest)
 		t.flakes.note(e)
 		t.stopped = t.stopped || e.Problem != nil && e.Problem.Interrupted
@@ -135,6 +146,10 @@ func (t *Terminal) Send(e runner.Event) {
 		}
 		t.command = ""
 		t.waiting = wait{}
+		if t.o.Quiet && (e.Status == runner.Passed || e.Status == runner.Skipped) {
+			t.stepBlock(e) // it counts
+			break
+		}
 		b := t.stepBlock(e)
 		if short := b.lines() == 1; !short || !t.short {
 			t.write("\n" + b.String())
@@ -145,7 +160,9 @@ func (t *Terminal) Send(e runner.Event) {
 	case runner.CleanupStarted:
 		t.wait("putting back what was changed")
 	case runner.Undone:
-		t.write(t.undone(e))
+		if !t.o.Quiet || e.Problem != nil {
+			t.write(t.undone(e))
+		}
 	case runner.PlaybookFinished:
 		t.waiting = wait{}
 		t.write(t.ending(e))
@@ -204,6 +221,9 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 	}
 	b.add("", t.p.strong.Inherit(t.p.accent), fold(oneLine(name), t.o.Width())...)
 	about := source(p) + ", " + Count(p.Steps, "step", "steps")
+	if p.Part != "" {
+		about += ", of which only a part is run: " + p.Part
+	}
 	if p.Round > 0 {
 		about += fmt.Sprintf(", round %d", p.Round)
 	}
@@ -235,7 +255,13 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 	if e.Attempts > 1 {
 		after += ", " + Count(e.Attempts, "try", "tries")
 	}
-	if e.Status == runner.Skipped {
+	if e.Step.Choice == runner.Needed {
+		after += ", needed by what follows"
+	}
+	switch {
+	case e.Step.Choice == runner.LeftOut:
+		titleLook, after = t.p.faint, string(runner.LeftOut)
+	case e.Status == runner.Skipped:
 		titleLook, after = t.p.faint, "skipped"
 		if reason := oneLine(problemText(e.Problem)); reason != "" {
 			after += ": " + reason
@@ -525,6 +551,12 @@ func (t *Terminal) summary(e runner.Event) string {
 	}
 	if len(parts) == 0 {
 		parts = []string{string(e.Status)}
+	}
+	if t.leftOut > 0 {
+		parts = append(parts, fmt.Sprintf("%d left out", t.leftOut))
+	}
+	if t.playbook.Part != "" {
+		parts = append(parts, "only "+t.playbook.Part+" run")
 	}
 	if n := e.Summary.NotChecked; n > 0 {
 		parts = append(parts, Count(n, "claim", "claims")+" not checked here")

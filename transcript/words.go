@@ -46,6 +46,12 @@ func isControl(c rune) bool {
 
 // summaryWords says how a run ended: "2 playbooks passed, 1 failed".
 func summaryWords(d *document) string {
+	part := ""
+	for _, p := range d.Playbooks {
+		if p.Part != "" {
+			part = ", only " + p.Part + " run"
+		}
+	}
 	parts := counts(map[runner.Status]int{
 		runner.Passed: d.Summary.Passed, runner.Failed: d.Summary.Failed,
 		runner.Skipped: d.Summary.Skipped, runner.Errored: d.Summary.Error,
@@ -56,5 +62,5 @@ func summaryWords(d *document) string {
 	if len(parts) == 0 {
 		return "nothing was run"
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, ", ") + part
 }

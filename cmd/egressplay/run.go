@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -29,6 +31,9 @@ const undoTimeout = time.Minute
 type runOptions struct {
 	all                 bool
 	context, kubeconfig string
+	labName             string
+	parts               parts
+	stdin               func() ([]byte, error)
 	allowMeshChanges    bool
 	namespace           string
 	istioNamespace      string
@@ -41,7 +46,7 @@ type runOptions struct {
 	internet            string
 	timeout             time.Duration
 	report              []string
-	verbose             bool
+	verbose, quiet      bool
 	slowest             int
 	strict              bool
 	repeat              int
@@ -54,10 +59,15 @@ func newRun() *cobra.Command {
 		Use:   "run PLAYBOOK...",
 		Short: "Run playbooks",
 		Long: `Runs playbooks one after the other and prints what happens. A playbook is a file, a
-folder of files, or the name of a built-in one; a file that exists wins.
+folder of files, or the name of a built-in one; a file that exists wins; - is one
+that comes by stdin.
 
-It runs in the lab: the running one, or one that is started for the run and gone
-afterwards. A cluster of your own is named by --context, by --kubeconfig or by
+Of one playbook a part can be run: --only, --from and --until take a step by its id,
+its number or words of its title. Steps before those that are run are left out where
+they only look; what changes something or sets a variable runs, and is marked.
+
+It runs in the lab: the running one, the one that --lab names, or one that is started
+for the run and gone afterwards. A cluster of your own is named by --context, by --kubeconfig or by
 EGRESSPLAY_CONTEXT or EGRESSPLAY_KUBECONFIG.
 
 Whatever a playbook changes is put back when it ends, also after Ctrl-C; a second
@@ -69,20 +79,25 @@ skipped, 4 when something could not be put back, 128 and the number of the signa
 that interrupted it, which is 130 for Ctrl-C.`,
 		Example: `  egressplay run tls-origination
   egressplay run --all --report junit=report.xml --report html=report.html
+  egressplay run tls-origination --from "An HTTP request" -v
+  egressplay run --topic 3 --quiet
   egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.all && len(args) > 0 {
 				return usagef("leave out --all, or the names", "--all runs every built-in playbook, and %q names one", args[0])
 			}
-			if o.all {
+			if o.all || o.parts.playbooksChosen() {
 				return nil
 			}
 			return atLeastOne("a playbook", `"egressplay list" shows the built-in ones, --all runs them`)(cmd, args)
 		},
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			placeFromEnv(cmd, &o)
-			if o.all {
+			if err := placeFromEnv(cmd, &o); err != nil {
+				return err
+			}
+			o.stdin = sync.OnceValues(readStdin)
+			if o.all || len(args) == 0 {
 				for _, p := range playbooks.List() {
 					args = append(args, p.File)
 				}
@@ -92,6 +107,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.all, "all", false, "run every built-in playbook")
+	addParts(cmd, &o.parts)
 	addPlace(cmd, &o)
 	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change what holds for a whole mesh or cluster that is no lab's")
 	f.DurationVar(&o.waitFor, "wait-for", 0, "how long to wait for another run that is changing the same namespace")
@@ -104,10 +120,14 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
 	f.StringArrayVar(&o.report, "report", nil, "also write a report, `FORMAT=PATH`, - for stdout; may be repeated; formats: "+strings.Join(transcript.FormatNames(), ", "))
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each command and its output in full")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "show only what did not pass, and the summary")
 	f.BoolVar(&o.strict, "strict", false, "treat a claim that cannot be checked in this cluster as an error")
 	f.IntVar(&o.repeat, "repeat", 1, "run the playbooks `N` times, and say which steps ended differently")
 	f.IntVar(&o.slowest, "slowest", 0, "list the `N` slowest steps at the end, and what each waited for")
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
+	register(cmd, "color", fixed("auto", "always", "never"))
+	register(cmd, "dry-run", fixed("client", "server"))
+	register(cmd, "report", completeFormats)
 	return cmd
 }
 
@@ -119,6 +139,9 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	}
 	if o.dryRun != "" && o.dryRun != "client" && o.dryRun != "server" {
 		return usagef("client prints what would be done, server has the API server judge each change", "--dry-run %q: want client or server", o.dryRun)
+	}
+	if o.step && slices.Contains(args, "-") {
+		return usagef("write the playbook to a file", "--step reads the keys that a playbook by stdin takes the place of")
 	}
 	if o.repeat < 1 {
 		return usagef("1 runs them once", "--repeat %d runs nothing", o.repeat)
@@ -141,7 +164,10 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	look.Verbose, look.Slowest = o.verbose, o.slowest
+	if o.quiet && o.verbose {
+		return usagef("leave out one of them", "--quiet and --verbose cannot both be meant")
+	}
+	look.Verbose, look.Quiet, look.Slowest = o.verbose, o.quiet, o.slowest
 
 	hosts, err := readHostsFile(o.internet)
 	if err != nil {
@@ -331,20 +357,33 @@ func (s *session) giveBack(ctx context.Context, release func(context.Context)) {
 // addPlace adds the flags that say in which cluster, and where in it.
 func addPlace(cmd *cobra.Command, o *runOptions) {
 	f := cmd.Flags()
+	f.StringVar(&o.labName, "lab", "", "the running lab with this `NAME`")
 	f.StringVar(&o.context, "context", "", "the cluster of this context of your kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the cluster of this kubeconfig `FILE`, at its current context if --context names none")
 	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
 	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
+	register(cmd, "context", completeContexts)
 }
 
 // placeFromEnv takes from the environment what the flags do not say.
-func placeFromEnv(cmd *cobra.Command, o *runOptions) {
+func placeFromEnv(cmd *cobra.Command, o *runOptions) error {
+	cluster := cmd.Flags().Changed("context") || cmd.Flags().Changed("kubeconfig")
+	if o.labName != "" && cluster {
+		return usagef("leave out --lab, or the others", "--lab names a lab, and --context or --kubeconfig another cluster")
+	}
+	if o.labName == "" && !cluster {
+		o.labName = os.Getenv("EGRESSPLAY_LAB")
+	}
+	if o.labName != "" {
+		return nil
+	}
 	if !cmd.Flags().Changed("context") {
 		o.context = os.Getenv("EGRESSPLAY_CONTEXT")
 	}
 	if !cmd.Flags().Changed("kubeconfig") {
 		o.kubeconfig = os.Getenv("EGRESSPLAY_KUBECONFIG")
 	}
+	return nil
 }
 
 // guard returns what tells changes of the run's own workloads from others.
@@ -429,5 +468,11 @@ func load(o *runOptions, args []string, namespace string) ([]*runner.Playbook, e
 	if o.namespace != "" {
 		namespace = o.namespace
 	}
-	return playbooks.Load(args, playbooks.Options{Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret})
+	list, err := playbooks.Load(args, playbooks.Options{
+		Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret, Stdin: o.stdin,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o.parts.choose(list)
 }
