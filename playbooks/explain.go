@@ -275,7 +275,7 @@ func verbSummary(verb string) string {
 	_, text, _ := strings.Cut(docs.Playbooks, "**`"+verb+"`**")
 	text, _, _ = strings.Cut(text, "**`")
 	text = firstSentence(text)
-	return strings.TrimSpace(strings.TrimSuffix(strings.TrimSuffix(strings.TrimSpace(text), "and"), ","))
+	return strings.TrimRight(strings.TrimSuffix(strings.TrimSpace(text), "and"), ", ")
 }
 
 // bold returns the paragraph that begins with a name in bold, with the list or table

@@ -148,6 +148,17 @@ func TestFormats(t *testing.T) {
 	golden(t, "whole.summary.md", whole(wholeRun).Summary())
 }
 
+// No format says that a playbook has passed of which a part was run, without saying
+// which part.
+func TestFormatsOfAPart(t *testing.T) {
+	for name := range transcript.Formats {
+		if name != "github" { // it has only what did not pass
+			assert.Contains(t, string(in(name, partRun)), "step 4 of 5", name)
+		}
+	}
+	assert.Contains(t, string(whole(partRun).Summary()), "step 4 of 5")
+}
+
 // Every document is whole after every event, and of every other run.
 func TestFormatsOfEveryRun(t *testing.T) {
 	for name := range transcript.Formats {

@@ -68,10 +68,8 @@ type span struct{ Text, Code, URL string }
 // code and links are known; all else is text.
 func prose(text string) [][]span {
 	var all [][]span
-	for paragraph := range strings.SplitSeq(strings.TrimSpace(clean(text)), "\n\n") {
-		if spans := spansOf(strings.Join(strings.Fields(paragraph), " ")); len(spans) > 0 {
-			all = append(all, spans)
-		}
+	for _, p := range paragraphs(text) {
+		all = append(all, spansOf(p))
 	}
 	return all
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Width func() int
 	// Verbose shows each step's whole command and output.
 	Verbose bool
+	// Texts shows what each playbook says of itself. Verbose shows it too, and that
+	// of each step.
+	Texts bool
 	// Quiet shows only steps and changes that did not go well, and the summary.
 	Quiet bool
 	// Interactive shows on the last line what is being waited for and for how
@@ -59,6 +62,7 @@ type Terminal struct {
 	slowest   slowest
 	flakes    flakes
 	playbook  runner.PlaybookInfo
+	untitled  bool   // its title has not been written
 	command   string // of the step that runs
 	short     bool   // the last block was a single line
 	cleaning  bool   // a line about clean-up has been written
@@ -119,7 +123,7 @@ func (t *Terminal) Send(e runner.Event) {
 	case runner.PlaybookStarted:
 		t.playbooks++
 		t.playbook, t.short, t.cleaning = *e.Playbook, false, false
-		if !t.o.Quiet {
+		if t.untitled = t.o.Quiet; !t.untitled {
 			t.write(t.title(t.playbook))
 		}
 	case runner.StepStarted:
@@ -150,6 +154,7 @@ func (t *Terminal) Send(e runner.Event) {
 			t.stepBlock(e) // it counts
 			break
 		}
+		t.entitle()
 		b := t.stepBlock(e)
 		if short := b.lines() == 1; !short || !t.short {
 			t.write("\n" + b.String())
@@ -161,15 +166,27 @@ func (t *Terminal) Send(e runner.Event) {
 		t.wait("putting back what was changed")
 	case runner.Undone:
 		if !t.o.Quiet || e.Problem != nil {
+			t.entitle()
 			t.write(t.undone(e))
 		}
 	case runner.PlaybookFinished:
 		t.waiting = wait{}
-		t.write(t.ending(e))
+		if end := t.ending(e); end != "" {
+			t.entitle()
+			t.write(end)
+		}
 	case runner.RunFinished:
 		t.waiting = wait{}
 		t.write(t.summary(e))
 	}
+}
+
+// entitle writes the title of a playbook that has none yet.
+func (t *Terminal) entitle() {
+	if t.untitled {
+		t.write(t.title(t.playbook))
+	}
+	t.untitled = false
 }
 
 // write writes text in place of the line that says what is waited for, which
@@ -228,6 +245,16 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 		about += fmt.Sprintf(", round %d", p.Round)
 	}
 	b.add("", t.p.faint, fold(about, t.o.Width())...)
+	if t.o.Verbose || t.o.Texts {
+		if p.Text != "" {
+			b.text("")
+			t.addText(&b, "", p.Text, t.o.Width())
+		}
+		if url := webPage(p.Source); url != "" {
+			b.text("")
+			b.add("", t.p.accent, url)
+		}
+	}
 	return "\n" + b.String()
 }
 
@@ -284,6 +311,9 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 		return &b
 	}
 
+	if t.o.Verbose && !t.o.Texts {
+		t.addText(&b, lead, e.Step.Text, width)
+	}
 	full := t.o.Verbose || e.Status != runner.Passed
 	t.addCommand(&b, lead, e.Command, full, width)
 	if e.Status != runner.Passed {
@@ -323,6 +353,16 @@ func (t *Terminal) addProof(b *block, lead string, e runner.Event, width int) {
 	}
 	for _, l := range proof(e.Evidence) {
 		b.add(lead, t.p.faint, cut(clean(l), width))
+	}
+}
+
+// addText shows what a playbook or a step says of itself, paragraph by paragraph.
+func (t *Terminal) addText(b *block, lead, text string, width int) {
+	for i, p := range paragraphs(text) {
+		if i > 0 {
+			b.text("")
+		}
+		b.add(lead, lipgloss.Style{}, fold(p, width)...)
 	}
 }
 
