@@ -58,6 +58,7 @@ type Terminal struct {
 	playbooks int
 	steps     map[runner.Status]int // how many steps ended so, those aside that were left out
 	leftOut   int
+	ended     map[int]runner.Status // of the playbook's steps, by index
 	failures  []failure
 	slowest   slowest
 	flakes    flakes
@@ -76,7 +77,7 @@ func New(w io.Writer, o Options) *Terminal {
 	if o.Width == nil {
 		o.Width = func() int { return 0 }
 	}
-	t := &Terminal{o: o, p: newPalette(w, o.Color), w: w, steps: map[runner.Status]int{}, stop: func() {}}
+	t := &Terminal{o: o, p: newPalette(w, o.Color), w: w, steps: map[runner.Status]int{}, ended: map[int]runner.Status{}, stop: func() {}}
 	if o.Interactive {
 		t.stop = t.animate()
 	}
@@ -96,6 +97,45 @@ func (t *Terminal) Close() error {
 		t.err = io.ErrClosedPipe
 	}
 	return err
+}
+
+// Announce shows a step before it runs: its title, what it says of itself, and its
+// whole command.
+func (t *Terminal) Announce(e runner.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = wait{}
+	var b block
+	b.text("")
+	b.add("", t.p.strong, fold(fmt.Sprintf("next is step %d of %d: %s", e.Step.Index, t.playbook.Steps, oneLine(e.Step.Title)), t.o.Width())...)
+	t.addText(&b, "  ", e.Step.Text, inner(t.o.Width(), 2))
+	t.addCommand(&b, "  ", e.Command, true, inner(t.o.Width(), 2))
+	t.write(b.String())
+}
+
+// Evidence shows all that is known of a step that has ended.
+func (t *Terminal) Evidence(e runner.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b block
+	width := inner(t.o.Width(), 2)
+	b.add("", t.p.strong, fold(fmt.Sprintf("step %d: %s", e.Step.Index, oneLine(e.Step.Title)), t.o.Width())...)
+	t.addCommand(&b, "  ", e.Command, true, width)
+	b.add("  ", lipgloss.Style{}, fill(bounded(linesOf(e.Output), fullLines), width)...)
+	for _, v := range e.Verdicts {
+		if v.Outcome != evidence.Held {
+			b.add("  ", t.p.bad, fold(string(v.Outcome)+": "+clean(v.String()), width)...)
+		}
+	}
+	if e.Evidence != nil {
+		for _, l := range allEvidence(e.Evidence, e.Verdicts) {
+			b.add("  ", t.p.faint, fold(clean(l), width)...)
+		}
+	}
+	if e.Evidence == nil && len(e.Verdicts) == 0 && e.Problem != nil {
+		b.add("  ", t.p.bad, fold(clean(e.Problem.Text), width)...)
+	}
+	t.write(b.String())
 }
 
 // Note writes a line of the caller's among those of the run.
@@ -122,7 +162,7 @@ func (t *Terminal) Send(e runner.Event) {
 		}
 	case runner.PlaybookStarted:
 		t.playbooks++
-		t.playbook, t.short, t.cleaning = *e.Playbook, false, false
+		t.playbook, t.short, t.cleaning, t.ended = *e.Playbook, false, false, map[int]runner.Status{}
 		if t.untitled = t.o.Quiet; !t.untitled {
 			t.write(t.title(t.playbook))
 		}
@@ -137,11 +177,7 @@ func (t *Terminal) Send(e runner.Event) {
 	case runner.Note:
 		t.write(t.note(e.Text))
 	case runner.StepFinished:
-		if e.Step.Choice == runner.LeftOut {
-			t.leftOut++
-		} else {
-			t.steps[e.Status]++
-		}
+		t.count(e)
 		t.slowest.note(e, t.o.Slowest)
 		t.flakes.note(e)
 		t.stopped = t.stopped || e.Problem != nil && e.Problem.Interrupted
@@ -179,6 +215,20 @@ func (t *Terminal) Send(e runner.Event) {
 		t.waiting = wait{}
 		t.write(t.summary(e))
 	}
+}
+
+// count counts how a step ended. One that was run again counts as it ended last.
+func (t *Terminal) count(e runner.Event) {
+	if e.Step.Choice == runner.LeftOut {
+		t.leftOut++
+		return
+	}
+	if before, again := t.ended[e.Step.Index]; again {
+		t.steps[before]--
+		t.failures = slices.DeleteFunc(t.failures, func(f failure) bool { return f.step == *e.Step && f.playbook == t.playbook })
+	}
+	t.steps[e.Status]++
+	t.ended[e.Step.Index] = e.Status
 }
 
 // entitle writes the title of a playbook that has none yet.

@@ -41,6 +41,7 @@ type runOptions struct {
 	set, setSecret      []string
 	secrets             *redact.Redactor // what no text may have in it
 	keep, step          bool
+	pauseOnFailure      bool
 	waitFor             time.Duration
 	dryRun              string
 	internet            string
@@ -116,7 +117,8 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.StringVar(&o.internet, "internet", "", "bring the hosts of this `FILE` into the lab's internet while the run lasts")
 	f.BoolVar(&o.keep, "keep", false, "leave what the playbooks changed, and say what is left")
 	f.StringVar(&o.dryRun, "dry-run", "", "change nothing: `client` prints what would be done, server has the API server judge each change")
-	f.BoolVar(&o.step, "step", false, "wait for Enter before each step")
+	f.BoolVar(&o.step, "step", false, "show each step before it runs, and wait for a key: ? lists them")
+	f.BoolVar(&o.pauseOnFailure, "pause-on-failure", false, "wait at a step that does not pass, with the cluster as it is; --step does that too")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
 	f.StringArrayVar(&o.report, "report", nil, "also write a report, `FORMAT=PATH`, - for stdout; may be repeated; formats: "+strings.Join(transcript.FormatNames(), ", "))
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each command and its output in full")
@@ -140,8 +142,8 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.dryRun != "" && o.dryRun != "client" && o.dryRun != "server" {
 		return usagef("client prints what would be done, server has the API server judge each change", "--dry-run %q: want client or server", o.dryRun)
 	}
-	if o.step && slices.Contains(args, "-") {
-		return usagef("write the playbook to a file", "--step reads the keys that a playbook by stdin takes the place of")
+	if (o.step || o.pauseOnFailure) && slices.Contains(args, "-") {
+		return usagef("write the playbook to a file", "--step and --pause-on-failure read keys from stdin, and so does the playbook -")
 	}
 	if o.repeat < 1 {
 		return usagef("1 runs them once", "--repeat %d runs nothing", o.repeat)
@@ -167,7 +169,7 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.quiet && o.verbose {
 		return usagef("leave out one of them", "--quiet and --verbose cannot both be meant")
 	}
-	look.Verbose, look.Quiet, look.Slowest = o.verbose, o.quiet, o.slowest
+	look.Verbose, look.Texts, look.Quiet, look.Slowest = o.verbose, o.step, o.quiet, o.slowest
 
 	hosts, err := readHostsFile(o.internet)
 	if err != nil {
@@ -290,8 +292,8 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 			return p.hold(ctx, &hostsFile{playbook.File, playbook.Internet})
 		}
 	}
-	if o.step {
-		r.Pause = pauses(os.Stdin, s.note, cancel)
+	if o.step || o.pauseOnFailure {
+		r.Pause, r.StepByStep = pauses(os.Stdin, s.term, cancel), o.step
 	}
 	witness := &mesh.Witness{Mesh: m}
 	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain
