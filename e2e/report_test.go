@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,10 +19,18 @@ import (
 // report is the format of --report json=PATH. Nothing may be in it that is not
 // here.
 type report struct {
-	Version   int               `json:"version"`
-	Target    string            `json:"target"`
-	Versions  map[string]string `json:"versions"`
-	Playbooks []playbookReport  `json:"playbooks"`
+	Version    int               `json:"version"`
+	Started    time.Time         `json:"started"`
+	DurationMS int64             `json:"durationMs"`
+	Target     string            `json:"target"`
+	Versions   map[string]string `json:"versions"`
+	Mistakes   []struct {
+		At   evidence.Position `json:"at"`
+		Text string            `json:"text"`
+		Hint string            `json:"hint"`
+	} `json:"mistakes"`
+	Notes     []string         `json:"notes"`
+	Playbooks []playbookReport `json:"playbooks"`
 	Summary   struct {
 		Passed  int `json:"passed"`
 		Failed  int `json:"failed"`
@@ -40,33 +49,54 @@ type playbookReport struct {
 	Name       string       `json:"name"`
 	Title      string       `json:"title"`
 	Topic      int          `json:"topic"`
+	Text       string       `json:"text"`
+	Source     string       `json:"source"`
+	Part       string       `json:"part"`
 	Round      int          `json:"round"`
 	File       string       `json:"file"`
 	Status     string       `json:"status"`
+	Started    time.Time    `json:"started"`
 	DurationMS int64        `json:"durationMs"`
 	Error      *string      `json:"error"`
 	Steps      []stepReport `json:"steps"`
+	Cleanup    []struct {
+		What       string `json:"what"`
+		Status     string `json:"status"`
+		Back       string `json:"back"`
+		DurationMS int64  `json:"durationMs"`
+		Error      string `json:"error"`
+	} `json:"cleanup"`
+	Left []string `json:"left"`
 }
 
 type stepReport struct {
-	Index      int     `json:"index"`
-	ID         string  `json:"id"`
-	Title      string  `json:"title"`
-	Kind       string  `json:"kind"`
-	File       string  `json:"file"`
-	Line       int     `json:"line"`
-	Status     string  `json:"status"`
-	DurationMS int64   `json:"durationMs"`
-	Attempts   int     `json:"attempts"`
-	ExitCode   *int    `json:"exitCode"`
-	Error      *string `json:"error"`
-	Hint       string  `json:"hint"`
-	Command    string  `json:"command"`
-	Output     string  `json:"output"`
+	Index      int       `json:"index"`
+	ID         string    `json:"id"`
+	Title      string    `json:"title"`
+	Text       string    `json:"text"`
+	Kind       string    `json:"kind"`
+	File       string    `json:"file"`
+	Line       int       `json:"line"`
+	Choice     string    `json:"choice"`
+	Status     string    `json:"status"`
+	Started    time.Time `json:"started"`
+	DurationMS int64     `json:"durationMs"`
+	Attempts   int       `json:"attempts"`
+	ExitCode   *int      `json:"exitCode"`
+	Error      *string   `json:"error"`
+	Hint       string    `json:"hint"`
+	Command    string    `json:"command"`
+	Output     string    `json:"output"`
 
-	Verdicts evidence.Verdicts  `json:"verdicts"`
+	Verdicts []verdictReport    `json:"verdicts"`
 	Findings []evidence.Finding `json:"findings"`
 	Evidence *evidence.Attempt  `json:"evidence"`
+}
+
+type verdictReport struct {
+	evidence.Verdict
+	WantValue any `json:"wantValue"`
+	GotValue  any `json:"gotValue"`
 }
 
 // reportFlag returns a flag that asks for a report, and what reads and checks
@@ -110,6 +140,10 @@ func (r report) check(t *testing.T) {
 			assert.Equal(t, p.File, s.File)
 			assert.Greater(t, s.Line, line, "step %d begins beneath the one before it", s.Index)
 			line = s.Line
+			assert.Equal(t, s.Status == "skipped", s.Started.IsZero(), "step %d has a time where it was begun", s.Index)
+			for _, v := range s.Verdicts {
+				assert.Equal(t, v.Want == "", v.WantValue == nil && v.Want != "null", "step %d, %s", s.Index, v.Key)
+			}
 			if s.Status == "passed" {
 				passed++
 				assert.Nil(t, s.Error, "step %d passed", s.Index)
@@ -121,7 +155,9 @@ func (r report) check(t *testing.T) {
 		}
 		if p.Status == "passed" {
 			assert.Positive(t, passed, "a playbook with no passed step has not passed")
-			assert.Len(t, p.Steps, passed)
+			if p.Part == "" {
+				assert.Len(t, p.Steps, passed)
+			}
 		}
 	}
 	assert.Equal(t, count["passed"], r.Summary.Passed)

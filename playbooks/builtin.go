@@ -16,6 +16,7 @@ type Info struct {
 	Name  string // as after egressplay run
 	Title string
 	Topic int // 1 to 7, the topic of the egress tutorial; 0 for something else
+	Tags  []string
 	Steps int // how many it has
 	File  string
 }
@@ -29,7 +30,7 @@ func List() []Info {
 			panic(err) // a test loads them all
 		}
 		p := playbooks[0]
-		list = append(list, Info{Name: p.Name, Title: p.Title, Topic: p.Topic, Steps: len(p.Steps), File: p.File})
+		list = append(list, Info{Name: p.Name, Title: p.Title, Topic: p.Topic, Tags: p.Tags, Steps: len(p.Steps), File: p.File})
 	}
 	slices.SortStableFunc(list, func(a, b Info) int { return cmp.Compare(a.Topic, b.Topic) })
 	return list

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -41,6 +42,9 @@ type Options struct {
 	SetSecret []string
 
 	rules bool // have the objects that are applied held to the rules of lint
+
+	// Stdin returns the playbook that the argument - means; nil where it means none.
+	Stdin func() ([]byte, error)
 }
 
 // Load reads the playbooks that args name, as [Find] finds them, and checks
@@ -63,6 +67,9 @@ func load(builtin fs.FS, args []string, o Options) ([]*runner.Playbook, error) {
 	var names []string // of the variables in all of them
 	for _, arg := range args {
 		sources, findErrs := findIn(builtin, arg)
+		if arg == "-" && o.Stdin != nil {
+			sources, findErrs = fromStdin(o.Stdin)
+		}
 		errs = append(errs, findErrs...)
 		for _, s := range sources {
 			l := &loader{decoder: decoder{file: s.File}, source: s, options: o, settings: settings}
@@ -124,7 +131,10 @@ type header struct {
 	Kind        *yaml.Node     `yaml:"kind"`
 	Name        string         `yaml:"name,required"`
 	Title       string         `yaml:"title"`
-	Description string         `yaml:"description"`
+	Text        string         `yaml:"text"`
+	Description string         `yaml:"description"` // an older name of text
+	Source      string         `yaml:"source"`
+	Tags        []string       `yaml:"tags"`
 	Topic       int            `yaml:"topic"`
 	Requires    []string       `yaml:"requires"`
 	Internet    *yaml.Node     `yaml:"internet"`
@@ -226,6 +236,17 @@ func (h *header) check(root *yaml.Node) error {
 	if h.Topic < 0 || h.Topic > 7 {
 		fail("topic", "1 to 7 are the topics of Istio's egress tutorial, 0 is something else", "topic: want 0 to 7, got %d", h.Topic)
 	}
+	if h.Text != "" && h.Description != "" {
+		fail("description", "keep text", "description is an older name of text, and both are there")
+	}
+	if u, err := url.Parse(h.Source); h.Source != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
+		fail("source", "write the URL of the page that the playbook follows, such as https://istio.io/latest/docs/", "source: %s is no URL of a page", quote(h.Source))
+	}
+	for i, tag := range h.Tags {
+		if !namePattern.MatchString(tag) {
+			fail(fmt.Sprintf("tags.%d", i), "write small letters, digits and -, as in egress-gateway", "tags: %s is no tag", quote(tag))
+		}
+	}
 	for i, r := range h.Requires {
 		if !slices.Contains(mesh.Requirements, r) {
 			hint := cmp.Or(didYouMean(r, mesh.Requirements), "known are "+strings.Join(mesh.Requirements, ", "))
@@ -279,6 +300,9 @@ func (l *loader) result() *runner.Playbook {
 	p := &runner.Playbook{
 		Name:     l.header.Name,
 		Title:    cmp.Or(l.header.Title, l.header.Name),
+		Text:     strings.TrimSpace(cmp.Or(l.header.Text, l.header.Description)),
+		Source:   l.header.Source,
+		Tags:     l.header.Tags,
 		Topic:    l.header.Topic,
 		File:     l.source.File,
 		Requires: l.header.Requires,

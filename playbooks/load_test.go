@@ -408,3 +408,49 @@ func TestSecretSettings(t *testing.T) {
 		assert.Contains(t, err.Error(), "--set-secret")
 	}
 }
+
+// Each built-in playbook says in a few sentences why, which page it follows, and by
+// which words it is found.
+func TestBuiltinPlaybooksSayWhatTheyAreFor(t *testing.T) {
+	const pages = "https://istio.io/latest/docs/tasks/traffic-management/egress/"
+	for _, i := range List() {
+		list, err := Load([]string{i.File}, Options{})
+		require.NoError(t, err)
+		p := list[0]
+		sentences := strings.Count(p.Text+" ", ". ") + strings.Count(p.Text, ".\n")
+		assert.True(t, 2 <= sentences && sentences <= 4, "%s has %d sentences", i.Name, sentences)
+		assert.True(t, strings.HasPrefix(p.Source, pages) && strings.HasSuffix(p.Source, "/"), "%s follows %q", i.Name, p.Source)
+		assert.NotEmpty(t, p.Tags, i.Name)
+	}
+}
+
+func TestText(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	load := func(header string) (*runner.Playbook, error) {
+		text := "apiVersion: egressplay/v1\nkind: Playbook\nname: a\n" + header + "steps:\n- {title: A, text: \" why \", set: {A: b}}\n"
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		list, err := Load([]string{file}, Options{})
+		if err != nil {
+			return nil, err
+		}
+		return list[0], nil
+	}
+	p, err := load("text: |\n  One.\n\n  Two.\nsource: https://istio.io/x\ntags: [a-b]\n")
+	require.NoError(t, err)
+	assert.Equal(t, "One.\n\nTwo.", p.Text)
+	assert.Equal(t, "https://istio.io/x", p.Source)
+	assert.Equal(t, []string{"a-b"}, p.Tags)
+	assert.Equal(t, "why", p.Steps[0].Text)
+	p, err = load("description: as before\n")
+	require.NoError(t, err)
+	assert.Equal(t, "as before", p.Text)
+	for header, want := range map[string]string{
+		"text: a\ndescription: b\n": "description is an older name of text, and both are there",
+		"source: istio.io\n":        `source: "istio.io" is no URL of a page`,
+		"source: javascript:x\n":    `is no URL of a page`,
+		"tags: [A b]\n":             `tags: "A b" is no tag`,
+	} {
+		_, err := load(header)
+		assert.ErrorContains(t, err, want)
+	}
+}

@@ -57,6 +57,16 @@ func findIn(builtin fs.FS, arg string) ([]Source, Errors) {
 	return nil, Errors{notFound(builtin, arg)}
 }
 
+// fromStdin returns the playbook that comes by stdin. Files that it names are
+// relative to the current folder.
+func fromStdin(read func() ([]byte, error)) ([]Source, Errors) {
+	data, err := read()
+	if err != nil {
+		return nil, Errors{{File: "stdin", Msg: reason(err)}}
+	}
+	return []Source{{Name: "stdin", File: "stdin", Data: data}}, nil
+}
+
 // notFound says that arg names nothing, and what it may have meant.
 func notFound(builtin fs.FS, arg string) *Error {
 	e := &Error{File: arg, Msg: "no such file"}

@@ -23,7 +23,9 @@ import (
 
 // A step is a step as it is written, its variables not yet replaced.
 type step struct {
-	Title  string         `yaml:"title,required"`
+	Title string `yaml:"title,required"`
+	// Text says in Markdown what the step is for.
+	Text   string         `yaml:"text"`
 	ID     string         `yaml:"id"`
 	Expect *yaml.Node     `yaml:"expect"`
 	Within *time.Duration `yaml:"within"`
@@ -399,8 +401,10 @@ func within(n *yaml.Node, f func(*yaml.Node) bool) bool {
 
 // bindable returns the step as the runner takes it.
 func (s *step) bindable(file string, within *time.Duration) runner.Step {
+	looker, ok := s.action.(steps.Looker)
 	return runner.Step{
-		StepInfo: runner.StepInfo{Index: s.index, ID: s.ID, Title: s.Title, Kind: s.verb, File: file, Line: s.node.Line},
+		Looks:    ok && looker.OnlyLooks(),
+		StepInfo: runner.StepInfo{Index: s.index, ID: s.ID, Title: s.Title, Text: strings.TrimSpace(s.Text), Kind: s.verb, File: file, Line: s.node.Line},
 		Within:   cmp.Or(first(s.Within, within), s.kind.Within, defaultWithin),
 		Holds:    max(s.holds.times, 1),
 		HoldsFor: s.holds.over,

@@ -126,6 +126,12 @@ type PlaybookInfo struct {
 	File  string `json:"file"`
 	Topic int    `json:"topic"`
 	Steps int    `json:"steps"` // how many it has
+	// Text is what the playbook says of itself, in Markdown; Source the page that it
+	// follows. Both are "" where it does not say.
+	Text   string `json:"text,omitempty"`
+	Source string `json:"source,omitempty"`
+	// Part says which part of it runs; "" for all of it.
+	Part string `json:"part,omitempty"`
 	// Round is which repetition of it runs, from 1; 0 where it runs once.
 	Round int `json:"round,omitempty"`
 }

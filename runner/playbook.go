@@ -10,6 +10,16 @@ import (
 type Playbook struct {
 	Name  string // as in the file, for example "tls-origination"
 	Title string
+	// Text says in Markdown what the playbook is about, and Source is the URL of the
+	// page that it follows; "" where it does not say.
+	Text, Source string
+
+	// Tags are words by which the playbook is chosen.
+	Tags []string
+	// Part says which part of the playbook is run, such as "steps 3 to 5 of 9"; ""
+	// for all of it.
+	Part string
+
 	Topic int    // 1 to 7, the topic of the egress tutorial; 0 for a playbook about something else
 	File  string // where it was read from; "built-in:NAME.yaml" for a built-in one
 
@@ -26,8 +36,9 @@ type Playbook struct {
 	Steps []Step
 }
 
-func (p *Playbook) info() PlaybookInfo {
-	return PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps)}
+// Info returns what identifies the playbook to a reader.
+func (p *Playbook) Info() PlaybookInfo {
+	return PlaybookInfo{Name: p.Name, Title: p.Title, File: p.File, Topic: p.Topic, Steps: len(p.Steps), Text: p.Text, Source: p.Source, Part: p.Part}
 }
 
 // StepInfo identifies a step to a reader.
@@ -35,10 +46,22 @@ type StepInfo struct {
 	Index int    `json:"index"` // from 1
 	ID    string `json:"id,omitempty"`
 	Title string `json:"title"`
-	Kind  string `json:"kind"` // the step's verb in YAML, such as "exec"
+	Text  string `json:"text,omitempty"` // what it says of itself, in Markdown
+	Kind  string `json:"kind"`           // the step's verb in YAML, such as "exec"
 	File  string `json:"file"`
 	Line  int    `json:"line"` // from 1; the line at which the step begins
+	// Choice says whether the step runs where a part of the playbook does.
+	Choice Choice `json:"choice,omitempty"`
 }
+
+// A Choice says why a step runs or does not, where a part of its playbook is run.
+type Choice string
+
+// The choices. "" is a step that was chosen.
+const (
+	Needed  Choice = "needed"   // it was not chosen, and runs because those that were may need it
+	LeftOut Choice = "left out" // it was not chosen, and does not run
+)
 
 // A Step is one step of a playbook.
 type Step struct {
@@ -56,6 +79,9 @@ type Step struct {
 	// Timeout bounds the whole step, whatever its attempts do.
 	Timeout time.Duration
 
+	// Looks says that no other step can need this one: it changes nothing, sets
+	// nothing and waits for nothing.
+	Looks bool
 	// Targets are the objects that the step changes, as far as that is known
 	// before the run.
 	Targets []changes.Target

@@ -50,9 +50,11 @@ type Runner struct {
 	// Internet brings a playbook's own hosts into the lab's internet, and returns
 	// what takes them away again. Where it is nil, playbooks with hosts are skipped.
 	Internet func(ctx context.Context, p *Playbook) (take func(context.Context) error, err error)
-	// Pause is called before each step where it is not nil. Its error ends
-	// the playbook as an interrupt does.
-	Pause func(context.Context, StepInfo) error
+	// Pause asks whoever steers the run what to do, where it is not nil: behind each
+	// step that did not pass, and if StepByStep is set, before each step as well. Its
+	// error ends the playbook as an interrupt does.
+	Pause      func(context.Context, Paused) (Decision, error)
+	StepByStep bool
 
 	// Changes makes the run's changes and remembers them; nil for one in memory.
 	Changes *changes.Journal
@@ -62,6 +64,7 @@ type Runner struct {
 	Notes []string
 
 	playbook    *PlaybookInfo // the one that runs
+	finished    *Event        // how its last step ended, as it was sent
 	saidUnknown bool
 }
 
@@ -95,7 +98,7 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	var infos []PlaybookInfo
 	for round := range rounds {
 		for _, p := range playbooks {
-			info := p.info()
+			info := p.Info()
 			if rounds > 1 {
 				info.Round = round + 1
 			}
@@ -109,7 +112,7 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	var result Result
 	for i := range infos {
 		status, left := r.run(ctx, playbooks[i%len(playbooks)], &infos[i], &result.Summary)
-		result.Summary.add(status)
+		result.Summary.Add(status)
 		if !r.Keep {
 			result.Left = append(result.Left, left...)
 		}
@@ -150,16 +153,14 @@ func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook, summary *Summ
 	if p.Timeout > 0 && (limit == 0 || p.Timeout < limit) {
 		limit = p.Timeout
 	}
-	if limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the playbook did not end within %v", limit))
-		defer cancel()
-	}
+	ctx, clock, cancel := withClock(ctx, limit, fmt.Errorf("the playbook did not end within %v", limit))
+	defer cancel()
 	worst, stop := r.required(ctx, p)
 	if stop == nil && ctx.Err() == nil {
 		worst, stop = r.bringHosts(ctx, s, p)
 	}
-	var first error // of the steps that did not pass and let the rest continue
+	r.finished = nil
+	sequence := newSequence(r, s, p, clock)
 	for i := range p.Steps {
 		step := &p.Steps[i]
 		if stop == nil && ctx.Err() != nil {
@@ -167,34 +168,24 @@ func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook, summary *Summ
 				worst = worse(worst, Errored)
 			}
 		}
-		if stop != nil {
-			r.send(Event{Kind: StepFinished, Step: &step.StepInfo, Status: Skipped})
-			continue
-		}
-		if r.Pause != nil {
-			if err := r.Pause(ctx, step.StepInfo); err != nil {
-				worst, stop = worse(worst, Errored), err
-				r.send(Event{Kind: StepFinished, Step: &step.StepInfo, Status: Skipped, Problem: problem(err)})
-				continue
-			}
-		}
-		status, err := r.step(ctx, s, step, summary)
-		worst = worse(worst, status)
 		switch {
-		case status == Passed:
-		case step.Continue && ctx.Err() == nil:
-			if first == nil {
-				first = err
-			}
+		case step.Choice == LeftOut:
+			sequence.skip(step, errLeftOut)
+		case stop != nil:
+			sequence.skip(step, nil)
 		default:
-			stop = err
+			stop = sequence.next(ctx, i)
 		}
 	}
-	if stop == nil || first != nil {
+	worst, first := sequence.ended(worst, summary)
+	if first != nil {
 		stop = first
 	}
 	return worst, stop
 }
+
+// errLeftOut is why a step is skipped that belongs to no part that is run.
+var errLeftOut = errors.New(string(LeftOut))
 
 // worse returns the worse of two statuses, as [Summary.Status] orders them.
 func worse(a, b Status) Status {
@@ -225,7 +216,7 @@ func (r *Runner) required(ctx context.Context, p *Playbook) (Status, error) {
 }
 
 // step runs one step to its end and tells about it.
-func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summary) (Status, error) {
+func (r *Runner) step(ctx context.Context, s *Scope, step *Step) (status Status, notChecked int, err error) {
 	started := time.Now()
 	finished := Event{Kind: StepFinished, Step: &step.StepInfo, Status: Passed}
 
@@ -245,7 +236,7 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 	}
 	if err == nil {
 		unchecked := finished.Verdicts.Of(evidence.NotChecked)
-		summary.NotChecked += len(unchecked)
+		notChecked = len(unchecked)
 		if r.Strict && len(unchecked) > 0 {
 			err = &judgement{unchecked}
 		}
@@ -268,9 +259,9 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step, summary *Summar
 	}
 	r.send(finished)
 	if finished.Problem == nil {
-		return Passed, nil
+		return Passed, notChecked, nil
 	}
-	return finished.Status, finished.Problem
+	return finished.Status, notChecked, finished.Problem
 }
 
 // cleanUp puts back what the steps changed, and returns what it could not put
@@ -361,10 +352,15 @@ func hint(err error) string {
 
 func (r *Runner) send(e Event) {
 	e.Time, e.Playbook = time.Now(), r.playbook
-	r.Sink.Send(r.shown(e))
+	e = r.shown(e)
+	if e.Kind == StepFinished && e.Status != Skipped {
+		r.finished = &e
+	}
+	r.Sink.Send(e)
 }
 
-func (s *Summary) add(status Status) {
+// Add counts a playbook that ended so.
+func (s *Summary) Add(status Status) {
 	switch status {
 	case Passed:
 		s.Passed++

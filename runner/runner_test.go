@@ -809,14 +809,6 @@ func TestAChangeOfWhichNobodyKnows(t *testing.T) {
 	})
 }
 
-func TestPauseEndsThePlaybook(t *testing.T) {
-	stop := errors.New("stopped by its user")
-	r := &Runner{Pause: func(_ context.Context, s StepInfo) error { return stop }}
-	_, events := run(t, r, t.Context(), step(passing()))
-	assert.EqualError(t, events.last(PlaybookFinished).Problem, stop.Error())
-	assert.NotContains(t, events.kinds(), "step.started")
-}
-
 func TestVariablesLiveAsLongAsThePlaybook(t *testing.T) {
 	s := NewScope(nil, map[string]string{"A": "1"})
 	s.Set("B", "2")

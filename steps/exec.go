@@ -102,6 +102,9 @@ func (e *Exec) Command(s *runner.Scope) string {
 // Repeats implements [runner.Action].
 func (e *Exec) Repeats() bool { return true }
 
+// OnlyLooks implements [Looker].
+func (e *Exec) OnlyLooks() bool { return true }
+
 // Pod implements [runner.PodAction].
 func (e *Exec) Pod(ctx context.Context, s *runner.Scope) (*cluster.Pod, error) {
 	return ready(s.Cluster.Pod(ctx, e.In.query(cmp.Or(e.Namespace, s.Namespace), e.Container)))

@@ -90,6 +90,14 @@ type Limited interface {
 	CannotShow(needs evidence.Needs) error
 }
 
+// A Looker is a step kind that may do nothing but look, so that no other step can
+// need it.
+type Looker interface {
+	// OnlyLooks reports whether the step changes nothing, sets nothing and waits for
+	// nothing.
+	OnlyLooks() bool
+}
+
 // A FileReader is a step kind that names files. ReadFiles is called once,
 // after decoding and before Validate; read takes a path as the playbook has
 // it, relative to the playbook's folder.

@@ -70,6 +70,9 @@ func (l *Logs) Command(s *runner.Scope) string {
 // Repeats implements [runner.Action].
 func (l *Logs) Repeats() bool { return true }
 
+// OnlyLooks implements [Looker].
+func (l *Logs) OnlyLooks() bool { return true }
+
 // Try implements [runner.Action].
 func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	pod, err := ready(s.Cluster.LogPod(ctx, l.In.query(cmp.Or(l.Namespace, s.Namespace), l.Container)))

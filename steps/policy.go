@@ -84,6 +84,9 @@ func (p *Policy) Command(s *runner.Scope) string {
 // Repeats implements [runner.Action].
 func (p *Policy) Repeats() bool { return p.Set == "" }
 
+// OnlyLooks implements [Looker].
+func (p *Policy) OnlyLooks() bool { return p.Set == "" }
+
 // Try implements [runner.Action].
 func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	policy, err := mesh.ReadOutboundPolicy(ctx, s.Cluster, s.IstioNamespace, s.Revision)

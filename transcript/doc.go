@@ -1,8 +1,9 @@
-// Package transcript shows a run: as text for a reader, as JSON for a program.
+// Package transcript shows a run: as text for a reader, as a report in one of
+// several formats for whoever comes later.
 //
-// Both are sinks of the same stream of [runner.Event], so they cannot disagree,
-// and both can be drawn from recorded events.
+// All are made of the same stream of [runner.Event], so they cannot disagree, and all
+// can be drawn from recorded events.
 //
 //	Event ─┬─ Terminal ─ text that reads like the tutorial
-//	       └─ Report ─── one JSON document, whole after every event
+//	       └─ Report ─── what has happened so far ─ Formats ─ a document ─ WriteFile
 package transcript

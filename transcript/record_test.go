@@ -337,3 +337,22 @@ var hostileRun = func() []runner.Event {
 		{Kind: runner.RunFinished, Status: runner.Failed, Summary: &runner.Summary{Failed: 1}},
 	}
 }()
+
+// partRun is a run of a part of a playbook.
+var partRun = func() []runner.Event {
+	info, needed, out := origination, set, headers
+	info.Part = "step 4 of 5"
+	needed.Choice, out.Choice = runner.Needed, runner.LeftOut
+	left := skipped(out)
+	left.Problem = &runner.Problem{Text: string(runner.LeftOut)}
+	all := concat(
+		runner.Event{Kind: runner.RunStarted, Target: &target, Playbooks: []runner.PlaybookInfo{info}},
+		runner.Event{Kind: runner.PlaybookStarted, Playbook: &info},
+		passed(needed, "export SOURCE_POD=sleep-1", "SOURCE_POD=sleep-1", time.Second, 1),
+		passed(request, curl, redirected, time.Second, 1),
+		left,
+		runner.Event{Kind: runner.PlaybookFinished, Playbook: &info, Status: runner.Passed, Took: 2 * time.Second},
+		runner.Event{Kind: runner.RunFinished, Status: runner.Passed, Took: 2 * time.Second, Summary: &runner.Summary{Passed: 1}},
+	)
+	return all
+}()

@@ -1,22 +1,22 @@
 package transcript
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
-// A Report is a run as one JSON document. It is a [runner.Sink], and its
-// document is whole at any time: what has not been run yet is skipped, what was
-// begun and has not ended is an error. Its methods may be called from several
-// goroutines.
+// A Report collects a run for the [Formats]. It is a [runner.Sink], and what it has
+// is whole at any time: what has not been run yet is skipped, what was begun and has
+// not ended is an error. Its methods may be called from several goroutines.
 type Report struct {
+	// Workspace is the folder to which the files of annotations are relative; ""
+	// leaves their names as they are.
+	Workspace string
+
 	mu   sync.Mutex
 	doc  document // without its cleanup and summary
 	next int      // the playbook that comes next
@@ -29,38 +29,63 @@ type Report struct {
 
 var _ runner.Sink = (*Report)(nil)
 
-// document is the format of a report, version 2. A name that ends in Ms is that of
-// a number of milliseconds, in the evidence too.
+// document is what a report says, and as JSON its version 2. A name that ends in Ms
+// is that of a number of milliseconds, in the evidence too.
 type document struct {
-	Version   int               `json:"version"`
-	Target    string            `json:"target"`
-	Versions  map[string]string `json:"versions"`
+	Version    int               `json:"version"`
+	Started    time.Time         `json:"started,omitzero"`
+	DurationMS int64             `json:"durationMs"`
+	Target     string            `json:"target"`
+	Versions   map[string]string `json:"versions"`
+	// Mistakes are what kept the playbooks from being read.
+	Mistakes  []Mistake         `json:"mistakes,omitempty"`
+	Notes     []string          `json:"notes,omitempty"`
 	Playbooks []*playbookReport `json:"playbooks"`
 	Summary   runner.Summary    `json:"summary"`
 	Cleanup   cleanupReport     `json:"cleanup"`
+
+	workspace string
+}
+
+// A Mistake is something in a playbook that keeps it from being run.
+type Mistake struct {
+	At   evidence.Position `json:"at"` // its line is 0 where it is about no place in a file
+	Text string            `json:"text"`
+	Hint string            `json:"hint,omitempty"`
 }
 
 type playbookReport struct {
 	Name       string        `json:"name"`
 	Title      string        `json:"title"`
 	Topic      int           `json:"topic"`
+	Text       string        `json:"text,omitempty"`   // Markdown
+	Part       string        `json:"part,omitempty"`   // which part of it is run; "" for all of it
+	Source     string        `json:"source,omitempty"` // a URL
 	File       string        `json:"file"`
 	Round      int           `json:"round,omitempty"` // of several, from 1
 	Status     runner.Status `json:"status"`
+	Started    time.Time     `json:"started,omitzero"`
 	DurationMS int64         `json:"durationMs"`
 	// Error says why the playbook has not passed, where no step does.
 	Error *string       `json:"error"`
 	Steps []*stepReport `json:"steps"`
+	// Cleanup is what was put back, or was to be, in that order.
+	Cleanup []undoReport `json:"cleanup"`
+	// Left is what has not been put back.
+	Left []string `json:"left,omitempty"`
 }
 
 type stepReport struct {
 	Index      int           `json:"index"` // from 1
 	ID         string        `json:"id"`
 	Title      string        `json:"title"`
+	Text       string        `json:"text,omitempty"` // Markdown
 	Kind       string        `json:"kind"`
 	File       string        `json:"file"`
 	Line       int           `json:"line"` // from 1
+	Choice     runner.Choice `json:"choice,omitempty"`
 	Status     runner.Status `json:"status"`
+	Started    time.Time     `json:"started,omitzero"`
 	DurationMS int64         `json:"durationMs"`
 	Attempts   int           `json:"attempts"`
 	ExitCode   *int          `json:"exitCode"` // null where no command was run
@@ -69,11 +94,28 @@ type stepReport struct {
 	Command    string        `json:"command,omitempty"`
 	Output     string        `json:"output,omitempty"`
 	// Verdicts are how each claim was judged, those not checked here among them.
-	Verdicts evidence.Verdicts `json:"verdicts"`
+	Verdicts []verdictReport `json:"verdicts"`
 	// Findings are the causes of a failure, as far as they are known.
 	Findings []evidence.Finding `json:"findings,omitempty"`
 	// Evidence is what the verdicts rest on, null where there is none.
 	Evidence *evidence.Attempt `json:"evidence"`
+}
+
+// A verdictReport is a verdict with what was wanted and what came as data, too.
+type verdictReport struct {
+	evidence.Verdict
+	WantValue any `json:"wantValue,omitempty"`
+	GotValue  any `json:"gotValue,omitempty"`
+}
+
+// An undoReport is something that was put back (passed), could not be (error), or
+// had not to be (skipped).
+type undoReport struct {
+	What       string        `json:"what"`
+	Status     runner.Status `json:"status"`
+	Back       string        `json:"back,omitempty"` // how it is now
+	DurationMS int64         `json:"durationMs"`
+	Error      string        `json:"error,omitempty"`
 }
 
 // cleanupReport says whether everything was put back: passed, failed, skipped
@@ -87,7 +129,7 @@ type cleanupReport struct {
 func NewReport(playbooks []*runner.Playbook) *Report {
 	r := &Report{doc: document{Version: 2, Versions: map[string]string{}, Playbooks: []*playbookReport{}}}
 	for _, p := range playbooks {
-		pr := &playbookReport{Name: p.Name, Title: p.Title, Topic: p.Topic, File: p.File, Status: runner.Skipped, Steps: []*stepReport{}}
+		pr := newPlaybookReport(p.Info())
 		for i := range p.Steps {
 			pr.step(&p.Steps[i].StepInfo)
 		}
@@ -96,13 +138,27 @@ func NewReport(playbooks []*runner.Playbook) *Report {
 	return r
 }
 
+func newPlaybookReport(info runner.PlaybookInfo) *playbookReport {
+	p := &playbookReport{Status: runner.Skipped, Steps: []*stepReport{}, Cleanup: []undoReport{}}
+	p.is(&info)
+	return p
+}
+
+// is takes down which playbook it is.
+func (p *playbookReport) is(info *runner.PlaybookInfo) {
+	p.Name, p.Title, p.Topic, p.File, p.Round = info.Name, info.Title, info.Topic, info.File, info.Round
+	p.Text, p.Source, p.Part = info.Text, info.Source, info.Part
+}
+
 // Fail says why the playbooks that have not begun could not be run.
-func (r *Report) Fail(err error) {
+func (r *Report) Fail(err error, mistakes ...Mistake) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	text := err.Error()
 	for _, p := range r.doc.Playbooks[r.next:] {
-		p.Status, p.Error = runner.Errored, reason(err)
+		p.Status, p.Error = runner.Errored, &text
 	}
+	r.doc.Mistakes = append(r.doc.Mistakes, mistakes...)
 	r.next = len(r.doc.Playbooks)
 }
 
@@ -112,56 +168,90 @@ func (r *Report) Send(e runner.Event) {
 	defer r.mu.Unlock()
 	switch e.Kind {
 	case runner.RunStarted:
-		r.doc.Target = e.Target.Describe
+		r.doc.Started, r.doc.Target = e.Time, e.Target.Describe
 		for name, version := range e.Target.Versions {
 			r.doc.Versions[name] = version
 		}
+	case runner.Note:
+		r.doc.Notes = append(r.doc.Notes, e.Text)
 	case runner.PlaybookStarted:
 		if r.next == len(r.doc.Playbooks) {
-			r.doc.Playbooks = append(r.doc.Playbooks, &playbookReport{Steps: []*stepReport{}})
+			r.doc.Playbooks = append(r.doc.Playbooks, newPlaybookReport(*e.Playbook))
 		}
 		p := r.doc.Playbooks[r.next]
 		r.next++
-		p.Name, p.Title, p.Topic, p.File, p.Round = e.Playbook.Name, e.Playbook.Title, e.Playbook.Topic, e.Playbook.File, e.Playbook.Round
-		p.Status, p.Error = runner.Errored, reason(errUnfinished)
+		p.is(e.Playbook)
+		p.Started, p.Status, p.Error = e.Time, runner.Errored, unfinished()
 		r.open = true
 	case runner.StepStarted:
 		s := r.current().step(e.Step)
-		s.Status, s.Error = runner.Errored, reason(errUnfinished)
+		s.Started, s.Status, s.Error = e.Time, runner.Errored, unfinished()
+		s.Command = e.Command
 	case runner.Attempt:
 		r.current().step(e.Step).Attempts = e.Attempts
 	case runner.StepFinished:
-		s := r.current().step(e.Step)
-		s.Status, s.DurationMS, s.Attempts, s.Error = e.Status, e.Took.Milliseconds(), e.Attempts, nil
-		s.Output, s.Evidence, s.Verdicts, s.Findings = e.Output, e.Evidence, e.Verdicts, e.Findings
-		if e.Command != "" {
-			s.Command = e.Command
-		}
-		if e.Evidence != nil {
-			s.ExitCode = e.Evidence.Command.ExitCode
-		}
-		if p := e.Problem; p != nil {
-			s.Error, s.Hint = &p.Text, p.Hint // file, line and title stand beside it
-			if s.Verdicts == nil {
-				s.Verdicts = p.Verdicts
-			}
-		}
+		r.current().step(e.Step).finished(e)
 	case runner.CleanupStarted:
 		r.pending = slices.Clone(e.Left)
 	case runner.Undone:
-		if e.Problem != nil {
-			r.failed = true
-		} else if i := slices.Index(r.pending, e.Undo); i >= 0 {
-			r.pending = slices.Delete(r.pending, i, i+1)
-		}
+		r.undone(e)
 	case runner.PlaybookFinished:
 		p := r.current()
-		p.Status, p.DurationMS, p.Error = e.Status, e.Took.Milliseconds(), nil
+		p.Status, p.DurationMS, p.Error, p.Left = e.Status, e.Took.Milliseconds(), nil, e.Left
 		if e.Problem != nil && e.Problem.Step == nil {
 			p.Error = &e.Problem.Text
 		}
 		r.open, r.pending = false, nil
 		r.left = append(r.left, e.Left...)
+	case runner.RunFinished:
+		r.doc.DurationMS = e.Took.Milliseconds()
+	}
+}
+
+// finished takes down how a step ended.
+func (s *stepReport) finished(e runner.Event) {
+	s.Status, s.DurationMS, s.Attempts, s.Error = e.Status, e.Took.Milliseconds(), e.Attempts, nil
+	s.Output, s.Evidence, s.Findings = e.Output, e.Evidence, e.Findings
+	if e.Command != "" {
+		s.Command = e.Command
+	}
+	if e.Evidence != nil {
+		s.ExitCode = e.Evidence.Command.ExitCode
+	}
+	s.Verdicts = nil
+	verdicts := e.Verdicts
+	if p := e.Problem; p != nil {
+		s.Error, s.Hint = &p.Text, p.Hint // file, line and title stand beside it
+		if verdicts == nil {
+			verdicts = p.Verdicts
+		}
+	}
+	for _, v := range verdicts {
+		s.Verdicts = append(s.Verdicts, verdictReport{v, value(v, v.Want), value(v, v.Got)})
+	}
+}
+
+// of returns the verdicts of a step that have one of these outcomes.
+func (s *stepReport) of(outcomes ...evidence.Outcome) []evidence.Verdict {
+	var of []evidence.Verdict
+	for _, v := range s.Verdicts {
+		if slices.Contains(outcomes, v.Outcome) {
+			of = append(of, v.Verdict)
+		}
+	}
+	return of
+}
+
+func (r *Report) undone(e runner.Event) {
+	u := undoReport{What: e.Undo, Status: e.Status, Back: e.Back, DurationMS: e.Took.Milliseconds()}
+	if e.Problem != nil {
+		r.failed = true
+		u.Status, u.Error = runner.Errored, e.Problem.Text
+	} else if i := slices.Index(r.pending, e.Undo); i >= 0 {
+		r.pending = slices.Delete(r.pending, i, i+1)
+	}
+	if r.next > 0 {
+		r.current().Cleanup = append(r.current().Cleanup, u)
 	}
 }
 
@@ -173,25 +263,25 @@ func (r *Report) Left() (left []string, complete bool) {
 	return slices.Concat(r.left, r.pending), !r.open || r.pending != nil
 }
 
-// Bytes returns the document as it is now.
-func (r *Report) Bytes() []byte {
+// In returns the report as it is now in one of the [Formats].
+func (r *Report) In(f Format) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return f.document(r.complete())
+}
+
+// complete returns the document with what is made of the rest of it.
+func (r *Report) complete() *document {
 	doc := r.doc
+	doc.workspace = r.Workspace
 	for _, p := range doc.Playbooks {
 		for _, s := range p.Steps {
-			doc.Summary.NotChecked += len(s.Verdicts.Of(evidence.NotChecked))
+			doc.Summary.NotChecked += len(s.of(evidence.NotChecked))
+			if s.Verdicts == nil {
+				s.Verdicts = []verdictReport{}
+			}
 		}
-		switch p.Status {
-		case runner.Passed:
-			doc.Summary.Passed++
-		case runner.Failed:
-			doc.Summary.Failed++
-		case runner.Skipped:
-			doc.Summary.Skipped++
-		default:
-			doc.Summary.Error++
-		}
+		doc.Summary.Add(p.Status)
 	}
 	doc.Cleanup.Left = append(append([]string{}, r.left...), r.pending...)
 	switch {
@@ -204,33 +294,13 @@ func (r *Report) Bytes() []byte {
 	default:
 		doc.Cleanup.Status = runner.Passed
 	}
-	for _, p := range doc.Playbooks {
-		for _, s := range p.Steps {
-			if s.Verdicts == nil {
-				s.Verdicts = evidence.Verdicts{}
-			}
-		}
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(doc); err != nil {
-		panic(err) // the document has nothing that JSON has not
-	}
-	return harmless(b.Bytes())
+	return &doc
 }
 
-// Write writes the document to a file in one go: a reader sees the old one or
-// the new one, never a part. To a stream, see [IsStream], it is appended.
-func (r *Report) Write(path string) error {
-	if err := write(path, r.Bytes()); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
+func unfinished() *string {
+	text := "it did not end"
+	return &text
 }
-
-var errUnfinished = errors.New("it did not end")
 
 func (r *Report) current() *playbookReport { return r.doc.Playbooks[r.next-1] }
 
@@ -240,17 +310,9 @@ func (p *playbookReport) step(info *runner.StepInfo) *stepReport {
 		return p.Steps[i]
 	}
 	s := &stepReport{
-		Index: info.Index, ID: info.ID, Title: info.Title, Kind: info.Kind,
-		File: info.File, Line: info.Line, Status: runner.Skipped,
+		Index: info.Index, ID: info.ID, Title: info.Title, Text: info.Text, Kind: info.Kind,
+		File: info.File, Line: info.Line, Choice: info.Choice, Status: runner.Skipped,
 	}
 	p.Steps = append(p.Steps, s)
 	return s
-}
-
-func reason(err error) *string {
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	return &text
 }

@@ -36,6 +36,12 @@ func report(events []runner.Event) *transcript.Report {
 	return r
 }
 
+var asJSON = transcript.Formats["json"]
+
+func write(r *transcript.Report, path string) error {
+	return transcript.WriteFile(path, r.In(asJSON))
+}
+
 func TestReport(t *testing.T) {
 	for _, tt := range []struct {
 		file   string
@@ -48,7 +54,7 @@ func TestReport(t *testing.T) {
 		{"kept.json", keptRun},
 		{"not-begun.json", nil},
 	} {
-		t.Run(tt.file, func(t *testing.T) { golden(t, tt.file, report(tt.events).Bytes()) })
+		t.Run(tt.file, func(t *testing.T) { golden(t, tt.file, report(tt.events).In(asJSON)) })
 	}
 }
 
@@ -68,7 +74,7 @@ func TestReportIsWholeAfterEveryEvent(t *testing.T) {
 					Left   []string
 				}
 			}
-			require.NoError(t, json.Unmarshal(report(events[:n]).Bytes(), &doc), "%s after %d events", name, n)
+			require.NoError(t, json.Unmarshal(report(events[:n]).In(asJSON), &doc), "%s after %d events", name, n)
 			require.NotEmpty(t, doc.Playbooks)
 			assert.Len(t, doc.Playbooks[0].Steps, 5)
 			assert.NotNil(t, doc.Cleanup.Left)
@@ -98,7 +104,7 @@ func TestReportOfSeveralRounds(t *testing.T) {
 		}
 		Summary runner.Summary
 	}
-	require.NoError(t, json.Unmarshal(report(flakyRun).Bytes(), &doc))
+	require.NoError(t, json.Unmarshal(report(flakyRun).In(asJSON), &doc))
 	require.Len(t, doc.Playbooks, 3)
 	for i, want := range []runner.Status{runner.Passed, runner.Failed, runner.Passed} {
 		assert.Equal(t, i+1, doc.Playbooks[i].Round)
@@ -138,18 +144,18 @@ func TestReportLeft(t *testing.T) {
 func TestReportFail(t *testing.T) {
 	r := transcript.NewReport([]*runner.Playbook{planned()})
 	r.Fail(errors.New("no cluster"))
-	golden(t, "not-run.json", r.Bytes())
+	golden(t, "not-run.json", r.In(asJSON))
 }
 
 func TestReportWrite(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "report.json")
 	r := report(passedRun)
-	require.NoError(t, r.Write(path))
-	require.NoError(t, r.Write(path), "a file that is there is replaced")
+	require.NoError(t, write(r, path))
+	require.NoError(t, write(r, path), "a file that is there is replaced")
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Equal(t, string(r.Bytes()), string(got))
+	assert.Equal(t, string(r.In(asJSON)), string(got))
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "nothing else is left in the folder")
@@ -163,7 +169,7 @@ func TestReportWriteFollowsLinks(t *testing.T) {
 	file, link := filepath.Join(dir, "real.json"), filepath.Join(dir, "link.json")
 	require.NoError(t, os.WriteFile(file, []byte("old"), 0o644))
 	require.NoError(t, os.Symlink(file, link))
-	require.NoError(t, report(passedRun).Write(link))
+	require.NoError(t, write(report(passedRun), link))
 	info, err := os.Lstat(link)
 	require.NoError(t, err)
 	assert.NotZero(t, info.Mode()&os.ModeSymlink, "the link is still one")
@@ -174,7 +180,7 @@ func TestReportWriteFollowsLinks(t *testing.T) {
 
 func TestReportWriteToAFolder(t *testing.T) {
 	dir := t.TempDir()
-	err := report(nil).Write(dir)
+	err := write(report(nil), dir)
 	assert.EqualError(t, err, "write the report: open "+dir+": it is a folder")
 }
 
@@ -191,14 +197,14 @@ func TestIsStream(t *testing.T) {
 
 func TestReportWriteSaysWhereItCannot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "report.json")
-	err := report(nil).Write(path)
+	err := write(report(nil), path)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	assert.Equal(t, "write the report: open "+path+": no such file or directory", err.Error())
 }
 
 func BenchmarkReport(b *testing.B) {
 	for b.Loop() {
-		report(passedRun).Bytes()
+		report(passedRun).In(asJSON)
 	}
 }
 
@@ -207,7 +213,7 @@ func BenchmarkReport(b *testing.B) {
 func TestReportHasNoControls(t *testing.T) {
 	name := "a\x1b[2J\u009b2J\u202e\x7fb…ü"
 	r := transcript.NewReport([]*runner.Playbook{{Name: name, File: name}})
-	doc := r.Bytes()
+	doc := r.In(asJSON)
 	for _, c := range string(doc) {
 		assert.False(t, c < ' ' && c != '\n' || 0x7f <= c && c <= 0x9f || c == 0x202e, "%q", c)
 	}

@@ -22,8 +22,8 @@ func TestReportWriteToAPipe(t *testing.T) {
 		got <- b
 	}()
 	r := report(passedRun)
-	require.NoError(t, r.Write(path))
-	assert.Equal(t, string(r.Bytes()), string(<-got))
+	require.NoError(t, write(r, path))
+	assert.Equal(t, string(r.In(asJSON)), string(<-got))
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	assert.Equal(t, os.ModeNamedPipe, info.Mode().Type(), "it is still a pipe")
@@ -41,11 +41,11 @@ func TestReportWriteKeepsTheMode(t *testing.T) {
 		require.NoError(t, err)
 		return info.Mode()
 	}
-	require.NoError(t, r.Write(path))
+	require.NoError(t, write(r, path))
 	assert.Equal(t, os.FileMode(0o640), mode())
 	for _, m := range []os.FileMode{0o600, 0o666, 0o400, 0o644} {
 		require.NoError(t, os.Chmod(path, m))
-		require.NoError(t, r.Write(path))
+		require.NoError(t, write(r, path))
 		assert.Equal(t, m, mode())
 	}
 }
@@ -62,11 +62,11 @@ func TestReportWriteInPlace(t *testing.T) {
 	require.NoError(t, os.Chmod(dir, 0o500))
 	defer os.Chmod(dir, 0o700)
 	r := report(passedRun)
-	require.NoError(t, r.Write(path))
+	require.NoError(t, write(r, path))
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Equal(t, string(r.Bytes()), string(got))
-	err = r.Write(filepath.Join(dir, "new.json"))
+	assert.Equal(t, string(r.In(asJSON)), string(got))
+	err = write(r, filepath.Join(dir, "new.json"))
 	assert.ErrorIs(t, err, os.ErrPermission)
 }
 
@@ -79,7 +79,7 @@ func TestReportWriteOnAFullDisk(t *testing.T) {
 	low := limit
 	low.Cur = 100
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &low))
-	err := report(passedRun).Write(path)
+	err := write(report(passedRun), path)
 	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit))
 	require.ErrorIs(t, err, syscall.EFBIG)
 	got, err := os.ReadFile(path)
@@ -89,6 +89,6 @@ func TestReportWriteOnAFullDisk(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, entries, 1, "nothing else is left in the folder")
 	if _, err := os.Stat("/dev/full"); err == nil {
-		assert.ErrorIs(t, report(passedRun).Write("/dev/full"), syscall.ENOSPC)
+		assert.ErrorIs(t, write(report(passedRun), "/dev/full"), syscall.ENOSPC)
 	}
 }

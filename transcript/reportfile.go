@@ -9,12 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 )
 
-// IsStream says whether path is not a file that can be written anew but
-// something that takes what is written to it, such as a pipe or /dev/stdout,
-// whatever that is at the moment.
+// IsStream reports whether path must be appended to (a pipe, a terminal, anything
+// under /dev or /proc) rather than replaced.
 func IsStream(path string) bool {
 	if abs, err := filepath.Abs(path); err == nil {
 		for _, dir := range []string{"/dev/", "/proc/"} {
@@ -27,8 +25,17 @@ func IsStream(path string) bool {
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
-// write writes a file anew, in one go where the folder allows it. A file that is
-// there keeps its mode; a new one gets that of the user's umask.
+// WriteFile writes a report to a file in one go, where the folder allows it: a
+// reader sees the old one or the new one, never a part. A file that is there keeps
+// its mode; a new one gets that of the user's umask. To a stream, see [IsStream],
+// the report is appended.
+func WriteFile(path string, b []byte) error {
+	if err := write(path, b); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
 func write(path string, b []byte) error {
 	if IsStream(path) {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
@@ -125,22 +132,4 @@ func overwrite(path string, b []byte) error {
 	}
 	_, err = f.Write(b)
 	return errors.Join(err, f.Close())
-}
-
-// harmless returns a JSON document in which the characters that a terminal obeys
-// are escaped. JSON itself asks that only for those below the space; all of them
-// can only be within a string.
-func harmless(doc []byte) []byte {
-	var b strings.Builder
-	b.Grow(len(doc))
-	for len(doc) > 0 {
-		c, size := utf8.DecodeRune(doc)
-		if 0x7f <= c && c <= 0x9f || 0x202a <= c && c <= 0x202e || 0x2066 <= c && c <= 0x2069 {
-			fmt.Fprintf(&b, `\u%04x`, c)
-		} else {
-			b.Write(doc[:size])
-		}
-		doc = doc[size:]
-	}
-	return []byte(b.String())
 }

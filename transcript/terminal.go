@@ -23,6 +23,11 @@ type Options struct {
 	Width func() int
 	// Verbose shows each step's whole command and output.
 	Verbose bool
+	// Texts shows what each playbook says of itself. Verbose shows it too, and that
+	// of each step.
+	Texts bool
+	// Quiet shows only steps and changes that did not go well, and the summary.
+	Quiet bool
 	// Interactive shows on the last line what is being waited for and for how
 	// long, and redraws it. Only for a terminal.
 	Interactive bool
@@ -51,11 +56,14 @@ type Terminal struct {
 	stop    func()
 
 	playbooks int
-	steps     map[runner.Status]int // how many steps ended so
+	steps     map[runner.Status]int // how many steps ended so, those aside that were left out
+	leftOut   int
+	ended     map[int]runner.Status // of the playbook's steps, by index
 	failures  []failure
 	slowest   slowest
 	flakes    flakes
 	playbook  runner.PlaybookInfo
+	untitled  bool   // its title has not been written
 	command   string // of the step that runs
 	short     bool   // the last block was a single line
 	cleaning  bool   // a line about clean-up has been written
@@ -69,7 +77,7 @@ func New(w io.Writer, o Options) *Terminal {
 	if o.Width == nil {
 		o.Width = func() int { return 0 }
 	}
-	t := &Terminal{o: o, p: newPalette(w, o.Color), w: w, steps: map[runner.Status]int{}, stop: func() {}}
+	t := &Terminal{o: o, p: newPalette(w, o.Color), w: w, steps: map[runner.Status]int{}, ended: map[int]runner.Status{}, stop: func() {}}
 	if o.Interactive {
 		t.stop = t.animate()
 	}
@@ -91,6 +99,45 @@ func (t *Terminal) Close() error {
 	return err
 }
 
+// Announce shows a step before it runs: its title, what it says of itself, and its
+// whole command.
+func (t *Terminal) Announce(e runner.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = wait{}
+	var b block
+	b.text("")
+	b.add("", t.p.strong, fold(fmt.Sprintf("next is step %d of %d: %s", e.Step.Index, t.playbook.Steps, oneLine(e.Step.Title)), t.o.Width())...)
+	t.addText(&b, "  ", e.Step.Text, inner(t.o.Width(), 2))
+	t.addCommand(&b, "  ", e.Command, true, inner(t.o.Width(), 2))
+	t.write(b.String())
+}
+
+// Evidence shows all that is known of a step that has ended.
+func (t *Terminal) Evidence(e runner.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var b block
+	width := inner(t.o.Width(), 2)
+	b.add("", t.p.strong, fold(fmt.Sprintf("step %d: %s", e.Step.Index, oneLine(e.Step.Title)), t.o.Width())...)
+	t.addCommand(&b, "  ", e.Command, true, width)
+	b.add("  ", lipgloss.Style{}, fill(bounded(linesOf(e.Output), fullLines), width)...)
+	for _, v := range e.Verdicts {
+		if v.Outcome != evidence.Held {
+			b.add("  ", t.p.bad, fold(string(v.Outcome)+": "+clean(v.String()), width)...)
+		}
+	}
+	if e.Evidence != nil {
+		for _, l := range allEvidence(e.Evidence, e.Verdicts) {
+			b.add("  ", t.p.faint, fold(clean(l), width)...)
+		}
+	}
+	if e.Evidence == nil && len(e.Verdicts) == 0 && e.Problem != nil {
+		b.add("  ", t.p.bad, fold(clean(e.Problem.Text), width)...)
+	}
+	t.write(b.String())
+}
+
 // Note writes a line of the caller's among those of the run.
 func (t *Terminal) Note(text string) {
 	t.mu.Lock()
@@ -110,11 +157,15 @@ func (t *Terminal) Send(e runner.Event) {
 	defer t.mu.Unlock()
 	switch e.Kind {
 	case runner.RunStarted:
-		t.write(t.header(e))
+		if t.waiting = (wait{}); !t.o.Quiet {
+			t.write(t.header(e))
+		}
 	case runner.PlaybookStarted:
 		t.playbooks++
-		t.playbook, t.short, t.cleaning = *e.Playbook, false, false
-		t.write(t.title(t.playbook))
+		t.playbook, t.short, t.cleaning, t.ended = *e.Playbook, false, false, map[int]runner.Status{}
+		if t.untitled = t.o.Quiet; !t.untitled {
+			t.write(t.title(t.playbook))
+		}
 	case runner.StepStarted:
 		t.command = e.Command
 		t.wait(fmt.Sprintf("%d  %s", e.Step.Index, oneLine(e.Step.Title)))
@@ -126,7 +177,7 @@ func (t *Terminal) Send(e runner.Event) {
 	case runner.Note:
 		t.write(t.note(e.Text))
 	case runner.StepFinished:
-		t.steps[e.Status]++
+		t.count(e)
 		t.slowest.note(e, t.o.Slowest)
 		t.flakes.note(e)
 		t.stopped = t.stopped || e.Problem != nil && e.Problem.Interrupted
@@ -135,6 +186,11 @@ func (t *Terminal) Send(e runner.Event) {
 		}
 		t.command = ""
 		t.waiting = wait{}
+		if t.o.Quiet && (e.Status == runner.Passed || e.Status == runner.Skipped) {
+			t.stepBlock(e) // it counts
+			break
+		}
+		t.entitle()
 		b := t.stepBlock(e)
 		if short := b.lines() == 1; !short || !t.short {
 			t.write("\n" + b.String())
@@ -145,14 +201,42 @@ func (t *Terminal) Send(e runner.Event) {
 	case runner.CleanupStarted:
 		t.wait("putting back what was changed")
 	case runner.Undone:
-		t.write(t.undone(e))
+		if !t.o.Quiet || e.Problem != nil {
+			t.entitle()
+			t.write(t.undone(e))
+		}
 	case runner.PlaybookFinished:
 		t.waiting = wait{}
-		t.write(t.ending(e))
+		if end := t.ending(e); end != "" {
+			t.entitle()
+			t.write(end)
+		}
 	case runner.RunFinished:
 		t.waiting = wait{}
 		t.write(t.summary(e))
 	}
+}
+
+// count counts how a step ended. One that was run again counts as it ended last.
+func (t *Terminal) count(e runner.Event) {
+	if e.Step.Choice == runner.LeftOut {
+		t.leftOut++
+		return
+	}
+	if before, again := t.ended[e.Step.Index]; again {
+		t.steps[before]--
+		t.failures = slices.DeleteFunc(t.failures, func(f failure) bool { return f.step == *e.Step && f.playbook == t.playbook })
+	}
+	t.steps[e.Status]++
+	t.ended[e.Step.Index] = e.Status
+}
+
+// entitle writes the title of a playbook that has none yet.
+func (t *Terminal) entitle() {
+	if t.untitled {
+		t.write(t.title(t.playbook))
+	}
+	t.untitled = false
 }
 
 // write writes text in place of the line that says what is waited for, which
@@ -204,10 +288,23 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 	}
 	b.add("", t.p.strong.Inherit(t.p.accent), fold(oneLine(name), t.o.Width())...)
 	about := source(p) + ", " + Count(p.Steps, "step", "steps")
+	if p.Part != "" {
+		about += ", of which only a part is run: " + p.Part
+	}
 	if p.Round > 0 {
 		about += fmt.Sprintf(", round %d", p.Round)
 	}
 	b.add("", t.p.faint, fold(about, t.o.Width())...)
+	if t.o.Verbose || t.o.Texts {
+		if p.Text != "" {
+			b.text("")
+			t.addText(&b, "", p.Text, t.o.Width())
+		}
+		if url := webPage(p.Source); url != "" {
+			b.text("")
+			b.add("", t.p.accent, url)
+		}
+	}
 	return "\n" + b.String()
 }
 
@@ -235,7 +332,13 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 	if e.Attempts > 1 {
 		after += ", " + Count(e.Attempts, "try", "tries")
 	}
-	if e.Status == runner.Skipped {
+	if e.Step.Choice == runner.Needed {
+		after += ", needed by what follows"
+	}
+	switch {
+	case e.Step.Choice == runner.LeftOut:
+		titleLook, after = t.p.faint, string(runner.LeftOut)
+	case e.Status == runner.Skipped:
 		titleLook, after = t.p.faint, "skipped"
 		if reason := oneLine(problemText(e.Problem)); reason != "" {
 			after += ": " + reason
@@ -258,6 +361,9 @@ func (t *Terminal) stepBlock(e runner.Event) *block {
 		return &b
 	}
 
+	if t.o.Verbose && !t.o.Texts {
+		t.addText(&b, lead, e.Step.Text, width)
+	}
 	full := t.o.Verbose || e.Status != runner.Passed
 	t.addCommand(&b, lead, e.Command, full, width)
 	if e.Status != runner.Passed {
@@ -297,6 +403,16 @@ func (t *Terminal) addProof(b *block, lead string, e runner.Event, width int) {
 	}
 	for _, l := range proof(e.Evidence) {
 		b.add(lead, t.p.faint, cut(clean(l), width))
+	}
+}
+
+// addText shows what a playbook or a step says of itself, paragraph by paragraph.
+func (t *Terminal) addText(b *block, lead, text string, width int) {
+	for i, p := range paragraphs(text) {
+		if i > 0 {
+			b.text("")
+		}
+		b.add(lead, lipgloss.Style{}, fold(p, width)...)
 	}
 }
 
@@ -525,6 +641,12 @@ func (t *Terminal) summary(e runner.Event) string {
 	}
 	if len(parts) == 0 {
 		parts = []string{string(e.Status)}
+	}
+	if t.leftOut > 0 {
+		parts = append(parts, fmt.Sprintf("%d left out", t.leftOut))
+	}
+	if t.playbook.Part != "" {
+		parts = append(parts, "only "+t.playbook.Part+" run")
 	}
 	if n := e.Summary.NotChecked; n > 0 {
 		parts = append(parts, Count(n, "claim", "claims")+" not checked here")

@@ -52,6 +52,9 @@ func TestTerminal(t *testing.T) {
 		{"hostile.txt", hostileRun, transcript.Options{}},
 		{"slowest.txt", slowRun, transcript.Options{Slowest: 2}},
 		{"flaky.txt", flakyRun, transcript.Options{}},
+		{"whole-verbose.txt", wholeRun, transcript.Options{Verbose: true, Width: width(80)}},
+		{"whole-quiet.txt", wholeRun, transcript.Options{Quiet: true}},
+		{"part.txt", partRun, transcript.Options{}},
 		{"failed-verbose.txt", failedRun, transcript.Options{Verbose: true}},
 		{"hostile-verbose.txt", hostileRun, transcript.Options{Verbose: true}},
 	} {

@@ -21,6 +21,17 @@ func clean(s string) string {
 // oneLine is [clean] for what has to stay on one line, such as a title.
 func oneLine(s string) string { return strings.Join(strings.Fields(clean(s)), " ") }
 
+// paragraphs splits a text at its empty lines; each paragraph becomes one line.
+func paragraphs(text string) []string {
+	var all []string
+	for p := range strings.SplitSeq(strings.TrimSpace(clean(text)), "\n\n") {
+		if p = strings.Join(strings.Fields(p), " "); p != "" {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 // linesOf splits text into clean lines, without the empty ones at its end.
 func linesOf(s string) []string {
 	s = strings.TrimRight(clean(s), "\n ")

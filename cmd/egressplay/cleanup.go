@@ -46,7 +46,9 @@ tried, 4 when something could not be put back.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			placeFromEnv(cmd, &o)
+			if err := placeFromEnv(cmd, &o); err != nil {
+				return err
+			}
 			return cleanup(cmd.Context(), &o, args, list)
 		},
 	}

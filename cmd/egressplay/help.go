@@ -27,6 +27,7 @@ Of several that apply, the first in the order 130 and 143, 2, 1, 3, 4.`},
   NO_COLOR                no colours, whatever its value
   TERM                    no colours where it is dumb
   COLUMNS                 the width of the transcript where it is no terminal
+  EGRESSPLAY_LAB          the lab that run, cleanup and why use, as --lab; "lab shell" sets it
   PATH                    where egressplay-lab is looked for last
   SHELL                   the shell that "lab shell" opens`},
 }

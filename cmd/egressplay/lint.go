@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -12,11 +13,13 @@ import (
 
 func newLint() *cobra.Command {
 	var set, secret []string
+	stdin := sync.OnceValues(readStdin)
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Check playbooks as run does, without running them",
 		Long: `Checks playbooks as run does, without running them and without a cluster. All
-errors are told, each with its file, line and column.`,
+errors are told, each with its file, line and column. - is a playbook that comes by
+stdin.`,
 		Args:              atLeastOne("a playbook", `such as "egressplay lint my-playbook.yaml"`),
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -24,7 +27,7 @@ errors are told, each with its file, line and column.`,
 			if err != nil {
 				return err
 			}
-			list, err := playbooks.Lint(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret})
+			list, err := playbooks.Lint(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret, Stdin: stdin})
 			if err == nil {
 				err = checkHosts(cmd.Context(), ownHosts(list)...)
 			}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -13,20 +14,28 @@ import (
 
 func newList() *cobra.Command {
 	var output string
+	var topics []int
+	var tags []string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the built-in playbooks",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return list(cmd.OutOrStdout(), output)
+			infos := slices.DeleteFunc(playbooks.List(), func(i playbooks.Info) bool { return !chosen(topics, tags, i.Topic, i.Tags) })
+			if len(infos) == 0 {
+				p := parts{topics: topics, tags: tags}
+				return usagef(p.hint(), "no built-in playbook has %s", p.words())
+			}
+			return list(cmd.OutOrStdout(), output, infos)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "how: json, or name for names only")
+	addChoice(cmd, &topics, &tags)
+	register(cmd, "output", fixed("json", "name"))
 	return cmd
 }
 
-func list(w io.Writer, output string) error {
-	infos := playbooks.List()
+func list(w io.Writer, output string, infos []playbooks.Info) error {
 	switch output {
 	case "":
 		table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
@@ -52,10 +61,12 @@ func list(w io.Writer, output string) error {
 			Title string `json:"title"`
 			Topic int    `json:"topic"`
 			Steps int    `json:"steps"`
+
+			Tags []string `json:"tags,omitempty"`
 		}
 		items := make([]item, len(infos))
 		for i, info := range infos {
-			items[i] = item{info.Name, info.Title, info.Topic, info.Steps}
+			items[i] = item{info.Name, info.Title, info.Topic, info.Steps, info.Tags}
 		}
 		return writeJSON(w, items)
 	}

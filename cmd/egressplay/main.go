@@ -5,6 +5,9 @@
 //	egressplay list                        list the built-in playbooks
 //	egressplay show NAME                   print a built-in playbook
 //	egressplay lint FILE...                check playbooks without running them
+//	egressplay explain exec.expect         say what a key of a playbook means
+//	egressplay schema                      print the JSON Schema of a playbook
+//	egressplay init mine.yaml              write a playbook to begin with
 //	egressplay cleanup --all               put back what killed runs left
 //	egressplay why POD -- curl ...         explain one request
 //	egressplay lab up                      start a cluster on this machine (Linux)
@@ -77,7 +80,7 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newCleanup(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newExplain(), newSchema(), newInit(), newCleanup(), newWhy(), newLab(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -5,35 +5,93 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/transcript"
 )
 
-// pauses returns a [runner.Runner.Pause] that waits for a line of in before each
-// step, and says so. The end of in stops the run.
-func pauses(in io.Reader, say func(text string), stop context.CancelCauseFunc) func(context.Context, runner.StepInfo) error {
-	lines := make(chan struct{})
+// keys are what a reader may type where a run waits for one, each with Enter.
+const keys = `  Enter, r   run the next step; behind one that did not pass, go on as the playbook says
+  s          skip the next step; the playbook has then not passed
+  a          run the last step again
+  v          show all that is known of the last step
+  q          stop here, and put back what was changed
+  ?          show this`
+
+// pauses returns a [runner.Runner.Pause] that shows what comes and does what a line
+// of in says. The end of in stops the run.
+func pauses(in io.Reader, term *transcript.Terminal, stop context.CancelCauseFunc) func(context.Context, runner.Paused) (runner.Decision, error) {
+	lines := make(chan string)
 	go func() {
 		defer close(lines)
 		for r := bufio.NewReader(in); ; {
 			// Any error means that no more lines come.
-			if _, err := r.ReadString('\n'); err != nil {
+			line, err := r.ReadString('\n')
+			if err != nil {
 				return
 			}
-			lines <- struct{}{}
+			lines <- strings.TrimSpace(line)
 		}
 	}()
-	return func(ctx context.Context, step runner.StepInfo) error {
-		say(fmt.Sprintf("\nnext is step %d, %s: Enter runs it, Ctrl-D stops here", step.Index, step.Title))
-		select {
-		case _, more := <-lines:
-			if !more {
-				stop(errStopped)
-				return errStopped
+	return func(ctx context.Context, p runner.Paused) (runner.Decision, error) {
+		if p.Next != nil {
+			term.Announce(*p.Next)
+		} else {
+			term.Note("\nstep " + fmt.Sprint(p.Last.Step.Index) + " did not pass; the cluster is as it left it")
+		}
+		for {
+			term.Note(ask(p))
+			select {
+			case line, more := <-lines:
+				if !more && p.Next == nil {
+					return runner.GoOn, nil
+				}
+				if !more || line == "q" {
+					stop(errStopped)
+					return runner.GoOn, errStopped
+				}
+				decision, said, decided := decide(line, p)
+				if decided {
+					return decision, nil
+				}
+				if line == "v" && p.Last != nil {
+					term.Evidence(*p.Last)
+				} else {
+					term.Note(said)
+				}
+			case <-ctx.Done():
+				return runner.GoOn, context.Cause(ctx)
 			}
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 	}
+}
+
+// ask says what the run waits for.
+func ask(p runner.Paused) string {
+	if p.Next != nil {
+		return fmt.Sprintf("Enter runs step %d, s skips it, ? lists the keys", p.Next.Step.Index)
+	}
+	return "Enter goes on, a runs it again, q puts back what was changed, ? lists the keys"
+}
+
+// decide returns what a line decides, or what is to be said of it.
+func decide(line string, p runner.Paused) (decision runner.Decision, said string, decided bool) {
+	switch line {
+	case "", "r":
+		return runner.GoOn, "", true
+	case "s":
+		if p.Next == nil {
+			return 0, "there is no step to skip: this one has run", false
+		}
+		return runner.Skip, "", true
+	case "a", "v":
+		if p.Last == nil {
+			return 0, "no step has run yet", false
+		}
+		return runner.Again, "", line == "a"
+	case "?":
+		return 0, keys, false
+	}
+	return 0, fmt.Sprintf("%q is no key; ? lists them", line), false
 }

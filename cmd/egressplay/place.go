@@ -40,7 +40,7 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	running, err := runningLab(ctx, lab, "default")
+	running, err := runningLab(ctx, lab, cmp.Or(s.o.labName, "default"))
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +50,9 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 			p.target.Describe, p.lab = fmt.Sprintf("lab %q", p.target.Name)+running.unready(), lab
 		}
 		return p, err
+	}
+	if s.o.labName != "" {
+		return nil, &hinted{fmt.Errorf("there is no running lab %q", s.o.labName), "start it: egressplay lab up --name " + s.o.labName}
 	}
 	if s.standing {
 		return nil, usagef("name a cluster: --context, or --kubeconfig", "no lab is running, so there is nothing to clean up in one")

@@ -74,6 +74,10 @@ func (pl *plan) playbook(ctx context.Context, p *runner.Playbook) (refused int, 
 	for i := range p.Steps {
 		step := &p.Steps[i]
 		fmt.Fprintf(pl.w, "\n  %d  %s\n", step.Index, pl.text(step.Title))
+		if step.Choice == runner.LeftOut {
+			fmt.Fprintln(pl.w, "     left out")
+			continue
+		}
 		// What a step sets is not known before the run.
 		action, _, err := step.Bind(func(name string) (string, bool) {
 			if value, set := scope.Lookup(name); set {

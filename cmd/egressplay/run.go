@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -28,6 +31,9 @@ const undoTimeout = time.Minute
 type runOptions struct {
 	all                 bool
 	context, kubeconfig string
+	labName             string
+	parts               parts
+	stdin               func() ([]byte, error)
 	allowMeshChanges    bool
 	namespace           string
 	istioNamespace      string
@@ -35,12 +41,13 @@ type runOptions struct {
 	set, setSecret      []string
 	secrets             *redact.Redactor // what no text may have in it
 	keep, step          bool
+	pauseOnFailure      bool
 	waitFor             time.Duration
 	dryRun              string
 	internet            string
 	timeout             time.Duration
-	report              string
-	verbose             bool
+	report              []string
+	verbose, quiet      bool
 	slowest             int
 	strict              bool
 	repeat              int
@@ -53,10 +60,15 @@ func newRun() *cobra.Command {
 		Use:   "run PLAYBOOK...",
 		Short: "Run playbooks",
 		Long: `Runs playbooks one after the other and prints what happens. A playbook is a file, a
-folder of files, or the name of a built-in one; a file that exists wins.
+folder of files, or the name of a built-in one; a file that exists wins; - is one
+that comes by stdin.
 
-It runs in the lab: the running one, or one that is started for the run and gone
-afterwards. A cluster of your own is named by --context, by --kubeconfig or by
+Of one playbook a part can be run: --only, --from and --until take a step by its id,
+its number or words of its title. Steps before those that are run are left out where
+they only look; what changes something or sets a variable runs, and is marked.
+
+It runs in the lab: the running one, the one that --lab names, or one that is started
+for the run and gone afterwards. A cluster of your own is named by --context, by --kubeconfig or by
 EGRESSPLAY_CONTEXT or EGRESSPLAY_KUBECONFIG.
 
 Whatever a playbook changes is put back when it ends, also after Ctrl-C; a second
@@ -67,21 +79,26 @@ The exit code is 0 when every playbook passed, 1 when an expectation did not hol
 skipped, 4 when something could not be put back, 128 and the number of the signal
 that interrupted it, which is 130 for Ctrl-C.`,
 		Example: `  egressplay run tls-origination
-  egressplay run --all --report json=report.json
+  egressplay run --all --report junit=report.xml --report html=report.html
+  egressplay run tls-origination --from "An HTTP request" -v
+  egressplay run --topic 3 --quiet
   egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.all && len(args) > 0 {
 				return usagef("leave out --all, or the names", "--all runs every built-in playbook, and %q names one", args[0])
 			}
-			if o.all {
+			if o.all || o.parts.playbooksChosen() {
 				return nil
 			}
 			return atLeastOne("a playbook", `"egressplay list" shows the built-in ones, --all runs them`)(cmd, args)
 		},
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			placeFromEnv(cmd, &o)
-			if o.all {
+			if err := placeFromEnv(cmd, &o); err != nil {
+				return err
+			}
+			o.stdin = sync.OnceValues(readStdin)
+			if o.all || len(args) == 0 {
 				for _, p := range playbooks.List() {
 					args = append(args, p.File)
 				}
@@ -91,6 +108,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.all, "all", false, "run every built-in playbook")
+	addParts(cmd, &o.parts)
 	addPlace(cmd, &o)
 	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change what holds for a whole mesh or cluster that is no lab's")
 	f.DurationVar(&o.waitFor, "wait-for", 0, "how long to wait for another run that is changing the same namespace")
@@ -99,14 +117,19 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.StringVar(&o.internet, "internet", "", "bring the hosts of this `FILE` into the lab's internet while the run lasts")
 	f.BoolVar(&o.keep, "keep", false, "leave what the playbooks changed, and say what is left")
 	f.StringVar(&o.dryRun, "dry-run", "", "change nothing: `client` prints what would be done, server has the API server judge each change")
-	f.BoolVar(&o.step, "step", false, "wait for Enter before each step")
+	f.BoolVar(&o.step, "step", false, "show each step before it runs, and wait for a key: ? lists them")
+	f.BoolVar(&o.pauseOnFailure, "pause-on-failure", false, "wait at a step that does not pass, with the cluster as it is; --step does that too")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long each playbook may take, 0 for no limit")
-	f.StringVar(&o.report, "report", "", "also write a report: json=`PATH`")
+	f.StringArrayVar(&o.report, "report", nil, "also write a report, `FORMAT=PATH`, - for stdout; may be repeated; formats: "+strings.Join(transcript.FormatNames(), ", "))
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "show each command and its output in full")
+	f.BoolVarP(&o.quiet, "quiet", "q", false, "show only what did not pass, and the summary")
 	f.BoolVar(&o.strict, "strict", false, "treat a claim that cannot be checked in this cluster as an error")
 	f.IntVar(&o.repeat, "repeat", 1, "run the playbooks `N` times, and say which steps ended differently")
 	f.IntVar(&o.slowest, "slowest", 0, "list the `N` slowest steps at the end, and what each waited for")
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
+	register(cmd, "color", fixed("auto", "always", "never"))
+	register(cmd, "dry-run", fixed("client", "server"))
+	register(cmd, "report", completeFormats)
 	return cmd
 }
 
@@ -119,21 +142,34 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.dryRun != "" && o.dryRun != "client" && o.dryRun != "server" {
 		return usagef("client prints what would be done, server has the API server judge each change", "--dry-run %q: want client or server", o.dryRun)
 	}
+	if (o.step || o.pauseOnFailure) && slices.Contains(args, "-") {
+		return usagef("write the playbook to a file", "--step and --pause-on-failure read keys from stdin, and so does the playbook -")
+	}
 	if o.repeat < 1 {
 		return usagef("1 runs them once", "--repeat %d runs nothing", o.repeat)
 	}
 	if o.slowest < 0 {
 		return usagef("0 lists none", "--slowest %d is less than nothing", o.slowest)
 	}
-	look, err := terminalOptions(o.color, os.Stdout)
+	reports, err := readReports(o.report)
 	if err != nil {
 		return err
 	}
-	look.Verbose, look.Slowest = o.verbose, o.slowest
-	file, err := newReportFile(o.report)
+	if o.dryRun != "" && len(o.report) > 0 {
+		return usagef("leave out one of them", "--dry-run runs nothing, so that there is nothing for --report")
+	}
+	tty := os.Stdout
+	if reports.toStdout() {
+		tty = os.Stderr
+	}
+	look, err := terminalOptions(o.color, tty)
 	if err != nil {
 		return err
 	}
+	if o.quiet && o.verbose {
+		return usagef("leave out one of them", "--quiet and --verbose cannot both be meant")
+	}
+	look.Verbose, look.Texts, look.Quiet, look.Slowest = o.verbose, o.step, o.quiet, o.slowest
 
 	hosts, err := readHostsFile(o.internet)
 	if err != nil {
@@ -147,16 +183,13 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 		err = checkHosts(ctx, append(ownHosts(list), hosts)...)
 	}
 	if err != nil {
-		err = safe(err, o.secrets)
-		report := transcript.NewReport(unread(args))
-		report.Fail(err)
-		return errors.Join(err, file.write(report))
+		return reports.unread(ctx, o, args, err)
 	}
 	if o.dryRun == "client" {
 		return (&session{o: o, playbooks: list}).planned(ctx, os.Stdout, nil)
 	}
-	report := transcript.NewReport(list)
-	if err := file.draft(report); err != nil {
+	reports.plan(list)
+	if err := reports.open(); err != nil {
 		if isFull(err) {
 			return err
 		}
@@ -164,9 +197,16 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	}
 
 	outliveReaders()
-	stdout, stderr := newOutput(os.Stdout), newOutput(os.Stderr)
+	stderr := newOutput(os.Stderr)
+	stdout := stderr
+	if tty == os.Stdout {
+		stdout = newOutput(tty)
+	}
+	if reports.github != nil {
+		fmt.Fprint(stdout, reports.github.mute())
+	}
 	s := &session{
-		o: o, args: args, playbooks: list, hosts: hosts, term: transcript.New(stdout, look), report: report, file: file,
+		o: o, args: args, playbooks: list, hosts: hosts, term: transcript.New(stdout, look), reports: reports,
 		stdout: stdout, stderr: stderr,
 	}
 	ctx, cancel, release := untilSignal(ctx,
@@ -188,10 +228,9 @@ type session struct {
 	playbooks []*runner.Playbook
 	hosts     *hostsFile // for the whole run, nil for none
 	term      *transcript.Terminal
-	report    *transcript.Report
-	file      *reportFile
-	stdout    *output
-	stderr    *output
+	reports   *reports
+	stdout    *output                // takes the transcript
+	stderr    *output                // may be the same one
 	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
 	standing  bool                   // no lab is to be started
 }
@@ -222,7 +261,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		s.report.Fail(safe(err, o.secrets))
+		s.reports.fail(err, o.secrets)
 		return outcome{signal: signalOf(ctx), err: err}
 	}
 
@@ -234,7 +273,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	r := &runner.Runner{
 		Cluster:        p.client,
 		Target:         p.target,
-		Sink:           runner.Sinks{s.report, s.file.after(s.report), s.term},
+		Sink:           runner.Sinks{s.reports, s.term},
 		Secrets:        o.secrets,
 		Namespace:      m.Workloads,
 		IstioNamespace: o.istioNamespace,
@@ -253,8 +292,8 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 			return p.hold(ctx, &hostsFile{playbook.File, playbook.Internet})
 		}
 	}
-	if o.step {
-		r.Pause = pauses(os.Stdin, s.note, cancel)
+	if o.step || o.pauseOnFailure {
+		r.Pause, r.StepByStep = pauses(os.Stdin, s.term, cancel), o.step
 	}
 	witness := &mesh.Witness{Mesh: m}
 	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain
@@ -320,20 +359,33 @@ func (s *session) giveBack(ctx context.Context, release func(context.Context)) {
 // addPlace adds the flags that say in which cluster, and where in it.
 func addPlace(cmd *cobra.Command, o *runOptions) {
 	f := cmd.Flags()
+	f.StringVar(&o.labName, "lab", "", "the running lab with this `NAME`")
 	f.StringVar(&o.context, "context", "", "the cluster of this context of your kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the cluster of this kubeconfig `FILE`, at its current context if --context names none")
 	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
 	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
+	register(cmd, "context", completeContexts)
 }
 
 // placeFromEnv takes from the environment what the flags do not say.
-func placeFromEnv(cmd *cobra.Command, o *runOptions) {
+func placeFromEnv(cmd *cobra.Command, o *runOptions) error {
+	cluster := cmd.Flags().Changed("context") || cmd.Flags().Changed("kubeconfig")
+	if o.labName != "" && cluster {
+		return usagef("leave out --lab, or the others", "--lab names a lab, and --context or --kubeconfig another cluster")
+	}
+	if o.labName == "" && !cluster {
+		o.labName = os.Getenv("EGRESSPLAY_LAB")
+	}
+	if o.labName != "" {
+		return nil
+	}
 	if !cmd.Flags().Changed("context") {
 		o.context = os.Getenv("EGRESSPLAY_CONTEXT")
 	}
 	if !cmd.Flags().Changed("kubeconfig") {
 		o.kubeconfig = os.Getenv("EGRESSPLAY_KUBECONFIG")
 	}
+	return nil
 }
 
 // guard returns what tells changes of the run's own workloads from others.
@@ -354,10 +406,7 @@ func (s *session) close(ctx context.Context, out *outcome) {
 		s.wait("taking the lab down")
 		out.err = errors.Join(out.err, lab.stop())
 	}
-	written := false
-	if !s.file.isStream() {
-		out.err, written = errors.Join(out.err, s.file.write(s.report)), true
-	}
+	out.err = errors.Join(out.err, s.reports.write(ctx, false))
 	lost := false
 	drained := func(o *output, err error) {
 		err = errors.Join(err, o.drain(ctx.Done(), readPause))
@@ -367,33 +416,20 @@ func (s *session) close(ctx context.Context, out *outcome) {
 		}
 	}
 	drained(s.stdout, s.term.Close())
-	if !written {
-		ended := make(chan error, 1)
-		go func() { ended <- s.file.write(s.report) }()
-		out.err = errors.Join(out.err, await(ctx, ended, fmt.Errorf("write the report: nobody reads %s", s.file.name())))
+	out.err = errors.Join(out.err, s.reports.write(ctx, true))
+	if job := s.reports.github; job != nil {
+		out.err = errors.Join(out.err, job.summarize(s.reports))
 	}
 	if out.err != nil {
 		printError(s.stderr, safe(out.err, s.o.secrets))
 	}
 	drained(s.stderr, nil)
+	if job := s.reports.github; job != nil {
+		_, err := s.stdout.Write([]byte(job.annotations(s.reports)))
+		drained(s.stdout, err)
+	}
 	if lost && out.signal == 0 {
 		out.signal = signalOf(ctx)
-	}
-}
-
-// await returns what ended brings, or late where that does not come soon after ctx
-// has ended.
-func await(ctx context.Context, ended <-chan error, late error) error {
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-ended:
-		return err
-	case <-time.After(readPause):
-		return late
 	}
 }
 
@@ -406,7 +442,7 @@ func (s *session) wait(text string) { s.term.Wait(s.o.secrets.Text(text)) }
 // quit ends the program at once and says what that leaves. It waits for nobody
 // who may be waiting for a terminal.
 func (s *session) quit(signal int) {
-	left, complete := s.report.Left()
+	left, complete := s.reports.collected.Left()
 	fmt.Fprintln(s.stderr, "\negressplay: interrupted again: quitting at once")
 	switch {
 	case s.lab.Load() != nil:
@@ -419,14 +455,12 @@ func (s *session) quit(signal int) {
 			fmt.Fprintln(s.stderr, "    "+what)
 		}
 	}
-	if !s.file.isStream() { // one that nobody reads takes nothing
-		if err := s.file.write(s.report); err != nil {
-			printError(s.stderr, err)
-		}
+	now, done := context.WithCancel(context.Background())
+	done()
+	if err := s.reports.write(now, false); err != nil { // a stream that nobody reads takes nothing
+		printError(s.stderr, err)
 	}
-	now := make(chan struct{})
-	close(now)
-	_ = s.stderr.drain(now, readPause) // then nobody reads it
+	_ = s.stderr.drain(now.Done(), readPause) // then nobody reads it
 	os.Exit(exitSignal + signal)
 }
 
@@ -436,5 +470,11 @@ func load(o *runOptions, args []string, namespace string) ([]*runner.Playbook, e
 	if o.namespace != "" {
 		namespace = o.namespace
 	}
-	return playbooks.Load(args, playbooks.Options{Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret})
+	list, err := playbooks.Load(args, playbooks.Options{
+		Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret, Stdin: o.stdin,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return o.parts.choose(list)
 }

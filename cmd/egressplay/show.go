@@ -23,12 +23,3 @@ func newShow() *cobra.Command {
 		},
 	}
 }
-
-// completeNames completes the names of built-in playbooks, and of files.
-func completeNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	var names []cobra.Completion
-	for _, i := range playbooks.List() {
-		names = append(names, cobra.CompletionWithDesc(i.Name, i.Title))
-	}
-	return names, cobra.ShellCompDirectiveDefault
-}

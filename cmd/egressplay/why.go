@@ -46,7 +46,9 @@ The exit code is 0 when the server answered with less than 400, 1 when it did no
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			placeFromEnv(cmd, &o)
+			if err := placeFromEnv(cmd, &o); err != nil {
+				return err
+			}
 			return why(cmd.Context(), &o, args[0], container, output, args[1:])
 		},
 	}

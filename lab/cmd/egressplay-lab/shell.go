@@ -45,7 +45,7 @@ func shell(c *cobra.Command, i *instance) (err error) {
 	}
 	// Not of the command's context: Ctrl-C in a shell is the shell's.
 	sh := exec.Command(cmp.Or(os.Getenv("SHELL"), "/bin/sh"))
-	sh.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "PATH="+dir+":"+os.Getenv("PATH"))
+	sh.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "EGRESSPLAY_LAB="+i.name, "PATH="+dir+":"+os.Getenv("PATH"))
 	sh.Stdin, sh.Stdout, sh.Stderr = c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr()
 	fmt.Fprintf(c.ErrOrStderr(), "kubectl and istioctl speak to lab %s; leave with exit\n", i.name)
 	var ended *exec.ExitError
