@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/egressplay/egressplay/cluster"
 )
 
@@ -21,6 +23,8 @@ type Target struct {
 	// Makes says that the object is made where there is none, Deletes that it is
 	// deleted, ForGood that it need not be put back then.
 	Makes, Deletes, ForGood bool
+	// Object is what is applied, nil where that is not known.
+	Object *unstructured.Unstructured
 	// Mesh says that it is the mesh's configuration, wherever that is.
 	Mesh bool
 }

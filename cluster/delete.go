@@ -97,11 +97,34 @@ func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 	return nil
 }
 
+// DeleteReads returns what [Interface].Delete reads to see that an object is gone.
+func DeleteReads(ref Ref) []Access {
+	all := []Access{{Verb: "get", Ref: ref}, {Verb: "watch", Ref: ref}}
+	kind, group, _ := strings.Cut(ref.Kind, ".")
+	if ref.APIVersion != "" {
+		group = ref.Resource().Group
+	}
+	isGateway := slices.Contains([]string{"gateway", "gateways", "gtw"}, strings.ToLower(kind)) && group == "gateway.networking.k8s.io"
+	if !isGateway {
+		return all
+	}
+	for _, made := range madeForGateways {
+		made.Namespace = ref.Namespace
+		for _, verb := range []string{"get", "list", "watch"} {
+			all = append(all, Access{Verb: verb, Ref: made})
+		}
+	}
+	return all
+}
+
+// madeForGateways has the kinds of what is waited for once a Gateway is deleted.
+var madeForGateways = []Ref{{APIVersion: "v1", Kind: "Pod"}, {APIVersion: "v1", Kind: "Service"}, {APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}}
+
 // waitMadeGone returns when what a controller has made for an object is gone: its
 // pods, and its Service with its endpoints, which another object of the same name
 // would take for its own, and lose.
 func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, owner types.UID) error {
-	for _, ref := range []Ref{{APIVersion: "v1", Kind: "Pod"}, {APIVersion: "v1", Kind: "Service"}, {APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}} {
+	for _, ref := range madeForGateways {
 		ref.Namespace = namespace
 		t, err := c.target(ctx, ref)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -32,7 +33,10 @@ func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCau
 		Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace, WaitFor: s.o.waitFor,
 		Lost: func(err error) { cancel(err) },
 		Note: func(why error) {
-			r.Note("no Lease may be made here, so that another run may change the same things at the same time: " + why.Error())
+			if slices.ContainsFunc(r.Notes, func(note string) bool { return strings.HasSuffix(note, withoutLease) }) {
+				return // told already
+			}
+			r.Note("no Lease may be made here, so that " + withoutLease + ": " + why.Error())
 		},
 	}
 	j.Take = leases.Take

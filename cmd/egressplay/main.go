@@ -6,6 +6,7 @@
 //	egressplay show NAME                   print a built-in playbook
 //	egressplay lint FILE...                check playbooks without running them
 //	egressplay cleanup --all               put back what killed runs left
+//	egressplay rbac NAME                   print the least roles to run a playbook with
 //	egressplay why POD -- curl ...         explain one request
 //	egressplay lab up                      start a cluster on this machine (Linux)
 //	egressplay version                     print the versions of all parts
@@ -77,7 +78,7 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newCleanup(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
 	root.InitDefaultCompletionCmd()
 	return root
 }

@@ -82,9 +82,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			placeFromEnv(cmd, &o)
 			if o.all {
-				for _, p := range playbooks.List() {
-					args = append(args, p.File)
-				}
+				args = builtins()
 			}
 			return run(cmd.Context(), &o, args)
 		},
@@ -108,6 +106,14 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.IntVar(&o.slowest, "slowest", 0, "list the `N` slowest steps at the end, and what each waited for")
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
 	return cmd
+}
+
+// builtins returns the arguments that name every built-in playbook.
+func builtins() (args []string) {
+	for _, p := range playbooks.List() {
+		args = append(args, p.File)
+	}
+	return args
 }
 
 // run runs playbooks. What it returns is told by the caller; a run that has been
@@ -206,11 +212,15 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if err == nil {
 		err = s.allow(p)
 	}
+	var notes []string
 	if err == nil {
-		err = s.permitted(ctx, p)
+		notes, err = s.permitted(ctx, p)
 	}
 	if err == nil && o.dryRun == "server" {
 		s.wait("")
+		for _, note := range notes {
+			s.note(note)
+		}
 		err := s.planned(ctx, s.stdout, p)
 		return outcome{signal: signalOf(ctx), err: err, summary: runner.Summary{Passed: len(s.playbooks)}}
 	}
@@ -260,8 +270,9 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
+	r.Notes = notes
 	if r.Changes.Store != nil {
-		r.Notes = leftBefore(ctx, p, r.Namespace)
+		r.Notes = append(r.Notes, leftBefore(ctx, p, r.Namespace)...)
 	}
 	result := r.Run(ctx, s.playbooks)
 	s.giveBack(ctx, release)
