@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/egressplay/egressplay/cluster"
 )
@@ -42,6 +43,11 @@ type Journal struct {
 	last    int // number
 	taken   map[string]bool
 	gone    []*Change // which the store may have
+
+	// While changes are put back: the groups of the API of which a definition was
+	// among them, and what became of the owners.
+	definitions map[string]bool
+	owners      map[types.UID]*owner
 }
 
 // New returns a journal that remembers the changes of a new run in memory.
@@ -189,6 +195,11 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 // not to be put back; without it an object that cannot be put back is refused
 // with a [*ForGoodError].
 func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) error {
+	if ref.Kind == "Namespace" && !forGood && j.madeIt(ref) {
+		if err := j.checkOthers(ctx, ref.Name); err != nil {
+			return err
+		}
+	}
 	if c, undo := j.beginOwn(ref); c != nil { // what it was need not be looked at
 		// The store need not know: what is not there any more is not deleted again.
 		err := j.delete(ctx, c, cluster.WriteOptions{UID: c.UID}, undo)
@@ -282,16 +293,24 @@ func (c *Change) adopt(now *unstructured.Unstructured, run string) {
 	}
 }
 
+// madeIt reports whether the run made the object that a reference means, as far as
+// it knows.
+func (j *Journal) madeIt(ref cluster.Ref) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.of(ref)
+	return c != nil && c.made() && !c.Deleted && c.UID != ""
+}
+
 // beginOwn notes that an object is about to be deleted that the run made; nil
 // where it made none.
 func (j *Journal) beginOwn(ref cluster.Ref) (c *Change, undo func()) {
-	j.mu.Lock()
-	c = j.of(ref)
-	own := c != nil && c.made() && !c.Deleted && c.UID != ""
-	j.mu.Unlock()
-	if !own {
+	if !j.madeIt(ref) {
 		return nil, nil
 	}
+	j.mu.Lock()
+	c = j.of(ref)
+	j.mu.Unlock()
 	c, undo = j.begin(ref, c.After, nil, wordsOf(ref, true))
 	c.Deleted = true
 	return c, undo
