@@ -28,6 +28,9 @@ type Journal struct {
 	// Take takes the place in which an object is changed, a namespace or "" for
 	// what has none, before anything is changed there; nil for no need to.
 	Take func(ctx context.Context, namespace string) error
+	// Held is asked before something is put back whether the run still holds the
+	// place; nil for always. What is in a place that it does not hold stays as it is.
+	Held func(ctx context.Context, namespace string) error
 	// Allow is asked before an object is changed, nil for always. Its error is
 	// the step's, and nothing is changed then.
 	Allow func(ctx context.Context, w Write) error
@@ -347,10 +350,7 @@ func (j *Journal) take(ctx context.Context, ref cluster.Ref, now *unstructured.U
 	if j.Take == nil || ref.Kind == "Namespace" && now == nil {
 		return false, nil
 	}
-	place := ref.Namespace
-	if ref.Kind == "Namespace" {
-		place = ref.Name
-	}
+	place := Place(ref)
 	j.mu.Lock()
 	taken := j.taken[place]
 	j.mu.Unlock()
@@ -364,6 +364,15 @@ func (j *Journal) take(ctx context.Context, ref cluster.Ref, now *unstructured.U
 	}
 	j.taken[place] = true
 	return true, nil
+}
+
+// Place returns the place in which an object is, as [Leases.Take] takes it: a
+// namespace, or "" for what has none.
+func Place(ref cluster.Ref) string {
+	if ref.Kind == "Namespace" {
+		return ref.Name
+	}
+	return ref.Namespace
 }
 
 func (j *Journal) before(ctx context.Context, ref cluster.Ref) {

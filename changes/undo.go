@@ -225,6 +225,11 @@ func mayPass(err error) bool {
 
 // tryUndo puts back one change once. nothing says that it had never been made.
 func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err error) {
+	if j.Held != nil {
+		if err := j.Held(ctx, Place(c.Ref)); err != nil {
+			return false, err
+		}
+	}
 	now, err := j.get(ctx, c.Ref)
 	if _, noKind := errors.AsType[*cluster.NoKindError](err); noKind && j.definitions[c.Ref.Resource().Group] {
 		now, err = nil, nil // the definition of the kind went, and its objects with it

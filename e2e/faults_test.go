@@ -136,7 +136,10 @@ func TestFaults(t *testing.T) {
 		e := run.wait()
 		e.exits(t, 3)
 		assert.Contains(t, e.stdout, "this run does not hold its place any more: another run is changing namespace faults")
+		assert.Contains(t, e.stdout, "not put back: configmap/made", "it changes nothing more")
+		id := e.kept(t)
 		require.NoError(t, leases.Delete(t.Context(), "egressplay", metav1.DeleteOptions{}))
+		assert.Contains(t, cleanUp(t, id), "put back: configmap/made (deleted)")
 		clean(t)
 	})
 	t.Run("somebody deletes the namespace", func(t *testing.T) {

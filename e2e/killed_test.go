@@ -163,8 +163,9 @@ func (e ended) kept(t *testing.T) string {
 	t.Helper()
 	_, after, found := strings.Cut(e.stdout, "to put it back later: egressplay cleanup ")
 	require.True(t, found, e.stdout)
-	id, _, _ := strings.Cut(after, "\n")
-	return id
+	line, _, _ := strings.Cut(after, "\n")
+	words := strings.Fields(line) // flags may name the cluster
+	return words[len(words)-1]
 }
 
 // look returns all that the run may touch.

@@ -31,7 +31,8 @@ func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCau
 	run := changes.Run{ID: j.Run, Holder: changes.Holder(), Process: changes.Process(), Started: time.Now()}
 	leases := &changes.Leases{
 		Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace, WaitFor: s.o.waitFor,
-		Lost: func(err error) { cancel(err) },
+		Lost:     func(err error) { cancel(err) },
+		Watching: func(by *changes.HeldError) { r.Note(watching(by)) },
 		Note: func(why error) {
 			if slices.ContainsFunc(r.Notes, func(note string) bool { return strings.HasSuffix(note, withoutLease) }) {
 				return // told already
@@ -39,7 +40,7 @@ func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCau
 			r.Note("no Lease may be made here, so that " + withoutLease + ": " + why.Error())
 		},
 	}
-	j.Take = leases.Take
+	j.Take, j.Held = leases.Take, leases.Held
 	secrets := &changes.Secrets{Cluster: p.client, Namespace: r.Namespace, Run: run}
 	j.Store = secrets
 	if folder, err := journalFolder(); err == nil {
@@ -140,6 +141,19 @@ func leftBefore(ctx context.Context, p *place, namespace string) (notes []string
 	return notes
 }
 
+// watching says why a run does not begin at once where another seems to be gone.
+func watching(by *changes.HeldError) string {
+	return fmt.Sprintf("run %s of %s holds %s and seems to be gone; it is watched for 30 s to be certain", by.Run, by.Holder, by.Place)
+}
+
+// howToPutBack says how what is left is put back later, where that can be.
+func (s *session) howToPutBack(j *changes.Journal) string {
+	if j == nil || j.Store == nil || len(j.Open()) == 0 {
+		return ""
+	}
+	return "to put it back later: egressplay cleanup " + s.where() + j.Run
+}
+
 // keep has the store keep what a run leaves, and says how it is put back later.
 func (s *session) keep(ctx context.Context, j *changes.Journal) error {
 	if j.Store == nil {
@@ -153,7 +167,7 @@ func (s *session) keep(ctx context.Context, j *changes.Journal) error {
 	if err := j.Save(ctx); err != nil {
 		return errors.Join(errors.New("what is left cannot be put back later: it could not be kept what was changed"), err)
 	}
-	s.term.Note("to put it back later: egressplay cleanup " + s.where() + j.Run)
+	s.term.Note(s.howToPutBack(j))
 	return nil
 }
 

@@ -200,6 +200,7 @@ type session struct {
 	stderr    *output
 	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
 	standing  bool                   // no lab is to be started
+	journal   atomic.Pointer[changes.Journal]
 }
 
 // play runs the playbooks where they are to be run.
@@ -270,6 +271,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
+	s.journal.Store(r.Changes)
 	r.Notes = notes
 	if r.Changes.Store != nil {
 		r.Notes = append(r.Notes, leftBefore(ctx, p, r.Namespace)...)
@@ -280,8 +282,11 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if o.keep {
 		out.err = s.keep(ctx, r.Changes)
 	}
-	if held, ok := errors.AsType[*changes.HeldError](context.Cause(ctx)); ok {
-		out.err = errors.Join(out.err, held)
+	if lost, ok := errors.AsType[*changes.LostError](context.Cause(ctx)); ok {
+		out.err = errors.Join(out.err, lost)
+	}
+	if how := s.howToPutBack(r.Changes); out.left && how != "" {
+		s.note(how)
 	}
 	if result.Interrupted {
 		out.signal = signalOf(ctx)
@@ -429,6 +434,9 @@ func (s *session) quit(signal int) {
 		for _, what := range left {
 			fmt.Fprintln(s.stderr, "    "+what)
 		}
+	}
+	if how := s.howToPutBack(s.journal.Load()); how != "" && s.lab.Load() == nil {
+		fmt.Fprintln(s.stderr, "  "+how)
 	}
 	if !s.file.isStream() { // one that nobody reads takes nothing
 		if err := s.file.write(s.report); err != nil {
