@@ -296,6 +296,11 @@ func (c *Change) adopt(now *unstructured.Unstructured, run string) {
 	}
 }
 
+// Made reports whether the run has made a namespace that is there.
+func (j *Journal) Made(namespace string) bool {
+	return j.madeIt(cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: namespace})
+}
+
 // madeIt reports whether the run made the object that a reference means, as far as
 // it knows.
 func (j *Journal) madeIt(ref cluster.Ref) bool {

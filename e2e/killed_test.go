@@ -47,7 +47,9 @@ func newMiddleman(t *testing.T) *middleman {
 	require.NoError(t, err)
 	m := &middleman{before: func(int, *http.Request) bool { return true }, after: func(int, *http.Request) {}}
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport, err = rest.TransportFor(shared.config)
+	config := rest.CopyConfig(shared.config)
+	config.NextProtos = []string{"http/1.1"} // a connection of HTTP/2 cannot be upgraded for exec
+	proxy.Transport, err = rest.TransportFor(config)
 	require.NoError(t, err)
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !changesSomething(r) {

@@ -23,7 +23,9 @@ import (
 func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCauseFunc) (j *changes.Journal, release func(context.Context)) {
 	j = changes.New(p.client)
 	if !p.target.Lab && !s.o.allowMeshChanges {
-		j.Allow = s.guard(p).Allow
+		guard := s.guard(p)
+		guard.Made = j.Made
+		j.Allow = guard.Allow
 	}
 	if s.lab.Load() != nil {
 		return j, func(context.Context) {}

@@ -354,7 +354,9 @@ func placeFromEnv(cmd *cobra.Command, o *runOptions) {
 
 // guard returns what tells changes of the run's own workloads from others.
 func (s *session) guard(p *place) changes.Guard {
-	return changes.Guard{Namespace: cmp.Or(s.o.namespace, p.client.Namespace()), IstioNamespace: s.o.istioNamespace}
+	return changes.Guard{
+		Namespace: cmp.Or(s.o.namespace, p.client.Namespace()), IstioNamespace: s.o.istioNamespace, RootNamespace: p.rootNamespace,
+	}
 }
 
 // readPause is how long a reader may pause who is waited for although a signal has
