@@ -1,10 +1,14 @@
 package changes_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
@@ -183,6 +188,55 @@ func TestWhereNoSecretMayBeMade(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "an object may be a Secret")
 	assert.Empty(t, g.undo())
 	assert.NoFileExists(t, path)
+}
+
+// What a Secret of another namespace held is noted beside it, and nowhere else.
+func TestWhatASecretHeldIsNotedBesideIt(t *testing.T) {
+	secret := func(namespace, name, value string) *unstructured.Unstructured {
+		return clustertest.Object("v1", "Secret", namespace, name, data{"data": data{"key": base64.StdEncoding.EncodeToString([]byte(value))}})
+	}
+	const theirs, ours, made = "what-it-held-before", "what-we-put-there", "what-we-made-there"
+	g := play(t, clustertest.Object("v1", "Namespace", "", "vault", nil), secret("vault", "there", theirs))
+	g.j.Run = "abc"
+	g.j.Store = &changes.Spread{Home: "default", In: func(namespace string) changes.Store {
+		return &changes.Secrets{Cluster: g.c, Namespace: namespace, Run: aRun()}
+	}}
+	before := g.c.State()
+	for _, obj := range []*unstructured.Unstructured{secret("vault", "there", ours), secret("vault", "made", made), secret("default", "here", "here")} {
+		_, _, err := g.j.Apply(t.Context(), obj)
+		require.NoError(t, err)
+	}
+	require.NoError(t, g.j.Save(t.Context()))
+	noted := func(namespace string) string {
+		notes, err := g.c.Get(t.Context(), cluster.Ref{APIVersion: "v1", Kind: "Secret", Namespace: namespace, Name: "egressplay-run-abc"})
+		require.NoError(t, err)
+		var all strings.Builder
+		for _, text := range notes.Object["data"].(map[string]any) {
+			packed, err := base64.StdEncoding.DecodeString(text.(string))
+			require.NoError(t, err)
+			z, err := gzip.NewReader(bytes.NewReader(packed))
+			require.NoError(t, err)
+			body, err := io.ReadAll(z)
+			require.NoError(t, err)
+			all.Write(body)
+		}
+		return all.String()
+	}
+	code := func(value string) string { return base64.StdEncoding.EncodeToString([]byte(value)) }
+	for _, value := range []string{theirs, ours, made} {
+		assert.NotContains(t, noted("default"), code(value))
+	}
+	assert.Contains(t, noted("default"), code("here"))
+	assert.Contains(t, noted("vault"), code(theirs))
+
+	kept, err := changes.Find(t.Context(), g.c, "")
+	require.NoError(t, err)
+	require.Len(t, kept, 2)
+	for _, k := range kept {
+		g.j = k.Journal(g.c)
+		assert.Empty(t, g.undo())
+	}
+	assert.Equal(t, before, g.c.State())
 }
 
 func leases(c cluster.Interface, id string) *changes.Leases {

@@ -43,7 +43,9 @@ func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCau
 		},
 	}
 	j.Take, j.Held = leases.Take, leases.Held
-	secrets := &changes.Secrets{Cluster: p.client, Namespace: r.Namespace, Run: run}
+	secrets := &changes.Spread{Home: r.Namespace, In: func(namespace string) changes.Store {
+		return &changes.Secrets{Cluster: p.client, Namespace: namespace, Run: run}
+	}}
 	j.Store = secrets
 	if folder, err := journalFolder(); err == nil {
 		file := &changes.File{Path: filepath.Join(folder, run.ID+".json"), Run: run, Server: p.client.Server()}

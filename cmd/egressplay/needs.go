@@ -28,6 +28,7 @@ type need struct {
 const (
 	withoutLease     = "another run may change the same things at the same time"
 	withoutJournal   = "what the run changes is noted in a file of this machine, and cannot be put back from another one"
+	withoutOldSecret = "a Secret that is there already is not changed, for what it held is noted beside it"
 	withoutSync      = "istiod is not asked whether the proxies have taken up a change: what follows one must hold for some time instead"
 	withoutConfig    = "how the proxies write their access logs is not known: each is taken for an ordinary one"
 	withoutCounters  = "the proxies' counters are read by exec, where that is allowed, and else cannot be judged"
@@ -136,6 +137,14 @@ func (n *needs) change(t changes.Target) {
 	}
 	if t.Makes || t.Deletes {
 		n.add("", cluster.DeleteReads(t.Ref)...)
+	}
+	if r, err := cluster.KnownResource(t.Ref); err == nil && r.Kind == "Secret" && t.Ref.Namespace != n.namespace {
+		without := ""
+		if t.Makes {
+			without = withoutOldSecret
+		}
+		beside := cluster.Ref{APIVersion: "v1", Kind: "Secret", Namespace: t.Ref.Namespace}
+		n.add(without, accesses(beside, "create", "patch", "delete")...)
 	}
 	n.grants(t)
 	place, lease := t.Ref.Namespace, "egressplay"
