@@ -165,7 +165,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 				return nil, nil, err
 			}
 			if predicted != nil && !made && isImmutable(predicted) && !isImmutable(now) {
-				return nil, nil, &ForGoodError{ref, "what is immutable cannot become as it was"}
+				return nil, nil, &ForGoodError{ref, "what is immutable cannot become as it was", "leave out immutable: true, or give the object another name"}
 			}
 			if predicted != nil && sameContent(now, predicted) {
 				// The server might still note that we, too, want it so: that would

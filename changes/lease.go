@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -368,21 +369,54 @@ func (l *Leases) Release(ctx context.Context) {
 	releasing.Wait()
 }
 
-// Alive reports whether a run still goes on: it holds a Lease in the namespace.
-func Alive(ctx context.Context, c cluster.Interface, k *Kept) (bool, error) {
-	if IsGone(k.Run.Process) {
-		return false, nil
+// Alive reports of each run whether it still goes on: its process is there, or it
+// holds a Lease in the namespace of its notes. The Leases of a namespace, "" for all,
+// are listed once, or where that is not allowed read one by one.
+func Alive(ctx context.Context, c cluster.Interface, namespace string, all []*Kept) ([]bool, error) {
+	alive, asked := make([]bool, len(all)), make([]bool, len(all))
+	for i, k := range all {
+		space, _, ok := cutLast2(k.Run.Process)
+		switch {
+		case IsGone(k.Run.Process):
+		case ok && space == processSpace(), k.Namespace == "":
+			alive[i] = k.Run.Process != ""
+		default:
+			asked[i] = true
+		}
 	}
-	if space, _, ok := cutLast2(k.Run.Process); ok && space == processSpace() || k.Namespace == "" {
-		return k.Run.Process != "", nil
+	if !slices.Contains(asked, true) {
+		return alive, nil
 	}
-	lease, err := c.Get(ctx, cluster.Ref{APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Namespace: k.Namespace, Name: leaseName})
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-		return false, nil
+	leases := map[string]*unstructured.Unstructured{}
+	list, err := c.List(ctx, "leases.coordination.k8s.io", namespace, ManagedBy+"="+cluster.Manager)
+	for i := range list {
+		if list[i].GetName() == leaseName {
+			leases[list[i].GetNamespace()] = &list[i]
+		}
 	}
-	if err != nil {
-		return false, err
+	mayList := !apierrors.IsForbidden(err)
+	if err != nil && mayList {
+		return nil, err
 	}
-	by := heldBy(lease, "")
-	return by != nil && by.Run == k.Run.ID && !by.stale, nil
+	for i, k := range all {
+		if !asked[i] {
+			continue
+		}
+		lease := leases[k.Namespace]
+		if !mayList {
+			lease, err = c.Get(ctx, cluster.Ref{APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Namespace: k.Namespace, Name: leaseName})
+			if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		if lease == nil {
+			continue
+		}
+		by := heldBy(lease, "")
+		alive[i] = by != nil && by.Run == k.Run.ID && !by.stale
+	}
+	return alive, nil
 }

@@ -97,24 +97,33 @@ func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 	return nil
 }
 
-// DeleteReads returns what [Interface].Delete reads to see that an object is gone.
-func DeleteReads(ref Ref) []Access {
-	all := []Access{{Verb: "get", Ref: ref}, {Verb: "watch", Ref: ref}}
-	kind, group, _ := strings.Cut(ref.Kind, ".")
-	if ref.APIVersion != "" {
-		group = ref.Resource().Group
+// DeleteReads returns what [Interface].Delete reads to see that an object is gone:
+// always, and where a finalizer delays its end.
+func DeleteReads(ref Ref) (always, delayed []Access) {
+	get, watch := Access{Verb: "get", Ref: ref}, Access{Verb: "watch", Ref: ref}
+	r, err := KnownResource(ref)
+	kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
+	if err != nil || !ownsPods[kind] && namesPods[kind] == "" && !delays[kind] {
+		return []Access{get}, []Access{watch}
 	}
-	isGateway := slices.Contains([]string{"gateway", "gateways", "gtw"}, strings.ToLower(kind)) && group == "gateway.networking.k8s.io"
-	if !isGateway {
-		return all
+	always = []Access{get, watch}
+	if namesPods[kind] == "" {
+		return always, nil
 	}
 	for _, made := range madeForGateways {
 		made.Namespace = ref.Namespace
 		for _, verb := range []string{"get", "list", "watch"} {
-			all = append(all, Access{Verb: verb, Ref: made})
+			always = append(always, Access{Verb: verb, Ref: made})
 		}
 	}
-	return all
+	return always, nil
+}
+
+// delays has the kinds whose objects are never gone at once.
+var delays = map[schema.GroupKind]bool{
+	{Group: "", Kind: "Namespace"}:             true,
+	{Group: "", Kind: "PersistentVolumeClaim"}: true,
+	{Group: "", Kind: "Pod"}:                   true,
 }
 
 // madeForGateways has the kinds of what is waited for once a Gateway is deleted.

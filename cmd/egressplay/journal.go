@@ -79,9 +79,11 @@ type leaving struct {
 // leavings returns what runs have left of a cluster's changes, the newest first:
 // in the cluster as far as we may look, and on this machine.
 func leavings(ctx context.Context, p *place, namespace string) ([]leaving, error) {
-	kept, err := changes.Find(ctx, p.client, "")
+	where := ""
+	kept, err := changes.Find(ctx, p.client, where)
 	if apierrors.IsForbidden(err) {
-		kept, err = changes.Find(ctx, p.client, namespace)
+		where = namespace
+		kept, err = changes.Find(ctx, p.client, where)
 	}
 	if err != nil && !apierrors.IsForbidden(err) {
 		return nil, err
@@ -94,13 +96,13 @@ func leavings(ctx context.Context, p *place, namespace string) ([]leaving, error
 		kept = append(kept, files...)
 		slices.SortStableFunc(kept, func(a, b *changes.Kept) int { return b.Run.Started.Compare(a.Run.Started) })
 	}
-	var all []leaving
-	for _, k := range kept {
-		alive, err := changes.Alive(ctx, p.client, k)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, leaving{k, alive})
+	alive, err := changes.Alive(ctx, p.client, where, kept)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]leaving, len(kept))
+	for i, k := range kept {
+		all[i] = leaving{k, alive[i]}
 	}
 	return all, nil
 }

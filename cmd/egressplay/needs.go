@@ -29,6 +29,7 @@ const (
 	withoutLease     = "another run may change the same things at the same time"
 	withoutJournal   = "what the run changes is noted in a file of this machine, and cannot be put back from another one"
 	withoutOldSecret = "a Secret that is there already is not changed, for what it held is noted beside it"
+	withoutWatch     = "it cannot be waited for the end of what is deleted, where a finalizer delays it"
 	withoutSync      = "istiod is not asked whether the proxies have taken up a change: what follows one must hold for some time instead"
 	withoutConfig    = "how the proxies write their access logs is not known: each is taken for an ordinary one"
 	withoutCounters  = "the proxies' counters are read by exec, where that is allowed, and else cannot be judged"
@@ -136,7 +137,9 @@ func (n *needs) change(t changes.Target) {
 		n.add("", accesses(t.Ref, "get", "patch", "update")...)
 	}
 	if t.Makes || t.Deletes {
-		n.add("", cluster.DeleteReads(t.Ref)...)
+		always, delayed := cluster.DeleteReads(t.Ref)
+		n.add("", always...)
+		n.add(withoutWatch, delayed...)
 	}
 	if r, err := cluster.KnownResource(t.Ref); err == nil && r.Kind == "Secret" && t.Ref.Namespace != n.namespace {
 		without := ""
