@@ -104,7 +104,7 @@ func shape(t *testing.T, obj *unstructured.Unstructured) string {
 	}
 	annotations := obj.GetAnnotations()
 	delete(annotations, "control-plane.alpha.kubernetes.io/leader") // who is alive
-	delete(annotations, "deployment.kubernetes.io/revision") // its controller counts
+	delete(annotations, "deployment.kubernetes.io/revision")        // its controller counts
 	obj.SetAnnotations(annotations)
 	managed := slices.DeleteFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 		return e.Subresource != "" || e.Manager == "kube-controller-manager"
