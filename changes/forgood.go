@@ -17,6 +17,8 @@ import (
 type ForGoodError struct {
 	Ref cluster.Ref
 	Why string
+	// Advice is what to do next, "" for what helps with a deletion.
+	Advice string
 }
 
 func (e *ForGoodError) Error() string {
@@ -25,6 +27,9 @@ func (e *ForGoodError) Error() string {
 
 // Hint says what to do next.
 func (e *ForGoodError) Hint() string {
+	if e.Advice != "" {
+		return e.Advice
+	}
 	return "if it is to go for good, write forGood: true in the step; else have the playbook make it first"
 }
 
@@ -75,7 +80,7 @@ func (j *Journal) canPutBack(ctx context.Context, ref cluster.Ref, now *unstruct
 		return nil
 	}
 	if why := WhyForGood(ref.Kind); why != "" {
-		return &ForGoodError{ref, why}
+		return &ForGoodError{Ref: ref, Why: why}
 	}
 	anew := slices.Contains(makesAnew, now.GroupVersionKind().GroupKind())
 	dependents, err := j.Cluster.Dependents(ctx, now)
@@ -93,7 +98,7 @@ func (j *Journal) canPutBack(ctx context.Context, ref cluster.Ref, now *unstruct
 		for i, d := range dependents {
 			names[i] = d.String()
 		}
-		return &ForGoodError{ref, "what it owns goes with it: " + strings.Join(names, ", ")}
+		return &ForGoodError{Ref: ref, Why: "what it owns goes with it: " + strings.Join(names, ", ")}
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/egressplay/egressplay/cluster"
 )
 
@@ -21,6 +23,8 @@ type Target struct {
 	// Makes says that the object is made where there is none, Deletes that it is
 	// deleted, ForGood that it need not be put back then.
 	Makes, Deletes, ForGood bool
+	// Object is what is applied, nil where that is not known.
+	Object *unstructured.Unstructured
 	// Mesh says that it is the mesh's configuration, wherever that is.
 	Mesh bool
 }
@@ -29,6 +33,17 @@ type Target struct {
 type Guard struct {
 	Namespace      string // the run's
 	IstioNamespace string
+	// RootNamespace is that of the mesh, "" for Istio's.
+	RootNamespace string
+	// Made reports whether the run has made a namespace; nil for none.
+	Made func(namespace string) bool
+}
+
+func (g Guard) root() string { return cmp.Or(g.RootNamespace, g.IstioNamespace) }
+
+// isOwn reports whether a namespace is the run's own.
+func (g Guard) isOwn(namespace string) bool {
+	return namespace == g.Namespace || g.Made != nil && g.Made(namespace)
 }
 
 // A BeyondError says that a change concerns others than the run's own workloads.
@@ -52,6 +67,13 @@ func (g Guard) Allow(_ context.Context, w Write) error {
 	if why := g.why(w.Ref, w.Now == nil, w.Ours, w.Ref.Namespace == ""); why != "" {
 		return &BeyondError{w.Ref, why}
 	}
+	obj := w.Object
+	if obj == nil {
+		obj = w.Now
+	}
+	if why := g.reach(w.Ref, obj, g.isOwn); why != "" {
+		return &BeyondError{w.Ref, why}
+	}
 	return nil
 }
 
@@ -65,7 +87,8 @@ func (g Guard) Why(t Target, earlier []Target) string {
 	ref := t.Ref
 	ref.Namespace = cmp.Or(ref.Namespace, g.Namespace)
 	ours := slices.ContainsFunc(earlier, func(e Target) bool {
-		return e.Makes && e.Ref.Name == ref.Name && cmp.Or(e.Ref.Namespace, g.Namespace) == ref.Namespace
+		bothNamespaces := isNamespace(e.Ref.Kind) && isNamespace(ref.Kind)
+		return e.Makes && e.Ref.Name == ref.Name && (bothNamespaces || cmp.Or(e.Ref.Namespace, g.Namespace) == ref.Namespace)
 	})
 	if isNamespace(ref.Kind) {
 		ref.Kind = "Namespace"
@@ -73,7 +96,14 @@ func (g Guard) Why(t Target, earlier []Target) string {
 	if ref.Kind == "Namespace" && t.Deletes && !ours {
 		return "all that others have in it would go with it"
 	}
-	return g.why(ref, t.Makes, ours, ref.Kind == "Namespace" || isClusterWide(ref.Kind))
+	if why := g.why(ref, t.Makes, ours, ref.Kind == "Namespace" || isClusterWide(ref.Kind)); why != "" {
+		return why
+	}
+	return g.reach(ref, t.Object, func(namespace string) bool {
+		return g.isOwn(namespace) || slices.ContainsFunc(earlier, func(e Target) bool {
+			return e.Makes && isNamespace(e.Ref.Kind) && e.Ref.Name == namespace
+		})
+	})
 }
 
 // why says why a change concerns others. fresh says that there may be no such
@@ -89,10 +119,15 @@ func (g Guard) why(ref cluster.Ref, fresh, ours, wide bool) string {
 		return "it holds for the whole cluster"
 	case slices.Contains(systemNamespaces, ref.Namespace):
 		return "it belongs to the cluster itself"
-	case ref.Namespace != g.IstioNamespace:
+	case ref.Namespace != g.IstioNamespace && ref.Namespace != g.root():
 		return ""
 	case slices.Contains(meshWide, strings.ToLower(ref.Kind)):
+		if ref.Namespace != g.IstioNamespace {
+			return "in the mesh's root namespace it holds for every workload of the mesh"
+		}
 		return "in Istio's namespace it holds for every workload of the mesh"
+	case ref.Namespace != g.IstioNamespace:
+		return ""
 	case ref.Kind == "ConfigMap" && slices.ContainsFunc(istioConfigMaps, func(prefix string) bool {
 		return ref.Name == prefix || strings.HasPrefix(ref.Name, prefix+"-")
 	}):

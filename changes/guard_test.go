@@ -1,11 +1,13 @@
 package changes_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
@@ -56,6 +58,7 @@ func TestGuard(t *testing.T) {
 	}
 	made := []changes.Target{{Ref: cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: "made"}, Makes: true}}
 	assert.Empty(t, guard.Why(changes.Target{Ref: cluster.Ref{Kind: "ns", Name: "made"}}, made), "a step before makes it")
+	assert.Empty(t, guard.Why(changes.Target{Ref: cluster.Ref{Kind: "ns", Name: "made", Namespace: "made"}}, made), "whatever the step's namespace")
 	assert.Equal(t, other, guard.Why(changes.Target{Ref: cluster.Ref{Kind: "ns", Name: "other"}}, made))
 }
 
@@ -76,4 +79,66 @@ func TestTheGuardLooksAtWhatIsChanged(t *testing.T) {
 	assert.NoError(t, apply("Deployment", "apps/v1", "istio-system", "mine"))
 	assert.NoError(t, apply("Deployment", "apps/v1", "istio-system", "mine"), "what the run made it may change")
 	assert.Len(t, g.j.Open(), 1)
+}
+
+// What Istio's objects are about decides whom they reach.
+func TestTheGuardLooksAtWhomAHostReaches(t *testing.T) {
+	const all, prod, reviews = "it holds for the callers of ", ", of namespace prod, in every namespace", "reviews.prod.svc.cluster.local"
+	own := guard
+	own.RootNamespace = "config"
+	own.Made = func(namespace string) bool { return namespace == "made" }
+	object := func(kind, namespace string, spec map[string]any) *unstructured.Unstructured {
+		return clustertest.Object("networking.istio.io/v1", kind, namespace, "a", data{"spec": spec})
+	}
+	rule := func(namespace, host string, exportTo ...any) *unstructured.Unstructured {
+		spec := data{"host": host}
+		if len(exportTo) > 0 {
+			spec["exportTo"] = exportTo
+		}
+		return object("DestinationRule", namespace, spec)
+	}
+	for _, c := range []struct {
+		obj  *unstructured.Unstructured
+		want string
+	}{
+		{rule("default", "reviews"), ""},
+		{rule("default", "edition.cnn.com"), ""},
+		{rule("default", reviews), ""}, // for the callers in default alone
+		{rule("default", "*.local"), ""},
+		{rule("config", "edition.cnn.com"), ""},
+		{rule("config", "*.wikipedia.org"), ""},
+		{rule("config", reviews), all + reviews + prod},
+		{rule("config", reviews, "."), ""},
+		{rule("config", reviews, "config"), ""},
+		{rule("config", reviews, "*"), all + reviews + prod},
+		{rule("config", "httpbin.default.svc.cluster.local"), ""},
+		{rule("config", "nginx.made.svc.cluster.local"), ""},
+		{rule("config", "*.local"), all + "*.local in every namespace"},
+		{rule("config", "*"), all + "* in every namespace"},
+		{rule("config", "*.svc.cluster.local"), all + "*.svc.cluster.local in every namespace"},
+		{rule("config", "*.prod.svc.cluster.local"), all + "*.prod.svc.cluster.local" + prod},
+		{rule("prod", "reviews"), all + "reviews" + prod},
+		{rule("prod", "reviews", "."), ""},
+		{object("VirtualService", "default", data{"hosts": []any{"edition.cnn.com"}}), ""},
+		{object("VirtualService", "default", data{"hosts": []any{"reviews"}}), ""},
+		{object("VirtualService", "default", data{"hosts": []any{reviews}}), all + reviews + prod},
+		{object("VirtualService", "default", data{"hosts": []any{reviews}, "exportTo": []any{"."}}), ""},
+		{object("VirtualService", "default", data{"hosts": []any{reviews}, "gateways": []any{"mine"}}), ""},
+		{object("VirtualService", "default", data{"hosts": []any{reviews}, "gateways": []any{"mine", "mesh"}}), all + reviews + prod},
+		{object("ServiceEntry", "default", data{"hosts": []any{"edition.cnn.com", "*.wikipedia.org"}}), ""},
+		{object("ServiceEntry", "default", data{"hosts": []any{reviews}}), all + reviews + prod},
+		{object("Gateway", "default", data{"hosts": []any{reviews}}), ""},
+		{object("Sidecar", "config", data{}), "in the mesh's root namespace it holds for every workload of the mesh"},
+		{object("Sidecar", "istio-system", data{}), "in Istio's namespace it holds for every workload of the mesh"},
+	} {
+		name, _ := json.Marshal(c.obj.Object["spec"])
+		ref := cluster.RefOf(c.obj)
+		assert.Equal(t, c.want, own.Why(changes.Target{Ref: ref, Makes: true, Object: c.obj}, nil), "%s in %s: %s", ref.Kind, ref.Namespace, name)
+		err := own.Allow(t.Context(), changes.Write{Ref: ref, Object: c.obj})
+		if c.want == "" {
+			assert.NoError(t, err)
+			continue
+		}
+		assert.ErrorContains(t, err, c.want)
+	}
 }

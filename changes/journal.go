@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/egressplay/egressplay/cluster"
 )
@@ -27,6 +28,9 @@ type Journal struct {
 	// Take takes the place in which an object is changed, a namespace or "" for
 	// what has none, before anything is changed there; nil for no need to.
 	Take func(ctx context.Context, namespace string) error
+	// Held is asked before something is put back whether the run still holds the
+	// place; nil for always. What is in a place that it does not hold stays as it is.
+	Held func(ctx context.Context, namespace string) error
 	// Allow is asked before an object is changed, nil for always. Its error is
 	// the step's, and nothing is changed then.
 	Allow func(ctx context.Context, w Write) error
@@ -42,6 +46,11 @@ type Journal struct {
 	last    int // number
 	taken   map[string]bool
 	gone    []*Change // which the store may have
+
+	// While changes are put back: the groups of the API of which a definition was
+	// among them, and what became of the owners.
+	definitions map[string]bool
+	owners      map[types.UID]*owner
 }
 
 // New returns a journal that remembers the changes of a new run in memory.
@@ -156,7 +165,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 				return nil, nil, err
 			}
 			if predicted != nil && !made && isImmutable(predicted) && !isImmutable(now) {
-				return nil, nil, &ForGoodError{ref, "what is immutable cannot become as it was"}
+				return nil, nil, &ForGoodError{ref, "what is immutable cannot become as it was", "leave out immutable: true, or give the object another name"}
 			}
 			if predicted != nil && sameContent(now, predicted) {
 				// The server might still note that we, too, want it so: that would
@@ -189,6 +198,11 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 // not to be put back; without it an object that cannot be put back is refused
 // with a [*ForGoodError].
 func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) error {
+	if ref.Kind == "Namespace" && !forGood && j.madeIt(ref) {
+		if err := j.checkOthers(ctx, ref.Name); err != nil {
+			return err
+		}
+	}
 	if c, undo := j.beginOwn(ref); c != nil { // what it was need not be looked at
 		// The store need not know: what is not there any more is not deleted again.
 		err := j.delete(ctx, c, cluster.WriteOptions{UID: c.UID}, undo)
@@ -282,16 +296,29 @@ func (c *Change) adopt(now *unstructured.Unstructured, run string) {
 	}
 }
 
+// Made reports whether the run has made a namespace that is there.
+func (j *Journal) Made(namespace string) bool {
+	return j.madeIt(cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: namespace})
+}
+
+// madeIt reports whether the run made the object that a reference means, as far as
+// it knows.
+func (j *Journal) madeIt(ref cluster.Ref) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.of(ref)
+	return c != nil && c.made() && !c.Deleted && c.UID != ""
+}
+
 // beginOwn notes that an object is about to be deleted that the run made; nil
 // where it made none.
 func (j *Journal) beginOwn(ref cluster.Ref) (c *Change, undo func()) {
-	j.mu.Lock()
-	c = j.of(ref)
-	own := c != nil && c.made() && !c.Deleted && c.UID != ""
-	j.mu.Unlock()
-	if !own {
+	if !j.madeIt(ref) {
 		return nil, nil
 	}
+	j.mu.Lock()
+	c = j.of(ref)
+	j.mu.Unlock()
 	c, undo = j.begin(ref, c.After, nil, wordsOf(ref, true))
 	c.Deleted = true
 	return c, undo
@@ -328,10 +355,7 @@ func (j *Journal) take(ctx context.Context, ref cluster.Ref, now *unstructured.U
 	if j.Take == nil || ref.Kind == "Namespace" && now == nil {
 		return false, nil
 	}
-	place := ref.Namespace
-	if ref.Kind == "Namespace" {
-		place = ref.Name
-	}
+	place := Place(ref)
 	j.mu.Lock()
 	taken := j.taken[place]
 	j.mu.Unlock()
@@ -345,6 +369,15 @@ func (j *Journal) take(ctx context.Context, ref cluster.Ref, now *unstructured.U
 	}
 	j.taken[place] = true
 	return true, nil
+}
+
+// Place returns the place in which an object is, as [Leases.Take] takes it: a
+// namespace, or "" for what has none.
+func Place(ref cluster.Ref) string {
+	if ref.Kind == "Namespace" {
+		return ref.Name
+	}
+	return ref.Namespace
 }
 
 func (j *Journal) before(ctx context.Context, ref cluster.Ref) {

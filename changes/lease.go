@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,14 +25,29 @@ type Leases struct {
 	WaitFor time.Duration
 	// Lost is called when a Lease is not the run's any more.
 	Lost func(error)
+	// Watching is called where a run seems to be gone, and its Lease is looked at
+	// until that is certain.
+	Watching func(by *HeldError)
 	// Note is called once where no Lease may be made, with the reason.
 	Note func(why error)
 
 	mu      sync.Mutex
-	held    map[cluster.Ref]bool
-	without map[cluster.Ref]bool // where no Lease may be made
+	held    map[cluster.Ref]time.Time // when each was renewed last, by this process's clock
+	lost    map[cluster.Ref]error     // those that other runs have taken
+	seen    map[cluster.Ref]seen      // those of others
+	without map[cluster.Ref]bool      // where no Lease may be made
 	stop    context.CancelFunc
 	stopped chan struct{}
+}
+
+// seen is how another run's Lease was seen, and since when it has been so. A Lease
+// has run out once it was seen unchanged for as long as it holds: the clocks of two
+// machines may differ, and what a Lease says of time is its holder's.
+// Source: k8s.io/client-go/tools/leaderelection, "clock skew".
+type seen struct {
+	version string
+	since   time.Time
+	renewed bool // it was seen before as something else
 }
 
 const (
@@ -39,9 +55,11 @@ const (
 	meshLeaseName = "egressplay-mesh"
 
 	// leaseTime is how long a Lease holds that is not renewed, and renewTime how
-	// often it is.
-	leaseTime = 30 * time.Second
-	renewTime = 5 * time.Second
+	// often it is. After certainTime without that a run asks, before it changes
+	// anything, whether it still holds it.
+	leaseTime   = 30 * time.Second
+	renewTime   = 5 * time.Second
+	certainTime = 20 * time.Second
 	// microTime is the form of a Lease's times.
 	// Source: k8s.io/apimachinery/pkg/apis/meta/v1/micro_time.go.
 	microTime = "2006-01-02T15:04:05.000000Z07:00"
@@ -53,6 +71,8 @@ type HeldError struct {
 	Run    string // its ID
 	Holder string
 	Since  time.Time
+	// stale says that the Lease has run out, if its holder's clock and ours agree.
+	stale bool
 }
 
 func (e *HeldError) Error() string {
@@ -62,6 +82,21 @@ func (e *HeldError) Error() string {
 // Hint says what to do next.
 func (e *HeldError) Hint() string {
 	return "wait for it: --wait-for 5m, or run in another namespace: --namespace"
+}
+
+// A LostError says that a run does not hold its place any more, so that it changes
+// nothing there.
+type LostError struct{ By *HeldError }
+
+func (e *LostError) Error() string {
+	return "this run does not hold its place any more: " + e.By.Error()
+}
+
+func (e *LostError) Unwrap() error { return e.By }
+
+// Hint says what to do next.
+func (e *LostError) Hint() string {
+	return "wait until that run has ended, then put back what this one has changed"
 }
 
 func (l *Leases) ref(namespace string) (ref cluster.Ref, place string) {
@@ -77,13 +112,10 @@ func (l *Leases) ref(namespace string) (ref cluster.Ref, place string) {
 // [Leases.Release]. The error is a [*HeldError] where another run has it.
 func (l *Leases) Take(ctx context.Context, namespace string) error {
 	ref, place := l.ref(namespace)
-	l.mu.Lock()
-	done := l.held[ref] || l.without[ref]
-	l.mu.Unlock()
-	if done {
-		return nil
+	if done, err := l.holds(ctx, ref); done || err != nil {
+		return err
 	}
-	deadline := time.Now().Add(l.WaitFor)
+	deadline, said := time.Now().Add(l.WaitFor), false
 	for pause := firstPause; ; pause = min(pause*2, lastPause) {
 		err := l.take(ctx, ref, place)
 		held, isHeld := errors.AsType[*HeldError](err)
@@ -105,6 +137,11 @@ func (l *Leases) Take(ctx context.Context, namespace string) error {
 			return nil
 		case apierrors.IsNotFound(err): // there is no such namespace (yet), so nothing to hold
 			return nil
+		case isHeld && held.stale: // it is looked at until that is certain, or it is renewed
+			if !said && l.Watching != nil {
+				l.Watching(held)
+			}
+			said = true
 		case isHeld && !time.Now().Before(deadline):
 			return held
 		case !isHeld && !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err):
@@ -118,6 +155,30 @@ func (l *Leases) Take(ctx context.Context, namespace string) error {
 	}
 }
 
+// Held returns an error where a place that the run has taken may be another's by
+// now: a [*LostError] where it is.
+func (l *Leases) Held(ctx context.Context, namespace string) error {
+	ref, _ := l.ref(namespace)
+	_, err := l.holds(ctx, ref)
+	return err
+}
+
+// holds reports whether the run holds a Lease, or need not. The error says that it
+// does not any more, or that this is not certain.
+func (l *Leases) holds(ctx context.Context, ref cluster.Ref) (bool, error) {
+	l.mu.Lock()
+	lost, without := l.lost[ref], l.without[ref]
+	renewed, held := l.held[ref]
+	l.mu.Unlock()
+	switch {
+	case lost != nil:
+		return false, lost
+	case held && time.Since(renewed) > certainTime:
+		return true, l.renewOne(ctx, ref, true)
+	}
+	return held || without, nil
+}
+
 // take tries once to take a Lease.
 func (l *Leases) take(ctx context.Context, ref cluster.Ref, place string) error {
 	now, err := l.Cluster.Get(ctx, ref)
@@ -126,7 +187,11 @@ func (l *Leases) take(ctx context.Context, ref cluster.Ref, place string) error 
 		_, err = l.Cluster.Create(ctx, l.lease(ref, nil))
 	case err == nil:
 		if other := heldBy(now, place); other != nil && other.Run != l.Run.ID {
-			return other
+			s := l.see(ref, now)
+			if time.Since(s.since) <= duration(now) {
+				other.stale = other.stale && !s.renewed
+				return other
+			}
 		}
 		_, err = l.Cluster.Update(ctx, l.lease(ref, now))
 	}
@@ -136,14 +201,35 @@ func (l *Leases) take(ctx context.Context, ref cluster.Ref, place string) error 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held == nil {
-		l.held = map[cluster.Ref]bool{}
+		l.held = map[cluster.Ref]time.Time{}
 		var renewing context.Context
 		renewing, l.stop = context.WithCancel(context.WithoutCancel(ctx))
 		l.stopped = make(chan struct{})
 		go l.renew(renewing)
 	}
-	l.held[ref] = true
+	l.held[ref] = time.Now()
 	return nil
+}
+
+// see returns how another run's Lease was seen.
+func (l *Leases) see(ref cluster.Ref, lease *unstructured.Unstructured) seen {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil {
+		l.seen = map[cluster.Ref]seen{}
+	}
+	s, before := l.seen[ref]
+	if s.version != lease.GetResourceVersion() {
+		s = seen{lease.GetResourceVersion(), time.Now(), before}
+		l.seen[ref] = s
+	}
+	return s
+}
+
+// duration returns for how long a Lease holds that is not renewed.
+func duration(lease *unstructured.Unstructured) time.Duration {
+	seconds, _, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseDurationSeconds")
+	return time.Duration(seconds) * time.Second
 }
 
 // lease returns the Lease as the run holds it; before is as it is, nil for none.
@@ -169,21 +255,23 @@ func (l *Leases) lease(ref cluster.Ref, before *unstructured.Unstructured) *unst
 	return obj
 }
 
-// heldBy returns who holds a Lease, nil where nobody does: it has run out, or its
+// heldBy returns who holds a Lease, nil where nobody does: it was given back, or its
 // process has ended.
 func heldBy(lease *unstructured.Unstructured, place string) *HeldError {
 	identity, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
-	seconds, _, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseDurationSeconds")
 	at := func(field string) time.Time {
 		text, _, _ := unstructured.NestedString(lease.Object, "spec", field)
 		t, _ := time.Parse(time.RFC3339Nano, text)
 		return t
 	}
 	annotations := lease.GetAnnotations()
-	if identity == "" || time.Since(at("renewTime")) > time.Duration(seconds)*time.Second || IsGone(annotations[processAnnotation]) {
+	if identity == "" || IsGone(annotations[processAnnotation]) {
 		return nil
 	}
-	return &HeldError{Place: place, Run: identity, Holder: annotations[holderAnnotation], Since: at("acquireTime")}
+	return &HeldError{
+		Place: place, Run: identity, Holder: annotations[holderAnnotation], Since: at("acquireTime"),
+		stale: time.Since(at("renewTime")) > duration(lease),
+	}
 }
 
 // renew renews the Leases until ctx ends.
@@ -204,37 +292,55 @@ func (l *Leases) renew(ctx context.Context) {
 		}
 		l.mu.Unlock()
 		for _, ref := range refs {
-			if err := l.renewOne(ctx, ref); err != nil && ctx.Err() == nil {
-				l.mu.Lock()
-				delete(l.held, ref)
-				l.mu.Unlock()
-				if l.Lost != nil {
-					l.Lost(err)
-				}
+			if err := l.renewOne(ctx, ref, false); err != nil && ctx.Err() == nil && l.Lost != nil {
+				l.Lost(err)
 			}
 		}
 	}
 }
 
-// renewOne renews a Lease. The error says that the run does not hold it any more;
-// one that time may cure is none, as long as the Lease has not run out.
-func (l *Leases) renewOne(ctx context.Context, ref cluster.Ref) error {
+// renewOne renews a Lease. The error says that the run does not hold it any more.
+// That it cannot be told now is an error only where the caller must be certain.
+func (l *Leases) renewOne(ctx context.Context, ref cluster.Ref, certain bool) error {
 	now, err := l.Cluster.Get(ctx, ref)
 	switch {
 	case apierrors.IsNotFound(err): // somebody deleted it, perhaps with its namespace
 		_, err = l.Cluster.Create(ctx, l.lease(ref, nil))
 		if apierrors.IsAlreadyExists(err) {
-			return l.renewOne(ctx, ref)
+			return l.renewOne(ctx, ref, certain)
+		}
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+			return nil // the namespace is gone, or is about to go
+		}
+	case err == nil:
+		if other := heldBy(now, "namespace "+ref.Namespace); other != nil && other.Run != l.Run.ID {
+			lost := &LostError{other}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if l.lost == nil {
+				l.lost = map[cluster.Ref]error{}
+			}
+			l.lost[ref] = lost
+			delete(l.held, ref)
+			return lost
+		}
+		_, err = l.Cluster.Update(ctx, l.lease(ref, now))
+		if apierrors.IsConflict(err) {
+			return l.renewOne(ctx, ref, certain)
+		}
+	}
+	if err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.held != nil {
+			l.held[ref] = time.Now()
 		}
 		return nil
-	case err != nil:
-		return nil // it is tried again
 	}
-	if other := heldBy(now, "namespace "+ref.Namespace); other != nil && other.Run != l.Run.ID {
-		return fmt.Errorf("this run does not hold its place any more: %w", other)
+	if certain {
+		return fmt.Errorf("it is not certain that this run still holds namespace %s: %w", ref.Namespace, err)
 	}
-	_, _ = l.Cluster.Update(ctx, l.lease(ref, now)) // it is tried again
-	return nil
+	return nil // it is tried again
 }
 
 // Release gives back what was taken. ctx bounds it.
@@ -263,21 +369,54 @@ func (l *Leases) Release(ctx context.Context) {
 	releasing.Wait()
 }
 
-// Alive reports whether a run still goes on: it holds a Lease in the namespace.
-func Alive(ctx context.Context, c cluster.Interface, k *Kept) (bool, error) {
-	if IsGone(k.Run.Process) {
-		return false, nil
+// Alive reports of each run whether it still goes on: its process is there, or it
+// holds a Lease in the namespace of its notes. The Leases of a namespace, "" for all,
+// are listed once, or where that is not allowed read one by one.
+func Alive(ctx context.Context, c cluster.Interface, namespace string, all []*Kept) ([]bool, error) {
+	alive, asked := make([]bool, len(all)), make([]bool, len(all))
+	for i, k := range all {
+		space, _, ok := cutLast2(k.Run.Process)
+		switch {
+		case IsGone(k.Run.Process):
+		case ok && space == processSpace(), k.Namespace == "":
+			alive[i] = k.Run.Process != ""
+		default:
+			asked[i] = true
+		}
 	}
-	if space, _, ok := cutLast2(k.Run.Process); ok && space == processSpace() || k.Namespace == "" {
-		return k.Run.Process != "", nil
+	if !slices.Contains(asked, true) {
+		return alive, nil
 	}
-	lease, err := c.Get(ctx, cluster.Ref{APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Namespace: k.Namespace, Name: leaseName})
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-		return false, nil
+	leases := map[string]*unstructured.Unstructured{}
+	list, err := c.List(ctx, "leases.coordination.k8s.io", namespace, ManagedBy+"="+cluster.Manager)
+	for i := range list {
+		if list[i].GetName() == leaseName {
+			leases[list[i].GetNamespace()] = &list[i]
+		}
 	}
-	if err != nil {
-		return false, err
+	mayList := !apierrors.IsForbidden(err)
+	if err != nil && mayList {
+		return nil, err
 	}
-	by := heldBy(lease, "")
-	return by != nil && by.Run == k.Run.ID, nil
+	for i, k := range all {
+		if !asked[i] {
+			continue
+		}
+		lease := leases[k.Namespace]
+		if !mayList {
+			lease, err = c.Get(ctx, cluster.Ref{APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Namespace: k.Namespace, Name: leaseName})
+			if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		if lease == nil {
+			continue
+		}
+		by := heldBy(lease, "")
+		alive[i] = by != nil && by.Run == k.Run.ID && !by.stale
+	}
+	return alive, nil
 }

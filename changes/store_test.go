@@ -1,10 +1,14 @@
 package changes_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +21,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
@@ -185,6 +190,55 @@ func TestWhereNoSecretMayBeMade(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
+// What a Secret of another namespace held is noted beside it, and nowhere else.
+func TestWhatASecretHeldIsNotedBesideIt(t *testing.T) {
+	secret := func(namespace, name, value string) *unstructured.Unstructured {
+		return clustertest.Object("v1", "Secret", namespace, name, data{"data": data{"key": base64.StdEncoding.EncodeToString([]byte(value))}})
+	}
+	const theirs, ours, made = "what-it-held-before", "what-we-put-there", "what-we-made-there"
+	g := play(t, clustertest.Object("v1", "Namespace", "", "vault", nil), secret("vault", "there", theirs))
+	g.j.Run = "abc"
+	g.j.Store = &changes.Spread{Home: "default", In: func(namespace string) changes.Store {
+		return &changes.Secrets{Cluster: g.c, Namespace: namespace, Run: aRun()}
+	}}
+	before := g.c.State()
+	for _, obj := range []*unstructured.Unstructured{secret("vault", "there", ours), secret("vault", "made", made), secret("default", "here", "here")} {
+		_, _, err := g.j.Apply(t.Context(), obj)
+		require.NoError(t, err)
+	}
+	require.NoError(t, g.j.Save(t.Context()))
+	noted := func(namespace string) string {
+		notes, err := g.c.Get(t.Context(), cluster.Ref{APIVersion: "v1", Kind: "Secret", Namespace: namespace, Name: "egressplay-run-abc"})
+		require.NoError(t, err)
+		var all strings.Builder
+		for _, text := range notes.Object["data"].(map[string]any) {
+			packed, err := base64.StdEncoding.DecodeString(text.(string))
+			require.NoError(t, err)
+			z, err := gzip.NewReader(bytes.NewReader(packed))
+			require.NoError(t, err)
+			body, err := io.ReadAll(z)
+			require.NoError(t, err)
+			all.Write(body)
+		}
+		return all.String()
+	}
+	code := func(value string) string { return base64.StdEncoding.EncodeToString([]byte(value)) }
+	for _, value := range []string{theirs, ours, made} {
+		assert.NotContains(t, noted("default"), code(value))
+	}
+	assert.Contains(t, noted("default"), code("here"))
+	assert.Contains(t, noted("vault"), code(theirs))
+
+	kept, err := changes.Find(t.Context(), g.c, "")
+	require.NoError(t, err)
+	require.Len(t, kept, 2)
+	for _, k := range kept {
+		g.j = k.Journal(g.c)
+		assert.Empty(t, g.undo())
+	}
+	assert.Equal(t, before, g.c.State())
+}
+
 func leases(c cluster.Interface, id string) *changes.Leases {
 	return &changes.Leases{Cluster: c, Run: changes.Run{ID: id, Holder: id + "@host"}, IstioNamespace: "istio-system"}
 }
@@ -240,6 +294,93 @@ func TestAPlaceOfARunThatIsGone(t *testing.T) {
 		assert.ErrorContains(t, err, "this run does not hold its place any more")
 		a.Release(t.Context())
 		b.Release(t.Context())
+	})
+}
+
+// renewed has a run on a machine whose clock differs hold a Lease for some time.
+func renewed(t *testing.T, c *clustertest.Fake, differs, lasts time.Duration) {
+	obj := clustertest.Object("coordination.k8s.io/v1", "Lease", "default", "egressplay", nil)
+	until := time.Now().Add(lasts)
+	renew := func() {
+		now := time.Now().Add(differs).UTC().Format("2006-01-02T15:04:05.000000Z07:00")
+		obj.Object["spec"] = data{"holderIdentity": "far", "leaseDurationSeconds": int64(30), "acquireTime": now, "renewTime": now}
+		c.Put(obj)
+	}
+	renew()
+	go func() {
+		for time.Now().Before(until) {
+			time.Sleep(5 * time.Second)
+			renew()
+		}
+	}()
+}
+
+// The clocks of two machines may differ: a Lease has run out only when it was seen
+// not to be renewed.
+func TestClocksThatDiffer(t *testing.T) {
+	for name, differs := range map[string]time.Duration{"behind": -time.Hour, "ahead": time.Hour, "together": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := clustertest.NewFake()
+				renewed(t, c, differs, 10*time.Minute)
+				b := leases(c, "b")
+				assert.ErrorAs(t, b.Take(t.Context(), "default"), new(*changes.HeldError), "it goes on")
+				b.WaitFor = time.Minute
+				assert.ErrorAs(t, b.Take(t.Context(), "default"), new(*changes.HeldError), "it still goes on")
+				time.Sleep(15 * time.Minute)
+				started := time.Now()
+				require.NoError(t, b.Take(t.Context(), "default"), "it is gone")
+				assert.LessOrEqual(t, time.Since(started), 40*time.Second)
+				b.Release(t.Context())
+			})
+		})
+	}
+}
+
+// A run that could not renew its Lease, and whose place another run has taken,
+// changes nothing more there, and says so; what it changed is put back later.
+func TestARunThatHasLostItsPlaceStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := play(t, configMap(data{"one": "1"}))
+		secretsOf(g)
+		a, b := leases(g.c, "a"), leases(g.c, "b")
+		g.j.Take, g.j.Held = a.Take, a.Held
+		g.patch(`{"data":{"one":"x"}}`)
+		cut := true
+		g.c.FailFunc = func(call clustertest.Call) error {
+			if cut && call.Ref.Kind == "Lease" {
+				return errLost
+			}
+			return nil
+		}
+		time.Sleep(time.Minute)
+		_, _, err := g.j.Apply(t.Context(), configMap(data{"one": "y"}))
+		assert.ErrorContains(t, err, "it is not certain that this run still holds namespace default")
+		assert.ErrorAs(t, a.Held(t.Context(), "default"), new(*cluster.UnreachableError))
+
+		cut = false
+		g.c.FailFunc = func(call clustertest.Call) error { // a does not get through, b does
+			if call.Ref.Kind == "Lease" && call.Verb == "update" && call.Object.GetLabels()[changes.RunLabel] == "a" {
+				return errLost
+			}
+			return nil
+		}
+		b.WaitFor = time.Minute
+		require.NoError(t, b.Take(t.Context(), "default"))
+		_, _, err = g.j.Apply(t.Context(), configMap(data{"one": "y"}))
+		lost, ok := errors.AsType[*changes.LostError](err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, "b", lost.By.Run)
+		errs := g.undo()
+		require.Len(t, errs, 1)
+		assert.Contains(t, errs[0], "this run does not hold its place any more: another run is changing namespace default: run b of b@host")
+		assert.Equal(t, data{"one": "x"}, g.data(), "b is changing it now")
+
+		b.Release(t.Context())
+		a.Release(t.Context())
+		g.killed()
+		assert.Empty(t, g.undo())
+		assert.Equal(t, data{"one": "1"}, g.data())
 	})
 }
 

@@ -52,24 +52,25 @@ const workers = 8
 // Undo puts back the changes given, and calls each for every one of them, in
 // their order, as soon as it is known what became of it. Changes that do not
 // depend on each other are put back at the same time, workloads one after the
-// other; those that are made anew come last, so that their pods find all as it
-// was. Each may take as long as
+// other; those that are made anew come after them, so that their pods find all as
+// it was; and what they owned comes last. Each may take as long as
 // limit, 0 for any time; what time may cure is tried again until then. What could
 // not be put back stays in the store. The error says that the store could not
 // forget what was.
 func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, each func(Undone)) error {
+	j.prepare(all)
 	results := make([]chan Undone, len(all))
 	for i := range all {
 		results[i] = make(chan Undone, 1)
 	}
 	var waiting sync.WaitGroup
 	slots := make(chan struct{}, workers)
-	put := func(wave bool) (done *sync.WaitGroup) {
+	put := func(meant func(*Change) bool) (done *sync.WaitGroup) {
 		done = new(sync.WaitGroup)
 		var withPods []int
 		for i, c := range all {
 			switch {
-			case c.makesPods() != wave:
+			case !meant(c):
 				continue
 			case c.hasPods():
 				withPods = append(withPods, i)
@@ -95,8 +96,10 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 		return done
 	}
 	waiting.Go(func() {
-		put(false).Wait()
-		put(true)
+		owned := j.owned(all)
+		put(func(c *Change) bool { return !owned[c] && !c.makesPods() }).Wait()
+		put(func(c *Change) bool { return !owned[c] && c.makesPods() }).Wait()
+		put(func(c *Change) bool { return owned[c] })
 	})
 	var dropped []*Change
 	for i := range all {
@@ -161,6 +164,7 @@ func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration) Undo
 		return err
 	})
 	u.Took = time.Since(started)
+	j.undone(c, u.Err)
 	return u
 }
 
@@ -208,6 +212,12 @@ func mayPass(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return false
 	}
+	if _, ok := errors.AsType[*cluster.NoKindError](err); ok {
+		return true // who serves the kind may be away
+	}
+	if _, ok := errors.AsType[*ownerError](err); ok {
+		return true
+	}
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err) ||
 		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || strings.Contains(err.Error(), "failed calling webhook")
@@ -215,14 +225,22 @@ func mayPass(err error) bool {
 
 // tryUndo puts back one change once. nothing says that it had never been made.
 func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err error) {
+	if j.Held != nil {
+		if err := j.Held(ctx, Place(c.Ref)); err != nil {
+			return false, err
+		}
+	}
 	now, err := j.get(ctx, c.Ref)
-	if _, noKind := errors.AsType[*cluster.NoKindError](err); noKind {
-		now, err = nil, nil // the run has put back the definition of the kind before
+	if _, noKind := errors.AsType[*cluster.NoKindError](err); noKind && j.definitions[c.Ref.Resource().Group] {
+		now, err = nil, nil // the definition of the kind went, and its objects with it
 	}
 	if err != nil {
 		return false, err
 	}
 	c.adopt(now, j.Run)
+	if err := j.newOwners(c); err != nil {
+		return false, err
+	}
 	switch {
 	case c.made():
 		return j.takeAway(ctx, c, now)
@@ -241,6 +259,7 @@ func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err err
 	case now.GetUID() != c.UID && !sameContent(now, c.Before):
 		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
 	case now.GetUID() != c.UID: // it is as it was already: an earlier clean-up may have been at it
+		c.UID, c.Deleted = now.GetUID(), false
 		if onlyOurs(now) {
 			err = j.own(ctx, now, c.Before.GetManagedFields())
 		}
@@ -259,6 +278,11 @@ func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Uns
 	}
 	if c.UID != now.GetUID() {
 		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
+	}
+	if c.Ref.Kind == "Namespace" && now.GetDeletionTimestamp() == nil {
+		if err := j.checkOthers(ctx, c.Ref.Name); err != nil {
+			return false, err
+		}
 	}
 	err = j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: now.GetUID()})
 	if apierrors.IsNotFound(err) {

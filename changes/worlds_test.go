@@ -25,7 +25,8 @@ import (
 
 var errLost = &cluster.UnreachableError{Server: "https://s", Err: errors.New("connection reset by peer")}
 
-// failOnce makes the first call of a verb on ConfigMap a end with an error; first is what happens before.
+// failOnce has the first call of a verb on ConfigMap a end with an error, after
+// first.
 func (g *game) failOnce(verb string, err error, first func(call clustertest.Call)) {
 	done := false
 	g.c.FailFunc = func(call clustertest.Call) error {
@@ -44,7 +45,7 @@ func secretsOf(g *game) {
 	g.j.Run, g.j.Store = "abc", &changes.Secrets{Cluster: g.c, Namespace: "default", Run: aRun()}
 }
 
-// again returns the game as another process goes on with it after kill -9.
+// killed has another process go on with what the run has noted, as after kill -9.
 func (g *game) killed() {
 	g.Helper()
 	g.c.FailFunc = nil
@@ -60,7 +61,8 @@ func notes(g *game) int {
 	return len(secrets)
 }
 
-// delete X, apply X: server away before the apply gets there.
+// The run deletes an object, and applies it again; the server is away before the
+// second request gets there.
 func TestWorldDeletedThenApplyLost(t *testing.T) {
 	was := data{"one": "1"}
 	for _, kill := range []bool{false, true} {
@@ -80,7 +82,8 @@ func TestWorldDeletedThenApplyLost(t *testing.T) {
 	}
 }
 
-// exchange interrupted by one transient error.
+// An object has to be deleted and made anew to become as it was, and the server is
+// away in between.
 func TestWorldExchangeInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		was := data{"one": "1"}
@@ -103,7 +106,7 @@ func TestWorldExchangeInterrupted(t *testing.T) {
 	})
 }
 
-// patch, then a delete that does not get there.
+// The run patches an object, and its deletion does not get there.
 func TestWorldChangedThenDeleteLost(t *testing.T) {
 	was := data{"one": "1"}
 	for _, kill := range []bool{false, true} {
@@ -122,7 +125,7 @@ func TestWorldChangedThenDeleteLost(t *testing.T) {
 	}
 }
 
-// two changes of the same field, the second did not get there.
+// Of two changes of one field the second does not get there.
 func TestWorldSecondChangeLost(t *testing.T) {
 	was := data{"one": "1"}
 	for _, kill := range []bool{false, true} {
@@ -144,7 +147,7 @@ func TestWorldSecondChangeLost(t *testing.T) {
 	}
 }
 
-// the delete was done, waiting for its end was refused (no right to watch).
+// An object is deleted, but nobody may watch until it is gone.
 func TestWorldDeleteDoneWaitForbidden(t *testing.T) {
 	was := data{"one": "1"}
 	g := play(t, configMap(was))
@@ -156,7 +159,7 @@ func TestWorldDeleteDoneWaitForbidden(t *testing.T) {
 	assert.Equal(t, was, g.data())
 }
 
-// a create whose answer is lost, tried again.
+// The answer to a creation is lost, and the object is applied again.
 func TestWorldCreateLostAndTriedAgain(t *testing.T) {
 	g := play(t)
 	g.failOnce("apply", apierrors.NewServerTimeout(ref.Resource(), "patch", 1), func(call clustertest.Call) { g.c.Put(call.Object) })
@@ -167,6 +170,7 @@ func TestWorldCreateLostAndTriedAgain(t *testing.T) {
 	assert.Nil(t, g.data(), "the run made it")
 }
 
+// The answer to a creation is lost, and the object is deleted.
 func TestWorldCreateLostAndDeleted(t *testing.T) {
 	g := play(t)
 	g.failOnce("apply", apierrors.NewServerTimeout(ref.Resource(), "patch", 1), func(call clustertest.Call) { g.c.Put(call.Object) })
@@ -177,7 +181,8 @@ func TestWorldCreateLostAndDeleted(t *testing.T) {
 	assert.Nil(t, g.data(), "the run made it, and deleted it")
 }
 
-// somebody makes the object between our look and our apply.
+// Somebody makes the object after the run has looked for it, and before it applies
+// it.
 func TestWorldMadeByAnotherInBetween(t *testing.T) {
 	g := play(t)
 	g.failOnce("apply", nil, func(clustertest.Call) { g.c.Put(configMap(data{"theirs": "1"})) })
@@ -186,10 +191,10 @@ func TestWorldMadeByAnotherInBetween(t *testing.T) {
 	assert.Equal(t, data{"theirs": "1"}, g.data(), "theirs stays")
 }
 
-// the place is taken only after the object was looked at.
+// The run gets its place only after it has looked at the object.
 func TestWorldTakenAfterTheLook(t *testing.T) {
-	g := play(t)                                     // A has deleted the user's object for the moment
-	g.j.Take = func(context.Context, string) error { // waits until A has ended, which puts it back
+	g := play(t)                                     // another run has deleted the user's object for the moment
+	g.j.Take = func(context.Context, string) error { // it waits until another run has ended, which puts the object back
 		if g.data() == nil {
 			g.c.Put(configMap(data{"user": "1"}))
 		}
@@ -200,10 +205,11 @@ func TestWorldTakenAfterTheLook(t *testing.T) {
 	assert.Equal(t, data{"user": "1"}, g.data())
 }
 
+// The same with an object that is deleted.
 func TestWorldTakenAfterTheLookDelete(t *testing.T) {
 	g := play(t, configMap(data{"user": "changed by run A"}))
 	once := false
-	g.j.Take = func(context.Context, string) error { // waits until A has ended, which puts it back
+	g.j.Take = func(context.Context, string) error { // it waits until another run has ended, which puts the object back
 		if !once {
 			once = true
 			g.theirs(`{"data":{"user":"1"}}`)
@@ -215,7 +221,8 @@ func TestWorldTakenAfterTheLookDelete(t *testing.T) {
 	assert.Equal(t, data{"user": "1"}, g.data())
 }
 
-// somebody edits between our look and our delete.
+// Somebody edits the object after the run has looked at it, and before it deletes
+// it.
 func TestWorldEditedBeforeDelete(t *testing.T) {
 	g := play(t, configMap(data{"one": "1"}))
 	g.failOnce("delete", nil, func(clustertest.Call) { g.c.Put(configMap(data{"one": "1", "theirs": "y"})) })
@@ -224,7 +231,7 @@ func TestWorldEditedBeforeDelete(t *testing.T) {
 	assert.Equal(t, data{"one": "1", "theirs": "y"}, g.data())
 }
 
-// for good means for good, whether or not it was noted that it is done.
+// What is deleted for good stays so, whether or not it was noted that it is done.
 func TestWorldForGood(t *testing.T) {
 	job := clustertest.Object("batch/v1", "Job", "default", "j", nil)
 	for _, kill := range []bool{false, true} {
@@ -252,7 +259,8 @@ func TestWorldForGood(t *testing.T) {
 	}
 }
 
-// deleted for good, then made by the run: it is said what is.
+// An object is deleted for good and made by the run again: what is said of it is
+// true.
 func TestWorldForGoodThenMade(t *testing.T) {
 	g := play(t, configMap(data{"one": "1"}))
 	require.NoError(t, g.j.Delete(t.Context(), ref, true))
@@ -260,11 +268,10 @@ func TestWorldForGoodThenMade(t *testing.T) {
 	open := g.j.Open()
 	g.undo()
 	assert.Nil(t, g.data(), "it was to go for good")
-	assert.NotContains(t, open[0].Back, "for good as", "")
-	t.Log(open[0].Back, open[0].ForGood)
+	assert.NotContains(t, open[0].Back, "for good as")
 }
 
-// a refused change leaves its note, and with it the Secret, for ever.
+// A change that was refused, or made at the second attempt, leaves no notes.
 func TestWorldRefusedLeavesTheNotes(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		g := play(t)
@@ -320,7 +327,7 @@ func TestWorldRefusedLeavesTheNotes(t *testing.T) {
 	})
 }
 
-// what goes with a workload and its controller does not make again.
+// What a workload owns goes with it, and its controller does not make it again.
 func TestWorldWhatAWorkloadOwns(t *testing.T) {
 	deployment := clustertest.Object("apps/v1", "Deployment", "default", "d", nil)
 	g := play(t, deployment)
@@ -335,7 +342,7 @@ func TestWorldWhatAWorkloadOwns(t *testing.T) {
 	assert.NoError(t, err, "and its data")
 }
 
-// a controller that does not make again what it made once.
+// Not every controller makes again what it has made once.
 func TestWorldControlledButNotMadeAgain(t *testing.T) {
 	controller := true
 	for _, obj := range []*unstructured.Unstructured{
@@ -353,19 +360,19 @@ func TestWorldControlledButNotMadeAgain(t *testing.T) {
 	}
 }
 
-// a run that holds no Lease in the namespace of its notes.
+// A run holds no Lease in the namespace of its notes.
 func TestWorldAliveElsewhere(t *testing.T) {
 	c := clustertest.NewFake(clustertest.Object("v1", "Namespace", "", "elsewhere", nil))
 	l := leases(c, "abc")
 	require.NoError(t, l.Take(t.Context(), "elsewhere"))
 	defer l.Release(context.Background())
 	k := &changes.Kept{Run: changes.Run{ID: "abc", Process: changes.Process()}, Namespace: "default"}
-	alive, err := changes.Alive(t.Context(), c, k)
+	alive, err := changes.Alive(t.Context(), c, "", []*changes.Kept{k})
 	require.NoError(t, err)
-	assert.True(t, alive, "this very process")
+	assert.Equal(t, []bool{true}, alive, "this very process")
 }
 
-// nobody may look at Leases.
+// Nobody may look at Leases.
 func TestWorldAliveForbidden(t *testing.T) {
 	c := clustertest.NewFake()
 	c.FailFunc = func(call clustertest.Call) error {
@@ -374,11 +381,11 @@ func TestWorldAliveForbidden(t *testing.T) {
 		}
 		return nil
 	}
-	_, err := changes.Alive(t.Context(), c, &changes.Kept{Run: changes.Run{ID: "abc"}, Namespace: "default"})
+	_, err := changes.Alive(t.Context(), c, "", []*changes.Kept{{Run: changes.Run{ID: "abc"}, Namespace: "default"}})
 	assert.NoError(t, err, "else nothing can be cleaned up")
 }
 
-// one note that cannot be read keeps all others from being put back.
+// Notes that cannot be read do not keep others from being found.
 func TestWorldBrokenNote(t *testing.T) {
 	g := play(t)
 	secretsOf(g)
@@ -394,15 +401,17 @@ func TestWorldBrokenNote(t *testing.T) {
 	assert.NoError(t, err, "a file of another cluster, cut short when the power went")
 }
 
-// immutable: true over an object of the user's.
+// An object of the user's is made immutable.
 func TestWorldMadeImmutable(t *testing.T) {
 	g := play(t, configMap(data{"one": "1"}))
 	_, _, err := g.j.Patch(t.Context(), ref, func(*unstructured.Unstructured) ([]byte, changes.Words, error) {
 		return []byte(`{"data":{"one":"x"},"immutable":true}`), changes.Words{}, nil
 	})
-	if err != nil {
-		return // refused before
+	if forGood, ok := errors.AsType[*changes.ForGoodError](err); ok { // refused before anything is changed
+		assert.NotContains(t, forGood.Hint(), "forGood", "no step that applies or patches has it")
+		return
 	}
+	require.NoError(t, err)
 	g.c.FailFunc = func(call clustertest.Call) error {
 		if call.Verb == "update" && call.Ref.Kind == "ConfigMap" {
 			return apierrors.NewInvalid(schemaGK, "a", nil)
@@ -413,7 +422,7 @@ func TestWorldMadeImmutable(t *testing.T) {
 	assert.Equal(t, data{"one": "1"}, g.data())
 }
 
-// somebody else deleted it while we wanted to.
+// Somebody else deletes the object that the run is about to delete.
 func TestWorldDeletedByAnother(t *testing.T) {
 	g := play(t, configMap(data{"one": "1"}))
 	g.failOnce("delete", nil, func(clustertest.Call) { g.c.Remove(ref) })
@@ -422,7 +431,7 @@ func TestWorldDeletedByAnother(t *testing.T) {
 	assert.Nil(t, g.data(), "somebody else deleted it")
 }
 
-// what is said of an object that somebody else made anew.
+// What is said of an object that somebody else has made anew is true.
 func TestWorldWords(t *testing.T) {
 	g := play(t)
 	g.apply(data{"one": "x"})
@@ -434,7 +443,7 @@ func TestWorldWords(t *testing.T) {
 	assert.Equal(t, "as it was", open[0].Back, "not deleted")
 }
 
-// a list of texts of which somebody else changed another one.
+// Of a list of texts somebody else changes another one than the run.
 func TestWorldList(t *testing.T) {
 	g := play(t, clustertest.Object("v1", "ConfigMap", "default", "a", data{"l": []any{"1", "2"}}))
 	g.patch(`{"l":["x","2"]}`)
@@ -442,7 +451,7 @@ func TestWorldList(t *testing.T) {
 	assert.Empty(t, g.undo(), "only what we changed goes back")
 }
 
-// a Lease that may not be made in one namespace.
+// In one namespace no Lease may be made.
 func TestWorldOneNamespaceWithoutLeases(t *testing.T) {
 	c := clustertest.NewFake()
 	c.FailFunc = func(call clustertest.Call) error {
@@ -461,7 +470,7 @@ func TestWorldOneNamespaceWithoutLeases(t *testing.T) {
 
 var schemaGK = schema.GroupKind{Kind: "ConfigMap"}
 
-// made anew, and its controller writes before we note the owners.
+// An object is made anew, and its controller writes it before its owners are noted.
 func TestWorldMadeAnewAndConflict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		obj := configMap(data{"one": "1"})
@@ -478,7 +487,7 @@ func TestWorldMadeAnewAndConflict(t *testing.T) {
 	})
 }
 
-// somebody else has deleted it, and a finalizer keeps it for a while.
+// Somebody else has deleted the object, and a finalizer keeps it for a while.
 func TestWorldDying(t *testing.T) {
 	obj := configMap(data{"one": "1"})
 	now := metav1.Now()
@@ -490,7 +499,7 @@ func TestWorldDying(t *testing.T) {
 	assert.Nil(t, g.data(), "somebody else deleted it")
 }
 
-// a server that does not answer to the dial is tried once only.
+// The server does not answer to the first attempt to connect.
 func TestWorldDialTimeout(t *testing.T) {
 	_, err := (&net.Dialer{Timeout: time.Nanosecond}).Dial("tcp", "192.0.2.1:443")
 	require.Error(t, err)
@@ -502,7 +511,7 @@ func TestWorldDialTimeout(t *testing.T) {
 	})
 }
 
-// an object that is changed without end.
+// Somebody changes an object without end.
 func TestWorldHotLoop(t *testing.T) {
 	g := play(t, configMap(data{"one": "1"}))
 	n := 0

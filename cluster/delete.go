@@ -97,11 +97,43 @@ func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 	return nil
 }
 
+// DeleteReads returns what [Interface].Delete reads to see that an object is gone:
+// always, and where a finalizer delays its end.
+func DeleteReads(ref Ref) (always, delayed []Access) {
+	get, watch := Access{Verb: "get", Ref: ref}, Access{Verb: "watch", Ref: ref}
+	r, err := KnownResource(ref)
+	kind := schema.GroupKind{Group: r.Group, Kind: r.Kind}
+	if err != nil || !ownsPods[kind] && namesPods[kind] == "" && !delays[kind] {
+		return []Access{get}, []Access{watch}
+	}
+	always = []Access{get, watch}
+	if namesPods[kind] == "" {
+		return always, nil
+	}
+	for _, made := range madeForGateways {
+		made.Namespace = ref.Namespace
+		for _, verb := range []string{"get", "list", "watch"} {
+			always = append(always, Access{Verb: verb, Ref: made})
+		}
+	}
+	return always, nil
+}
+
+// delays has the kinds whose objects are never gone at once.
+var delays = map[schema.GroupKind]bool{
+	{Group: "", Kind: "Namespace"}:             true,
+	{Group: "", Kind: "PersistentVolumeClaim"}: true,
+	{Group: "", Kind: "Pod"}:                   true,
+}
+
+// madeForGateways has the kinds of what is waited for once a Gateway is deleted.
+var madeForGateways = []Ref{{APIVersion: "v1", Kind: "Pod"}, {APIVersion: "v1", Kind: "Service"}, {APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}}
+
 // waitMadeGone returns when what a controller has made for an object is gone: its
 // pods, and its Service with its endpoints, which another object of the same name
 // would take for its own, and lose.
 func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, owner types.UID) error {
-	for _, ref := range []Ref{{APIVersion: "v1", Kind: "Pod"}, {APIVersion: "v1", Kind: "Service"}, {APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}} {
+	for _, ref := range madeForGateways {
 		ref.Namespace = namespace
 		t, err := c.target(ctx, ref)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
@@ -15,7 +16,29 @@ import (
 
 // Dependents implements [Interface].
 func (c *Client) Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]Ref, error) {
-	kinds, err := c.listable(owner.GetNamespace() != "")
+	all, err := c.metadata(ctx, owner.GetNamespace())
+	if err != nil {
+		return nil, err
+	}
+	var found []Ref
+	for i := range all {
+		if slices.ContainsFunc(all[i].GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.UID == owner.GetUID() }) {
+			found = append(found, RefOf(&all[i]))
+		}
+	}
+	return found, nil
+}
+
+// Contents implements [Interface].
+func (c *Client) Contents(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
+	all, err := c.metadata(ctx, namespace)
+	return slices.DeleteFunc(all, func(obj unstructured.Unstructured) bool { return obj.GetKind() == "Event" }), err
+}
+
+// metadata returns the metadata of the objects in a namespace, "" for all objects,
+// of every kind of which we may list them.
+func (c *Client) metadata(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
+	kinds, err := c.listable(namespace != "")
 	if err != nil {
 		return nil, err
 	}
@@ -25,13 +48,13 @@ func (c *Client) Dependents(ctx context.Context, owner *unstructured.Unstructure
 	}
 	var (
 		mu     sync.Mutex
-		found  []Ref
+		found  []unstructured.Unstructured
 		failed error
 		asking sync.WaitGroup
 	)
 	for _, k := range kinds {
 		asking.Go(func() {
-			list, err := client.Resource(k.GroupVersionResource).Namespace(owner.GetNamespace()).List(ctx, metav1.ListOptions{})
+			list, err := client.Resource(k.GroupVersionResource).Namespace(namespace).List(ctx, metav1.ListOptions{})
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -39,16 +62,22 @@ func (c *Client) Dependents(ctx context.Context, owner *unstructured.Unstructure
 			case err != nil:
 				failed = c.explain(ctx, err)
 			default:
-				for _, obj := range list.Items {
-					if slices.ContainsFunc(obj.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == owner.GetUID() }) {
-						found = append(found, Ref{APIVersion: k.GroupVersion().String(), Kind: k.kind, Namespace: obj.Namespace, Name: obj.Name})
+				for i := range list.Items {
+					obj, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&list.Items[i])
+					if err != nil {
+						failed = err
+						continue
 					}
+					one := unstructured.Unstructured{Object: obj}
+					one.SetAPIVersion(k.GroupVersion().String())
+					one.SetKind(k.kind)
+					found = append(found, one)
 				}
 			}
 		})
 	}
 	asking.Wait()
-	slices.SortFunc(found, compareRefs)
+	slices.SortFunc(found, func(a, b unstructured.Unstructured) int { return compareRefs(RefOf(&a), RefOf(&b)) })
 	return found, failed
 }
 

@@ -58,6 +58,10 @@ type Interface interface {
 	// may see them: those that the cluster deletes after it.
 	Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]Ref, error)
 
+	// Contents returns the metadata of the objects in a namespace, of every kind of
+	// which we may list them, events aside.
+	Contents(ctx context.Context, namespace string) ([]unstructured.Unstructured, error)
+
 	// Resolve completes a reference: Kind and APIVersion become those of the
 	// server, and Namespace becomes namespace where it is empty and the kind
 	// has namespaces, "" where it has none. Kind may be anything that kubectl

@@ -15,9 +15,15 @@ import (
 
 // An Access is what somebody wants to do with an object.
 type Access struct {
-	Verb string // "get", "create", "update", "patch" or "delete"
-	Ref  Ref    // its Kind is as kubectl takes it, and its Name may be ""
+	Verb string // as roles have it: "get", "list", "watch", "create", "update", "patch" or "delete"
+	// Ref has a Kind as kubectl takes it. Its Name may be "" for any, and its
+	// Namespace [AllNamespaces].
+	Ref         Ref
+	Subresource string // "exec", "log" or "portforward" of a pod; "" for the object itself
 }
+
+// AllNamespaces is the namespace of an [Access] to the objects of every one.
+const AllNamespaces = "*"
 
 // A Denied is an access that is not allowed, in the words of roles.
 type Denied struct {
@@ -31,8 +37,14 @@ func (d Denied) String() string {
 	if d.Group != "" {
 		resource += "." + d.Group
 	}
-	if d.Namespace == "" {
+	if d.Subresource != "" {
+		resource = d.Resource + "/" + d.Subresource
+	}
+	switch d.Namespace {
+	case "":
 		return fmt.Sprintf("%s %s", d.Verb, resource)
+	case AllNamespaces:
+		return fmt.Sprintf("%s %s in all namespaces", d.Verb, resource)
 	}
 	return fmt.Sprintf("%s %s in namespace %s", d.Verb, resource, d.Namespace)
 }
@@ -64,14 +76,21 @@ func (c *Client) denied(ctx context.Context, a Access) (*Denied, error) {
 	if err != nil {
 		return nil, err
 	}
-	resource, name := t.mapping.Resource, a.Ref.Name
-	if a.Verb == "create" { // a role that names objects cannot speak of one that is not there
+	resource, name, namespace := t.mapping.Resource, a.Ref.Name, t.ref.Namespace
+	switch {
+	case a.Verb == "create": // a role that names objects cannot speak of one that is not there
 		name = ""
+	case t.mapping.GroupVersionKind.Kind == "Namespace" && resource.Group == "":
+		// A request for a namespace is one in it: a Role there may allow it.
+		// Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go.
+		namespace = name
+	case namespace == AllNamespaces:
+		namespace = ""
 	}
 	review := &authorizationv1.SelfSubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectAccessReview"},
 		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: a.Verb, Group: resource.Group, Resource: resource.Resource, Namespace: t.ref.Namespace, Name: name,
+			Verb: a.Verb, Group: resource.Group, Resource: resource.Resource, Subresource: a.Subresource, Namespace: namespace, Name: name,
 		}},
 	}
 	obj, err := runtime.DefaultUnstructuredConverter.ToUnstructured(review)

@@ -104,6 +104,29 @@ func (c *Client) candidates(ctx context.Context, q PodQuery) ([]corev1.Pod, erro
 	return ownedBy(pods, owner.GetUID()), err
 }
 
+// PodReads returns what [Interface].Pod and its like read to find the pods that a
+// query means.
+func PodReads(q PodQuery) []Access {
+	pods := Ref{APIVersion: "v1", Kind: "Pod", Namespace: q.Namespace}
+	if q.Name != "" {
+		pods.Name = q.Name
+		return []Access{{Verb: "get", Ref: pods}}
+	}
+	all := []Access{{Verb: "list", Ref: pods}}
+	if q.Selector != "" {
+		return all
+	}
+	kind, name, _ := strings.Cut(q.Owner, "/")
+	switch k, _, _ := strings.Cut(strings.ToLower(kind), "."); k {
+	case "po", "pod", "pods":
+		pods.Name = name
+		return []Access{{Verb: "get", Ref: pods}}
+	case "deploy", "deployment", "deployments":
+		all = append(all, Access{Verb: "list", Ref: Ref{APIVersion: "apps/v1", Kind: "ReplicaSet", Namespace: q.Namespace}})
+	}
+	return append(all, Access{Verb: "get", Ref: Ref{Kind: kind, Namespace: q.Namespace, Name: name}})
+}
+
 func (c *Client) podByName(ctx context.Context, namespace, name string) ([]corev1.Pod, error) {
 	pods := make([]corev1.Pod, 1)
 	err := c.rest.Get().AbsPath("/api/v1/namespaces", namespace, "pods", name).Do(ctx).Into(&pods[0])

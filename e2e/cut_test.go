@@ -106,13 +106,25 @@ var (
 // kubelet returns the pid of the kubelet.
 func kubelet(t *testing.T) int {
 	t.Helper()
+	return component(t, "kubelet")
+}
+
+// component returns the pid of a part of Kubernetes.
+func component(t *testing.T, name string) int {
+	t.Helper()
 	for pid, p := range inside(t, first(t)) {
-		if len(p.argv) > 1 && strings.HasSuffix(p.argv[0], "egressplay-components") && p.argv[1] == "kubelet" {
+		if len(p.argv) > 1 && strings.HasSuffix(p.argv[0], "egressplay-components") && p.argv[1] == name {
 			return pid
 		}
 	}
-	require.Fail(t, "the lab has no kubelet")
+	require.Fail(t, "the lab has no "+name)
 	return 0
+}
+
+// killComponent kills a part of Kubernetes. The lab starts it again.
+func killComponent(t *testing.T, name string) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(component(t, name), syscall.SIGKILL))
 }
 
 // killKubelet kills the kubelet. The lab starts it again.

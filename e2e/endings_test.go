@@ -168,7 +168,7 @@ func TestWhatCannotBePutBackIsListed(t *testing.T) {
 	create(t, "v1", "configmaps", "default", `{kind: ConfigMap, metadata: {name: go-on}}`)
 	e := run.wait()
 	e.exits(t, 4)
-	for _, text := range []string{"not put back: configmap/left-over", "cannot delete resource", "left as the playbook made it:", "1 change not put back"} {
+	for _, text := range []string{"not put back: configmap/left-over", "cannot delete resource", "left as the playbook made it:", "1 change not put back", "to put it back later: egressplay cleanup --kubeconfig "} {
 		assert.Contains(t, e.stdout, text)
 	}
 	r := read()

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -136,7 +137,10 @@ func TestFaults(t *testing.T) {
 		e := run.wait()
 		e.exits(t, 3)
 		assert.Contains(t, e.stdout, "this run does not hold its place any more: another run is changing namespace faults")
+		assert.Contains(t, e.stdout, "not put back: configmap/made", "it changes nothing more")
+		id := e.kept(t)
 		require.NoError(t, leases.Delete(t.Context(), "egressplay", metav1.DeleteOptions{}))
+		assert.Contains(t, cleanUp(t, id), "put back: configmap/made (deleted)")
 		clean(t)
 	})
 	t.Run("somebody deletes the namespace", func(t *testing.T) {
@@ -150,4 +154,48 @@ func TestFaults(t *testing.T) {
 		e.exits(t, 143)
 		assert.NotContains(t, egressplay(t, "cleanup", "--list").stdout, gone.namespace+"\n")
 	})
+}
+
+// The API server is killed while a run goes on, or puts back, and is there again
+// some seconds later: the run ends with the truth, and all is as it was, at once or
+// after a cleanup.
+func TestAPIServerThatIsKilled(t *testing.T) {
+	s := newScenery(t, "killed-server")
+	before := s.look(t)
+	file := playbook(t,
+		"Change them\napply: |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: settings}\n  data: {one: ours}\n  ---\n"+
+			"  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: made}\n",
+		"Wait for somebody\nwait: {object: cm/go, for: create}\nwithin: 2m",
+	).file()
+	for _, at := range []string{"while it waits", "while it puts back"} {
+		t.Run(at, func(t *testing.T) {
+			run := begin(t, "run", file, "--namespace", s.namespace)
+			run.await("created")
+			killComponent(t, "kube-apiserver")
+			want := []int{0, 3} // it may see that the server is away, or not
+			if at == "while it puts back" {
+				run.signal(syscall.SIGTERM)
+				want = []int{143}
+			}
+			eventually(t, func() bool {
+				status, err := shared.status(t.Context())
+				if err != nil || !status.Ready {
+					return false
+				}
+				_, err = resource("v1", "configmaps", s.namespace).List(t.Context(), metav1.ListOptions{})
+				return err == nil
+			}, "the lab does not recover")
+			goOn := resource("v1", "configmaps", s.namespace)
+			_, err := goOn.Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "go"},
+			}}, metav1.CreateOptions{})
+			require.NoError(t, err)
+			e := run.waitFor(2 * patience)
+			assert.Contains(t, want, e.code, "%s\n%s", e.stdout, e.stderr)
+			require.NoError(t, goOn.Delete(t.Context(), "go", metav1.DeleteOptions{}))
+			said := cleanUp(t, s.runs(t)...)
+			assert.Equal(t, before, s.look(t), "%s\n%s", e.stdout, said)
+			t.Logf("exit code %d; %s", e.code, said)
+		})
+	}
 }

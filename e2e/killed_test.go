@@ -21,6 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 )
 
@@ -45,7 +47,9 @@ func newMiddleman(t *testing.T) *middleman {
 	require.NoError(t, err)
 	m := &middleman{before: func(int, *http.Request) bool { return true }, after: func(int, *http.Request) {}}
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport, err = rest.TransportFor(shared.config)
+	config := rest.CopyConfig(shared.config)
+	config.NextProtos = []string{"http/1.1"} // a connection of HTTP/2 cannot be upgraded for exec
+	proxy.Transport, err = rest.TransportFor(config)
 	require.NoError(t, err)
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !changesSomething(r) {
@@ -99,7 +103,8 @@ func shape(t *testing.T, obj *unstructured.Unstructured) string {
 		unstructured.RemoveNestedField(obj.Object, "metadata", field)
 	}
 	annotations := obj.GetAnnotations()
-	delete(annotations, "deployment.kubernetes.io/revision") // its controller counts
+	delete(annotations, "control-plane.alpha.kubernetes.io/leader") // who is alive
+	delete(annotations, "deployment.kubernetes.io/revision")        // its controller counts
 	obj.SetAnnotations(annotations)
 	managed := slices.DeleteFunc(obj.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 		return e.Subresource != "" || e.Manager == "kube-controller-manager"
@@ -160,8 +165,9 @@ func (e ended) kept(t *testing.T) string {
 	t.Helper()
 	_, after, found := strings.Cut(e.stdout, "to put it back later: egressplay cleanup ")
 	require.True(t, found, e.stdout)
-	id, _, _ := strings.Cut(after, "\n")
-	return id
+	line, _, _ := strings.Cut(after, "\n")
+	words := strings.Fields(line) // flags may name the cluster
+	return words[len(words)-1]
 }
 
 // look returns all that the run may touch.
@@ -209,28 +215,63 @@ func (s scenery) all(t *testing.T) string {
 	).file()
 }
 
-// A run that is killed at any point, be it between a change and its answer or
-// while it puts back, is put back by cleanup: all is as it was, down to who owns
-// which field.
-func TestARunThatIsKilledAtAnyPointIsPutBack(t *testing.T) {
-	s := newScenery(t, "killed")
-	file := s.all(t)
-	before := s.look(t)
+// everything returns every object that somebody wanted to be there, of every kind
+// that can be listed, with who owns which field of it.
+func everything(t *testing.T) map[string]string {
+	t.Helper()
+	groups, err := discovery.ServerPreferredResources(shared.discovery)
+	require.NoError(t, err)
+	seen := map[string]string{}
+	for _, g := range groups {
+		version, err := schema.ParseGroupVersion(g.GroupVersion)
+		require.NoError(t, err)
+		for _, r := range g.APIResources {
+			kind := version.WithResource(r.Name).GroupResource().String()
+			if !slices.Contains(r.Verbs, "list") || slices.Contains(churn, kind) || slices.Contains(collected, kind) {
+				continue
+			}
+			list, err := shared.dynamic.Resource(version.WithResource(r.Name)).List(t.Context(), metav1.ListOptions{})
+			require.NoError(t, err, "list %s", kind)
+			for i := range list.Items {
+				if obj := &list.Items[i]; len(obj.GetOwnerReferences()) == 0 {
+					seen[kind+" "+obj.GetNamespace()+"/"+obj.GetName()] = shape(t, obj)
+				}
+			}
+		}
+	}
+	return seen
+}
+
+// leftRuns returns the IDs of the runs that have left something anywhere.
+func leftRuns(t *testing.T) (ids []string) {
+	t.Helper()
+	secrets, err := resource("v1", "secrets", "").List(t.Context(), metav1.ListOptions{LabelSelector: "egressplay.io/run"})
+	require.NoError(t, err)
+	for _, secret := range secrets.Items {
+		id := secret.GetLabels()["egressplay.io/run"]
+		if strings.HasPrefix(secret.GetName(), "egressplay-run-"+id) && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// killEverywhere kills a run at each of its points, or with every at each such one,
+// and has cleanup put back what it left. A point is before or after a request that
+// changes something, while the run puts back too. It returns how many kills were
+// put back, and of how many.
+func killEverywhere(t *testing.T, playbook, namespace string, every int, look func(*testing.T) map[string]string) (putBack, kills int) {
+	t.Helper()
+	before, others := look(t), leftRuns(t)
+	args := func(m *middleman) []string {
+		return []string{"run", playbook, "--namespace", namespace, "--kubeconfig", kubeconfigOf(t, m.URL, nil), "--context", elsewhere}
+	}
 
 	// How many points there are, a run shows that is not killed.
 	m := newMiddleman(t)
-	e := egressplay(t, "run", file, "--namespace", s.namespace, "--kubeconfig", kubeconfigOf(t, m.URL, nil), "--context", elsewhere)
-	e.exits(t, 0)
-	require.Equal(t, before, s.look(t))
+	egressplay(t, args(m)...).exits(t, 0)
+	require.Equal(t, before, look(t))
 	points := m.count
-	require.Greater(t, points, 20)
-
-	// All of them take some minutes: else every other one, before and after in turns.
-	every := 2
-	if os.Getenv("EGRESSPLAY_E2E_KILL") == "all" {
-		every = 1
-	}
-	tried := 0
 	for n := 1; n <= points; n++ {
 		for _, when := range []string{"before", "after"} {
 			if every > 1 && (n%2 == 0) != (when == "after") {
@@ -251,19 +292,57 @@ func TestARunThatIsKilledAtAnyPointIsPutBack(t *testing.T) {
 				}
 				m.before = func(at int, _ *http.Request) bool { return kill(at, "before") }
 				m.after = func(at int, _ *http.Request) { kill(at, "after") }
-				run = begin(t, "run", file, "--namespace", s.namespace, "--kubeconfig", kubeconfigOf(t, m.URL, nil), "--context", elsewhere)
+				run = begin(t, args(m)...)
 				close(started)
 				if code := run.wait().code; n > points-5 && code == 0 {
 					t.Skip("this run had fewer points: nobody changed an object between its look and its change")
 				}
+				kills++
 				assert.Equal(t, 137, run.wait().code)
-				tried++
 
-				said := cleanUp(t, s.runs(t)...)
-				assert.Equal(t, before, s.look(t), "%s", said)
+				ids := slices.DeleteFunc(leftRuns(t), func(id string) bool { return slices.Contains(others, id) })
+				said := cleanUp(t, ids...)
+				if assert.Equal(t, before, look(t), "%s", said) {
+					putBack++
+				}
 			})
 		}
 	}
-	assert.Greater(t, tried, 20/every)
-	t.Logf("put back after %d of %d kills at %d points", tried, 2*points, points)
+	return putBack, kills
+}
+
+// A run that is killed at any point, be it between a change and its answer or
+// while it puts back, is put back by cleanup: all is as it was, down to who owns
+// which field. EGRESSPLAY_E2E_KILL takes more than a sample: all points of the
+// built-in playbooks that it names, or with "all" those of every one.
+func TestARunThatIsKilledAtAnyPointIsPutBack(t *testing.T) {
+	var names []string
+	every := 1
+	switch wanted := os.Getenv("EGRESSPLAY_E2E_KILL"); wanted {
+	case "": // all of them take some minutes: every other one, before and after in turns
+		every = 2
+	case "all":
+		e := egressplay(t, "list", "-o", "name")
+		e.exits(t, 0)
+		names = strings.Fields(e.stdout)
+	default:
+		names = strings.Fields(wanted)
+	}
+	s := newScenery(t, "killed")
+	t.Run("every kind of step", func(t *testing.T) {
+		putBack, kills := killEverywhere(t, s.all(t), s.namespace, every, s.look)
+		assert.Greater(t, kills, 20/every)
+		t.Logf("put back after %d of %d kills", putBack, kills)
+	})
+	all, allKills := 0, 0
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			putBack, kills := killEverywhere(t, name, "default", every, everything)
+			all, allKills = all+putBack, allKills+kills
+			t.Logf("%s: put back after %d of %d kills", name, putBack, kills)
+		})
+	}
+	if len(names) > 0 {
+		t.Logf("built-in playbooks: put back after %d of %d kills", all, allKills)
+	}
 }

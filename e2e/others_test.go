@@ -130,3 +130,34 @@ func TestWhatIsKeptIsPutBackLater(t *testing.T) {
 	assert.NotContains(t, egressplay(t, "cleanup", "--list").stdout, id)
 	egressplay(t, "cleanup", id).exits(t, 2)
 }
+
+// Of several clean-ups of one run at once, one puts everything back, and the others
+// do nothing or say who is at it.
+func TestCleanUpsAtOnce(t *testing.T) {
+	s := newScenery(t, "cleanups")
+	before := s.look(t)
+	for range 3 {
+		e := egressplay(t, "run", s.all(t), "--namespace", s.namespace, "--keep")
+		e.exits(t, 0)
+		id := e.kept(t)
+		var all []*process
+		for range 3 {
+			all = append(all, begin(t, "cleanup", id))
+		}
+		done := 0
+		for _, p := range all {
+			switch e := p.wait(); e.code {
+			case 0:
+				done++
+				assert.Regexp(t, "put back: outbound traffic policy|put back meanwhile", e.stdout)
+			case 2:
+				assert.Contains(t, e.stderr, "no run ")
+			default:
+				e.exits(t, 3)
+				assert.Contains(t, e.stderr, "another run is changing ")
+			}
+		}
+		assert.Positive(t, done)
+		assert.Equal(t, before, s.look(t))
+	}
+}

@@ -14,11 +14,10 @@ import (
 // Source: istio.io "Kubernetes Gateway API", "Automated Deployment".
 const gatewayName = "gateway.networking.k8s.io/gateway-name"
 
-// place returns the pods that a name in a playbook means: egressgateway,
+// Query returns which pods a name in a playbook means: egressgateway,
 // gateway/NAME, deploy/NAME, the last two with .NAMESPACE where it is another
-// one, or a label selector. Pods that are about to go are none of them: they
-// still have the labels, and stop answering.
-func (m *Mesh) place(ctx context.Context, name string) (evidence.Place, []cluster.Pod) {
+// one, or a label selector.
+func (m *Mesh) Query(name string) cluster.PodQuery {
 	q := cluster.PodQuery{Namespace: m.Workloads, Selector: name}
 	kind, rest, named := strings.Cut(name, "/")
 	of, namespace, elsewhere := strings.Cut(rest, ".")
@@ -33,8 +32,15 @@ func (m *Mesh) place(ctx context.Context, name string) (evidence.Place, []cluste
 	case named && kind == "deploy":
 		q.Selector, q.Owner = "", "deploy/"+of
 	}
+	return q
+}
+
+// place returns the pods that a name in a playbook means; see [Mesh.Query]. Pods
+// that are about to go are none of them: they still have the labels, and stop
+// answering.
+func (m *Mesh) place(ctx context.Context, name string) (evidence.Place, []cluster.Pod) {
 	place := evidence.Place{Name: name}
-	pods, err := m.Cluster.PodsOf(ctx, q)
+	pods, err := m.Cluster.PodsOf(ctx, m.Query(name))
 	if err != nil {
 		place.Why = err.Error()
 		if missing, ok := errors.AsType[*cluster.NotReadyError](err); ok {

@@ -102,6 +102,23 @@ func configuration(ctx context.Context, c cluster.Interface, ref cluster.Ref) (s
 	return text, err
 }
 
+// RootNamespace returns the namespace whose objects hold for the whole mesh, ""
+// where the mesh's configuration does not name one, or cannot be read.
+func RootNamespace(ctx context.Context, c cluster.Interface, istioNamespace, revision string) string {
+	m := Mesh{Cluster: c, Namespace: istioNamespace, Revision: revision}
+	text, err := configuration(ctx, c, m.configMap())
+	if err != nil {
+		return ""
+	}
+	var config struct {
+		RootNamespace string `yaml:"rootNamespace"`
+	}
+	if err := yaml.Unmarshal([]byte(text), &config); err != nil {
+		return ""
+	}
+	return config.RootNamespace
+}
+
 // findMode returns the nodes of the policy's mode and of the policy's key, nil
 // where the configuration has none.
 func findMode(text string) (mode, policy *yaml.Node, err error) {

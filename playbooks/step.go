@@ -14,6 +14,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
@@ -46,6 +47,8 @@ type step struct {
 	action       runner.Action // nil where it could not be decoded
 	expectations []expectation // those that could be decoded
 	targets      []changes.Target
+	reads        []cluster.Access
+	needs        evidence.Needs
 	holds        holds
 }
 
@@ -330,6 +333,12 @@ func (l *loader) try(s *step) {
 			}
 		}
 	}
+	if r, ok := action.(steps.Reader); ok {
+		s.reads = r.Reads()
+	}
+	for _, n := range needs {
+		s.needs = s.needs.And(n)
+	}
 	if c, ok := action.(steps.Changer); ok {
 		s.targets = c.Targets()
 		l.checkDeletions(s)
@@ -411,6 +420,8 @@ func (s *step) bindable(file string, within *time.Duration) runner.Step {
 		Continue: s.Continue,
 		Timeout:  first(s.Timeout),
 		Targets:  s.targets,
+		Reads:    s.reads,
+		Needs:    s.needs,
 		Bind:     s.bind,
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // A Playbook is a list of steps, ready to be run.
@@ -85,6 +87,12 @@ type Step struct {
 	// Targets are the objects that the step changes, as far as that is known
 	// before the run.
 	Targets []changes.Target
+	// Reads is what the step itself reads of the cluster, and which commands it
+	// runs in pods, as far as that is known before the run; the namespace "" is
+	// the run's.
+	Reads []cluster.Access
+	// Needs are the facts that the step's expectations look at.
+	Needs evidence.Needs
 
 	// Bind puts in the values that the variables have when the step begins.
 	// It is called once, before the first attempt. An error means that the

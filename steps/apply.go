@@ -93,7 +93,7 @@ func (a *Apply) Targets() (all []changes.Target) {
 		for _, obj := range objects {
 			ref := cluster.RefOf(obj)
 			ref.Namespace = cmp.Or(ref.Namespace, a.Namespace)
-			all = append(all, changes.Target{Ref: ref, Field: field, Makes: true})
+			all = append(all, changes.Target{Ref: ref, Field: field, Makes: true, Object: obj})
 		}
 	}
 	if a.Manifest.Text != "" {

@@ -31,6 +31,7 @@ var (
 	_ runner.PodAction = (*Exec)(nil)
 	_ Defaulter        = (*Exec)(nil)
 	_ Limited          = (*Exec)(nil)
+	_ Reader           = (*Exec)(nil)
 	_ Validator        = (*Exec)(nil)
 )
 
@@ -104,6 +105,13 @@ func (e *Exec) Repeats() bool { return true }
 
 // OnlyLooks implements [Looker].
 func (e *Exec) OnlyLooks() bool { return true }
+
+// Reads implements [Reader].
+func (e *Exec) Reads() []cluster.Access {
+	q := e.In.query(e.Namespace, e.Container)
+	run := cluster.Access{Verb: "create", Ref: cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: e.Namespace, Name: q.Name}, Subresource: "exec"}
+	return append(cluster.PodReads(q), run)
+}
 
 // Pod implements [runner.PodAction].
 func (e *Exec) Pod(ctx context.Context, s *runner.Scope) (*cluster.Pod, error) {

@@ -75,6 +75,13 @@ type Changer interface {
 	Targets() []changes.Target
 }
 
+// A Reader is a step kind that reads objects, or runs commands in pods.
+type Reader interface {
+	// Reads returns what the step reads and runs, as far as that is known before
+	// the run.
+	Reads() []cluster.Access
+}
+
 // A Validator is a step kind, an expectation, or a part of one, that can tell
 // without a cluster whether its fields make sense. Strings may still hold
 // ${NAME}; it is called again when they have been replaced.

@@ -30,6 +30,7 @@ type Logs struct {
 var (
 	_ runner.Action = (*Logs)(nil)
 	_ Defaulter     = (*Logs)(nil)
+	_ Reader        = (*Logs)(nil)
 	_ Validator     = (*Logs)(nil)
 )
 
@@ -65,6 +66,13 @@ func (l *Logs) Command(s *runner.Scope) string {
 		rest = append(rest, fmt.Sprintf("--tail=%d", l.Tail))
 	}
 	return l.In.command(cmp.Or(l.Namespace, s.Namespace), []string{"logs"}, rest...)
+}
+
+// Reads implements [Reader].
+func (l *Logs) Reads() []cluster.Access {
+	q := l.In.query(l.Namespace, l.Container)
+	log := cluster.Access{Verb: "get", Ref: cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: l.Namespace, Name: q.Name}, Subresource: "log"}
+	return append(cluster.PodReads(q), log)
 }
 
 // Repeats implements [runner.Action].

@@ -40,6 +40,7 @@ type Value struct {
 var (
 	_ runner.Action = (*Set)(nil)
 	_ Definer       = (*Set)(nil)
+	_ Reader        = (*Set)(nil)
 	_ Validator     = (*Set)(nil)
 )
 
@@ -121,6 +122,22 @@ func (s *Set) Command(scope *runner.Scope) string {
 		lines = append(lines, "export "+name+"=$("+kubectl(cmp.Or(v.Namespace, scope.Namespace), args...)+")")
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Reads implements [Reader].
+func (s *Set) Reads() (all []cluster.Access) {
+	for _, name := range s.Defines() {
+		v := (*s)[name]
+		if v.Get == "" {
+			continue
+		}
+		a := cluster.Access{Verb: "get", Ref: cluster.Ref{Kind: v.kind(), Name: v.name(), Namespace: v.Namespace}}
+		if a.Ref.Name == "" {
+			a.Verb = "list"
+		}
+		all = append(all, a)
+	}
+	return all
 }
 
 // Repeats implements [runner.Action].

@@ -43,6 +43,7 @@ type Wait struct {
 var (
 	_ runner.Action = (*Wait)(nil)
 	_ Defaulter     = (*Wait)(nil)
+	_ Reader        = (*Wait)(nil)
 	_ Validator     = (*Wait)(nil)
 )
 
@@ -118,6 +119,14 @@ func (w *Wait) Command(s *runner.Scope) string {
 		return kubectl(namespace, append([]string{"wait", "--for=jsonpath=" + path + "=" + value}, objects...)...)
 	}
 	return kubectl(namespace, append([]string{"wait", "--for=jsonpath=" + path}, objects...)...)
+}
+
+// Reads implements [Reader].
+func (w *Wait) Reads() []cluster.Access {
+	if w.Selector != "" {
+		return []cluster.Access{{Verb: "list", Ref: cluster.Ref{Kind: w.Object, Namespace: w.Namespace}}}
+	}
+	return []cluster.Access{{Verb: "get", Ref: target(w.Object, w.Namespace).Ref}}
 }
 
 // Repeats implements [runner.Action].

@@ -491,6 +491,23 @@ func (f *Fake) Dependents(ctx context.Context, owner *unstructured.Unstructured)
 	return refs, nil
 }
 
+// Contents implements [cluster.Interface].
+func (f *Fake) Contents(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
+	if err := f.begin(ctx, Call{Verb: "contents", Ref: cluster.Ref{Kind: "Namespace", Name: namespace}}); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var found []unstructured.Unstructured
+	for _, obj := range f.objects {
+		if obj.GetNamespace() == namespace {
+			found = append(found, *obj.DeepCopy())
+		}
+	}
+	sortObjects(found)
+	return found, nil
+}
+
 // Resolve implements [cluster.Interface].
 func (f *Fake) Resolve(ctx context.Context, ref cluster.Ref, namespace string) (cluster.Ref, error) {
 	if err := f.begin(ctx, Call{Verb: "resolve", Ref: ref}); err != nil {

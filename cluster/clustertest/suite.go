@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -261,6 +262,17 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 		refs, err = s.c.Dependents(s.ctx, owner)
 		require.NoError(s, err)
 		assert.Equal(s, []cluster.Ref{s.ref("owned")}, refs)
+	})
+	run("contents", func(s *scene) {
+		s.apply(s.configMap("inside", nil))
+		all, err := s.c.Contents(s.ctx, s.ref("inside").Namespace)
+		require.NoError(s, err)
+		i := slices.IndexFunc(all, func(obj unstructured.Unstructured) bool { return cluster.RefOf(&obj) == s.ref("inside") })
+		require.GreaterOrEqual(s, i, 0)
+		assert.NotEmpty(s, all[i].GetUID())
+		for _, obj := range all {
+			assert.Equal(s, s.ref("inside").Namespace, obj.GetNamespace())
+		}
 	})
 	run("merge patch", func(s *scene) {
 		s.apply(s.configMap("a", map[string]any{"one": "1", "two": "2"}))

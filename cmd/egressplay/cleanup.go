@@ -172,18 +172,30 @@ func where(ref cluster.Ref) string {
 func (s *session) putBack(ctx context.Context, p *place, l leaving) (complete bool, err error) {
 	s.term.Note(l.describe() + ":")
 	run := changes.Run{ID: changes.New(p.client).Run, Holder: changes.Holder(), Process: changes.Process(), Started: time.Now()}
-	leases := &changes.Leases{Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace}
+	leases := &changes.Leases{
+		Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace,
+		Watching: func(by *changes.HeldError) { s.term.Note(watching(by)) },
+	}
 	defer leases.Release(context.WithoutCancel(ctx))
 	for _, c := range l.Changes {
-		if c.Ref.Namespace == "" {
-			continue
-		}
-		if err := leases.Take(ctx, c.Ref.Namespace); err != nil {
+		if err := leases.Take(ctx, changes.Place(c.Ref)); err != nil {
 			return false, err
 		}
 	}
+	// Another cleanup may have been at it until now.
+	found, err := leavings(ctx, p, cmp.Or(s.o.namespace, p.client.Namespace()))
+	if err != nil {
+		return false, err
+	}
+	i := slices.IndexFunc(found, func(now leaving) bool { return now.Run.ID == l.Run.ID && now.Namespace == l.Namespace })
+	if i < 0 {
+		s.term.Note("it has been put back meanwhile")
+		return true, nil
+	}
+	j := found[i].Journal(p.client)
+	j.Held = leases.Held
 	r := &runner.Runner{Sink: s.term, UndoTimeout: undoTimeout}
-	left := r.PutBack(ctx, l.Journal(p.client), nil)
+	left := r.PutBack(ctx, j, nil)
 	return len(left) == 0, nil
 }
 

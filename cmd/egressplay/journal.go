@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,7 +23,9 @@ import (
 func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCauseFunc) (j *changes.Journal, release func(context.Context)) {
 	j = changes.New(p.client)
 	if !p.target.Lab && !s.o.allowMeshChanges {
-		j.Allow = s.guard(p).Allow
+		guard := s.guard(p)
+		guard.Made = j.Made
+		j.Allow = guard.Allow
 	}
 	if s.lab.Load() != nil {
 		return j, func(context.Context) {}
@@ -30,13 +33,19 @@ func (s *session) changesOf(p *place, r *runner.Runner, cancel context.CancelCau
 	run := changes.Run{ID: j.Run, Holder: changes.Holder(), Process: changes.Process(), Started: time.Now()}
 	leases := &changes.Leases{
 		Cluster: p.client, Run: run, IstioNamespace: s.o.istioNamespace, WaitFor: s.o.waitFor,
-		Lost: func(err error) { cancel(err) },
+		Lost:     func(err error) { cancel(err) },
+		Watching: func(by *changes.HeldError) { r.Note(watching(by)) },
 		Note: func(why error) {
-			r.Note("no Lease may be made here, so that another run may change the same things at the same time: " + why.Error())
+			if slices.ContainsFunc(r.Notes, func(note string) bool { return strings.HasSuffix(note, withoutLease) }) {
+				return // told already
+			}
+			r.Note("no Lease may be made here, so that " + withoutLease + ": " + why.Error())
 		},
 	}
-	j.Take = leases.Take
-	secrets := &changes.Secrets{Cluster: p.client, Namespace: r.Namespace, Run: run}
+	j.Take, j.Held = leases.Take, leases.Held
+	secrets := &changes.Spread{Home: r.Namespace, In: func(namespace string) changes.Store {
+		return &changes.Secrets{Cluster: p.client, Namespace: namespace, Run: run}
+	}}
 	j.Store = secrets
 	if folder, err := journalFolder(); err == nil {
 		file := &changes.File{Path: filepath.Join(folder, run.ID+".json"), Run: run, Server: p.client.Server()}
@@ -70,9 +79,11 @@ type leaving struct {
 // leavings returns what runs have left of a cluster's changes, the newest first:
 // in the cluster as far as we may look, and on this machine.
 func leavings(ctx context.Context, p *place, namespace string) ([]leaving, error) {
-	kept, err := changes.Find(ctx, p.client, "")
+	where := ""
+	kept, err := changes.Find(ctx, p.client, where)
 	if apierrors.IsForbidden(err) {
-		kept, err = changes.Find(ctx, p.client, namespace)
+		where = namespace
+		kept, err = changes.Find(ctx, p.client, where)
 	}
 	if err != nil && !apierrors.IsForbidden(err) {
 		return nil, err
@@ -85,13 +96,13 @@ func leavings(ctx context.Context, p *place, namespace string) ([]leaving, error
 		kept = append(kept, files...)
 		slices.SortStableFunc(kept, func(a, b *changes.Kept) int { return b.Run.Started.Compare(a.Run.Started) })
 	}
-	var all []leaving
-	for _, k := range kept {
-		alive, err := changes.Alive(ctx, p.client, k)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, leaving{k, alive})
+	alive, err := changes.Alive(ctx, p.client, where, kept)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]leaving, len(kept))
+	for i, k := range kept {
+		all[i] = leaving{k, alive[i]}
 	}
 	return all, nil
 }
@@ -136,6 +147,19 @@ func leftBefore(ctx context.Context, p *place, namespace string) (notes []string
 	return notes
 }
 
+// watching says why a run does not begin at once where another seems to be gone.
+func watching(by *changes.HeldError) string {
+	return fmt.Sprintf("run %s of %s holds %s and seems to be gone; it is watched for 30 s to be certain", by.Run, by.Holder, by.Place)
+}
+
+// howToPutBack says how what is left is put back later, where that can be.
+func (s *session) howToPutBack(j *changes.Journal) string {
+	if j == nil || j.Store == nil || len(j.Open()) == 0 {
+		return ""
+	}
+	return "to put it back later: egressplay cleanup " + s.where() + j.Run
+}
+
 // keep has the store keep what a run leaves, and says how it is put back later.
 func (s *session) keep(ctx context.Context, j *changes.Journal) error {
 	if j.Store == nil {
@@ -149,7 +173,7 @@ func (s *session) keep(ctx context.Context, j *changes.Journal) error {
 	if err := j.Save(ctx); err != nil {
 		return errors.Join(errors.New("what is left cannot be put back later: it could not be kept what was changed"), err)
 	}
-	s.term.Note("to put it back later: egressplay cleanup " + s.where() + j.Run)
+	s.term.Note(s.howToPutBack(j))
 	return nil
 }
 

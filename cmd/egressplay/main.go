@@ -9,6 +9,7 @@
 //	egressplay schema                      print the JSON Schema of a playbook
 //	egressplay init mine.yaml              write a playbook to begin with
 //	egressplay cleanup --all               put back what killed runs left
+//	egressplay rbac NAME                   print the least roles to run a playbook with
 //	egressplay why POD -- curl ...         explain one request
 //	egressplay lab up                      start a cluster on this machine (Linux)
 //	egressplay version                     print the versions of all parts
@@ -80,7 +81,7 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newExplain(), newSchema(), newInit(), newCleanup(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -24,6 +25,8 @@ type place struct {
 	// lab is the path of egressplay-lab where it keeps, on this machine, the
 	// lab that is used.
 	lab string
+	// rootNamespace is that of the mesh, "" where it is Istio's or not known.
+	rootNamespace string
 }
 
 // connect returns the place that the flags choose. Without any it is the lab:
@@ -117,6 +120,7 @@ func (s *session) connectTo(ctx context.Context, o cluster.Options) (*place, err
 	} else if v := istioVersion(ctx, client, s.o.istioNamespace); v != "" {
 		p.target.Versions["istio"] = v
 	}
+	p.rootNamespace = mesh.RootNamespace(ctx, client, s.o.istioNamespace, s.o.revision)
 	p.target.Versions["egressplay"], p.target.Versions["kubernetes"] = version, kubernetes
 	return p, nil
 }

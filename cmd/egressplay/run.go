@@ -99,9 +99,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 			}
 			o.stdin = sync.OnceValues(readStdin)
 			if o.all || len(args) == 0 {
-				for _, p := range playbooks.List() {
-					args = append(args, p.File)
-				}
+				args = append(args, builtins()...)
 			}
 			return run(cmd.Context(), &o, args)
 		},
@@ -131,6 +129,14 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	register(cmd, "dry-run", fixed("client", "server"))
 	register(cmd, "report", completeFormats)
 	return cmd
+}
+
+// builtins returns the arguments that name every built-in playbook.
+func builtins() (args []string) {
+	for _, p := range playbooks.List() {
+		args = append(args, p.File)
+	}
+	return args
 }
 
 // run runs playbooks. What it returns is told by the caller; a run that has been
@@ -233,6 +239,7 @@ type session struct {
 	stderr    *output                // may be the same one
 	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
 	standing  bool                   // no lab is to be started
+	journal   atomic.Pointer[changes.Journal]
 }
 
 // play runs the playbooks where they are to be run.
@@ -245,11 +252,15 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if err == nil {
 		err = s.allow(p)
 	}
+	var notes []string
 	if err == nil {
-		err = s.permitted(ctx, p)
+		notes, err = s.permitted(ctx, p)
 	}
 	if err == nil && o.dryRun == "server" {
 		s.wait("")
+		for _, note := range notes {
+			s.note(note)
+		}
 		err := s.planned(ctx, s.stdout, p)
 		return outcome{signal: signalOf(ctx), err: err, summary: runner.Summary{Passed: len(s.playbooks)}}
 	}
@@ -299,8 +310,10 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
+	s.journal.Store(r.Changes)
+	r.Notes = notes
 	if r.Changes.Store != nil {
-		r.Notes = leftBefore(ctx, p, r.Namespace)
+		r.Notes = append(r.Notes, leftBefore(ctx, p, r.Namespace)...)
 	}
 	result := r.Run(ctx, s.playbooks)
 	s.giveBack(ctx, release)
@@ -308,8 +321,11 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	if o.keep {
 		out.err = s.keep(ctx, r.Changes)
 	}
-	if held, ok := errors.AsType[*changes.HeldError](context.Cause(ctx)); ok {
-		out.err = errors.Join(out.err, held)
+	if lost, ok := errors.AsType[*changes.LostError](context.Cause(ctx)); ok {
+		out.err = errors.Join(out.err, lost)
+	}
+	if how := s.howToPutBack(r.Changes); out.left && how != "" {
+		s.note(how)
 	}
 	if result.Interrupted {
 		out.signal = signalOf(ctx)
@@ -390,7 +406,9 @@ func placeFromEnv(cmd *cobra.Command, o *runOptions) error {
 
 // guard returns what tells changes of the run's own workloads from others.
 func (s *session) guard(p *place) changes.Guard {
-	return changes.Guard{Namespace: cmp.Or(s.o.namespace, p.client.Namespace()), IstioNamespace: s.o.istioNamespace}
+	return changes.Guard{
+		Namespace: cmp.Or(s.o.namespace, p.client.Namespace()), IstioNamespace: s.o.istioNamespace, RootNamespace: p.rootNamespace,
+	}
 }
 
 // readPause is how long a reader may pause who is waited for although a signal has
@@ -454,6 +472,9 @@ func (s *session) quit(signal int) {
 		for _, what := range left {
 			fmt.Fprintln(s.stderr, "    "+what)
 		}
+	}
+	if how := s.howToPutBack(s.journal.Load()); how != "" && s.lab.Load() == nil {
+		fmt.Fprintln(s.stderr, "  "+how)
 	}
 	now, done := context.WithCancel(context.Background())
 	done()

@@ -1,0 +1,172 @@
+package changes_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/changes"
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/cluster/clustertest"
+)
+
+func inNamespace(kind, name string) *unstructured.Unstructured {
+	return clustertest.Object("v1", kind, "made", name, nil)
+}
+
+// A namespace that the run made stays where others have put something into it,
+// and what is theirs is named. What the run and the cluster itself put there, and
+// what belongs to that, does not count.
+func TestANamespaceWithOthersObjectsStays(t *testing.T) {
+	for _, by := range []string{"the clean-up", "a step"} {
+		t.Run(by, func(t *testing.T) {
+			g := play(t)
+			made := clustertest.Object("v1", "Namespace", "", "made", nil)
+			_, _, err := g.j.Apply(t.Context(), made)
+			require.NoError(t, err)
+			_, _, err = g.j.Apply(t.Context(), inNamespace("ConfigMap", "ours"))
+			require.NoError(t, err)
+			g.c.Put(inNamespace("ConfigMap", "kube-root-ca.crt"))
+			g.c.Put(inNamespace("ServiceAccount", "default"))
+			owned := inNamespace("Pod", "owned")
+			owned.SetOwnerReferences([]metav1.OwnerReference{{Kind: "ReplicaSet", Name: "r", UID: "r"}})
+			g.c.Put(owned)
+			g.c.Put(inNamespace("ConfigMap", "theirs"))
+
+			const want = "namespace/made has others' objects: configmap/theirs"
+			if by == "a step" {
+				assert.EqualError(t, g.j.Delete(t.Context(), cluster.RefOf(made), false), want)
+			}
+			assert.Equal(t, []string{"namespace/made: " + want}, g.undo())
+			_, err = g.c.Get(t.Context(), cluster.RefOf(inNamespace("ConfigMap", "theirs")))
+			require.NoError(t, err)
+			assert.NotEmpty(t, g.j.Open(), "it can be put back when theirs is gone")
+
+			g.c.Remove(cluster.RefOf(inNamespace("ConfigMap", "theirs")))
+			assert.Empty(t, g.undo())
+			_, err = g.c.Get(t.Context(), cluster.RefOf(made))
+			assert.True(t, apierrors.IsNotFound(err))
+		})
+	}
+}
+
+// What a run deleted together with its owner names the owner that is there
+// afterwards: else the garbage collector takes it away.
+func TestWhatIsMadeAnewNamesItsNewOwner(t *testing.T) {
+	for _, kill := range []string{"", "before the clean-up", "in the clean-up"} {
+		for _, kind := range []string{"ConfigMap", "Deployment"} {
+			t.Run(kind+" "+kill, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					owner := clustertest.Object("v1", kind, "default", "owner", nil)
+					if kind == "Deployment" {
+						owner.SetAPIVersion("apps/v1")
+					}
+					g := play(t, owner)
+					secretsOf(g)
+					was, err := g.c.Get(t.Context(), cluster.RefOf(owner))
+					require.NoError(t, err)
+					owned := configMap(data{"one": "1"})
+					owned.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: was.GetAPIVersion(), Kind: kind, Name: "owner", UID: was.GetUID()}})
+					g.c.Put(owned)
+					g.remove()
+					require.NoError(t, g.j.Delete(t.Context(), cluster.RefOf(owner), false))
+					switch kill {
+					case "before the clean-up":
+						g.killed()
+					case "in the clean-up":
+						open := g.j.Open()
+						g.j.Store = nil // nothing is forgotten
+						g.j.Undo(t.Context(), open[:1], time.Minute, func(changes.Undone) {})
+						g.killed()
+					}
+					assert.Empty(t, g.undo())
+					is, err := g.c.Get(t.Context(), cluster.RefOf(owner))
+					require.NoError(t, err)
+					require.NotEqual(t, was.GetUID(), is.GetUID())
+					back, err := g.c.Get(t.Context(), ref)
+					require.NoError(t, err)
+					require.Len(t, back.GetOwnerReferences(), 1)
+					assert.Equal(t, is.GetUID(), back.GetOwnerReferences()[0].UID)
+				})
+			})
+		}
+	}
+}
+
+func TestWhatIsOwnedWaitsForItsOwner(t *testing.T) {
+	g := play(t, clustertest.Object("v1", "ConfigMap", "default", "owner", nil))
+	was, err := g.c.Get(t.Context(), cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "owner"})
+	require.NoError(t, err)
+	owned := configMap(data{"one": "1"})
+	owned.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "owner", UID: was.GetUID()}})
+	g.c.Put(owned)
+	g.remove()
+	require.NoError(t, g.j.Delete(t.Context(), cluster.RefOf(was), false))
+	g.c.FailFunc = func(call clustertest.Call) error {
+		if call.Verb == "create" && call.Ref.Name == "owner" {
+			return apierrors.NewForbidden(call.Ref.Resource(), "owner", errors.New("no"))
+		}
+		return nil
+	}
+	errs := g.undo()
+	require.Len(t, errs, 2)
+	assert.Contains(t, errs[1], "configmap/a: its owner is not there: ")
+	assert.Nil(t, g.data(), "it would be taken away at once")
+}
+
+// A kind that the server does not tell of for a moment, since who serves it is
+// away, is asked for again, and what is of it is never taken for gone.
+func TestAKindThatIsHiddenIsNotGone(t *testing.T) {
+	for name, away := range map[string]time.Duration{"for a moment": 10 * time.Second, "for good": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := play(t)
+				secretsOf(g)
+				g.apply(data{"one": "1"})
+				back := time.Now().Add(away)
+				g.c.FailFunc = func(call clustertest.Call) error {
+					if call.Ref.Kind == "ConfigMap" && time.Now().Before(back) {
+						return &cluster.NoKindError{Kind: "ConfigMap", APIVersion: "v1"}
+					}
+					return nil
+				}
+				errs := g.undo()
+				if name == "for a moment" {
+					assert.Empty(t, errs)
+					assert.Nil(t, g.data())
+					return
+				}
+				require.Len(t, errs, 1)
+				assert.Contains(t, errs[0], "the cluster has no kind ConfigMap")
+				g.c.FailFunc = nil
+				assert.Equal(t, 1, notes(g), "it can be put back later")
+				assert.NotNil(t, g.data())
+			})
+		})
+	}
+}
+
+// A kind whose definition the run made goes with it, and its objects too.
+func TestAKindThatTheRunMadeIsGone(t *testing.T) {
+	g := play(t)
+	definition := clustertest.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "serviceentries.networking.istio.io",
+		data{"spec": data{"group": "networking.istio.io", "names": data{"kind": "ServiceEntry", "plural": "serviceentries"}}})
+	_, _, err := g.j.Apply(t.Context(), definition)
+	require.NoError(t, err)
+	_, _, err = g.j.Apply(t.Context(), clustertest.Object("networking.istio.io/v1", "ServiceEntry", "default", "s", nil))
+	require.NoError(t, err)
+	g.c.FailFunc = func(call clustertest.Call) error {
+		if call.Ref.Kind == "ServiceEntry" {
+			return &cluster.NoKindError{Kind: "ServiceEntry", APIVersion: "networking.istio.io/v1"}
+		}
+		return nil
+	}
+	assert.Empty(t, g.undo())
+}

@@ -1,0 +1,89 @@
+package changes
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// An OthersError says that a namespace that the run made has objects of others,
+// which would go with it.
+type OthersError struct {
+	Namespace string
+	Objects   []cluster.Ref
+}
+
+// maxNamed is how many of the objects are named.
+const maxNamed = 5
+
+func (e *OthersError) Error() string {
+	var names []string
+	for _, ref := range e.Objects[:min(len(e.Objects), maxNamed)] {
+		names = append(names, ref.String())
+	}
+	if more := len(e.Objects) - maxNamed; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return fmt.Sprintf("namespace/%s has others' objects: %s", e.Namespace, strings.Join(names, ", "))
+}
+
+// Hint says what to do next.
+func (e *OthersError) Hint() string {
+	return "have them moved or deleted, then delete the namespace"
+}
+
+// checkOthers returns an [*OthersError] where a namespace has objects that neither
+// the run made nor the cluster itself.
+func (j *Journal) checkOthers(ctx context.Context, namespace string) error {
+	all, err := j.Cluster.Contents(ctx, namespace)
+	if err != nil {
+		return fmt.Errorf("look for what others have in namespace/%s: %w", namespace, err)
+	}
+	var others []cluster.Ref
+	for i := range all {
+		if obj := &all[i]; !j.isRuns(obj) && !isClusters(obj) {
+			others = append(others, cluster.RefOf(obj))
+		}
+	}
+	if len(others) > 0 {
+		return &OthersError{namespace, others}
+	}
+	return nil
+}
+
+// isRuns reports whether an object is one of the run, or one that goes on its own
+// account.
+func (j *Journal) isRuns(obj *unstructured.Unstructured) bool {
+	return obj.GetLabels()[RunLabel] == j.Run || obj.GetDeletionTimestamp() != nil
+}
+
+// isClusters reports whether the cluster makes an object in each namespace, or
+// because of another object: what has an owner goes with it, and counts with it.
+func isClusters(obj *unstructured.Unstructured) bool {
+	if len(obj.GetOwnerReferences()) > 0 {
+		return true
+	}
+	group := cluster.RefOf(obj).Resource().Group
+	if group == "metrics.k8s.io" || slices.Contains(derived, obj.GetKind()) {
+		return true
+	}
+	return slices.Contains(inEachNamespace, obj.GetKind()+"/"+obj.GetName())
+}
+
+var (
+	// derived has the kinds that controllers make of Services and of what happens.
+	derived = []string{"Endpoints", "EndpointSlice", "Event", "Lease"}
+
+	// inEachNamespace has what controllers of Kubernetes, Istio and OpenShift make
+	// in each namespace.
+	inEachNamespace = []string{
+		"ConfigMap/istio-ca-crl", "ConfigMap/istio-ca-root-cert", "ConfigMap/kube-root-ca.crt", "ConfigMap/openshift-service-ca.crt",
+		"RoleBinding/system:deployers", "RoleBinding/system:image-builders", "RoleBinding/system:image-pullers",
+		"ServiceAccount/builder", "ServiceAccount/default", "ServiceAccount/deployer",
+	}
+)

@@ -1,0 +1,112 @@
+package changes
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// An owner is an object that the run deleted. Made anew it has another UID, which
+// the objects have to name that it owned: the garbage collector takes away what
+// names an owner that is not there.
+type owner struct {
+	what string
+	now  types.UID // "" until it is put back
+	err  error     // why it was not put back
+}
+
+// An ownerError says that the owner of an object has not been put back yet.
+type ownerError struct{ owner string }
+
+func (e *ownerError) Error() string { return "its owner " + e.owner + " is not there yet" }
+
+// prepare notes of the changes that are going to be put back what concerns others
+// of them.
+func (j *Journal) prepare(all []*Change) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.definitions, j.owners = map[string]bool{}, map[types.UID]*owner{}
+	for _, c := range all {
+		if definition := c.definition(); definition != nil {
+			group, _, _ := unstructured.NestedString(definition.Object, "spec", "group")
+			j.definitions[group] = true
+		}
+		if c.Before != nil && (c.Deleted || c.UID != c.Before.GetUID()) {
+			j.owners[c.Before.GetUID()] = &owner{what: c.Ref.String()}
+		}
+	}
+}
+
+// definition returns what the run made or deleted that defines kinds, nil where the
+// change is of something else.
+func (c *Change) definition() *unstructured.Unstructured {
+	if c.Ref.Kind != "CustomResourceDefinition" && c.Ref.Kind != "APIService" || !c.made() && !c.Deleted {
+		return nil
+	}
+	if c.Before != nil {
+		return c.Before
+	}
+	return c.After
+}
+
+// owned returns the changes of objects whose owners are put back, too.
+func (j *Journal) owned(all []*Change) map[*Change]bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	owned := map[*Change]bool{}
+	for _, c := range all {
+		if c.Before == nil {
+			continue
+		}
+		for _, o := range c.Before.GetOwnerReferences() {
+			owned[c] = owned[c] || j.owners[o.UID] != nil
+		}
+	}
+	return owned
+}
+
+// undone notes what became of an owner.
+func (j *Journal) undone(c *Change, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if c.Before == nil || j.owners[c.Before.GetUID()] == nil {
+		return
+	}
+	o := j.owners[c.Before.GetUID()]
+	switch {
+	case err != nil:
+		o.err = err
+	case c.Deleted: // for good
+		o.err = fmt.Errorf("%s was deleted for good", o.what)
+	default:
+		o.now = c.UID
+	}
+}
+
+// newOwners has an object that is to be as it was name its owners as they are now.
+func (j *Journal) newOwners(c *Change) error {
+	if c.Before == nil {
+		return nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	owners := c.Before.GetOwnerReferences()
+	changed := false
+	for i := range owners {
+		switch o := j.owners[owners[i].UID]; {
+		case o == nil:
+		case o.err != nil:
+			return fmt.Errorf("its owner is not there: %w", o.err)
+		case o.now == "":
+			return &ownerError{o.what}
+		default:
+			owners[i].UID, changed = o.now, true
+		}
+	}
+	if changed {
+		c.Before = c.Before.DeepCopy()
+		c.Before.SetOwnerReferences(owners)
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package changes
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/egressplay/egressplay/cluster"
+)
+
+// reach says why an object of Istio reaches others than the run's own workloads by
+// the host that it is about; "" where it does not, or is of another kind. own tells
+// which namespaces are the run's.
+//
+// A VirtualService for the mesh's sidecars and a ServiceEntry hold for the callers
+// in every namespace to which they are exported. A DestinationRule holds for the
+// callers in its own namespace; one in the namespace of its host's Service, or in
+// the mesh's root namespace, for all to whom it is exported. A host outside of the
+// cluster is nobody's.
+// Sources: istio.io "Destination Rule", "Virtual Service", exportTo; istio/istio
+// pilot/pkg/model/push_context.go, destinationRule.
+func (g Guard) reach(ref cluster.Ref, obj *unstructured.Unstructured, own func(namespace string) bool) string {
+	if obj == nil || ref.Resource().Group != "networking.istio.io" || !isExported(ref, obj) {
+		return ""
+	}
+	spec, _, _ := unstructured.NestedMap(obj.Object, "spec")
+	hosts, _, _ := unstructured.NestedStringSlice(spec, "hosts")
+	switch ref.Kind {
+	case "DestinationRule":
+		host, _, _ := unstructured.NestedString(spec, "host")
+		hosts = []string{host}
+	case "VirtualService":
+		gateways, stated, _ := unstructured.NestedStringSlice(spec, "gateways")
+		if stated && !slices.Contains(gateways, "mesh") {
+			return ""
+		}
+	case "ServiceEntry":
+	default:
+		return ""
+	}
+	for _, host := range hosts {
+		namespace, inCluster := namespaceOf(host, ref)
+		switch {
+		case !inCluster, namespace != "" && own(namespace):
+			continue
+		case ref.Kind == "DestinationRule" && ref.Namespace != g.root() && ref.Namespace != namespace:
+			continue // it is for its own namespace's callers
+		case namespace == "":
+			return "it holds for the callers of " + host + " in every namespace"
+		}
+		return "it holds for the callers of " + host + ", of namespace " + namespace + ", in every namespace"
+	}
+	return ""
+}
+
+// isExported reports whether others than the object's own namespace see it.
+func isExported(ref cluster.Ref, obj *unstructured.Unstructured) bool {
+	to, stated, _ := unstructured.NestedStringSlice(obj.Object, "spec", "exportTo")
+	if !stated || len(to) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(to, func(namespace string) bool { return namespace != "." && namespace != "~" && namespace != ref.Namespace })
+}
+
+// namespaceOf returns the namespace whose Services a host means: "" for those of
+// all. inCluster is false for a host that is no Service of the cluster.
+func namespaceOf(host string, ref cluster.Ref) (namespace string, inCluster bool) {
+	if host != "" && host != "*" && !strings.Contains(host, ".") && ref.Kind != "ServiceEntry" { // short for a Service beside the object
+		return ref.Namespace, true
+	}
+	before, after, isService := strings.Cut(host+".", ".svc.")
+	switch {
+	case host == "*" || host == "*.local":
+		return "", true
+	case !isService:
+		return "", strings.HasPrefix(host, "*.cluster.") || strings.HasPrefix(host, "*.svc.")
+	case after != "" && !strings.HasSuffix(after, "."):
+		return "", false
+	}
+	_, namespace, found := strings.Cut(before, ".")
+	if !found { // *.svc.cluster.local
+		return "", true
+	}
+	return namespace[strings.LastIndex(namespace, ".")+1:], true
+}
