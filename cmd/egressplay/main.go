@@ -33,6 +33,7 @@ package main
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -82,7 +83,38 @@ by --context or --kubeconfig.`,
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(), newList(), newShow(), newLint(), newExplain(), newSchema(), newInit(), newCleanup(), newWhy(), newLab(), newVersion())
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	strict(root)
 	return root
+}
+
+// strict has cobra's own commands refuse what they do not know, which they would
+// answer with a help text and exit code 0.
+func strict(root *cobra.Command) {
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if found, _, err := root.Find(args); len(args) > 0 && (err != nil || found == root) {
+					return unknownCommand(root, args[0])
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = cobra.ArbitraryArgs
+			c.RunE = func(c *cobra.Command, args []string) error {
+				var shells []string
+				for _, shell := range c.Commands() {
+					shells = append(shells, shell.Name())
+				}
+				hint := "there are " + strings.Join(shells, ", ")
+				if len(args) == 0 {
+					return usagef(hint, "%s needs the name of a shell", c.CommandPath())
+				}
+				return usagef(hint, "no completion for %q", args[0])
+			}
+		}
+	}
 }
 
 // noCommand is what the program does without a verb that it knows.
@@ -90,9 +122,13 @@ func noCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return root.Help()
 	}
+	return unknownCommand(root, args[0])
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
 	hint := `"egressplay --help" lists the commands`
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+	if near := root.SuggestionsFor(name); len(near) > 0 {
 		hint = "did you mean " + orList(near) + "?"
 	}
-	return usagef(hint, "unknown command %q", args[0])
+	return usagef(hint, "unknown command %q", name)
 }
