@@ -24,11 +24,11 @@ import (
 const patience = 2 * time.Minute
 
 // environment is that of the programs: without what the user of these tests has
-// set for egressplay and kubectl.
+// set for egressplay and kubectl, and of a job that runs them.
 func environment(dir string) []string {
 	var env []string
 	for _, v := range os.Environ() {
-		if strings.HasPrefix(v, "EGRESSPLAY_") || strings.HasPrefix(v, "KUBECONFIG=") {
+		if strings.HasPrefix(v, "EGRESSPLAY_") || strings.HasPrefix(v, "KUBECONFIG=") || strings.HasPrefix(v, "GITHUB_") {
 			continue
 		}
 		env = append(env, v)

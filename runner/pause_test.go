@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/redact"
 )
 
 // numbered gives steps indices of their own.
@@ -160,4 +161,23 @@ func TestAPauseEndsWithTheRun(t *testing.T) {
 	result, events := run(t, r, ctx, step(passing()))
 	assert.True(t, result.Interrupted)
 	assert.True(t, events.last(PlaybookFinished).Problem.Interrupted)
+}
+
+// sayAction is an action with a command of its own.
+type sayAction struct {
+	action
+	command string
+}
+
+func (a sayAction) Command(*Scope) string { return a.command }
+
+// What is announced has no secrets and no control sequences, as all that leaves the
+// runner.
+func TestPauseShowsNoSecrets(t *testing.T) {
+	s := &script{}
+	secrets := redact.New()
+	secrets.AddGiven("sesame-open")
+	run(t, &Runner{StepByStep: true, Pause: s.pause, Secrets: secrets}, t.Context(), step(sayAction{passing(), "say sesame-open\x1b[31m"}))
+	require.Len(t, s.asked, 1)
+	assert.Equal(t, "say (secret)", s.asked[0].Next.Command)
 }

@@ -84,8 +84,11 @@ func (w wait) line(now time.Time, width int, p palette) string {
 	if d := now.Sub(w.since); d >= time.Minute {
 		elapsed = took(d)
 	}
-	// One column stays free: a line that fills the last one may wrap, and
-	// would then not be erased whole.
+	// Some columns stay free: a line that fills the last one may wrap, and would
+	// then not be erased whole. A terminal writes ^C behind it.
+	if width > 0 {
+		width = max(width-len("^C"), 1)
+	}
 	text := " " + cut(w.text, width-len("  . "+elapsed)-3)
 	tail := "  " + elapsed
 	if w.note != "" {

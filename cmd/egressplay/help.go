@@ -63,8 +63,11 @@ func newHelp() *cobra.Command {
 				}
 			}
 			found, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return noCommand(cmd.Root(), args)
+			switch {
+			case err != nil || found == cmd.Root() && len(rest) > 0:
+				return unknownCommand(cmd.Root(), args[0])
+			case len(rest) > 0:
+				return usagef(helpHint(found), "%s has no command %q", found.CommandPath(), rest[0])
 			}
 			found.InitDefaultHelpFlag()
 			return found.Help()

@@ -34,6 +34,7 @@ package main
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -84,12 +85,30 @@ by --context or --kubeconfig.`,
 	root.AddCommand(newRun(), newList(), newShow(), newLint(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
+	refuseUnknownShells(root)
+	return root
+}
+
+// refuseUnknownShells has cobra's completion refuse a shell that it does not know,
+// which it would answer with a help text and exit code 0.
+func refuseUnknownShells(root *cobra.Command) {
 	for _, c := range root.Commands() {
-		if c.Name() == "completion" {
-			c.Args, c.RunE = cobra.ArbitraryArgs, noShell
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args = cobra.ArbitraryArgs
+		c.RunE = func(c *cobra.Command, args []string) error {
+			var shells []string
+			for _, shell := range c.Commands() {
+				shells = append(shells, shell.Name())
+			}
+			hint := "there are " + strings.Join(shells, ", ")
+			if len(args) == 0 {
+				return usagef(hint, "%s needs the name of a shell", c.CommandPath())
+			}
+			return usagef(hint, "no completion for %q", args[0])
 		}
 	}
-	return root
 }
 
 // noCommand is what the program does without a verb that it knows.
@@ -97,17 +116,13 @@ func noCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return root.Help()
 	}
-	hint := `"egressplay --help" lists the commands`
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean " + orList(near) + "?"
-	}
-	return usagef(hint, "unknown command %q", args[0])
+	return unknownCommand(root, args[0])
 }
 
-// noShell is what completion does without a shell that it knows.
-func noShell(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return cmd.Help()
+func unknownCommand(root *cobra.Command, name string) error {
+	hint := `"egressplay --help" lists the commands`
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean " + orList(near) + "?"
 	}
-	return usagef("there are bash, fish, powershell and zsh", "unknown shell %q", args[0])
+	return usagef(hint, "unknown command %q", name)
 }
