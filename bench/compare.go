@@ -31,7 +31,7 @@ var comparisons = []comparison{
 		kubectl:  `$KUBECTL exec -n bench "$POD" -c sleep -- curl -sI http://edition.cnn.com/politics >/dev/null`,
 	},
 	{
-		what: "apply, get and delete of a ConfigMap, until it is gone",
+		what: "apply, get and delete of a ConfigMap, until it is gone, with the journal of a standing cluster",
 		step: "- title: apply\n  apply: |\n    " + strings.ReplaceAll(strings.TrimRight(configMap, "\n"), "\n", "\n    ") + "\n" +
 			"- {title: get, wait: {object: configmap/bench, for: create}}\n" +
 			"- {title: delete, delete: configmap/bench}\n",

@@ -21,6 +21,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 )
 
@@ -30,6 +31,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each comparison")
 	flag.IntVar(&b.steps, "steps", 100, "steps, or objects, of each round")
 	flag.IntVar(&b.memory, "memory", 10_000, "steps of the run whose memory is watched, 0 for none")
+	flag.StringVar(&b.only, "only", "", "the comparisons with this `TEXT` in their title, and nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -44,6 +46,7 @@ func main() {
 type bench struct {
 	bin                   string
 	rounds, steps, memory int
+	only                  string
 
 	dir string // for what it writes
 }
@@ -53,8 +56,10 @@ func (b *bench) run(ctx context.Context) (err error) {
 		return errors.New("-rounds and -steps must be at least 1, and -memory at least 0")
 	}
 	fmt.Printf("%s, %d CPUs, %s/%s\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
-	if err := b.inProcess(ctx); err != nil {
-		return err
+	if b.only == "" {
+		if err := b.inProcess(ctx); err != nil {
+			return err
+		}
 	}
 
 	if b.dir, err = os.MkdirTemp("", "egressplay-bench"); err != nil {
@@ -69,9 +74,15 @@ func (b *bench) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, lab.leave(context.WithoutCancel(ctx))) }()
 
 	for _, c := range comparisons {
+		if !strings.Contains(c.what, b.only) {
+			continue
+		}
 		if err := b.compare(ctx, lab, c); err != nil {
 			return err
 		}
+	}
+	if b.only != "" {
+		return nil
 	}
 	for _, s := range allSeries {
 		if err := b.watchSeries(ctx, lab, s); err != nil {
