@@ -257,7 +257,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		r.Pause = pauses(os.Stdin, s.note, cancel)
 	}
 	witness := &mesh.Witness{Mesh: m}
-	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain
+	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look, Config: m.Ask}).Explain
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
 	if r.Changes.Store != nil {

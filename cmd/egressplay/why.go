@@ -116,7 +116,7 @@ func why(ctx context.Context, o *runOptions, target, container, output string, a
 	r := &runner.Runner{
 		Cluster: p.client, Sink: made, Secrets: o.secrets, Namespace: namespace, IstioNamespace: o.istioNamespace, Revision: o.revision,
 		Collectors: []runner.Collector{witness, p}, UndoTimeout: undoTimeout,
-		Explain: (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain,
+		Explain: (&explain.Explainer{Cluster: p.client, Look: witness.Look, Config: m.Ask}).Explain,
 	}
 	r.Run(ctx, []*runner.Playbook{{Name: "why", Title: "why", File: "egressplay why", Steps: []runner.Step{step}}})
 	e := made.event
