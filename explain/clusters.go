@@ -217,9 +217,9 @@ func (c *facts) noPods(u upstream) []evidence.Finding {
 		return nil
 	}
 	for _, d := range c.list(workloadsOfControllers) {
-		replicas, set := at(d.Object, "spec", "replicas").(int64)
-		if d.GetNamespace() == svc.GetNamespace() && set && replicas == 0 && selects(selector, d.labels("spec", "template", "metadata", "labels")) {
-			return one(c.found("gateway-scaled-down", d, "spec.replicas", c.kubectl("scale", d)+" --replicas 1",
+		none := at(d.Object, "spec", "replicas") != nil && numberAt(d.Object, "spec", "replicas") == 0
+		if d.GetNamespace() == svc.GetNamespace() && none && selects(selector, d.labels("spec", "template", "metadata", "labels")) {
+			return one(c.found("gateway-scaled-down", d, "spec.replicas", c.kubectl("scale --replicas 1", d),
 				"Service %s has no pod: Deployment %s in namespace %s has 0 replicas (spec.replicas).", svc.GetName(), d.GetName(), d.GetNamespace()))
 		}
 	}

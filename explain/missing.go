@@ -98,7 +98,7 @@ func (c *facts) noSuch(kind, name string) []evidence.Finding {
 		return nil
 	}
 	return one(c.found("object-missing", object{}, "metadata.name", fmt.Sprintf("kubectl -n %s get %s", namespace, kind),
-		"There is no %s %s in namespace %s%s.", kind, name, namespace, others(name, all)))
+		"There is no %s among the %s of namespace %s%s.", name, kind, namespace, others(name, all)))
 }
 
 // others says which names are there instead of one.

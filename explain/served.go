@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
@@ -49,7 +47,7 @@ func notServed(c *facts) []evidence.Finding {
 		if of != rev {
 			continue
 		}
-		if ready, _, _ := unstructured.NestedInt64(d.Object, "status", "readyReplicas"); ready > 0 {
+		if numberAt(d.Object, "status", "readyReplicas") > 0 {
 			return nil
 		}
 		down = object{d}
