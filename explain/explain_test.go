@@ -23,7 +23,12 @@ func objects(t *testing.T, text string) (all []*unstructured.Unstructured) {
 			continue
 		}
 		obj := new(unstructured.Unstructured)
-		require.NoError(t, yaml.Unmarshal([]byte(doc), &obj.Object), doc)
+		data, err := yaml.YAMLToJSON([]byte(doc))
+		require.NoError(t, err, doc)
+		if string(data) == "null" {
+			continue
+		}
+		require.NoError(t, obj.UnmarshalJSON(data), doc)
 		if obj.GetNamespace() == "" {
 			obj.SetNamespace("default")
 		}
