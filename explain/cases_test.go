@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/explain"
@@ -45,12 +46,21 @@ type recorded struct {
 	Envoy     map[string]string  `json:"envoy"` // what the proxies answer, by the path's beginning
 	Arrived   []evidence.Arrival `json:"arrived"`
 	World     string             `json:"world"`
+
+	NoKind   *cluster.NoKindError   `json:"noKind"`
+	NotReady *cluster.NotReadyError `json:"notReady"`
 }
 
 func (r *recorded) failure() explain.Failure {
 	f := explain.Failure{Kind: r.Kind, Command: r.Command, Namespace: "default", IstioNamespace: "istio-system", Verdicts: r.Claims, Changes: r.Changes}
 	if r.Error != "" {
 		f.Error = errors.New(r.Error)
+	}
+	if r.NoKind != nil {
+		f.Error = r.NoKind
+	}
+	if r.NotReady != nil {
+		f.Error = r.NotReady
 	}
 	if r.URL == "" {
 		return f

@@ -14,8 +14,6 @@ import (
 var conditionFamily = family{"The Gateway API", conditions, []Cause{
 	{"not-accepted", "`Accepted`, `ResolvedRefs` or `Programmed` is False", "A Gateway, a route or a policy is not accepted: its status says why.", "Do what the condition's message says."},
 	{"parent-missing", "a route has no effect", "A route names a parent that is not there.", "Correct `spec.parentRefs`."},
-	{"parent-listener", "a route has no effect", "A route names a listener of the Gateway that is not there.", "Correct `sectionName` or `port`."},
-	{"hostname-of-listener", "404 and `NR` at the gateway", "The route's hostnames and the listener's have nothing in common.", "Correct `spec.hostnames`, or the listener's `hostname`."},
 }}
 
 // conditions explains by what the status of objects on the request's way says.
