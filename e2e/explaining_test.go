@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +26,7 @@ func TestAFailureNamesItsCause(t *testing.T) {
 	files, err := filepath.Glob("testdata/explaining/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
+	var took []int64
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
 			text, err := os.ReadFile(file)
@@ -39,7 +41,10 @@ func TestAFailureNamesItsCause(t *testing.T) {
 			var run struct {
 				Playbooks []struct {
 					Steps []struct {
-						Findings []struct{ Code, Cause, Next string }
+						Findings []struct {
+							Code, Cause, Next string
+							TookMS            int64
+						}
 					}
 				}
 			}
@@ -57,6 +62,11 @@ func TestAFailureNamesItsCause(t *testing.T) {
 				}
 			}
 			assert.NotEmpty(t, findings[0].Next)
+			took = append(took, findings[0].TookMS)
+			t.Logf("explained in %d ms: %s", findings[0].TookMS, findings[0].Cause)
 		})
 	}
+	slices.Sort(took)
+	require.NotEmpty(t, took)
+	t.Logf("an explanation took %d ms in the median, %d ms at most", took[len(took)/2], took[len(took)-1])
 }

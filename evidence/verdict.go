@@ -143,4 +143,6 @@ type Finding struct {
 	Facts []string `json:"facts,omitempty"`
 	// Unknown says that no cause is known.
 	Unknown bool `json:"unknown,omitempty"`
+	// TookMS is how long the explanation took, in milliseconds.
+	TookMS int64 `json:"tookMs,omitempty"`
 }

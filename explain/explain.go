@@ -43,6 +43,12 @@ const limit = 5 * time.Second
 func (e *Explainer) Explain(ctx context.Context, f Failure) (found []evidence.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	started := time.Now()
+	defer func() {
+		for i := range found {
+			found[i].TookMS = time.Since(started).Milliseconds()
+		}
+	}()
 	// What explains a failure must not be another one.
 	defer func() {
 		if broken := recover(); broken != nil {
