@@ -322,7 +322,7 @@ func addPlace(cmd *cobra.Command, o *runOptions) {
 	f := cmd.Flags()
 	f.StringVar(&o.context, "context", "", "the cluster of this context of your kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the cluster of this kubeconfig `FILE`, at its current context if --context names none")
-	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "where the playbooks' objects are (default that of the context)")
 	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
 }
 

@@ -52,7 +52,6 @@ The exit code is 0 when the server answered with less than 400, 1 when it did no
 	}
 	addPlace(cmd, &o)
 	f := cmd.Flags()
-	f.Lookup("namespace").Shorthand = "n"
 	f.Lookup("namespace").Usage = "where the pod is (default that of the context)"
 	f.StringVarP(&container, "container", "c", "", "the container in which curl is")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
