@@ -128,6 +128,9 @@ func (vs Verdicts) String() string {
 
 // A Finding is a cause of a failure, or that none is known.
 type Finding struct {
+	// Code names the sort of cause, as docs/explaining.md lists them; "" where none is
+	// known.
+	Code string `json:"code,omitempty"`
 	// Cause says it in one sentence, in the cluster's own names.
 	Cause string `json:"cause"`
 	// Object is the one that decides, nil where it is one that is missing.
@@ -140,4 +143,6 @@ type Finding struct {
 	Facts []string `json:"facts,omitempty"`
 	// Unknown says that no cause is known.
 	Unknown bool `json:"unknown,omitempty"`
+	// TookMS is how long the explanation took, in milliseconds.
+	TookMS int64 `json:"tookMs,omitempty"`
 }

@@ -2,9 +2,10 @@ package explain
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
-	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
 
@@ -25,10 +26,13 @@ type Failure struct {
 
 // An Explainer explains failures in one cluster.
 type Explainer struct {
-	Cluster cluster.Interface
+	Cluster Cluster
 	// Look adds to an attempt what the proxies tell of it, where the step did not
 	// ask for that; nil where nobody can.
 	Look func(ctx context.Context, a *evidence.Attempt) error
+	// Config asks the administration interface of a pod's proxy for a path such as
+	// "config_dump?resource=dynamic_listeners"; nil where nobody can.
+	Config func(ctx context.Context, namespace, pod, path string) (string, error)
 }
 
 // limit bounds an explanation.
@@ -36,36 +40,87 @@ const limit = 5 * time.Second
 
 // Explain returns the causes of a failure, at most two; where none is known, one
 // finding that says so and what is known. It changes nothing.
-func (e *Explainer) Explain(ctx context.Context, f Failure) []evidence.Finding {
+func (e *Explainer) Explain(ctx context.Context, f Failure) (found []evidence.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	c := &facts{ctx: ctx, e: e, Failure: f, objects: map[string][]object{}}
-	c.look()
+	started := time.Now()
+	defer func() {
+		for i := range found {
+			found[i].TookMS = time.Since(started).Milliseconds()
+		}
+	}()
+	// What explains a failure must not be another one.
+	defer func() {
+		if broken := recover(); broken != nil {
+			found = []evidence.Finding{{Cause: "The cause is not known.", Unknown: true, Facts: []string{fmt.Sprintf("the explanation itself failed: %v", broken)}}}
+		}
+	}()
+	c := newFacts(ctx, e, f)
 	for _, family := range families {
-		if found := family(c); len(found) > 0 {
-			return found[:min(len(found), 2)]
+		if found = family.explain(c); len(found) > 0 {
+			return eitherOr(found)
 		}
 	}
 	return c.unknown()
 }
 
+// eitherOr returns what is told of the findings of a family: one is the cause, two
+// are told as alternatives, and of more nobody knows.
+func eitherOr(found []evidence.Finding) []evidence.Finding {
+	if len(found) == 2 && found[0].Cause != found[1].Cause {
+		found = slices.Clone(found)
+		found[0].Cause, found[1].Cause = "Either: "+found[0].Cause, "Or: "+found[1].Cause
+	}
+	return found[:min(len(found), 2)]
+}
+
+// A family is causes that show in the same place, and what looks for them.
+type family struct {
+	name    string // for a reader of the documentation
+	explain func(*facts) []evidence.Finding
+	causes  []Cause
+}
+
+// A Cause is a cause of failures that is known here, as the documentation tells it.
+type Cause struct {
+	// Code names it in a [evidence.Finding].
+	Code string
+	// Symptom is what shows, What the cause, and Cure what to do.
+	Symptom, What, Cure string
+}
+
 // families has what may explain a failure, in the order in which they are asked:
 // what was not accepted or is not in force comes first, for everything else is
 // only true behind it.
-var families = []func(*facts) []evidence.Finding{
-	notServed,
-	otherRevision,
-	sidecarElsewhere,
-	noSidecar,
-	deniedByPolicy,
-	unknownHost,
-	wrongProtocol,
-	secretNotSupplied,
-	noCluster,
-	gatewayAnswered,
-	gatewayUnreachable,
-	timedOut,
-	certificate,
-	plainToTLS,
-	tlsInTLS,
+var families = []family{
+	refusedFamily,
+	missingFamily,
+	waitFamily,
+	servedFamily,
+	conditionFamily,
+	witnessFamily,
+	policyFamily,
+	networkFamily,
+	hostsFamily,
+	clusterFamily,
+	gatewayFamily,
+	timeoutFamily,
+	certificateFamily,
+	tlsFamily,
+	wayFamily,
+}
+
+// A Family is the causes that show in the same place.
+type Family struct {
+	Name   string
+	Causes []Cause
+}
+
+// Families returns all causes that are known here, in the order in which they are
+// looked for.
+func Families() (all []Family) {
+	for _, f := range families {
+		all = append(all, Family{f.name, f.causes})
+	}
+	return all
 }

@@ -1,19 +1,28 @@
 package explain
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
+
+// Cluster is what an explanation reads of a cluster. Both return the API server's
+// errors.
+type Cluster interface {
+	Get(ctx context.Context, ref cluster.Ref) (*unstructured.Unstructured, error)
+	List(ctx context.Context, kind, namespace, selector string) ([]unstructured.Unstructured, error)
+}
 
 // facts are what is known of a failure. What has to be asked for is asked once.
 type facts struct {
@@ -22,12 +31,12 @@ type facts struct {
 	Failure
 
 	asked   request
-	line    *evidence.Line             // of the sidecar, nil for none
-	further *evidence.Line             // of the last gateway on the way, nil for none
-	objects map[string][]object        // by kind
-	unread  []string                   // the kinds that may not be listed
-	pod     *unstructured.Unstructured // the pod from which the request was made
-	podSeen bool
+	line    *evidence.Line      // of the sidecar, nil for none
+	further *evidence.Line      // of the last gateway on the way, nil for none
+	objects map[string][]object // by kind
+	unread  []string            // the kinds that may not be listed
+	got     map[cluster.Ref]*unstructured.Unstructured
+	dumps   map[string]string // what proxies said of their configuration
 }
 
 // A request is what was asked for.
@@ -37,6 +46,13 @@ type request struct {
 	port         int
 	tls          bool
 	exit, status int
+	transfer     *evidence.Transfer
+}
+
+func newFacts(ctx context.Context, e *Explainer, f Failure) *facts {
+	c := &facts{ctx: ctx, e: e, Failure: f, objects: map[string][]object{}, got: map[cluster.Ref]*unstructured.Unstructured{}, dumps: map[string]string{}}
+	c.look()
+	return c
 }
 
 // look finds out what was asked, and what the proxies say of it.
@@ -46,27 +62,86 @@ func (c *facts) look() {
 		return
 	}
 	t := &a.Transfers[0]
-	u, err := url.Parse(t.URL)
-	if err != nil {
-		return
+	for i := range a.Transfers { // the one that went wrong
+		if one := &a.Transfers[i]; one.ExitCode != 0 || one.Status >= 400 {
+			t = one
+			break
+		}
 	}
-	c.asked = request{url: u, host: strings.ToLower(u.Hostname()), tls: u.Scheme == "https", exit: t.ExitCode, status: t.Status}
-	if c.asked.port, err = strconv.Atoi(u.Port()); err != nil {
-		c.asked.port = map[bool]int{true: 443, false: 80}[c.asked.tls]
-	}
+	c.ask(t)
 	read := slices.ContainsFunc(a.Proxies, func(p evidence.Proxy) bool { return p.Log.Read })
 	if !read && a.Command.Pod.Sidecar && c.e.Look != nil {
 		_ = c.e.Look(c.ctx, a) // what it does not find is not known
 	}
-	for i := range a.Lines {
-		l := &a.Lines[i]
-		switch {
-		case l.By == "":
-		case l.Proxy == evidence.Sidecar && c.line == nil:
-			c.line = l
-		case l.Proxy != evidence.Sidecar:
-			c.further = l
+	c.lines(t)
+}
+
+// ask reads what a transfer asked for.
+func (c *facts) ask(t *evidence.Transfer) {
+	text := t.URL
+	if !strings.Contains(text, "://") {
+		text = "http://" + text // as curl does
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return
+	}
+	c.asked = request{url: u, host: strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), tls: u.Scheme == "https", exit: t.ExitCode, status: t.Status, transfer: t}
+	if c.asked.port, err = strconv.Atoi(u.Port()); err != nil {
+		c.asked.port = map[bool]int{true: 443, false: 80}[c.asked.tls]
+	}
+}
+
+// lines finds the lines of the request to be explained: of those of its way, where
+// the ways are known, else of all that are the attempt's. Of the requests of a
+// redirect chain it is the last one, at which curl ended.
+func (c *facts) lines(t *evidence.Transfer) {
+	a := c.Attempt
+	var way *evidence.Way
+	for i := range a.Ways {
+		if w := &a.Ways[i]; len(w.Lines) > 0 && (len(a.Transfers) == 1 || c.wayOf(w, t)) {
+			way = w
 		}
+	}
+	if way != nil {
+		for _, i := range way.Lines {
+			if i >= 0 && i < len(a.Lines) {
+				c.take(&a.Lines[i])
+			}
+		}
+	}
+	if c.line == nil {
+		for i := range a.Lines {
+			if a.Lines[i].By != "" && (c.line == nil || a.Lines[i].Proxy != evidence.Sidecar || t.Redirects > 0) {
+				c.take(&a.Lines[i])
+			}
+		}
+	}
+	if c.line == nil || t.Redirects == 0 {
+		return
+	}
+	// What was asked for in the end.
+	host := cmp.Or(c.line.SNI, hostOf(c.line.Authority))
+	if host == "" {
+		return
+	}
+	c.asked.host, c.asked.tls = host, c.line.Method == ""
+	if port, err := strconv.Atoi(portOf(c.line.DownstreamLocal)); err == nil {
+		c.asked.port = port
+	}
+}
+
+// wayOf reports whether a way is that of a transfer.
+func (c *facts) wayOf(w *evidence.Way, t *evidence.Transfer) bool {
+	i := w.Lines[0]
+	return i >= 0 && i < len(c.Attempt.Lines) && t.Local != "" && c.Attempt.Lines[i].DownstreamRemote == t.Local
+}
+
+func (c *facts) take(l *evidence.Line) {
+	if l.Proxy == evidence.Sidecar {
+		c.line, c.further = l, nil
+	} else {
+		c.further = l
 	}
 }
 
@@ -78,74 +153,9 @@ func (c *facts) last() *evidence.Line {
 	return c.line
 }
 
-// An object is one of the cluster, with what is read of it.
-type object struct {
-	*unstructured.Unstructured
-}
-
-func (o object) text(path ...string) string {
-	text, _, _ := unstructured.NestedString(o.Object, path...)
-	return text
-}
-
-func (o object) texts(path ...string) []string {
-	texts, _, _ := unstructured.NestedStringSlice(o.Object, path...)
-	return texts
-}
-
-// maps returns the mappings of a list.
-func (o object) maps(path ...string) []map[string]any {
-	list, _, _ := unstructured.NestedSlice(o.Object, path...)
-	return mappings(list)
-}
-
-func mappings(list []any) (all []map[string]any) {
-	for _, element := range list {
-		if m, ok := element.(map[string]any); ok {
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-// at returns what is at a path of a mapping, nil for nothing.
-func at(m map[string]any, path ...string) any {
-	value, _, _ := unstructured.NestedFieldNoCopy(m, path...)
-	return value
-}
-
-func textAt(m map[string]any, path ...string) string {
-	text, _ := at(m, path...).(string)
-	return text
-}
-
-func numberAt(m map[string]any, path ...string) int {
-	switch n := at(m, path...).(type) {
-	case int64:
-		return int(n)
-	case float64:
-		return int(n)
-	}
-	return 0
-}
-
-// name is how an object is named for a reader: with its kind, and its namespace
-// where that is not the run's.
-func (c *facts) name(o object) string {
-	name := o.GetKind() + " " + o.GetName()
-	if o.GetNamespace() != "" && o.GetNamespace() != c.Namespace {
-		name += " in namespace " + o.GetNamespace()
-	}
-	return name
-}
-
-// kubectl returns a command about an object.
-func (c *facts) kubectl(verb string, o object) string {
-	args := "kubectl "
-	if o.GetNamespace() != "" && o.GetNamespace() != "default" {
-		args += "-n " + o.GetNamespace() + " "
-	}
-	return args + verb + " " + strings.ToLower(o.GetKind()) + " " + o.GetName()
+// has reports whether a line has one of some flags.
+func has(l *evidence.Line, flags ...string) bool {
+	return slices.ContainsFunc(l.Flags, func(f string) bool { return slices.Contains(flags, f) })
 }
 
 // list returns the objects of a kind in all namespaces that we may see.
@@ -155,41 +165,89 @@ func (c *facts) list(kind string) []object {
 	}
 	found, err := c.e.Cluster.List(c.ctx, kind, "", "")
 	if err != nil {
-		if found, err = c.e.Cluster.List(c.ctx, kind, c.Namespace, ""); err != nil {
-			c.unread = append(c.unread, kind)
+		if none := (*cluster.NoKindError)(nil); errors.As(err, &none) {
+			c.objects[kind] = nil
+			return nil
 		}
+		c.unread = append(c.unread, kind)
+		found, _ = c.e.Cluster.List(c.ctx, kind, c.client(), "")
 	}
 	all := make([]object, 0, len(found))
 	for i := range found {
 		all = append(all, object{&found[i]})
 	}
+	// istiod goes by age.
+	slices.SortStableFunc(all, func(a, b object) int {
+		x, y := a.GetCreationTimestamp(), b.GetCreationTimestamp()
+		return x.Compare(y.Time)
+	})
 	c.objects[kind] = all
 	return all
 }
 
-// The kinds that are looked at, as kubectl takes them.
-const (
-	serviceEntries   = "serviceentries.networking.istio.io"
-	virtualServices  = "virtualservices.networking.istio.io"
-	destinationRules = "destinationrules.networking.istio.io"
-	gateways         = "gateways.networking.istio.io"
-	sidecars         = "sidecars.networking.istio.io"
-	services         = "services"
-	secrets          = "secrets"
-)
-
-// source returns the pod from which the request was made, nil where it is not
-// known.
-func (c *facts) source() *unstructured.Unstructured {
-	if !c.podSeen && c.Attempt != nil && c.Attempt.Command != nil {
-		c.podSeen = true
-		p := c.Attempt.Command.Pod
-		pod, err := c.e.Cluster.Get(c.ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name})
-		if err == nil {
-			c.pod = pod
+// mayList reports whether all objects of some kinds can be seen. Only then may it
+// be said that there is none.
+func (c *facts) mayList(kinds ...string) bool {
+	for _, kind := range kinds {
+		c.list(kind)
+		if slices.Contains(c.unread, kind) {
+			return false
 		}
 	}
-	return c.pod
+	return true
+}
+
+// get returns one object, and whether it is known that there is none.
+func (c *facts) get(ref cluster.Ref) (o object, missing bool) {
+	if obj, asked := c.got[ref]; asked && obj != nil {
+		return object{obj}, false
+	}
+	obj, err := c.e.Cluster.Get(c.ctx, ref)
+	if err != nil {
+		return object{}, apierrors.IsNotFound(err)
+	}
+	c.got[ref] = obj
+	return object{obj}, false
+}
+
+// The kinds that are looked at, as kubectl takes them.
+const (
+	serviceEntries         = "serviceentries.networking.istio.io"
+	virtualServices        = "virtualservices.networking.istio.io"
+	destinationRules       = "destinationrules.networking.istio.io"
+	gateways               = "gateways.networking.istio.io"
+	sidecars               = "sidecars.networking.istio.io"
+	envoyFilters           = "envoyfilters.networking.istio.io"
+	workloadEntries        = "workloadentries.networking.istio.io"
+	authorizationPolicies  = "authorizationpolicies.security.istio.io"
+	peerAuthentications    = "peerauthentications.security.istio.io"
+	networkPolicies        = "networkpolicies.networking.k8s.io"
+	httpRoutes             = "httproutes.gateway.networking.k8s.io"
+	tlsRoutes              = "tlsroutes.gateway.networking.k8s.io"
+	apiGateways            = "gateways.gateway.networking.k8s.io"
+	backendTLSPolicies     = "backendtlspolicies.gateway.networking.k8s.io"
+	services               = "services"
+	secrets                = "secrets"
+	pods                   = "pods"
+	namespaces             = "namespaces"
+	roles                  = "roles.rbac.authorization.k8s.io"
+	roleBindings           = "rolebindings.rbac.authorization.k8s.io"
+	clusterRoles           = "clusterroles.rbac.authorization.k8s.io"
+	clusterRoleBindings    = "clusterrolebindings.rbac.authorization.k8s.io"
+	telemetryAPIVersion    = "telemetry.istio.io/v1"
+	securityAPIVersion     = "security.istio.io/v1"
+	workloadsOfControllers = "deployments"
+)
+
+// source returns the pod from which the request was made; the zero object where it
+// is not known.
+func (c *facts) source() object {
+	if c.Attempt == nil || c.Attempt.Command == nil {
+		return object{}
+	}
+	p := c.Attempt.Command.Pod
+	o, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name})
+	return o
 }
 
 // client is the namespace from which the request was made.
@@ -200,106 +258,44 @@ func (c *facts) client() string {
 	return c.Namespace
 }
 
-// An upstream is what the name of a proxy's upstream cluster says.
-// Source: istio/istio pilot/pkg/model/push_context.go, BuildSubsetKey.
-type upstream struct {
-	port   int
-	subset string
-	host   string
-}
-
-func upstreamOf(cluster string) (u upstream, ok bool) {
-	parts := strings.Split(cluster, "|")
-	if len(parts) != 4 || parts[0] != "outbound" {
-		return u, false
+// found returns a finding about an object.
+func (c *facts) found(code string, o object, field, next, format string, args ...any) evidence.Finding {
+	f := evidence.Finding{Code: code, Cause: fmt.Sprintf(format, args...), Field: field, Next: next, Facts: c.withLine()}
+	if o.Unstructured != nil {
+		f.Object = &evidence.Change{APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
 	}
-	port, err := strconv.Atoi(parts[1])
-	return upstream{port, parts[2], parts[3]}, err == nil
+	return f
 }
 
-// serves reports whether a host as an object has it, perhaps with a wildcard, is
-// meant by a name.
-func serves(host, name string) bool {
-	if _, after, namespaced := strings.Cut(host, "/"); namespaced {
-		host = after
+// withLine returns what the proxies' lines say, and what curl's exit code means.
+func (c *facts) withLine() (facts []string) {
+	if c.line != nil {
+		facts = append(facts, inWords(c.line))
 	}
-	if host == "*" || host == name {
-		return true
+	if c.further != nil {
+		facts = append(facts, inWords(c.further))
 	}
-	suffix, wild := strings.CutPrefix(host, "*")
-	return wild && strings.HasSuffix(name, suffix)
-}
-
-// hasHost reports whether an object is for a host, by its spec.hosts.
-func (o object) hasHost(name string) bool {
-	return slices.ContainsFunc(o.texts("spec", "hosts"), func(h string) bool { return serves(h, name) })
-}
-
-// exported reports whether an object is seen from a namespace.
-func exported(o object, from string) bool {
-	path := []string{"spec", "exportTo"}
-	to := o.texts(path...)
-	if len(to) == 0 || from == o.GetNamespace() {
-		return true
-	}
-	return slices.Contains(to, "*") || slices.Contains(to, from)
-}
-
-// entries returns the ServiceEntries that have a host and are seen from the
-// client's namespace.
-func (c *facts) entries(host string) (found []object) {
-	for _, se := range c.list(serviceEntries) {
-		if se.hasHost(host) {
-			found = append(found, se)
-		}
-	}
-	return found
-}
-
-// port returns the port of a ServiceEntry or a Service with this number, and its
-// index; nil for none.
-func (o object) port(number int) (port map[string]any, index int) {
-	for i, p := range o.maps("spec", "ports") {
-		if numberAt(p, "number") == number || numberAt(p, "port") == number {
-			return p, i
-		}
-	}
-	return nil, 0
-}
-
-// finding returns a finding about an object.
-func (c *facts) finding(o object, field, cause, next string, facts ...string) evidence.Finding {
-	return evidence.Finding{
-		Cause: cause, Field: field, Next: next, Facts: c.withLine(facts),
-		Object: &evidence.Change{APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName()},
-	}
-}
-
-// withLine adds what the last proxy's line says.
-func (c *facts) withLine(facts []string) []string {
-	if l := c.last(); l != nil {
-		facts = append(facts, inWords(l))
+	if w := CurlExit(c.asked.exit); c.asked.exit != 0 && w != "" {
+		facts = append(facts, fmt.Sprintf("curl's exit code %d: %s", c.asked.exit, w))
 	}
 	return facts
 }
 
-// hostOf returns the name in "HOST:PORT", or in a host.
-func hostOf(authority string) string {
-	if host, _, err := net.SplitHostPort(authority); err == nil {
-		return host
-	}
-	return authority
-}
+func one(f evidence.Finding) []evidence.Finding { return []evidence.Finding{f} }
 
 // unknown is what is said where no cause is known.
 func (c *facts) unknown() []evidence.Finding {
-	f := evidence.Finding{Cause: "The cause is not known.", Unknown: true, Facts: c.withLine(nil)}
+	f := evidence.Finding{Cause: "The cause is not known.", Unknown: true, Facts: c.withLine()}
 	if len(c.unread) > 0 {
-		f.Facts = append(f.Facts, "not looked at, for it may not be listed: "+strings.Join(c.unread, ", "))
+		f.Facts = append(f.Facts, "not looked at in all namespaces, for it may not be listed: "+strings.Join(c.unread, ", "))
 	}
 	if c.Attempt != nil && c.Attempt.Command != nil {
 		p := c.Attempt.Command.Pod
 		f.Next = fmt.Sprintf("kubectl -n %s logs %s -c istio-proxy --tail 20", p.Namespace, p.Name)
+		if c.further != nil {
+			g := c.hop(c.further)
+			f.Next = fmt.Sprintf("kubectl -n %s logs %s --tail 20", g.namespace, c.further.Pod)
+		}
 		if !p.Sidecar {
 			f.Next = fmt.Sprintf("kubectl -n %s describe pod %s", p.Namespace, p.Name)
 		}

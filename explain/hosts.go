@@ -3,57 +3,141 @@ package explain
 import (
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
-	"github.com/egressplay/egressplay/nearest"
 )
 
-// unknownHost explains a request that the sidecar took for one to a host that
-// nobody has registered.
-func unknownHost(c *facts) []evidence.Finding {
-	l := c.line
-	if l == nil || l.Cluster != evidence.BlackHole && l.Cluster != evidence.Passthrough && l.Route != "block_all" && l.Route != "allow_any" {
+// hostsFamily is about who has the host that was asked for, and as what.
+var hostsFamily = family{"The host", hosts, []Cause{
+	{"host-not-registered", "`BlackHoleCluster`, 502 or curl 35; or `PassthroughCluster`", "No ServiceEntry has the host.", "Apply a ServiceEntry with the host and the port."},
+	{"host-misspelt", "`BlackHoleCluster` or `PassthroughCluster`", "A ServiceEntry has a host that is one slip away.", "Correct `spec.hosts`."},
+	{"not-exported", "`BlackHoleCluster` or `PassthroughCluster`", "The ServiceEntry is not exported to the pod's namespace.", "Add the namespace, or `*`, to `spec.exportTo`."},
+	{"not-imported", "`BlackHoleCluster` or `PassthroughCluster`", "The Sidecar that selects the pod leaves the host out.", "Add `NAMESPACE/HOST` to the Sidecar's `spec.egress.hosts`."},
+	{"port-not-declared", "`BlackHoleCluster` or `PassthroughCluster`", "The ServiceEntry does not declare the port.", "Add the port to `spec.ports`."},
+	{"wrong-protocol", "TLS fails (curl 35), or a line without method and path", "The port is declared with another protocol than the client speaks.", "Correct `spec.ports[].protocol`; of a Service the port's name or appProtocol."},
+	{"policy-allows", "`PassthroughCluster` where blocked was expected", "The outbound traffic policy lets unknown hosts pass.", "Set `outboundTrafficPolicy.mode: REGISTRY_ONLY` in the mesh's configuration, or in the Sidecar that says otherwise."},
+	{"other-host-takes-port", "the line's upstream is another host", "A ServiceEntry without addresses declares the port as TCP and takes all that comes to it.", "Give it `spec.addresses`, or declare the port as TLS or HTTPS."},
+	{"name-not-found", "curl 6", "The pod's DNS has no address for the host.", "Correct the host, or let the pod reach the cluster's DNS."},
+}}
+
+func hosts(c *facts) []evidence.Finding {
+	if c.asked.url == nil {
 		return nil
 	}
-	if svc, port, i := c.serviceAt(l.DownstreamLocal); svc.Unstructured != nil {
-		if port == nil {
-			return nil
-		}
-		return protocolOf(c, svc, port, i)
+	if found := c.otherHost(); found != nil {
+		return found
 	}
-	host := c.asked.host
+	if l := c.line; l != nil && (l.Cluster == evidence.BlackHole || l.Cluster == evidence.Passthrough || l.Route == "block_all" || l.Route == "allow_any") {
+		return c.unknownHost(l)
+	}
+	if found := c.nameNotFound(); found != nil {
+		return found
+	}
+	return c.wrongProtocol()
+}
+
+// unknownHost explains a request that the sidecar took for one to a host that it
+// does not know.
+func (c *facts) unknownHost(l *evidence.Line) []evidence.Finding {
+	if !c.mayList(serviceEntries, services) {
+		return nil
+	}
+	host, port := c.asked.host, c.asked.port
+	all := c.registered(host, port)
+	if svc, p, i := c.serviceAt(l.DownstreamLocal); !svc.none() {
+		all = append(all, target{svc, p, i})
+	}
+	blocked := l.Cluster == evidence.BlackHole || l.Route == "block_all"
+	if !blocked && c.wanted(blockedWanted) {
+		if len(all) > 0 {
+			return nil // it is known and passed all the same
+		}
+		return c.policy()
+	}
 	policy := "the mesh lets requests to unknown hosts pass (outboundTrafficPolicy ALLOW_ANY)"
-	if l.Cluster == evidence.BlackHole || l.Route == "block_all" {
+	if blocked {
 		policy = "the mesh sends nothing to unknown hosts (outboundTrafficPolicy REGISTRY_ONLY)"
 	}
-	entries := c.entries(host)
-	if len(entries) == 0 {
-		if slices.Contains(c.unread, serviceEntries) {
-			return nil
+	if len(all) == 0 {
+		if !blocked && c.asked.status < 400 && c.asked.exit == 0 && !c.claimed("log", "path", "counter") {
+			return nil // nobody wanted it registered
 		}
 		return c.nearOrNone(host, policy)
 	}
-	if len(entries) > 1 {
+	seen := c.visible(all)
+	if len(seen) == 0 {
+		return c.notVisible(all, host)
+	}
+	var declared []target
+	for _, t := range seen {
+		if t.port != nil {
+			declared = append(declared, t)
+		}
+	}
+	if len(declared) == 0 && len(seen) == 1 {
+		t := seen[0]
+		return one(c.found("port-not-declared", t.object, "spec.ports", c.kubectl("edit", t.object),
+			"%s does not declare port %d of %s (it declares %s), and %s.", c.name(t.object), port, host, portsOf(t.object), policy))
+	}
+	var found []evidence.Finding
+	for _, t := range declared {
+		found = append(found, c.protocolOf(t)...)
+	}
+	return found
+}
+
+func portsOf(o object) string {
+	var all []string
+	for _, p := range o.maps("spec", "ports") {
+		all = append(all, strconv.Itoa(max(numberAt(p, "number"), numberAt(p, "port"))))
+	}
+	return strings.Join(all, ", ")
+}
+
+// notVisible explains hosts that are registered where the client's sidecar does not
+// see it.
+func (c *facts) notVisible(all []target, host string) (found []evidence.Finding) {
+	sidecar := c.sidecarOf()
+	for _, t := range all {
+		if !exported(t.object, c.client()) {
+			field := "spec.exportTo"
+			if t.GetKind() == "Service" {
+				field = "metadata.annotations"
+			}
+			found = append(found, c.found("not-exported", t.object, field, c.kubectl("edit", t.object),
+				"%s is not exported to namespace %s (%s: %s), so the sidecar does not know %s.", c.name(t.object), c.client(), field, strings.Join(t.texts("spec", "exportTo"), ", "), host))
+			continue
+		}
+		found = append(found, c.found("not-imported", sidecar, "spec.egress.hosts", c.kubectl("edit", sidecar),
+			"%s leaves out %s: its egress.hosts are %s, and %s is in namespace %s.", c.name(sidecar), c.name(t.object), strings.Join(egressHosts(sidecar), ", "), host, t.GetNamespace()))
+	}
+	return found
+}
+
+// policy explains why unknown hosts may pass.
+func (c *facts) policy() []evidence.Finding {
+	sidecar := c.sidecarOf()
+	if mode := sidecar.text("spec", "outboundTrafficPolicy", "mode"); mode == "ALLOW_ANY" {
+		return one(c.found("policy-allows", sidecar, "spec.outboundTrafficPolicy.mode", c.kubectl("edit", sidecar),
+			"%s lets requests of the pod to unknown hosts pass (spec.outboundTrafficPolicy.mode ALLOW_ANY), whatever the mesh says.", c.name(sidecar)))
+	}
+	cm, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: c.IstioNamespace, Name: c.meshConfigMap()})
+	if cm.none() {
 		return nil
 	}
-	se := entries[0]
-	if !exported(se, c.client()) {
-		return []evidence.Finding{c.finding(se, "spec.exportTo",
-			fmt.Sprintf("%s is not exported to namespace %s (spec.exportTo %v), so the sidecar does not know %s.", c.name(se), c.client(), se.texts("spec", "exportTo"), host),
-			c.kubectl("edit", se))}
+	mode := policyMode(cm.text("data", "mesh"))
+	if mode == "REGISTRY_ONLY" {
+		return nil // it says so, and it is not in force
 	}
-	if f := c.notImported(se); f != nil {
-		return f
+	said := "its outboundTrafficPolicy.mode is ALLOW_ANY"
+	if mode == "" {
+		said = "it has no outboundTrafficPolicy, and ALLOW_ANY is the default"
 	}
-	port, i := se.port(c.asked.port)
-	if port == nil {
-		return []evidence.Finding{c.finding(se, "spec.ports",
-			fmt.Sprintf("%s does not declare port %d of %s, and %s.", c.name(se), c.asked.port, host, policy), c.kubectl("edit", se))}
-	}
-	return protocolOf(c, se, port, i)
+	return one(c.found("policy-allows", cm, "data.mesh", c.kubectl("get", cm)+" -o yaml",
+		"The mesh lets requests to unknown hosts pass: ConfigMap %s in namespace %s says so (%s).", cm.GetName(), cm.GetNamespace(), said))
 }
 
 // serviceAt returns the Service that has an address, and its port there.
@@ -78,94 +162,90 @@ func (c *facts) serviceAt(address string) (svc object, port map[string]any, i in
 // nearOrNone says that no ServiceEntry has a host, or that one has a host that the
 // name is a slip of.
 func (c *facts) nearOrNone(host, policy string) []evidence.Finding {
-	for _, se := range c.list(serviceEntries) {
-		hosts := se.texts("spec", "hosts")
-		near, found := nearest.Name(host, hosts)
-		if !found {
-			continue
-		}
-		i := slices.Index(hosts, near)
-		return []evidence.Finding{c.finding(se, fmt.Sprintf("spec.hosts[%d]", i),
-			fmt.Sprintf("No ServiceEntry has the host %s; %s has %s (spec.hosts[%d]).", host, c.name(se), near, i), c.kubectl("edit", se))}
+	if se, near, i := c.near(host); !se.none() {
+		return one(c.found("host-misspelt", se, fmt.Sprintf("spec.hosts[%d]", i), c.kubectl("edit", se),
+			"No ServiceEntry has the host %s; %s has %s (spec.hosts[%d]).", host, c.name(se), near, i))
 	}
-	return []evidence.Finding{{
-		Cause: fmt.Sprintf("No ServiceEntry has the host %s, and %s.", host, policy),
-		Next:  "kubectl get serviceentries -A", Facts: c.withLine(nil), Field: "spec.hosts",
-	}}
+	f := c.found("host-not-registered", object{}, "spec.hosts", "kubectl get serviceentries -A",
+		"No ServiceEntry has the host %s, and %s.", host, policy)
+	return one(f)
 }
 
-// notImported says that the Sidecar of the pod leaves a ServiceEntry out.
-func (c *facts) notImported(se object) []evidence.Finding {
-	for _, s := range c.list(sidecars) {
-		if s.GetNamespace() != c.client() || !c.selects(s, "spec", "workloadSelector", "labels") {
+// near returns a ServiceEntry that has a host which a name is a slip of. One that
+// several could be meant by is none.
+func (c *facts) near(host string) (found object, name string, index int) {
+	for _, se := range c.list(serviceEntries) {
+		for i, h := range se.texts("spec", "hosts") {
+			if !slip(host, h) {
+				continue
+			}
+			if !found.none() {
+				return object{}, "", 0
+			}
+			found, name, index = se, h, i
+		}
+	}
+	return found, name, index
+}
+
+// otherHost explains a request that went to another host's upstream: that of a
+// ServiceEntry which takes all that comes to a port.
+func (c *facts) otherHost() []evidence.Finding {
+	u, ok := upstreamOf(c.line)
+	if !ok || u.inMesh() || c.line.Method != "" || serves(u.host, c.asked.host) || u.host == c.asked.host {
+		return nil
+	}
+	h := c.hop(c.line)
+	if taken, _ := c.routesFor(h, c.asked.host); len(taken) > 0 {
+		return nil // a VirtualService may say so
+	}
+	for _, t := range c.registered(u.host, u.port) {
+		if t.GetKind() != "ServiceEntry" || t.port == nil || len(t.texts("spec", "addresses")) > 0 {
 			continue
 		}
-		var all []string
-		for _, egress := range s.maps("spec", "egress") {
-			list, _ := at(egress, "hosts").([]any)
-			for _, h := range list {
-				text, _ := h.(string)
-				all = append(all, text)
-			}
+		if declared, field, value := declaredProtocol(t.object, t.port, t.index); declared == "TCP" {
+			return one(c.found("other-host-takes-port", t.object, "spec.addresses", c.kubectl("edit", t.object),
+				"%s takes all that comes to port %d, for it declares that as %s (%s) and has no spec.addresses: the request for %s went to %s.", c.name(t.object), u.port, value, field, c.asked.host, u.host))
 		}
-		imports := slices.ContainsFunc(all, func(text string) bool {
-			namespace, host, ok := strings.Cut(text, "/")
-			if !ok {
-				return false
-			}
-			in := namespace == "*" || namespace == se.GetNamespace() || namespace == "." && s.GetNamespace() == se.GetNamespace()
-			return in && slices.ContainsFunc(se.texts("spec", "hosts"), func(h string) bool { return host == "*" || serves(host, h) })
-		})
-		if len(all) == 0 || imports {
-			continue
-		}
-		return []evidence.Finding{c.finding(s, "spec.egress.hosts",
-			fmt.Sprintf("%s leaves out %s: its egress.hosts are %s, and the host is in namespace %s.", c.name(s), c.name(se), strings.Join(all, ", "), se.GetNamespace()),
-			c.kubectl("edit", s))}
 	}
 	return nil
 }
 
-// selects reports whether the labels at a path of an object select the pod; none
-// select every pod.
-func (c *facts) selects(o object, path ...string) bool {
-	labels, _ := at(o.Object, path...).(map[string]any)
-	if len(labels) == 0 {
-		return true
+// nameNotFound explains curl's exit code 6.
+func (c *facts) nameNotFound() []evidence.Finding {
+	if c.asked.exit != 6 || !c.mayList(serviceEntries) {
+		return nil
 	}
-	pod := c.source()
-	if pod == nil {
-		return false
+	pod := c.Attempt.Command.Pod
+	next := fmt.Sprintf("kubectl -n %s exec %s -c %s -- getent hosts %s", pod.Namespace, pod.Name, pod.Container, c.asked.host)
+	if se, near, i := c.near(c.asked.host); !se.none() && len(c.registered(c.asked.host, c.asked.port)) == 0 {
+		return one(c.found("host-misspelt", se, fmt.Sprintf("spec.hosts[%d]", i), next,
+			"The pod's DNS has no address for %s; %s has %s (spec.hosts[%d]).", c.asked.host, c.name(se), near, i))
 	}
-	for name, value := range labels {
-		if pod.GetLabels()[name] != value {
-			return false
-		}
-	}
-	return true
+	return one(c.found("name-not-found", object{}, "", next, "The pod's DNS has no address for %s.", c.asked.host))
 }
 
 // protocolOf says that a port is declared with another protocol than the client
 // speaks.
-func protocolOf(c *facts, o object, port map[string]any, i int) []evidence.Finding {
-	declared, field, value := declaredProtocol(o, port, i)
-	number := c.asked.port
+func (c *facts) protocolOf(t target) []evidence.Finding {
+	declared, field, value := declaredProtocol(t.object, t.port, t.index)
+	number, name, next := c.asked.port, c.name(t.object), c.kubectl("edit", t.object)
 	switch {
 	case c.asked.tls && declared == "HTTP":
-		return []evidence.Finding{c.finding(o, field,
-			fmt.Sprintf("%s declares port %d as %s (%s), but the client speaks TLS there: want HTTPS or TLS.", c.name(o), number, value, field), c.kubectl("edit", o))}
+		return one(c.found("wrong-protocol", t.object, field, next,
+			"%s declares port %d as %s (%s), but the client speaks TLS there: want HTTPS or TLS.", name, number, value, field))
 	case !c.asked.tls && declared == "TCP":
-		return []evidence.Finding{c.finding(o, field,
-			fmt.Sprintf("%s declares port %d as %s (%s), so the sidecar does no HTTP there: no route, no header, no path.", c.name(o), number, value, field), c.kubectl("edit", o))}
+		return one(c.found("wrong-protocol", t.object, field, next,
+			"%s declares port %d as %s (%s), so the sidecar does no HTTP there: no route, no header, no path.", name, number, value, field))
 	case !c.asked.tls && declared == "TLS":
-		return []evidence.Finding{c.finding(o, field,
-			fmt.Sprintf("%s declares port %d as %s (%s), but the client speaks plain HTTP there.", c.name(o), number, value, field), c.kubectl("edit", o))}
+		return one(c.found("wrong-protocol", t.object, field, next,
+			"%s declares port %d as %s (%s), but the client speaks plain HTTP there.", name, number, value, field))
 	}
 	return nil
 }
 
-// declaredProtocol returns the protocol of a port in one of four words, the field
-// that says so, and its value.
+// declaredProtocol returns the protocol of a port in one of three words, "" for one
+// that the proxy finds out, the field that says so, and its value.
 // Source: istio.io, "Protocol Selection".
 func declaredProtocol(o object, port map[string]any, i int) (protocol, field, value string) {
 	value, field = textAt(port, "protocol"), fmt.Sprintf("spec.ports[%d].protocol", i)
@@ -175,11 +255,14 @@ func declaredProtocol(o object, port map[string]any, i int) (protocol, field, va
 			value, field = app, fmt.Sprintf("spec.ports[%d].appProtocol", i)
 		}
 	}
-	prefix, _, _ := strings.Cut(strings.ToUpper(value), "-")
-	switch prefix {
-	case "HTTP", "HTTP2", "GRPC":
+	word := strings.ToUpper(value)
+	if o.GetKind() == "Service" {
+		word, _, _ = strings.Cut(word, "-")
+	}
+	switch word {
+	case "HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY", "KUBERNETES.IO/H2C", "KUBERNETES.IO/WS":
 		return "HTTP", field, value
-	case "HTTPS", "TLS":
+	case "HTTPS", "TLS", "KUBERNETES.IO/WSS":
 		return "TLS", field, value
 	case "TCP", "MONGO", "MYSQL", "REDIS":
 		return "TCP", field, value
@@ -189,31 +272,20 @@ func declaredProtocol(o object, port map[string]any, i int) (protocol, field, va
 
 // wrongProtocol explains a request that came to the host's own cluster, which
 // expects another protocol.
-func wrongProtocol(c *facts) []evidence.Finding {
+func (c *facts) wrongProtocol() []evidence.Finding {
 	// With TLS on a port of HTTP no request was understood; a port of TCP shows in
 	// a line without a request.
-	if c.asked.url == nil || c.asked.tls && c.asked.exit == 0 || !c.asked.tls && c.line != nil && c.line.Method != "" {
+	if c.asked.tls && c.asked.exit == 0 || !c.asked.tls && (c.line == nil || c.line.Method != "") {
 		return nil
+	}
+	if c.asked.tls && c.line != nil && c.line.Cluster != "" {
+		return nil // a listener for TLS took it
 	}
 	var found []evidence.Finding
-	for _, se := range c.entries(c.asked.host) {
-		if port, i := se.port(c.asked.port); port != nil {
-			found = append(found, protocolOf(c, se, port, i)...)
+	for _, t := range c.visible(c.registered(c.asked.host, c.asked.port)) {
+		if t.port != nil {
+			found = append(found, c.protocolOf(t)...)
 		}
-	}
-	short, _, _ := strings.Cut(c.asked.host, ".")
-	for _, svc := range c.list(services) {
-		namespace := strings.TrimPrefix(strings.TrimPrefix(c.asked.host, short), ".")
-		namespace, _, _ = strings.Cut(namespace, ".")
-		if svc.GetName() != short || namespace != "" && namespace != svc.GetNamespace() || namespace == "" && svc.GetNamespace() != c.client() {
-			continue
-		}
-		if port, i := svc.port(c.asked.port); port != nil {
-			found = append(found, protocolOf(c, svc, port, i)...)
-		}
-	}
-	if len(found) != 1 {
-		return nil
 	}
 	return found
 }

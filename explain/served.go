@@ -2,14 +2,29 @@ package explain
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
+
+// servedFamily is about whether what the API server has is in force at the proxies.
+var servedFamily = family{"Not in force", served, []Cause{
+	{"istiod-down", "nothing changes, or new pods are not ready", "istiod does not run, so that no change reaches a proxy.", "Look at istiod's Deployment and pods."},
+	{"other-revision", "a change of the policy has no effect", "The mesh's configuration was changed for another revision of istiod than the one that serves the pod.", "Give `--revision`, or change the ConfigMap of the pod's revision."},
+	{"configuration-refused", "requests go as before a change", "Envoy refuses its configuration, mostly because of an EnvoyFilter.", "Correct or delete the object."},
+}}
+
+func served(c *facts) []evidence.Finding {
+	for _, explain := range []func(*facts) []evidence.Finding{notServed, otherRevision, refusedByEnvoy} {
+		if found := explain(c); found != nil {
+			return found
+		}
+	}
+	return nil
+}
 
 // notServed says that istiod does not run, so that no proxy knows of what was
 // changed.
@@ -21,16 +36,35 @@ func notServed(c *facts) []evidence.Finding {
 	if err != nil || len(deployments) == 0 {
 		return nil
 	}
+	rev := strings.TrimPrefix(strings.TrimPrefix(c.meshConfigMap(), "istio"), "-")
+	var down object
 	for i := range deployments {
-		ready, _, _ := unstructured.NestedInt64(deployments[i].Object, "status", "readyReplicas")
-		if ready > 0 {
+		d := &deployments[i]
+		of := d.GetLabels()["istio.io/rev"]
+		if of == "default" {
+			of = ""
+		}
+		if of != rev {
+			continue
+		}
+		if numberAt(d.Object, "status", "readyReplicas") > 0 {
 			return nil
 		}
+		down = object{d}
 	}
-	o := object{&deployments[0]}
-	f := c.finding(o, "status.readyReplicas", fmt.Sprintf("istiod is not ready (deployment %s in namespace %s has 0 ready replicas): what was changed has reached no proxy.", o.GetName(), o.GetNamespace()),
-		fmt.Sprintf("kubectl -n %s get deploy,pods -l app=istiod", o.GetNamespace()))
-	return []evidence.Finding{f}
+	if down.none() {
+		return nil
+	}
+	why := ""
+	for _, p := range c.list(pods) {
+		if p.GetNamespace() == c.IstioNamespace && selects(down.labels("spec", "selector", "matchLabels"), p.GetLabels()) {
+			if reason := whyNotReady(p); reason != "" {
+				why = "; " + reason
+			}
+		}
+	}
+	return one(c.found("istiod-down", down, "status.readyReplicas", fmt.Sprintf("kubectl -n %s get deploy,pods -l app=istiod", down.GetNamespace()),
+		"istiod is not ready (deployment %s in namespace %s has 0 ready replicas%s): no change reaches a proxy.", down.GetName(), down.GetNamespace(), why))
 }
 
 func errorText(err error) string {
@@ -44,72 +78,97 @@ func errorText(err error) string {
 // revision of istiod than the one that serves the pod.
 func otherRevision(c *facts) []evidence.Finding {
 	pod := c.source()
-	if pod == nil {
+	if pod.none() {
 		return nil
 	}
 	rev := pod.GetAnnotations()["istio.io/rev"]
 	if rev == "" {
 		return nil
 	}
-	theirs := "istio"
-	if rev != "default" {
-		theirs = "istio-" + rev
-	}
+	theirs := c.meshConfigMap()
 	i := slices.IndexFunc(c.Changes, func(ch evidence.Change) bool {
 		return ch.Kind == "ConfigMap" && ch.Namespace == c.IstioNamespace && (ch.Name == "istio" || strings.HasPrefix(ch.Name, "istio-"))
 	})
-	if i < 0 || c.Changes[i].Name == theirs {
+	if i < 0 || slices.ContainsFunc(c.Changes, func(ch evidence.Change) bool { return ch.Kind == "ConfigMap" && ch.Name == theirs }) {
 		return nil
 	}
 	changed := c.Changes[i].Name
-	text := ""
-	cm, err := c.e.Cluster.Get(c.ctx, cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: c.IstioNamespace, Name: theirs})
-	if err == nil {
-		text, _, _ = unstructured.NestedString(cm.Object, "data", "mesh")
-	}
 	mode := "ALLOW_ANY" // istiod's default
-	if strings.Contains(text, "REGISTRY_ONLY") {
-		mode = "REGISTRY_ONLY"
+	if cm, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: c.IstioNamespace, Name: theirs}); !cm.none() && policyMode(cm.text("data", "mesh")) != "" {
+		mode = policyMode(cm.text("data", "mesh"))
 	}
-	o := object{&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap"}}}
-	o.SetNamespace(c.IstioNamespace)
-	o.SetName(changed)
-	return []evidence.Finding{c.finding(o, "data.mesh",
-		fmt.Sprintf("The run changed ConfigMap %s, but the pod's sidecar is of revision %s, which reads ConfigMap %s: %s there.", changed, rev, theirs, mode),
-		fmt.Sprintf("kubectl -n %s get pod %s -o jsonpath='{.metadata.annotations.istio\\.io/rev}'", pod.GetNamespace(), pod.GetName()))}
+	return one(c.found("other-revision", named("v1", "ConfigMap", c.IstioNamespace, changed), "data.mesh",
+		fmt.Sprintf("kubectl -n %s get pod %s -o jsonpath='{.metadata.annotations.istio\\.io/rev}'", pod.GetNamespace(), pod.GetName()),
+		"The run changed ConfigMap %s, but the pod's sidecar is of revision %s, which reads ConfigMap %s: %s there.", changed, rev, theirs, mode))
 }
 
-// sidecarElsewhere says that a pod has its sidecar among the init containers, where
-// a JSON path of a step does not look.
-func sidecarElsewhere(c *facts) []evidence.Finding {
-	if c.Kind != "wait" && c.Kind != "set" || !strings.Contains(c.Command, "spec.containers") {
+// refusedBy matches how a step says that a proxy refuses its configuration.
+var refusedBy = regexp.MustCompile(`the proxy (\S+)\.([^. ]+) refuses its configuration \((\w+)\)[^:]*: (.*)`)
+
+// refusedByEnvoy explains a configuration that a proxy on the request's way refuses:
+// one EnvoyFilter is for it.
+func refusedByEnvoy(c *facts) []evidence.Finding {
+	if m := refusedBy.FindStringSubmatch(errorText(c.Error)); m != nil {
+		h := hop{pod: m[1], namespace: m[2]}
+		if pod, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: m[2], Name: m[1]}); !pod.none() {
+			h.labels = pod.GetLabels()
+		}
+		return c.filterOf(h, strings.ToLower(m[3]), m[4])
+	}
+	if c.line == nil {
 		return nil
 	}
-	name := podNamed(c.Command)
-	if name == "" {
-		return nil
+	hops := []hop{c.hop(c.line)}
+	if c.further != nil {
+		hops = append(hops, c.hop(c.further))
 	}
-	obj, err := c.e.Cluster.Get(c.ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: c.Namespace, Name: name})
-	if err != nil {
-		return nil
-	}
-	pod := object{obj}
-	for _, init := range pod.maps("spec", "initContainers") {
-		if textAt(init, "name") == "istio-proxy" && textAt(init, "restartPolicy") == "Always" {
-			return []evidence.Finding{c.finding(pod, "spec.initContainers",
-				fmt.Sprintf("Pod %s has its sidecar istio-proxy in spec.initContainers (a native sidecar), not in spec.containers.", name),
-				fmt.Sprintf("kubectl -n %s get pod %s -o jsonpath='{.spec.initContainers[*].name}'", pod.GetNamespace(), name))}
+	for _, h := range hops {
+		if len(c.filtersOf(h)) == 0 {
+			continue // what nobody has patched is not asked for
+		}
+		for _, r := range c.refusals(h) {
+			if r.kind == "listener" && !h.gateway && !strings.HasSuffix(r.name, fmt.Sprintf("_%d", c.asked.port)) && !strings.HasPrefix(r.name, "virtual") {
+				continue // not on the request's way
+			}
+			if u, ok := upstreamOf(h.line); r.kind == "cluster" && ok && r.name != u.key() {
+				continue
+			}
+			if found := c.filterOf(h, r.kind+" "+r.name, r.why); found != nil {
+				return found
+			}
 		}
 	}
 	return nil
 }
 
-// podNamed returns the name behind "pod/" in a command.
-func podNamed(command string) string {
-	_, rest, found := strings.Cut(command, "pod/")
-	if !found {
-		return ""
+// filtersOf returns the EnvoyFilters for a proxy.
+func (c *facts) filtersOf(h hop) (all []object) {
+	for _, f := range c.list(envoyFilters) {
+		in := f.GetNamespace() == h.namespace || f.GetNamespace() == c.IstioNamespace
+		if in && selects(f.labels("spec", "workloadSelector", "labels"), h.labels) {
+			all = append(all, f)
+		}
 	}
-	name, _, _ := strings.Cut(rest, " ")
-	return strings.Trim(name, `'"`)
+	return all
+}
+
+func (c *facts) filterOf(h hop, what, reason string) (found []evidence.Finding) {
+	filters := c.filtersOf(h)
+	if len(filters) > 2 {
+		return nil
+	}
+	for _, f := range filters {
+		found = append(found, c.found("configuration-refused", f, "spec.configPatches", c.kubectl("get", f)+" -o yaml",
+			"The proxy of pod %s refuses its %s, which %s patches (spec.configPatches): what is changed there is not in force. %s", h.pod, what, c.name(f), short(reason, 120)))
+	}
+	return found
+}
+
+// short cuts a text of somebody else's.
+func short(text string, most int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }

@@ -39,6 +39,7 @@ type Step struct {
 	ExitCode   *int
 	Error      *string
 	Verdicts   evidence.Verdicts
+	Findings   []evidence.Finding
 }
 
 // Took returns how long the step took.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -205,8 +206,8 @@ func TestResults(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	m := result{At: "a.yaml:3", Playbook: "a", Without: "Service x", Outcome: alive, ExitCode: 1, EndedBy: &stepRef{Line: 2}, Message: "why"}
-	good := &summary{name: "a", results: []*result{{Outcome: killed}, {At: "a.yaml:9", Outcome: changesNothing, Step: stepRef{Title: "It shows"}, ChangesNothing: "reason"}}}
-	bad := &summary{name: "b", results: []*result{{Outcome: killed}, &m}}
+	good := &summary{name: "a", results: []*result{{Outcome: killed, Explained: true}, {At: "a.yaml:9", Outcome: changesNothing, Step: stepRef{Title: "It shows"}, ChangesNothing: "reason"}}}
+	bad := &summary{name: "b", results: []*result{{Outcome: killed, Explained: true}, &m}}
 	var b strings.Builder
 	assert.True(t, printAll(&b, []*summary{good}))
 	assert.False(t, printAll(new(strings.Builder), []*summary{{name: "c", missing: 1}, good}))
@@ -218,5 +219,21 @@ func TestSummary(t *testing.T) {
          3        2       1                1         0   all
 alive: a.yaml:3: a: without Service x, exit code 1, ended in line 2: why
 changes nothing: a.yaml:9: It shows: reason
+2 of 2 explanations name what was left out
 `, b.String())
+}
+
+// A killed mutant's explanation is judged by whether it names what was left out.
+func TestExplanations(t *testing.T) {
+	cause := func(text string) []evidence.Finding { return []evidence.Finding{{Cause: text}} }
+	assert.True(t, explains("ServiceEntry cnn", cause("No ServiceEntry has the host edition.cnn.com.")))
+	assert.True(t, explains("the policy REGISTRY_ONLY", cause("The mesh lets requests pass: ConfigMap istio says so.")))
+	assert.True(t, explains("the labels of namespace/default", cause("Pod a has no sidecar: namespace default has not the label.")))
+	assert.True(t, explains("Role read", cause("ServiceAccount a may not list Secrets.")))
+	assert.False(t, explains("DestinationRule cnn", cause("Gateway x selects no pod.")))
+	assert.False(t, explains("ServiceEntry cnn", []evidence.Finding{{Cause: "ServiceEntry", Unknown: true}}))
+	assert.False(t, explains("ServiceEntry cnn", nil))
+	var b strings.Builder
+	printExplained(&b, []*result{{Outcome: killed, Explained: true}, {Outcome: killed, At: "a.yaml:1", Playbook: "a", Without: "Role x", Said: "other"}, {Outcome: alive}})
+	assert.Equal(t, "1 of 2 explanations name what was left out\nnot named: a.yaml:1: a: without Role x: other\n", b.String())
 }

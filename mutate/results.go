@@ -28,6 +28,10 @@ type result struct {
 	EndedBy *stepRef `json:"endedBy"`
 	Message string   `json:"message"` // why it did not pass, or why it counts as alive
 	Seconds float64  `json:"seconds"`
+	// Explained says that the explanation names what was left out, Said what it
+	// says.
+	Explained bool   `json:"explained"`
+	Said      string `json:"said,omitempty"`
 }
 
 type stepRef struct {
@@ -68,6 +72,7 @@ func judge(m *mutant, r, whole *run) *result {
 	}
 	if r.failed != nil {
 		res.EndedBy = &stepRef{r.failed.Index, r.failed.Title, r.failed.Line}
+		res.Explained, res.Said = explains(m.without, r.failed.Findings), oneLine(said(r.failed.Findings))
 	}
 	switch later := r.failed != nil && r.failed.Line > m.step.line; {
 	case m.step.changesNothing != "":

@@ -70,5 +70,6 @@ func printAll(w io.Writer, summaries []*summary) (all bool) {
 			fmt.Fprintf(w, "not run: %s: %v\n", s.name, s.err)
 		}
 	}
+	printExplained(w, total.results)
 	return all
 }

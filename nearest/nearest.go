@@ -52,3 +52,9 @@ func abs(n int) int {
 	}
 	return n
 }
+
+// Within reports whether so many letters at most must be added, removed, replaced or
+// swapped with their neighbour to make b of a.
+func Within(a, b string, most int) bool {
+	return distance(strings.ToLower(a), strings.ToLower(b), most+1) <= most
+}

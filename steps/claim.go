@@ -300,6 +300,13 @@ func isNested(value any) bool {
 	return false
 }
 
+// isList reports whether a value is several ones, as kubectl get prints what a
+// JSON path finds that leads to several places: with a space between them.
+func isList(path, value string) bool {
+	many := strings.Contains(path, "[*]") || strings.Contains(path, "[?") || strings.Contains(path, "..")
+	return many && strings.Contains(strings.TrimSpace(value), " ")
+}
+
 // compare compares what a JSON path finds. Nothing that it does not find is
 // like anything.
 func (w *Wait) compare(p *jsonpath.JSONPath, path, value string) claim {
@@ -325,7 +332,7 @@ func (w *Wait) compare(p *jsonpath.JSONPath, path, value string) claim {
 			return number, false
 		case value == "" && w.Contains == nil && w.Not == nil:
 			return "", false
-		case value != "" && len(values) > 1 && !several.MatchString(path):
+		case value != "" && len(values) > 1 && !several.MatchString(path) && !isList(path, value):
 			return number, false
 		case slices.ContainsFunc(values, isNested):
 			return "an object or a list, not a value", true

@@ -147,6 +147,8 @@ func TestWait(t *testing.T) {
 		{running, `jsonpath='{.status.conditions[?(@.type=="Ready")].status}'=True`, "", false},
 		{running, `jsonpath={.status.conditions[?(@.type=="Reday")].status}=True`, `nothing at {.status.conditions[?(@.type=="Reday")].status}`, false},
 		{running, "jsonpath={.spec.containers[*].name}=x", "2 values", false},
+		{running, "jsonpath={.spec.containers[*].name}=curl istio-proxy", `"x y"`, false},
+		{running, "jsonpath={.spec.containers[*].name}=x y", "", false},
 		{running, "jsonpath='{.spec.containers[*].name}{.spec.initContainers[*].name}'=x y", "", false},
 		{running, "jsonpath='{.spec.containers[*].name}{.spec.initContainers[*].name}'=x", `"x y"`, false},
 		{running, "jsonpath={.status.conditions[3].status}=True", "array index out of bounds: index 3, length 1", false},

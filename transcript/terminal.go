@@ -469,6 +469,9 @@ func (t *Terminal) addFailure(b *block, lead string, e runner.Event, width int) 
 		}
 		t.addValue(b, lead+"  want  ", t.p.good, v.Want, width)
 		t.addValue(b, lead+"  got   ", t.p.bad, v.Got, width)
+		if words := meaning(v, e.Command); words != "" {
+			b.add(lead+"        ", t.p.faint, fold(words, inner(width, 8))...)
+		}
 		if v.Why != "" {
 			b.add(lead+"        ", t.p.faint, fold(clean(v.Why), inner(width, 8))...)
 		}

@@ -747,6 +747,9 @@ func (f *Fake) roll(old, deployment *unstructured.Unstructured) {
 			delete(f.objects, k)
 		}
 	}
+	if n, set, _ := unstructured.NestedInt64(deployment.Object, "spec", "replicas"); set && n == 0 {
+		return
+	}
 	var pod corev1.Pod
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, &pod); err != nil {
 		return // a template that a real server would refuse

@@ -52,6 +52,14 @@ func defaultKinds() []*kind {
 	return all
 }
 
+// WithGatewayAPI has the fake serve the kinds of the Gateway API too, and returns it.
+func (f *Fake) WithGatewayAPI() *Fake {
+	for _, words := range [][]string{{"Gateway", "gateways"}, {"HTTPRoute", "httproutes"}, {"TLSRoute", "tlsroutes"}, {"BackendTLSPolicy", "backendtlspolicies"}} {
+		f.kinds = append(f.kinds, &kind{"gateway.networking.k8s.io", []string{"v1"}, words[0], words[1], nil, true})
+	}
+	return f
+}
+
 // find returns the kind that apiVersion and name mean, and its version; name
 // is as kubectl takes it where apiVersion is empty.
 func (f *Fake) find(apiVersion, name string) (*kind, string) {

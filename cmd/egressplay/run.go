@@ -307,7 +307,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		r.Pause, r.StepByStep = pauses(os.Stdin, s.term, cancel), o.step
 	}
 	witness := &mesh.Witness{Mesh: m}
-	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain
+	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look, Config: m.Ask}).Explain
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
 	s.journal.Store(r.Changes)
@@ -378,7 +378,7 @@ func addPlace(cmd *cobra.Command, o *runOptions) {
 	f.StringVar(&o.labName, "lab", "", "the running lab with this `NAME`")
 	f.StringVar(&o.context, "context", "", "the cluster of this context of your kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the cluster of this kubeconfig `FILE`, at its current context if --context names none")
-	f.StringVar(&o.namespace, "namespace", "", "where the playbooks' objects are (default that of the context)")
+	f.StringVarP(&o.namespace, "namespace", "n", "", "where the playbooks' objects are (default that of the context)")
 	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
 	register(cmd, "context", completeContexts)
 }

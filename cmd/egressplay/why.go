@@ -54,7 +54,6 @@ The exit code is 0 when the server answered with less than 400, 1 when it did no
 	}
 	addPlace(cmd, &o)
 	f := cmd.Flags()
-	f.Lookup("namespace").Shorthand = "n"
 	f.Lookup("namespace").Usage = "where the pod is (default that of the context)"
 	f.StringVarP(&container, "container", "c", "", "the container in which curl is")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
@@ -118,7 +117,7 @@ func why(ctx context.Context, o *runOptions, target, container, output string, a
 	r := &runner.Runner{
 		Cluster: p.client, Sink: made, Secrets: o.secrets, Namespace: namespace, IstioNamespace: o.istioNamespace, Revision: o.revision,
 		Collectors: []runner.Collector{witness, p}, UndoTimeout: undoTimeout,
-		Explain: (&explain.Explainer{Cluster: p.client, Look: witness.Look}).Explain,
+		Explain: (&explain.Explainer{Cluster: p.client, Look: witness.Look, Config: m.Ask}).Explain,
 	}
 	r.Run(ctx, []*runner.Playbook{{Name: "why", Title: "why", File: "egressplay why", Steps: []runner.Step{step}}})
 	e := made.event

@@ -1,0 +1,72 @@
+//go:build lab
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// broken matches what a broken playbook says of itself: the code of its cause, and
+// what the explanation says.
+var broken = regexp.MustCompile(`(?m)^# (cause|says): (.*)$`)
+
+// Each playbook of testdata/explaining has one thing broken, and its failing step
+// names it.
+func TestAFailureNamesItsCause(t *testing.T) {
+	withSample(t)
+	files, err := filepath.Glob("testdata/explaining/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	var took []int64
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			file, err := filepath.Abs(file)
+			require.NoError(t, err)
+			report := filepath.Join(t.TempDir(), "report.json")
+			e := egressplay(t, "run", file, "--namespace", sample, "--report", "json="+report)
+			assert.NotEqual(t, 0, e.code, e.stdout)
+			data, err := os.ReadFile(report)
+			require.NoError(t, err)
+			var run struct {
+				Playbooks []struct {
+					Steps []struct {
+						Findings []struct {
+							Code, Cause, Next string
+							TookMS            int64
+						}
+					}
+				}
+			}
+			require.NoError(t, json.Unmarshal(data, &run))
+			require.NotEmpty(t, run.Playbooks)
+			steps := run.Playbooks[0].Steps
+			require.NotEmpty(t, steps)
+			findings := steps[len(steps)-1].Findings
+			require.Len(t, findings, 1, e.stdout)
+			for _, m := range broken.FindAllStringSubmatch(string(text), -1) {
+				if m[1] == "cause" {
+					assert.Equal(t, m[2], findings[0].Code, findings[0].Cause)
+				} else {
+					assert.Regexp(t, m[2], findings[0].Cause)
+				}
+			}
+			assert.NotEmpty(t, findings[0].Next)
+			took = append(took, findings[0].TookMS)
+			t.Logf("explained in %d ms: %s", findings[0].TookMS, findings[0].Cause)
+		})
+	}
+	slices.Sort(took)
+	require.NotEmpty(t, took)
+	t.Logf("an explanation took %d ms in the median, %d ms at most", took[len(took)/2], took[len(took)-1])
+}

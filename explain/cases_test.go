@@ -1,0 +1,160 @@
+package explain_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/cluster/clustertest"
+	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/explain"
+)
+
+// A recorded case is what was known of a failure.
+type recorded struct {
+	Name string `json:"name"`
+	// Code is the cause; "" where none is to be named. Says are parts of it.
+	Code string   `json:"code"`
+	Says []string `json:"says"`
+	// Not is a cause with the same symptom, which this one is not.
+	Not string `json:"not"`
+
+	URL       string             `json:"url"`
+	Exit      int                `json:"exit"`
+	Status    int                `json:"status"`
+	Remote    string             `json:"remote"`
+	CurlError string             `json:"curlError"`
+	Printed   string             `json:"printed"`
+	NoSidecar bool               `json:"noSidecar"`
+	LogOff    string             `json:"logOff"`
+	Partial   string             `json:"partial"`
+	Sidecar   *evidence.Line     `json:"sidecar"`
+	Gateway   *evidence.Line     `json:"gateway"`
+	Claims    evidence.Verdicts  `json:"claims"`
+	Changes   []evidence.Change  `json:"changes"`
+	Kind      string             `json:"kind"`
+	Command   string             `json:"command"`
+	Error     string             `json:"error"`
+	Envoy     map[string]string  `json:"envoy"` // what the proxies answer, by the path's beginning
+	Arrived   []evidence.Arrival `json:"arrived"`
+	World     string             `json:"world"`
+
+	NoKind   *cluster.NoKindError   `json:"noKind"`
+	NotReady *cluster.NotReadyError `json:"notReady"`
+}
+
+func (r *recorded) failure() explain.Failure {
+	f := explain.Failure{Kind: r.Kind, Command: r.Command, Namespace: "default", IstioNamespace: "istio-system", Verdicts: r.Claims, Changes: r.Changes}
+	if r.Error != "" {
+		f.Error = errors.New(r.Error)
+	}
+	if r.NoKind != nil {
+		f.Error = r.NoKind
+	}
+	if r.NotReady != nil {
+		f.Error = r.NotReady
+	}
+	if r.URL == "" {
+		return f
+	}
+	f.Kind = "exec"
+	pod := evidence.Pod{Namespace: "default", Name: "curl-1", Container: "curl", Sidecar: !r.NoSidecar}
+	a := &evidence.Attempt{
+		Command:   &evidence.Command{Pod: pod, Stdout: r.Printed, Argv: []string{"curl", r.URL}},
+		Transfers: []evidence.Transfer{{URL: r.URL, ExitCode: r.Exit, Status: r.Status, Remote: r.Remote, Error: r.CurlError}},
+	}
+	if !r.NoSidecar {
+		a.Proxies = []evidence.Proxy{{Name: evidence.Sidecar, Pod: pod, Log: evidence.Log{Read: r.LogOff == "", Off: r.LogOff, Partial: r.Partial}}}
+	}
+	if r.Sidecar != nil {
+		l := *r.Sidecar
+		l.Proxy, l.By, l.Pod = evidence.Sidecar, evidence.ByConnection, "curl-1"
+		a.Lines = append(a.Lines, l)
+	}
+	if r.Gateway != nil {
+		l := *r.Gateway
+		l.Proxy, l.By, l.Pod = "egressgateway", evidence.ByHop, "gateway-1"
+		a.Lines = append(a.Lines, l)
+		a.Proxies = append(a.Proxies, evidence.Proxy{Name: "egressgateway", Pod: evidence.Pod{Namespace: "istio-system", Name: "gateway-1", Sidecar: true}, Log: evidence.Log{Read: true}})
+	}
+	if r.Arrived != nil {
+		a.Arrivals = &evidence.Arrivals{Recorded: true, All: r.Arrived}
+	}
+	f.Attempt = a
+	return f
+}
+
+func (r *recorded) explain(t *testing.T, more string) []evidence.Finding {
+	t.Helper()
+	fake := clustertest.NewFake().WithGatewayAPI()
+	for _, o := range objects(t, r.World+"\n---\n"+more) {
+		fake.Put(o)
+	}
+	e := &explain.Explainer{Cluster: fake}
+	if r.Envoy != nil {
+		e.Config = func(_ context.Context, _, _, path string) (string, error) {
+			for begins, answer := range r.Envoy {
+				if strings.HasPrefix(path, begins) {
+					return answer, nil
+				}
+			}
+			return "{}", nil
+		}
+	}
+	return e.Explain(t.Context(), r.failure())
+}
+
+// Each cause is named on recorded facts, with unrelated objects lying about as
+// without; and not where another one, or none, has the same symptom.
+func TestRecordedCases(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	named, spared := map[string]bool{}, map[string]bool{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var all []recorded
+		require.NoError(t, yaml.UnmarshalStrict(data, &all), file)
+		for i := range all {
+			r := &all[i]
+			named[r.Code], spared[r.Not] = true, true
+			t.Run(filepath.Base(file)+"/"+r.Name, func(t *testing.T) {
+				for _, more := range []string{"", noise} {
+					found := r.explain(t, more)
+					if r.Code == "" {
+						for _, f := range found {
+							assert.True(t, f.Unknown, "a false explanation: %s: %s", f.Code, f.Cause)
+						}
+						continue
+					}
+					require.Len(t, found, 1, "%+v", found)
+					f := found[0]
+					assert.Equal(t, r.Code, f.Code, f.Cause)
+					for _, says := range r.Says {
+						assert.Contains(t, f.Cause, says)
+					}
+					assert.LessOrEqual(t, len(f.Cause), 2*120+80, f.Cause)
+					assert.NotContains(t, f.Cause, "noise")
+				}
+			})
+		}
+	}
+	for _, f := range explain.Families() {
+		for _, c := range f.Causes {
+			if !named[c.Code] {
+				t.Errorf("no case has the cause %s", c.Code)
+			}
+		}
+	}
+	// Where the symptom leaves no doubt there is no neighbour.
+	t.Logf("causes with a neighbour that has the same symptom: %d", len(spared)-1)
+}

@@ -1,0 +1,293 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/egressplay/egressplay/evidence"
+)
+
+// clusterFamily is about the upstream cluster of the route: whether it is there, and
+// has hosts.
+var clusterFamily = family{"The upstream cluster", upstreamCluster, []Cause{
+	{"secret-missing", "`NC`, `UF` with \"Secret is not supplied by SDS\", or 400 from a port of TLS", "A Secret that a rule or a Gateway names is not there.", "Create the Secret in the namespace of the pod's proxy, or correct `credentialName`."},
+	{"secret-unreadable", "the same", "The pod's service account may not read Secrets, so istiod does not send it the Secret.", "Bind a Role that allows get, list and watch of secrets to the service account."},
+	{"secret-wrong-keys", "the same", "The Secret has not the keys that are needed.", "Create it with `tls.key`, `tls.crt` and for mutual TLS `ca.crt`."},
+	{"subset-not-defined", "503 and `NC`", "A VirtualService sends to a subset that no DestinationRule defines.", "Define the subset, or correct its name."},
+	{"subset-elsewhere", "503 and `NC`", "The subset is defined in a namespace where the proxy does not look.", "Move the DestinationRule into the client's namespace."},
+	{"subset-not-exported", "503 and `NC`", "The DestinationRule with the subset is not exported to the client's namespace.", "Add the namespace to `spec.exportTo`."},
+	{"destination-port-missing", "503 and `NC`", "A route leads to a port that its destination does not declare.", "Correct the route's port, or declare it."},
+	{"destination-unknown", "503 and `NC`", "A route leads to a host that nobody has registered, or that the proxy does not see.", "Register the host, or correct the destination."},
+	{"no-endpoints", "503 and `UH`", "The ServiceEntry or the Service has no endpoint.", "Add endpoints; scale up the workload; correct the selector."},
+	{"endpoint-unresolved", "503 and `UH`", "The name that the proxy looks up for the host has no address.", "Correct `spec.endpoints` or the host."},
+	{"gateway-scaled-down", "503 and `UH`", "The gateway has no pod.", "Scale the gateway's Deployment up."},
+}}
+
+func upstreamCluster(c *facts) []evidence.Finding {
+	l := c.last()
+	switch {
+	case l == nil:
+		return nil
+	case has(l, "NC") || l.Details == "cluster_not_found":
+		return c.noCluster(c.hop(l))
+	case strings.Contains(l.TransportFailure, "SDS") || strings.Contains(l.TransportFailure, "Secret_is_not_supplied"):
+		if u, ok := upstreamOf(l); ok {
+			return c.secret(c.hop(l), u)
+		}
+	case has(l, "UH") || l.Details == "no_healthy_upstream":
+		return c.noHosts(c.hop(l))
+	}
+	return nil
+}
+
+// noCluster explains a request whose route leads to an upstream cluster that the
+// proxy has not. The line of such a request may name no cluster: where it was to go
+// say the routes for its host.
+func (c *facts) noCluster(h hop) (found []evidence.Finding) {
+	if !c.mayList(virtualServices, destinationRules, serviceEntries) {
+		return nil
+	}
+	ways := c.destinations(h)
+	for _, w := range ways {
+		if f := c.inForce(h, w.to); f.known && f.exists && !f.warming && len(ways) > 1 {
+			continue // this one is there
+		}
+		of := c.secret(h, w.to)
+		if of == nil {
+			of = c.missingDestination(h, w)
+		}
+		if of == nil {
+			of = c.missingSubset(h, w)
+		}
+		for _, f := range of {
+			if !slices.ContainsFunc(found, func(g evidence.Finding) bool { return g.Cause == f.Cause }) {
+				found = append(found, f)
+			}
+		}
+	}
+	return found
+}
+
+// sender is what leads a request somewhere, for a reader.
+func (c *facts) sender(w way) string {
+	if w.vs.none() {
+		return "The route"
+	}
+	return c.name(w.vs)
+}
+
+// missingDestination says that a route leads to a host or a port that is not
+// registered.
+func (c *facts) missingDestination(h hop, w way) []evidence.Finding {
+	if w.vs.none() {
+		return nil
+	}
+	all := c.registered(w.to.host, w.to.port)
+	if len(all) == 0 {
+		if !c.mayList(services) {
+			return nil
+		}
+		near := ""
+		if se, name, _ := c.near(w.to.host); !se.none() {
+			near = fmt.Sprintf("; %s has %s", c.name(se), name)
+		} else if w.to.inMesh() {
+			near = "; there is no such Service"
+		}
+		return one(c.found("destination-unknown", w.vs, w.field+".host", c.kubectl("edit", w.vs),
+			"%s sends to %s (%s.host), which nobody has registered%s.", c.name(w.vs), w.to.host, w.field, near))
+	}
+	if !h.gateway {
+		if seen := c.visible(all); len(seen) == 0 {
+			return c.notVisible(all, w.to.host)
+		}
+	}
+	if slices.ContainsFunc(all, func(t target) bool { return t.port != nil }) || len(all) > 1 {
+		return nil
+	}
+	return one(c.found("destination-port-missing", w.vs, w.field+".port.number", c.kubectl("edit", w.vs),
+		"%s sends to port %d of %s (%s.port), but %s declares only %s.", c.name(w.vs), w.to.port, w.to.short(), w.field, c.name(all[0].object), portsOf(all[0].object)))
+}
+
+// missingSubset says that nobody defines the subset of an upstream, or not where
+// the proxy looks.
+func (c *facts) missingSubset(h hop, w way) []evidence.Finding {
+	u := w.to
+	if u.subset == "" {
+		return nil
+	}
+	defines := func(dr object) bool {
+		return slices.ContainsFunc(dr.maps("spec", "subsets"), func(s map[string]any) bool { return textAt(s, "name") == u.subset })
+	}
+	used, unused := c.rules(h, u.host)
+	if slices.ContainsFunc(used, defines) {
+		return nil
+	}
+	who := "sidecar"
+	if h.gateway {
+		who = "gateway"
+	}
+	var found []evidence.Finding
+	for _, dr := range unused {
+		if !defines(dr) {
+			continue
+		}
+		selector := dr.labels("spec", "workloadSelector", "matchLabels")
+		switch {
+		case dr.GetNamespace() != h.namespace && !exported(dr, h.namespace):
+			found = append(found, c.found("subset-not-exported", dr, "spec.exportTo", c.kubectl("edit", dr),
+				"Subset %s of %s is defined by DestinationRule %s in namespace %s, which is not exported to namespace %s (spec.exportTo).", u.subset, u.short(), dr.GetName(), dr.GetNamespace(), h.namespace))
+		case dr.GetNamespace() == h.namespace && len(selector) > 0 && !selects(selector, h.labels):
+			found = append(found, c.found("subset-elsewhere", dr, "spec.workloadSelector", c.kubectl("edit", dr),
+				"Subset %s of %s is defined by %s, whose workloadSelector does not select the pod of the %s.", u.subset, u.short(), c.name(dr), who))
+		case !slices.Contains([]string{h.namespace, c.namespaceOf(u.host), c.IstioNamespace}, dr.GetNamespace()):
+			found = append(found, c.found("subset-elsewhere", dr, "metadata.namespace", c.kubectl("get", dr)+" -o yaml",
+				"Subset %s of %s is defined by DestinationRule %s in namespace %s, where the %s of namespace %s does not look.", u.subset, u.short(), dr.GetName(), dr.GetNamespace(), who, h.namespace))
+		case len(used) == 1:
+			found = append(found, c.found("subset-elsewhere", dr, "metadata.namespace", c.kubectl("get", used[0])+" -o yaml",
+				"Subset %s of %s is defined by %s, but %s comes before it for the %s of namespace %s, and has no such subset.", u.subset, u.short(), c.name(dr), c.name(used[0]), who, h.namespace))
+		}
+	}
+	if len(found) > 0 {
+		return found
+	}
+	switch {
+	case len(used) == 1:
+		dr := used[0]
+		names := "no subset"
+		if subsets := dr.maps("spec", "subsets"); len(subsets) > 0 {
+			var all []string
+			for _, s := range subsets {
+				all = append(all, textAt(s, "name"))
+			}
+			names = strings.Join(all, ", ")
+		}
+		return one(c.found("subset-not-defined", dr, "spec.subsets", c.kubectl("edit", dr),
+			"%s sends to subset %s of %s, which %s does not define: it has %s.", c.sender(w), u.subset, u.short(), c.name(dr), names))
+	case len(used) == 0 && !w.vs.none():
+		return one(c.found("subset-not-defined", w.vs, w.field+".subset", c.kubectl("edit", w.vs),
+			"%s sends to subset %s of %s, but no DestinationRule is for that host.", c.sender(w), u.subset, u.host))
+	case !w.vs.none():
+		return one(c.found("subset-not-defined", w.vs, w.field+".subset", c.kubectl("edit", w.vs),
+			"%s sends to subset %s of %s (%s.subset), which none of the DestinationRules for that host defines.", c.sender(w), u.subset, u.short(), w.field))
+	}
+	return nil
+}
+
+// noHosts explains an upstream without a host that takes requests.
+func (c *facts) noHosts(h hop) (found []evidence.Finding) {
+	for _, w := range c.destinations(h) {
+		if w.to.inMesh() {
+			found = append(found, c.noPods(w.to)...)
+			continue
+		}
+		all := c.registered(w.to.host, w.to.port)
+		if !h.gateway {
+			all = c.visible(all)
+		}
+		if len(all) != 1 {
+			continue
+		}
+		found = append(found, c.noEndpoints(h, all[0].object, w.to)...)
+	}
+	return found
+}
+
+// noPods explains a Service without an endpoint.
+func (c *facts) noPods(u upstream) []evidence.Finding {
+	svc := c.serviceNamed(u.host)
+	selector := map[string]string{}
+	if !svc.none() {
+		selector = svc.labels("spec", "selector")
+	}
+	if len(selector) == 0 || !c.mayList(pods) {
+		return nil
+	}
+	ready := 0
+	var those []object
+	for _, p := range c.list(pods) {
+		if p.GetNamespace() == svc.GetNamespace() && p.GetDeletionTimestamp() == nil && selects(selector, p.GetLabels()) {
+			those = append(those, p)
+			if isReady(p) {
+				ready++
+			}
+		}
+	}
+	if ready > 0 {
+		return nil
+	}
+	for _, d := range c.list(workloadsOfControllers) {
+		none := at(d.Object, "spec", "replicas") != nil && numberAt(d.Object, "spec", "replicas") == 0
+		if d.GetNamespace() == svc.GetNamespace() && none && selects(selector, d.labels("spec", "template", "metadata", "labels")) {
+			return one(c.found("gateway-scaled-down", d, "spec.replicas", c.kubectl("scale --replicas 1", d),
+				"Service %s has no pod: Deployment %s in namespace %s has 0 replicas (spec.replicas).", svc.GetName(), d.GetName(), d.GetNamespace()))
+		}
+	}
+	if len(those) > 0 {
+		return one(c.found("no-endpoints", those[0], "status", c.kubectl("describe", those[0]),
+			"No pod of Service %s in namespace %s is ready: %s.", svc.GetName(), svc.GetNamespace(), whyNotReady(those[0])))
+	}
+	return one(c.found("no-endpoints", svc, "spec.selector", fmt.Sprintf("kubectl -n %s get pods --show-labels", svc.GetNamespace()),
+		"%s selects no pod: its selector is %s.", c.name(svc), labelsText(selector)))
+}
+
+// noEndpoints explains a ServiceEntry without an endpoint that can be used.
+func (c *facts) noEndpoints(h hop, se object, u upstream) []evidence.Finding {
+	if se.GetKind() != "ServiceEntry" {
+		return nil
+	}
+	endpoints := se.maps("spec", "endpoints")
+	switch resolution := se.text("spec", "resolution"); {
+	case resolution == "STATIC" && len(endpoints) == 0 && at(se.Object, "spec", "workloadSelector") == nil:
+		return one(c.found("no-endpoints", se, "spec.endpoints", c.kubectl("edit", se),
+			"%s has resolution STATIC and no endpoints (spec.endpoints), so %s has no address.", c.name(se), u.host))
+	case at(se.Object, "spec", "workloadSelector") != nil:
+		selector := se.labels("spec", "workloadSelector", "labels")
+		for _, kind := range []string{workloadEntries, pods} {
+			if !c.mayList(kind) || slices.ContainsFunc(c.list(kind), func(o object) bool {
+				labels := o.GetLabels()
+				if kind == workloadEntries {
+					labels = o.labels("spec", "labels")
+				}
+				return o.GetNamespace() == se.GetNamespace() && selects(selector, labels)
+			}) {
+				return nil
+			}
+		}
+		return one(c.found("no-endpoints", se, "spec.workloadSelector", c.kubectl("edit", se),
+			"%s selects no WorkloadEntry and no pod: its workloadSelector is %s.", c.name(se), labelsText(selector)))
+	case strings.HasPrefix(resolution, "DNS"):
+		if text, ok := c.admin(h, "clusters"); ok && hasHost(text, u.key()) {
+			return nil // there are addresses: it is their health
+		}
+		name, field := u.host, "spec.hosts"
+		if len(endpoints) > 0 {
+			if name = textAt(endpoints[0], "address"); len(endpoints) > 1 {
+				name += " and the others"
+			}
+			field = "spec.endpoints[0].address"
+		}
+		return one(c.found("endpoint-unresolved", se, field, c.kubectl("edit", se),
+			"The proxy finds no address for %s, which %s has it look up (%s, resolution %s).", name, c.name(se), field, resolution))
+	}
+	return nil
+}
+
+// hasHost reports whether a cluster has a host in Envoy's list of clusters.
+func hasHost(text, cluster string) bool {
+	for line := range strings.Lines(text) {
+		if rest, ok := strings.CutPrefix(line, cluster+"::"); ok && strings.Contains(rest, "::cx_active::") {
+			return true
+		}
+	}
+	return false
+}
+
+func labelsText(labels map[string]string) string {
+	var all []string
+	for name, value := range labels {
+		all = append(all, name+"="+value)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ",")
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/egressplay/egressplay/evidence"
+)
+
+// instead has words by which an explanation may name what was left out, besides its
+// kind and its name: what a reader would look at.
+var instead = map[string][]string{
+	"labels":         {"istio-injection", "no sidecar"},
+	"policy":         {"outboundTrafficPolicy", "ConfigMap istio"},
+	"Role":           {"may not list Secrets"},
+	"RoleBinding":    {"may not list Secrets"},
+	"ServiceAccount": {"serviceaccount", "service account"},
+}
+
+// explains reports whether findings name what was left out: the object itself, or
+// where nothing of that name is there to be named, its kind.
+func explains(without string, findings []evidence.Finding) bool {
+	kind, name, _ := strings.Cut(strings.TrimPrefix(without, "the "), " ")
+	for i := range findings {
+		f := &findings[i]
+		if f.Unknown {
+			continue
+		}
+		if strings.Contains(f.Cause, kind) || name != "" && strings.Contains(f.Cause, name) {
+			return true
+		}
+		for _, word := range instead[kind] {
+			if strings.Contains(f.Cause, word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// said returns what findings say, for a reader.
+func said(findings []evidence.Finding) string {
+	var all []string
+	for i := range findings {
+		all = append(all, findings[i].Cause)
+	}
+	if len(all) == 0 {
+		return "nothing was said"
+	}
+	return strings.Join(all, " ")
+}
+
+// printExplained writes of how many killed mutants the explanation names what was
+// left out, and what was said of the others.
+func printExplained(w io.Writer, results []*result) {
+	explained, all := 0, 0
+	for _, r := range results {
+		if r.Outcome != killed {
+			continue
+		}
+		all++
+		if r.Explained {
+			explained++
+		}
+	}
+	fmt.Fprintf(w, "%d of %d explanations name what was left out\n", explained, all)
+	for _, r := range results {
+		if r.Outcome == killed && !r.Explained {
+			fmt.Fprintf(w, "not named: %s: %s: without %s: %s\n", r.At, r.Playbook, r.Without, r.Said)
+		}
+	}
+}
