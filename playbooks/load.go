@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -39,6 +40,9 @@ type Options struct {
 	// SetSecret is as Set and counts behind it. That no text shows the values is
 	// the caller's business; no error about the settings themselves does.
 	SetSecret []string
+	// Readers read the files that are no YAML, by the ending of their names, such as
+	// ".md".
+	Readers map[string]Reader
 }
 
 // Load reads the playbooks that args name, as [Find] finds them, and checks
@@ -59,7 +63,7 @@ func load(builtin fs.FS, args []string, o Options) ([]*runner.Playbook, error) {
 	var playbooks []*runner.Playbook
 	var names []string // of the variables in all of them
 	for _, arg := range args {
-		sources, findErrs := findIn(builtin, arg)
+		sources, findErrs := findIn(builtin, arg, o.Readers)
 		errs = append(errs, findErrs...)
 		for _, s := range sources {
 			l := &loader{decoder: decoder{file: s.File}, source: s, options: o, settings: settings}
@@ -140,7 +144,7 @@ type defaults struct {
 // playbook returns the source's playbook. It is of use only where l.errs stays
 // empty.
 func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
-	root, errs := parse(l.source)
+	root, errs := l.read()
 	l.errs = errs
 	if root == nil || !l.isPlaybook(root) {
 		return nil
@@ -168,6 +172,21 @@ func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
 	}
 	l.explain(l.setBy)
 	return l.result()
+}
+
+// read returns the nodes of the source.
+func (l *loader) read() (*yaml.Node, Errors) {
+	reader := l.options.Readers[filepath.Ext(l.source.File)]
+	if reader == nil {
+		return parse(l.source)
+	}
+	root, errs := reader(l.source)
+	if root == nil {
+		return nil, errs
+	}
+	p := &parser{file: l.source.File, errs: errs}
+	p.checkNodes(root, 1)
+	return root, p.errs
 }
 
 // checkDefaults judges defaults that no step may need.

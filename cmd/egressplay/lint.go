@@ -12,11 +12,13 @@ import (
 
 func newLint() *cobra.Command {
 	var set, secret []string
+	var pages pageFlags
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Check playbooks as run does, without running them",
 		Long: `Checks playbooks as run does, without running them and without a cluster. All
-errors are told, each with its file, line and column.`,
+errors are told, each with its file, line and column. A page in Markdown is checked
+as the playbook that it is run as.`,
 		Args:              atLeastOne("a playbook", `such as "egressplay lint my-playbook.yaml"`),
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -24,7 +26,8 @@ errors are told, each with its file, line and column.`,
 			if err != nil {
 				return err
 			}
-			list, err := playbooks.Load(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret})
+			list, err := playbooks.Load(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret, Readers: pages.readers()})
+			pages.writeNotes(cmd.ErrOrStderr())
 			if err == nil {
 				err = checkHosts(cmd.Context(), ownHosts(list)...)
 			}
@@ -38,5 +41,6 @@ errors are told, each with its file, line and column.`,
 		},
 	}
 	addSet(cmd, &set, &secret)
+	addPages(cmd, &pages)
 	return cmd
 }

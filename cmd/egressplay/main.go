@@ -5,6 +5,7 @@
 //	egressplay list                        list the built-in playbooks
 //	egressplay show NAME                   print a built-in playbook
 //	egressplay lint FILE...                check playbooks without running them
+//	egressplay convert PAGE.md             make a playbook of a tutorial
 //	egressplay cleanup --all               put back what killed runs left
 //	egressplay why POD -- curl ...         explain one request
 //	egressplay lab up                      start a cluster on this machine (Linux)
@@ -77,7 +78,7 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newCleanup(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newCleanup(), newWhy(), newLab(), newVersion())
 	root.InitDefaultCompletionCmd()
 	return root
 }

@@ -45,6 +45,7 @@ type runOptions struct {
 	strict              bool
 	repeat              int
 	color               string
+	pages               pageFlags
 }
 
 func newRun() *cobra.Command {
@@ -53,7 +54,8 @@ func newRun() *cobra.Command {
 		Use:   "run PLAYBOOK...",
 		Short: "Run playbooks",
 		Long: `Runs playbooks one after the other and prints what happens. A playbook is a file, a
-folder of files, or the name of a built-in one; a file that exists wins.
+folder of files, or the name of a built-in one; a file that exists wins. A file may be a
+tutorial in Markdown, PAGE.md: its commands become steps, and what it shows is expected.
 
 It runs in the lab: the running one, or one that is started for the run and gone
 afterwards. A cluster of your own is named by --context, by --kubeconfig or by
@@ -106,6 +108,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.BoolVar(&o.strict, "strict", false, "treat a claim that cannot be checked in this cluster as an error")
 	f.IntVar(&o.repeat, "repeat", 1, "run the playbooks `N` times, and say which steps ended differently")
 	f.IntVar(&o.slowest, "slowest", 0, "list the `N` slowest steps at the end, and what each waited for")
+	addPages(cmd, &o.pages)
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
 	return cmd
 }
@@ -143,6 +146,7 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 		return err
 	}
 	list, err := load(o, args, "default")
+	o.pages.writeNotes(os.Stderr)
 	if err == nil {
 		err = checkHosts(ctx, append(ownHosts(list), hosts)...)
 	}
@@ -265,6 +269,9 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	}
 	result := r.Run(ctx, s.playbooks)
 	s.giveBack(ctx, release)
+	if skipped := o.pages.skipped(); skipped != "" {
+		s.note(skipped)
+	}
 	out := outcome{summary: result.Summary, left: len(result.Left) > 0}
 	if o.keep {
 		out.err = s.keep(ctx, r.Changes)
@@ -436,5 +443,5 @@ func load(o *runOptions, args []string, namespace string) ([]*runner.Playbook, e
 	if o.namespace != "" {
 		namespace = o.namespace
 	}
-	return playbooks.Load(args, playbooks.Options{Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret})
+	return playbooks.Load(args, playbooks.Options{Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret, Readers: o.pages.readers()})
 }
