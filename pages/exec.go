@@ -68,7 +68,7 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 		return nil, false, err
 	}
 	if isShellAlone(k.Command) && len(c.stages) == 1 {
-		return nil, false, cannot("give the command at once: kubectl exec POD -- COMMAND", "a session in a pod is not known here")
+		return nil, true, m.open(c)
 	}
 	expect, ok := m.expected(c, k)
 	if !ok {

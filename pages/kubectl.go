@@ -33,8 +33,17 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 			return m.exec(c, k, words, plain)
 		case "logs":
 			return m.logs(c, k, words, plain)
+		case "describe":
+			return nil, false, nil
 		}
 		return nil, false, cannot("", "kubectl %s is not known here", k.Verb)
+	}
+	if isDryRun(k) && len(c.stages) == 2 && m.isApplyOfInput(c.stages[1]) {
+		text, err := m.made(k)
+		if err != nil {
+			return nil, false, err
+		}
+		return []*yaml.Node{c.at.mapping("title", c.title, "apply", m.manifest(c, k, text, 0))}, true, nil
 	}
 	if len(c.stages) > 1 {
 		return nil, false, cannot("make it a command of its own", "what kubectl %s prints is not read here", k.Verb)
@@ -47,6 +56,22 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 	}
 	nodes, err := m.change(c, stmt, k, words, plain)
 	return nodes, err == nil, err
+}
+
+// isDryRun reports whether a command prints a manifest.
+func isDryRun(k *shell.Kubectl) bool {
+	return strings.HasPrefix(k.Verb, "create ") && k.Flag("output") == "yaml" && (k.Flag("dry-run") == "client" || k.Flag("dry-run") == "true")
+}
+
+// isApplyOfInput reports whether a stage is kubectl apply -f -.
+func (m *mapper) isApplyOfInput(stmt *syntax.Stmt) bool {
+	call, ok := stmt.Cmd.(*syntax.CallExpr)
+	if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" {
+		return false
+	}
+	texts, _, plain := m.wordsOf(call)
+	k, err := shell.ParseKubectl(texts)
+	return err == nil && plain && (k.Verb == "apply" || k.Verb == "replace") && k.Flag("filename") == "-" && k.Namespace() == ""
 }
 
 // change maps a command that changes the cluster.
@@ -75,6 +100,9 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 		return m.deleted(c, stmt, k)
 	case "create namespace", "create serviceaccount", "create configmap", "create secret generic", "create secret tls", "create role", "create rolebinding":
 		text, err := m.made(k)
+		if err == nil && isDryRun(k) {
+			err = cannot("", "a manifest that is only printed is not known here")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -437,7 +465,7 @@ func (m *mapper) made(k *shell.Kubectl) (string, error) {
 	if len(k.Args) != 1 {
 		return "", cannot("", "kubectl %s: want one name", k.Verb)
 	}
-	if k.Flag("dry-run") != "" || k.Flag("output") != "" {
+	if (k.Flag("dry-run") != "" || k.Flag("output") != "") && !isDryRun(k) {
 		return "", cannot("", "kubectl %s --dry-run is not known here", k.Verb)
 	}
 	meta := map[string]any{"name": k.Args[0]}

@@ -44,6 +44,7 @@ type mapper struct {
 	builtin   bool                  // the label for injection has been put in
 	requests  map[string]request    // for certificates, by their files
 	issuers   map[string]issuer     // certificate authorities, by their files
+	session   *session              // the shell in a pod that is open; nil for none
 }
 
 // fail tells what keeps the page from being a playbook.
@@ -209,7 +210,18 @@ func (m *mapper) statement(st *statement, s settings) {
 	}
 	m.counts.Statements++
 	before := len(m.steps)
-	made, err := m.unit(st, s)
+	var made []*yaml.Node
+	st, err := m.inSession(st)
+	switch {
+	case err != nil:
+	case st == nil:
+		m.counts.Mapped++
+		return
+	case st.blank != "" && !strings.HasPrefix(strings.TrimSpace(st.text()), "istioctl"):
+		err = cannot("write it out", "what stands for %s is left to the reader", st.blank)
+	default:
+		made, err = m.unit(st, s)
+	}
 	if err != nil {
 		m.steps = m.steps[:before]
 		at := at
@@ -232,7 +244,7 @@ func (m *mapper) statement(st *statement, s settings) {
 		return
 	}
 	m.counts.Mapped++
-	if !m.checkReads(st) {
+	if len(made) > 0 && !m.checkReads(st) {
 		return
 	}
 	for _, n := range made {

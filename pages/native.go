@@ -48,6 +48,9 @@ var nothing = map[string]bool{"clear": true, "unset": true, "sleep": true, "cd":
 func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*yaml.Node, bool, error) {
 	name := call.Args[0].Lit()
 	texts, words, plain := m.wordsOf(call)
+	if r := ofFile(stmt); r != nil && (name == "kubectl" || name == "istioctl" || name == "helm" || name == "openssl") {
+		return nil, false, &unmappedError{line: int(r.Pos().Line()), column: int(r.Pos().Col()), msg: fmt.Sprintf("%s with a redirection of a file is not known here", name)}
+	}
 	switch {
 	case notOurs[name]:
 		m.note(c.at, false, "not run: %s sets up a cloud or a cluster, and the cluster is there", name)
@@ -71,6 +74,9 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 		return m.istioctl(c, stmt, texts, words)
 	case name == "helm":
 		return m.helm(c, texts)
+	case (name == "grep" || name == "cat") && len(texts) > 1 && m.otherPlatform(c):
+		m.note(c.at, false, "not run: it is for another platform")
+		return nil, true, nil
 	case name == "cat" || name == "echo":
 		return m.textFile(c, stmt, name, texts, plain)
 	case name == "openssl":
@@ -81,6 +87,27 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 		return nil, false, cannot("run it in a pod: kubectl exec POD -- curl ...; or "+unmapped, "curl would run on this machine, and nothing of it is run")
 	}
 	return nil, false, nil
+}
+
+// ofFile returns a redirection from or into a file; nil where there is none.
+func ofFile(stmt *syntax.Stmt) *syntax.Redirect {
+	for _, r := range stmt.Redirs {
+		switch {
+		case r.Op == syntax.Hdoc, r.Op == syntax.DashHdoc, r.Op == syntax.DplOut, r.Word.Lit() == "/dev/null" && r.Op != syntax.RdrIn:
+		default:
+			return r
+		}
+	}
+	return nil
+}
+
+var platforms = regexp.MustCompile(`(?i)\b(?:IBM Cloud|GKE|Google|Azure|AKS|EKS|Amazon|OpenShift|ICP)\b`)
+
+// otherPlatform reports whether a command stands below a heading that names a cloud,
+// and reads a file of that.
+func (m *mapper) otherPlatform(c *command) bool {
+	h := m.page.headingBefore(c.at.line)
+	return h != nil && platforms.MatchString(h.text) && strings.Contains(c.st.text(), "/")
 }
 
 // isDownload reports whether a command fetches Istio.
@@ -139,7 +166,7 @@ func (m *mapper) textFile(c *command, stmt *syntax.Stmt, name string, texts []st
 // piped maps cat <<EOF | kubectl apply -f -.
 func (m *mapper) piped(c *command, doc *syntax.Redirect) ([]*yaml.Node, bool, error) {
 	call, ok := c.stages[1].Cmd.(*syntax.CallExpr)
-	if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" {
+	if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" && call.Args[0].Lit() != "istioctl" {
 		return nil, false, nil
 	}
 	texts, words, plain := m.wordsOf(call)
@@ -147,6 +174,9 @@ func (m *mapper) piped(c *command, doc *syntax.Redirect) ([]*yaml.Node, bool, er
 	stmt.Redirs = append([]*syntax.Redirect{doc}, stmt.Redirs...)
 	one := *c
 	one.stages = c.stages[1:]
+	if texts[0] == "istioctl" {
+		return m.istioctl(&one, &stmt, texts, words)
+	}
 	return m.kubectl(&one, &stmt, texts, words, plain)
 }
 
@@ -274,7 +304,7 @@ func (m *mapper) checkSelectors(file *syntax.File) (err error) {
 func (m *mapper) checkSelector(k *shell.Kubectl, _ *statement, line, column int) error {
 	selector := k.Flag("selector")
 	isPod := len(k.Args) > 0 && (k.Args[0] == "pod" || k.Args[0] == "pods" || k.Args[0] == "po")
-	if !isPod || selector == "" || k.Namespace() == "istio-system" || k.Namespace() == "kube-system" || strings.Contains(selector, "${") {
+	if !isPod || selector == "" || strings.HasPrefix(selector, "istio=") || k.Namespace() == "istio-system" || k.Namespace() == "kube-system" || strings.Contains(selector, "${") {
 		return nil
 	}
 	want := map[string]string{}

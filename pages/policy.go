@@ -117,7 +117,7 @@ func (m *mapper) replacedPolicy(c *command) []*yaml.Node {
 
 // harmless are settings of an installation that change nothing that a page could
 // mean, or that are there.
-var harmless = regexp.MustCompile(`^(?:profile=|hub=|tag=|meshConfig\.accessLogFile=/dev/stdout$|values\.global\.proxy\.accessLogFile=|meshConfig\.enableTracing=|components\.egressGateways\[0\]\.|values\.gateways\.istio-egressgateway\.|gateways\.istio-egressgateway\.)`)
+var harmless = regexp.MustCompile(`^(?:profile=|hub=|tag=|values\.global\.istioNamespace=istio-system$|meshConfig\.accessLogFile=/dev/stdout$|values\.global\.proxy\.accessLogFile=|meshConfig\.enableTracing=|components\.egressGateways\[0\]\.|values\.gateways\.istio-(?:in|e)gressgateway\.enabled=|gateways\.istio-egressgateway\.)`)
 
 var modeSetting = regexp.MustCompile(`^(?:values\.global\.|meshConfig\.|values\.meshConfig\.)outboundTrafficPolicy\.mode=(ALLOW_ANY|REGISTRY_ONLY)$`)
 
@@ -127,8 +127,15 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 		return nil, false, cannot("", "istioctl without a command")
 	}
 	at := c.at
+	for len(texts) > 3 && (texts[1] == "-n" || texts[1] == "--namespace") {
+		texts = append([]string{texts[0]}, append(slices.Clone(texts[3:]), texts[1:3]...)...)
+		words = append([]word{words[0]}, append(slices.Clone(words[3:]), words[1:3]...)...)
+	}
 	verb, rest := texts[1], texts[2:]
 	switch {
+	case verb == "x" && len(rest) > 0 && rest[0] == "uninstall":
+		m.note(at, false, "not run: the mesh stays as it is")
+		return nil, true, nil
 	case verb == "install" || verb == "upgrade" || verb == "manifest" && len(rest) > 0 && (rest[0] == "apply" || rest[0] == "install"):
 		return m.install(c, rest)
 	case verb == "uninstall" || verb == "verify-install":
@@ -181,6 +188,12 @@ func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) 
 		case (args[i] == "-f" || args[i] == "--filename") && i+1 < len(args):
 			files = true
 			i++
+		}
+		switch {
+		case isSet, args[i] == "-y", args[i] == "--skip-confirmation", strings.Trim(args[i], "_") == "": // the last is left to the reader
+		case files && !strings.HasPrefix(args[i], "-"):
+		default:
+			return nil, false, cannot("", "istioctl install with %s is not known here", args[i])
 		}
 		if !isSet {
 			continue

@@ -78,6 +78,7 @@ func read(data string) *page {
 }
 
 var (
+	inSite     = regexp.MustCompile(`\{\{<\s*github_(?:file|tree|blob)\s*>\}\}/`)
 	shortcode  = regexp.MustCompile(`^\s*\{\{[<%]\s*(/?[a-z_-]+)\s*(.*?)\s*[>%]\}\}`)
 	textBegins = regexp.MustCompile(`\{\{<\s*text\s+(.*?)\s*>\}\}\s*$`)
 	textEnds   = regexp.MustCompile(`^\s*\{\{<\s*/text\s*>\}\}`)
@@ -178,7 +179,7 @@ func (p *page) hugoText(i int, info string, in *tab) int {
 		for cut < len(indent) && cut < len(t) && t[cut] == indent[cut] {
 			cut++
 		}
-		f.lines = append(f.lines, line{t[cut:], j + 1, cut + 1})
+		f.lines = append(f.lines, line{inSite.ReplaceAllString(t[cut:], ""), j + 1, cut + 1})
 	}
 	f.end = j + 1
 	p.fences = append(p.fences, f)

@@ -17,6 +17,8 @@ type statement struct {
 	lines []line // without prompts
 	file  *syntax.File
 	shown []line // what the page shows, from the first line to the last
+	// blank is a part that the reader is to fill in, such as <NAME>; "" for none.
+	blank string
 	// prompt says that the page marks it as a command.
 	prompt bool
 }
@@ -79,7 +81,7 @@ func init() {
 // strong are heads of lines that are commands also where others have a prompt.
 var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in )`)
 
-var assignment = regexp.MustCompile(`^\s*[A-Za-z_][A-Za-z0-9_]*=(?:\S|$)`)
+var assignment = regexp.MustCompile(`^\s*[A-Z_][A-Z0-9_]*=(?:\S*[^,\s]|".*"|'.*'|\$\(.*\))?$`)
 
 // shellTags are the tags of fences that have commands.
 var shellTags = map[string]bool{
@@ -131,7 +133,7 @@ func cutPrompt(l line) (line, bool) {
 			return line{l.text[len(m):], l.line, l.column + len([]rune(m))}, true
 		}
 	}
-	if m := asRoot.FindString(l.text); m != "" && strong.MatchString(l.text[len(m):]) && !strings.HasSuffix(strings.TrimSpace(l.text), ".") {
+	if m := asRoot.FindString(l.text); m != "" && (strong.MatchString(l.text[len(m):])) && !strings.HasSuffix(strings.TrimSpace(l.text), ".") {
 		return line{l.text[len(m):], l.line, l.column + len([]rune(m))}, true
 	}
 	return l, false
@@ -269,7 +271,9 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 		file, more, problem := shell.Parse(text)
 		continued := strings.HasSuffix(st.lines[n-1].text, `\`)
 		if problem == nil && !continued {
-			st.file = file
+			if st.file = file; redirects(st) {
+				s.fillIn(st)
+			}
 			return n
 		}
 		if n < len(lines) && (more || continued) {
@@ -288,6 +292,9 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 			st.file = file
 			return n
 		}
+		if s.fillIn(st) {
+			return n
+		}
 		s.broken(st, problem)
 		if more && !strings.Contains(problem.Msg, "here-document") {
 			st.lines = st.lines[:1] // what stands behind is looked at anew
@@ -295,6 +302,45 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 		}
 		return n
 	}
+}
+
+// placeholder is a part that the reader is to fill in.
+var placeholder = regexp.MustCompile(`<[A-Za-z][A-Za-z0-9 _.-]*>`)
+
+// fillIn reads a statement with a part that the reader is to fill in: a word stands
+// in its place.
+func (s *splitter) fillIn(st *statement) bool {
+	lines := make([]line, len(st.lines))
+	blank := ""
+	for i, l := range st.lines {
+		lines[i] = l
+		lines[i].text = placeholder.ReplaceAllStringFunc(l.text, func(m string) string {
+			blank = m
+			return strings.Repeat("_", len(m))
+		})
+	}
+	filled := *st
+	filled.lines = lines
+	file, _, problem := shell.Parse(filled.text())
+	if blank == "" || problem != nil {
+		return false
+	}
+	st.lines, st.file, st.blank = lines, file, blank
+	return true
+}
+
+// redirects reports whether a shell takes a part that the reader is to fill in for a
+// redirection from a file and one into a file.
+func redirects(st *statement) (found bool) {
+	text := st.text()
+	syntax.Walk(st.file, func(n syntax.Node) bool {
+		if r, ok := n.(*syntax.Redirect); ok && r.Op == syntax.RdrIn {
+			at := placeholder.FindStringIndex(text[r.OpPos.Offset():])
+			found = found || at != nil && at[0] == 0
+		}
+		return true
+	})
+	return found
 }
 
 // broken tells of a statement that is none.

@@ -107,6 +107,32 @@ func ParseKubectl(argv []string) (*Kubectl, error) {
 		return nil, errors.New("kubectl has no command")
 	}
 	k.Verb, words = words[0], words[1:]
+	// What create makes may stand behind its flags.
+	for i := 0; k.Verb == "create" && i < len(words); i++ {
+		if strings.HasPrefix(words[i], "-") {
+			if _, takes, _ := everywhere.find(strings.TrimLeft(words[i], "-")); takes {
+				i++
+			} else if !strings.Contains(words[i], "=") && words[i] != "-f" {
+				continue
+			}
+			continue
+		}
+		if i > 0 && (words[i-1] == "-f" || words[i-1] == "--filename") {
+			continue
+		}
+		if longKind(words[i]) == "secret" && i+1 < len(words) {
+			pending, words = append(pending, words[:i]...), words[i:]
+			for j := 1; j < len(words); j++ {
+				if words[j] == "generic" || words[j] == "tls" {
+					words = append([]string{words[0], words[j]}, append(slices.Clone(words[1:j]), words[j+1:]...)...)
+					break
+				}
+			}
+			break
+		}
+		pending, words = append(pending, words[:i]...), words[i:]
+		break
+	}
 	for len(words) > 0 && !strings.HasPrefix(words[0], "-") {
 		next := k.Verb + " " + words[0]
 		if k.Verb == "create" {
