@@ -115,6 +115,20 @@ func TestShownJSON(t *testing.T) {
 	assert.NotEmpty(t, vs.Of(evidence.NotChecked), "a key more is told")
 }
 
+// TestShownOfLogs has what comes of a log, which may have other lines, and of a log
+// and something else, which may not.
+func TestShownOfLogs(t *testing.T) {
+	log := evidence.Stage{Argv: []string{"kubectl", "logs", "p"}, Log: true}
+	other := evidence.Stage{Argv: []string{"kubectl", "exec", "p"}, Exec: true}
+	judge := func(stages ...evidence.Stage) bool {
+		return held((&Shown{Text: "one"}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: "zero\none\ntwo\n", Stages: stages}}))
+	}
+	assert.True(t, judge(log))
+	assert.False(t, judge(other))
+	assert.False(t, judge(log, other))
+	assert.False(t, judge(other, log))
+}
+
 func TestShownTable(t *testing.T) {
 	const page = "NAME                     READY     STATUS    RESTARTS   AGE\negress-5f7cbdff8f-abcd1   1/1       Running   0          3d\n"
 	const real = "NAME                      READY   STATUS    RESTARTS   AGE\negress-86f6b99f94-zxcvb   1/1     Running   2          5s\n"

@@ -59,7 +59,12 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 	}
 	c.outdent()
 	for _, s := range shell.Stages {
-		c.log = c.log || s.Log && !s.Inner
+		if s.Inner || s.Behind {
+			continue
+		}
+		if c.log = s.Log; !c.log {
+			break
+		}
 	}
 	c.log = c.log || slices.ContainsFunc(c.page, func(l shownLine) bool { return isLogLine(l.text) }) &&
 		!slices.ContainsFunc(c.page, func(l shownLine) bool { return !isEllipsis(l.text) && !isLogLine(l.text) })

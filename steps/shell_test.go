@@ -68,3 +68,13 @@ func TestShellOnlyLooks(t *testing.T) {
 	require.NoError(t, s.Script.UnmarshalText([]byte("echo $NONE")))
 	assert.Error(t, s.Script.ExpandVars(func(string) (string, bool) { return "", false }))
 }
+
+func TestDeletesWhatMayBeGone(t *testing.T) {
+	scope := runner.NewScope(clustertest.NewFake(), nil)
+	scope.Namespace = "default"
+	a, err := (&Delete{Objects: []string{"configmap/gone"}, IfThere: true}).Try(t.Context(), scope)
+	require.NoError(t, err)
+	assert.Equal(t, "configmap/gone is not there\n", a.Text)
+	_, err = (&Delete{Objects: []string{"configmap/gone"}}).Try(t.Context(), scope)
+	assert.Error(t, err)
+}
