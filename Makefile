@@ -97,6 +97,11 @@ DECEIVE ?=
 deceive: build images ## try to deceive the expectations, in worlds of deceive/worlds; DECEIVE='FLAGS FILE...'
 	$(GO) run $(FLAGS) ./deceive $(DECEIVE)
 
+CORPUS ?= ../shared/corpus
+.PHONY: pages
+pages: ## count how much of the pages of a folder can be run as they stand; CORPUS=FOLDER
+	$(GO) run $(FLAGS) ./pages/census $(CORPUS)
+
 FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## try random input, FUZZTIME (30s) for each fuzz test

@@ -19,6 +19,8 @@ type Attempt struct {
 	Slack time.Duration `json:"-"` // "slackMs"
 
 	Command *Command `json:"command,omitempty"`
+	// Shell is what a script showed; nil for any other kind of step.
+	Shell *Shell `json:"shell,omitempty"`
 
 	// Responses are the HTTP responses in the order in which they came: the
 	// heads that curl printed, or where it printed none, the last response as

@@ -16,6 +16,7 @@ var Kinds = map[string]func() runner.Expectation{
 	"log":        func() runner.Expectation { return new(Log) },
 	"path":       func() runner.Expectation { return new(Path) },
 	"responses":  func() runner.Expectation { return new(Responses) },
+	"shown":      func() runner.Expectation { return new(Shown) },
 	"status":     func() runner.Expectation { return new(Status) },
 	"stderr":     func() runner.Expectation { return new(Stderr) },
 	"stdout":     func() runner.Expectation { return new(Stdout) },

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -45,6 +46,9 @@ type Options struct {
 
 	// Stdin returns the playbook that the argument - means; nil where it means none.
 	Stdin func() ([]byte, error)
+	// Readers read the files that are no YAML, by the ending of their names, such as
+	// ".md".
+	Readers map[string]Reader
 }
 
 // Load reads the playbooks that args name, as [Find] finds them, and checks
@@ -66,7 +70,7 @@ func load(builtin fs.FS, args []string, o Options) ([]*runner.Playbook, error) {
 	var playbooks []*runner.Playbook
 	var names []string // of the variables in all of them
 	for _, arg := range args {
-		sources, findErrs := findIn(builtin, arg)
+		sources, findErrs := findIn(builtin, arg, o.Readers)
 		if arg == "-" && o.Stdin != nil {
 			sources, findErrs = fromStdin(o.Stdin)
 		}
@@ -153,7 +157,7 @@ type defaults struct {
 // playbook returns the source's playbook. It is of use only where l.errs stays
 // empty.
 func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
-	root, errs := parse(l.source)
+	root, errs := l.read()
 	l.errs = errs
 	if root == nil || !l.isPlaybook(root) {
 		return nil
@@ -184,6 +188,21 @@ func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
 		l.checkObjects()
 	}
 	return l.result()
+}
+
+// read returns the nodes of the source.
+func (l *loader) read() (*yaml.Node, Errors) {
+	reader := l.options.Readers[filepath.Ext(l.source.File)]
+	if reader == nil {
+		return parse(l.source)
+	}
+	root, errs := reader(l.source)
+	if root == nil {
+		return nil, errs
+	}
+	p := &parser{file: l.source.File, errs: errs}
+	p.checkNodes(root, 1)
+	return root, p.errs
 }
 
 // checkDefaults judges defaults that no step may need.

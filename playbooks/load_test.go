@@ -304,7 +304,7 @@ func TestFind(t *testing.T) {
 		{arg: os.DevNull, err: os.DevNull + ": no regular file but a device"},
 	} {
 		t.Run(test.arg, func(t *testing.T) {
-			sources, errs := findIn(testBuiltin, test.arg)
+			sources, errs := findIn(testBuiltin, test.arg, nil)
 			if test.err != "" {
 				require.EqualError(t, errs, test.err)
 				return

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // A Source is a playbook as it is written.
@@ -19,6 +21,13 @@ type Source struct {
 	Data []byte
 }
 
+// A Reader makes the nodes of a playbook of a file that is no YAML. They have the
+// lines and columns of that file.
+type Reader func(Source) (*yaml.Node, Errors)
+
+// overlayEnding ends the names of files that belong to a page and are no playbooks.
+const overlayEnding = ".egressplay.yaml"
+
 const builtinPrefix = "built-in:"
 
 // Find returns the playbooks that arg names: a file, all *.yaml of a folder,
@@ -26,14 +35,15 @@ const builtinPrefix = "built-in:"
 // folder that exists wins; built-in:NAME is the built-in one in any case. The
 // error is an [Errors].
 func Find(arg string) ([]Source, error) {
-	sources, errs := findIn(builtin, arg)
+	sources, errs := findIn(builtin, arg, nil)
 	if len(errs) > 0 {
 		return nil, errs
 	}
 	return sources, nil
 }
 
-func findIn(builtin fs.FS, arg string) ([]Source, Errors) {
+// findIn returns what arg names. readers are the endings of files beside .yaml.
+func findIn(builtin fs.FS, arg string, readers map[string]Reader) ([]Source, Errors) {
 	if name, ok := strings.CutPrefix(arg, builtinPrefix); ok {
 		text, err := show(builtin, name)
 		if err != nil {
@@ -45,14 +55,14 @@ func findIn(builtin fs.FS, arg string) ([]Source, Errors) {
 	info, err := os.Stat(arg)
 	switch {
 	case err == nil && info.IsDir():
-		return folder(arg)
+		return folder(arg, readers)
 	case err == nil:
 		return readAll([]string{arg})
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, Errors{{File: arg, Msg: reason(err)}}
 	}
 	if slices.Contains(builtinNames(builtin), strings.TrimSuffix(arg, ".yaml")) {
-		return findIn(builtin, builtinPrefix+arg)
+		return findIn(builtin, builtinPrefix+arg, readers)
 	}
 	return nil, Errors{notFound(builtin, arg)}
 }
@@ -103,21 +113,27 @@ func escapeGlob(path string) string {
 	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(path)
 }
 
-// folder returns the playbooks of a folder.
-func folder(dir string) ([]Source, Errors) {
+// folder returns the playbooks of a folder; where there are none, its files that a
+// reader is for.
+func folder(dir string, readers map[string]Reader) ([]Source, Errors) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, Errors{{File: dir, Msg: reason(err)}}
 	}
-	var files []string
+	var files, others []string
 	hint := "playbooks in a folder end in .yaml; folders in it are not looked at"
 	for _, entry := range entries {
-		switch filepath.Ext(entry.Name()) {
-		case ".yaml":
+		switch ext := filepath.Ext(entry.Name()); {
+		case readers[ext] != nil:
+			others = append(others, filepath.Join(dir, entry.Name()))
+		case ext == ".yaml" && !strings.HasSuffix(entry.Name(), overlayEnding):
 			files = append(files, filepath.Join(dir, entry.Name()))
-		case ".yml":
+		case ext == ".yml":
 			hint = "a playbook in a folder ends in .yaml: rename " + entry.Name()
 		}
+	}
+	if len(files) == 0 {
+		files = others
 	}
 	if len(files) == 0 {
 		return nil, Errors{{File: dir, Msg: "a folder without playbooks", Hint: hint}}
@@ -134,7 +150,7 @@ func readAll(files []string) ([]Source, Errors) {
 			errs = append(errs, &Error{File: file, Msg: reason(err)})
 			continue
 		}
-		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		sources = append(sources, Source{Name: name, File: file, Data: data})
 	}
 	return sources, errs
@@ -179,6 +195,10 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
+
+// ReadFile reads a file that the source names, relative to its folder; a sample that
+// is not there is the built-in one.
+func (s Source) ReadFile(path string) ([]byte, error) { return s.reader(builtin)(path) }
 
 // reader returns what reads the files that a playbook names, relative to its
 // folder. A sample that is not there is the built-in one, so that the copy of a

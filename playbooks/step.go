@@ -441,14 +441,26 @@ func (s *step) bind(lookup runner.Lookup) (runner.Action, []runner.Check, error)
 		value, expandErr := Expand(e.value, lookup)
 		err = errors.Join(err, named(e.key, expandErr))
 		checks = append(checks, runner.Check{Key: e.key, Expectation: value, Position: func(field []string) evidence.Position {
-			n, _ := find(e.node, field)
-			return evidence.Position{File: s.file, Line: n.Line, Column: n.Column}
+			return s.position(e.node, field)
 		}})
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	return action, checks, nil
+}
+
+// position returns where a field below a node is. In a text of several lines a
+// number is the index of a line.
+func (s *step) position(n *yaml.Node, field []string) evidence.Position {
+	at, _ := find(n, field)
+	p := evidence.Position{File: s.file, Line: at.Line, Column: at.Column}
+	if len(field) > 0 && at.Kind == yaml.ScalarNode && at.Style&yaml.LiteralStyle != 0 {
+		if i, err := strconv.Atoi(field[len(field)-1]); err == nil {
+			p.Line, p.Column = at.Line+1+i, 1
+		}
+	}
+	return p
 }
 
 // named puts the path of the field before each of the errors that err joins.

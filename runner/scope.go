@@ -34,6 +34,8 @@ type Scope struct {
 	// LastPod is the pod in which the last command ran; its zero value before
 	// there was one.
 	LastPod evidence.Pod
+	// LastCommand is when that command began, by this machine's clock.
+	LastCommand time.Time
 
 	vars map[string]string
 

@@ -169,6 +169,9 @@ func (t *tries) attempt(ctx context.Context) error {
 		t.last, t.verdicts = a, nil
 		if a.Command != nil {
 			t.scope.LastPod = a.Command.Pod
+			if !a.Started.IsZero() {
+				t.scope.LastCommand = a.Started
+			}
 		}
 		t.runner.learn(a)
 	}

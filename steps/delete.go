@@ -25,6 +25,8 @@ type Delete struct {
 	// ForGood says that the objects are not to be put back at the end. Without
 	// it an object that cannot be put back, such as a namespace, is not deleted.
 	ForGood bool `yaml:"forGood"`
+	// IfThere lets an object be there or not, as --ignore-not-found does.
+	IfThere bool `yaml:"ifThere"`
 }
 
 var (
@@ -64,7 +66,11 @@ func (d *Delete) Targets() (all []changes.Target) {
 
 // Command implements [runner.Action].
 func (d *Delete) Command(s *runner.Scope) string {
-	return kubectl(cmp.Or(d.Namespace, s.Namespace), append([]string{"delete"}, d.Objects...)...)
+	args := append([]string{"delete"}, d.Objects...)
+	if d.IfThere {
+		args = append(args, "--ignore-not-found")
+	}
+	return kubectl(cmp.Or(d.Namespace, s.Namespace), args...)
 }
 
 // Repeats implements [runner.Action].
@@ -79,6 +85,10 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 			return attempt, err
 		}
 		err = s.Changes.Delete(ctx, ref, d.ForGood)
+		if apierrors.IsNotFound(err) && d.IfThere {
+			attempt.Text += ref.Long() + " is not there\n"
+			continue
+		}
 		if !changes.IsRefused(err) { // what fails may have been done all the same
 			attempt.Changes = append(attempt.Changes, changeOf(ref))
 		}

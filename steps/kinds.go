@@ -46,7 +46,12 @@ var Kinds = map[string]Kind{
 	"restart": {New: func() runner.Action { return new(Restart) }},
 	"scale":   {New: func() runner.Action { return new(Scale) }},
 	"set":     {New: func() runner.Action { return new(Set) }},
-	"wait":    {New: func() runner.Action { return new(Wait) }},
+	"shell": {
+		New:     func() runner.Action { return new(Shell) },
+		Expects: []string{"shown"},
+		Implied: map[string]func() runner.Expectation{"shown": expect.Fine},
+	},
+	"wait": {New: func() runner.Action { return new(Wait) }},
 }
 
 // Defaults are what a playbook's defaults give to steps that do not say.

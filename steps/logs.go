@@ -25,6 +25,8 @@ type Logs struct {
 	Namespace string `yaml:"namespace"`
 	// Tail is how many lines are shown, the last ones; 0 shows all.
 	Tail int64 `yaml:"tail"`
+
+	latest bool // from the last command on, rather than from the playbook's begin
 }
 
 var (
@@ -88,6 +90,9 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, err
 		return nil, err
 	}
 	since := began(s)
+	if l.latest && !s.LastCommand.IsZero() {
+		since = onNodes(s, s.LastCommand)
+	}
 	log, err := s.Cluster.Logs(ctx, cluster.LogRequest{
 		Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container,
 		Since: since, Tail: l.Tail, Timestamps: true,
@@ -113,12 +118,15 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, err
 // taken to be that of its nodes. Where it is certain that this clock and this
 // machine's do not agree, the latest time is returned that it can have been: a
 // line from before must not be taken for one of the playbook.
-func began(s *runner.Scope) time.Time {
+func began(s *runner.Scope) time.Time { return onNodes(s, s.Started) }
+
+// onNodes returns a time of this machine's clock by the clock of the nodes.
+func onNodes(s *runner.Scope, at time.Time) time.Time {
 	least, most := s.Cluster.Ahead()
 	if least <= 0 && most >= 0 {
-		return s.Started
+		return at
 	}
-	return s.Started.Add(most)
+	return at.Add(most)
 }
 
 // copySince copies the lines of a log whose lines begin with the time at which

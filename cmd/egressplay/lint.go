@@ -14,12 +14,13 @@ import (
 func newLint() *cobra.Command {
 	var set, secret []string
 	stdin := sync.OnceValues(readStdin)
+	var pages pageFlags
 	cmd := &cobra.Command{
 		Use:   "lint FILE...",
 		Short: "Check playbooks as run does, without running them",
 		Long: `Checks playbooks as run does, without running them and without a cluster. All
-errors are told, each with its file, line and column. - is a playbook that comes by
-stdin.`,
+errors are told, each with its file, line and column. A page in Markdown is checked
+as the playbook that it is run as. - is a playbook that comes by stdin.`,
 		Args:              atLeastOne("a playbook", `such as "egressplay lint my-playbook.yaml"`),
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -27,7 +28,8 @@ stdin.`,
 			if err != nil {
 				return err
 			}
-			list, err := playbooks.Lint(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret, Stdin: stdin})
+			list, err := playbooks.Lint(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret, Stdin: stdin, Readers: pages.readers()})
+			pages.writeNotes(cmd.ErrOrStderr())
 			if err == nil {
 				err = checkHosts(cmd.Context(), ownHosts(list)...)
 			}
@@ -41,5 +43,6 @@ stdin.`,
 		},
 	}
 	addSet(cmd, &set, &secret)
+	addPages(cmd, &pages)
 	return cmd
 }

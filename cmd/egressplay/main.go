@@ -8,6 +8,7 @@
 //	egressplay explain exec.expect         say what a key of a playbook means
 //	egressplay schema                      print the JSON Schema of a playbook
 //	egressplay init mine.yaml              write a playbook to begin with
+//	egressplay convert PAGE.md             make a playbook of a tutorial
 //	egressplay cleanup --all               put back what killed runs left
 //	egressplay rbac NAME                   print the least roles to run a playbook with
 //	egressplay why POD -- curl ...         explain one request
@@ -82,7 +83,7 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShells(root)

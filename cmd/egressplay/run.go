@@ -52,6 +52,7 @@ type runOptions struct {
 	strict              bool
 	repeat              int
 	color               string
+	pages               pageFlags
 }
 
 func newRun() *cobra.Command {
@@ -61,7 +62,8 @@ func newRun() *cobra.Command {
 		Short: "Run playbooks",
 		Long: `Runs playbooks one after the other and prints what happens. A playbook is a file, a
 folder of files, or the name of a built-in one; a file that exists wins; - is one
-that comes by stdin.
+that comes by stdin. A file may be a tutorial in Markdown, PAGE.md: its commands become
+steps, and what it shows is expected.
 
 Of one playbook a part can be run: --only, --from and --until take a step by its id,
 its number or words of its title. Steps before those that are run are left out where
@@ -124,6 +126,7 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.BoolVar(&o.strict, "strict", false, "treat a claim that cannot be checked in this cluster as an error")
 	f.IntVar(&o.repeat, "repeat", 1, "run the playbooks `N` times, and say which steps ended differently")
 	f.IntVar(&o.slowest, "slowest", 0, "list the `N` slowest steps at the end, and what each waited for")
+	addPages(cmd, &o.pages)
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
 	register(cmd, "color", fixed("auto", "always", "never"))
 	register(cmd, "dry-run", fixed("client", "server"))
@@ -185,6 +188,7 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 		return err
 	}
 	list, err := load(o, args, "default")
+	o.pages.writeNotes(os.Stderr)
 	if err == nil {
 		err = checkHosts(ctx, append(ownHosts(list), hosts)...)
 	}
@@ -317,6 +321,9 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	}
 	result := r.Run(ctx, s.playbooks)
 	s.giveBack(ctx, release)
+	if skipped := o.pages.skipped(); skipped != "" {
+		s.note(skipped)
+	}
 	out := outcome{summary: result.Summary, left: len(result.Left) > 0}
 	if o.keep {
 		out.err = s.keep(ctx, r.Changes)
@@ -492,7 +499,7 @@ func load(o *runOptions, args []string, namespace string) ([]*runner.Playbook, e
 		namespace = o.namespace
 	}
 	list, err := playbooks.Load(args, playbooks.Options{
-		Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret, Stdin: o.stdin,
+		Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret, Stdin: o.stdin, Readers: o.pages.readers(),
 	})
 	if err != nil {
 		return nil, err

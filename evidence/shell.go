@@ -1,0 +1,25 @@
+package evidence
+
+// A Shell is what a script of several commands showed.
+type Shell struct {
+	// Text is what a terminal would have shown, at most 1 MiB of it.
+	Text string `json:"text"`
+	// Truncated says that there was more output than was kept.
+	Truncated bool    `json:"truncated,omitempty"`
+	Stages    []Stage `json:"stages"`
+}
+
+// A Stage is one command of a script.
+type Stage struct {
+	Argv []string `json:"argv"`
+	// Code is its exit code: that of a command in a pod as the server sent it, and
+	// curl too, where it is curl.
+	Code int `json:"code"`
+	// Exec says that it ran a command in a pod, Log that it read a log.
+	Exec bool `json:"exec,omitempty"`
+	Log  bool `json:"log,omitempty"`
+	// Behind says that it read what the stage before it wrote.
+	Behind bool `json:"behind,omitempty"`
+	// Inner says that it ran within $(...).
+	Inner bool `json:"inner,omitempty"`
+}

@@ -1,0 +1,154 @@
+package expect
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/egressplay/egressplay/evidence"
+)
+
+// outcome judges what came of one command in a pod, with its exit codes, behind
+// which grep reads where grep is not negative.
+func outcome(page, real string, grep int, codes ...int) evidence.Verdicts {
+	s := &evidence.Shell{Text: real}
+	for _, code := range codes {
+		s.Stages = append(s.Stages, evidence.Stage{Argv: []string{"kubectl", "exec", "p", "--", "x"}, Code: code, Exec: true})
+		if grep >= 0 {
+			s.Stages = append(s.Stages, evidence.Stage{Argv: []string{"grep", "x"}, Code: grep, Behind: true})
+		}
+	}
+	return (&Shown{Text: page}).Judge(&evidence.Attempt{Shell: s})
+}
+
+func held(vs evidence.Verdicts) bool {
+	return len(vs.Of(evidence.NotHeld)) == 0 && len(vs.Of(evidence.NotJudged)) == 0
+}
+
+func TestShownExitCodes(t *testing.T) {
+	const exit35 = "command terminated with exit code 35\n"
+	assert.True(t, held(outcome("", "", -1, 0)))
+	assert.False(t, held(outcome("", "", -1, 3)), "nothing shown claims success")
+	assert.False(t, held(outcome("", "", 1, 0)), "a grep that finds nothing")
+	assert.False(t, held(outcome("HTTP/2 200", "HTTP/2 200\ncommand terminated with exit code 3\n", -1, 3)), "right words, wrong code")
+	assert.True(t, held(outcome(exit35, exit35, 1, 35)))
+	assert.False(t, held(outcome(exit35, "", 1, 0)))
+	assert.False(t, held(outcome(exit35, "command terminated with exit code 7\n", 1, 7)))
+	assert.False(t, held(outcome(exit35, "HTTP/2 200\n"+exit35, 0, 35)), "a status line beside the shown exit code")
+	assert.True(t, held(outcome(exit35+exit35, exit35+exit35, 1, 35, 35)))
+	vs := outcome(exit35+exit35, exit35+"HTTP/2 200\n", 0, 35, 0)
+	assert.False(t, held(vs))
+	assert.True(t, held(outcome(exit35, "curl: (35) Recv failure\n"+exit35, -1, 35)), "curl's own words beside the code")
+}
+
+func TestShownNamesTheCommand(t *testing.T) {
+	s := &evidence.Shell{Text: "x"}
+	for i, name := range []string{"first", "second"} {
+		s.Stages = append(s.Stages, evidence.Stage{Argv: []string{"kubectl", "exec", name}, Code: 35 * (1 - i), Exec: true})
+	}
+	vs := (&Shown{Text: "command terminated with exit code 35\ncommand terminated with exit code 35"}).Judge(&evidence.Attempt{Shell: s})
+	assert.Contains(t, vs[0].Why, "second")
+}
+
+const redirected = "HTTP/1.1 301 Moved Permanently\nserver: envoy\nlocation: https://a.example/politics\ndate: Mon, 01 Jan 2024 10:00:00 GMT\n\nHTTP/2 200\nage: 3\n"
+
+func TestShownHeads(t *testing.T) {
+	const page = "HTTP/1.1 301 Moved Permanently\n...\nlocation: https://a.example/politics\n...\n\nHTTP/2 200\n...\n"
+	assert.True(t, held(outcome(page, redirected, -1, 0)))
+	vs := outcome(page, strings.Replace(redirected, "HTTP/1.1 301 Moved Permanently", "HTTP/1.1 200 OK", 1), -1, 0)
+	assert.False(t, held(vs))
+	assert.Contains(t, vs.String(), "response 1: shown 301, was 200")
+	for what, real := range map[string]string{
+		"another last status":        strings.Replace(redirected, "HTTP/2 200", "HTTP/2 503", 1),
+		"another protocol":           strings.Replace(redirected, "HTTP/2 200", "HTTP/1.1 200", 1),
+		"a response in between":      strings.Replace(redirected, "\nHTTP/2", "\nHTTP/1.1 503 x\n\nHTTP/2", 1),
+		"another place":              strings.Replace(redirected, "/politics", "/politicsXYZ", 1),
+		"the first one is missing":   redirected[strings.Index(redirected, "HTTP/2"):],
+		"a response more at the end": redirected + "HTTP/2 200\n",
+		"an error":                   redirected + "curl: (56) x\n",
+		"nothing":                    "",
+	} {
+		assert.False(t, held(outcome(page, real, -1, 0)), what)
+	}
+}
+
+func TestShownValuesThatVary(t *testing.T) {
+	for _, test := range []struct {
+		page, real string
+		want       bool
+	}{
+		{"a 10.0.0.1 b 10.0.0.1", "a 10.9.9.9 b 10.9.9.9", true},
+		{"a 10.0.0.1 b 10.0.0.1", "a 10.9.9.9 b 10.9.9.8", false},
+		{"a 10.0.0.1 b 10.0.0.2", "a 10.9.9.9 b 10.9.9.9", false},
+		{"a 10.0.0.1", "a x", false},
+		{"pod sleep-5f7cbdff8f-abcd1 up", "pod sleep-86f6b99f94-zxcvb up", true},
+		{"pod sleep-5f7cbdff8f-abcd1 up", "pod curl-86f6b99f94-zxcvb up", false},
+		{"real 0m5.024s\nuser 0m0.003s", "real 0m 5.61s\nuser 0m 0.09s", true},
+		{"real 0m5.024s", "real 0m3.0s", false},
+		{"200", "200", true},
+		{"200", "503", false},
+		{"one\ntwo", "two\none", false},
+		{"one", "one\ntwo", false},
+		{"one\n...", "one\ntwo", true},
+		{"one\n...\nthree", "one\nthree", true},
+		{"<title>A ... B</title>", "<title>A long B</title>", true},
+		{"<title>A ... B</title>", "<title>A long C</title>", false},
+		{"...", "HTTP/2 200", false},
+		{"a\r\n  ", "a", true},
+		{"  mode: X", "mode: X", true},
+		{"    policy:\n      mode: X", "policy:\n  mode: X", true},
+		{"policy:\n  mode: X\nextra:\n  enabled: true", "policy:\n  mode: X", false},
+		{"x", "  % Total    % Received % Xferd\n                                 Dload  Upload\n  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0\rx", true},
+	} {
+		assert.Equal(t, test.want, held(outcome(test.page, test.real, -1, 0)), "%q and %q", test.page, test.real)
+	}
+}
+
+func TestShownJSON(t *testing.T) {
+	page := "{\n  \"headers\": {\n    \"Host\": \"a.example\",\n    \"User-Agent\": \"curl/7.1\",\n    ...\n  }\n}"
+	real := "{\n  \"headers\": {\n    \"Host\": \"a.example\",\n    \"User-Agent\": \"curl/8.2\",\n    \"X-More\": \"1\"\n  }\n}"
+	assert.True(t, held(outcome(page, real, -1, 0)))
+	assert.False(t, held(outcome(page, strings.Replace(real, "a.example", "b.example", 1), -1, 0)))
+	vs := outcome(strings.Replace(page, "    ...\n", "", 1), real, -1, 0)
+	assert.True(t, held(vs))
+	assert.NotEmpty(t, vs.Of(evidence.NotChecked), "a key more is told")
+}
+
+// TestShownOfLogs has what comes of a log, which may have other lines, and of a log
+// and something else, which may not.
+func TestShownOfLogs(t *testing.T) {
+	log := evidence.Stage{Argv: []string{"kubectl", "logs", "p"}, Log: true}
+	other := evidence.Stage{Argv: []string{"kubectl", "exec", "p"}, Exec: true}
+	judge := func(stages ...evidence.Stage) bool {
+		return held((&Shown{Text: "one"}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: "zero\none\ntwo\n", Stages: stages}}))
+	}
+	assert.True(t, judge(log))
+	assert.False(t, judge(other))
+	assert.False(t, judge(log, other))
+	assert.False(t, judge(other, log))
+}
+
+func TestShownTable(t *testing.T) {
+	const page = "NAME                     READY     STATUS    RESTARTS   AGE\negress-5f7cbdff8f-abcd1   1/1       Running   0          3d\n"
+	const real = "NAME                      READY   STATUS    RESTARTS   AGE\negress-86f6b99f94-zxcvb   1/1     Running   2          5s\n"
+	assert.True(t, held(outcome(page, real, -1, 0)))
+	for _, change := range [][2]string{{"1/1", "0/1"}, {"Running", "Pending"}, {"egress-", "ingress-"}} {
+		assert.False(t, held(outcome(page, strings.Replace(real, change[0], change[1], 1), -1, 0)), "%v", change)
+	}
+	assert.False(t, held(outcome(page, real+"more-86f6b99f94-zxcvb   1/1     Running   2          5s\n", -1, 0)))
+}
+
+func TestShownLog(t *testing.T) {
+	const page = `[2019-01-24T12:17:11.640Z] "GET /headers HTTP/1.1" 200 - 0 599 214 214 "-" "curl/7.60.0" "17fde8f7-fa62-9b39-8999-302324e6def2" "a.example" "35.173.6.94:80" outbound|80||a.example - 35.173.6.94:80 172.30.109.82:55314 -`
+	const real = `[2026-11-24T12:17:11.640Z] "GET /headers HTTP/1.1" 200 - via_upstream - "-" 0 599 214 214 "-" "curl/8.0" "27fde8f7-fa62-9b39-8999-302324e6def2" "a.example" "10.0.6.94:80" outbound|80||a.example 10.1.1.1:2222 10.0.6.94:80 172.30.109.82:55314 - default`
+	assert.True(t, held(outcome(page, "another line\n"+real+"\nand another\n", -1, 0)))
+	for _, change := range [][2]string{{"/headers", "/headersXYZ"}, {"200 -", "503 -"}, {"200 -", "200 UF"}, {"outbound|80||a", "outbound|80||b"}, {`"a.example"`, `"b.example"`}, {"GET", "POST"}} {
+		assert.False(t, held(outcome(page, strings.Replace(real, change[0], change[1], 1), -1, 0)), "%v", change)
+	}
+	assert.False(t, held(outcome(page+"\n"+page, real, -1, 0)), "two lines shown, one came")
+	assert.True(t, held(outcome("1544160065.248    228 172.30.109.89 TCP_TUNNEL/200 87633 CONNECT a.example:443 - HIER_DIRECT/91.198.174.192 -",
+		"1744160065.248    28 172.1.109.89 TCP_TUNNEL/200 7633 CONNECT a.example:443 - HIER_DIRECT/91.1.174.192 -", -1, 0)))
+	assert.False(t, held(outcome("1544160065.248    228 172.30.109.89 TCP_TUNNEL/200 87633 CONNECT a.example:443 - HIER_DIRECT/91.198.174.192 -",
+		"1744160065.248    28 172.1.109.89 TCP_DENIED/403 7633 CONNECT a.example:443 - HIER_NONE/- -", -1, 0)))
+}

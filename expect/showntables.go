@@ -1,0 +1,49 @@
+package expect
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// header matches the head of a table of kubectl.
+var header = regexp.MustCompile(`^(?:NAME|NAMESPACE|LAST SEEN|RESOURCE NAME)(?:\s{2,}[A-Z][A-Z0-9()/_ -]*)*\s*$`)
+
+// columnsThatVary tell nothing that a tutorial could mean.
+var columnsThatVary = []string{"AGE", "RESTARTS", "CLUSTER-IP", "EXTERNAL-IP", "IP", "NODE", "NOMINATED NODE", "READINESS GATES", "LAST SEEN", "DURATION", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"}
+
+var betweenColumns = regexp.MustCompile(`\s{2,}|\t+`)
+
+// tables writes the rows of a table that both sides have by their columns, without
+// those that vary and those that the tutorial does not show.
+func (c *comparison) tables() {
+	p := slices.IndexFunc(c.page, func(l shownLine) bool { return header.MatchString(l.text) })
+	r := slices.IndexFunc(c.real, func(l string) bool { return header.MatchString(l) })
+	if p < 0 || r < 0 {
+		return
+	}
+	shown := betweenColumns.Split(strings.TrimSpace(c.page[p].text), -1)
+	real := betweenColumns.Split(strings.TrimSpace(c.real[r]), -1)
+	kept := slices.DeleteFunc(slices.Clone(shown), func(name string) bool { return slices.Contains(columnsThatVary, name) })
+	row := func(line string, names []string) string {
+		cells := betweenColumns.Split(strings.TrimSpace(line), -1)
+		if len(cells) < len(names)-1 || len(cells) > len(names) {
+			return line
+		}
+		var out []string
+		for i, cell := range cells {
+			if slices.Contains(kept, names[i]) {
+				out = append(out, names[i]+" "+cell)
+			}
+		}
+		return strings.Join(out, " ")
+	}
+	for i := p; i < len(c.page); i++ {
+		if !isEllipsis(c.page[i].text) {
+			c.page[i].text = row(c.page[i].text, shown)
+		}
+	}
+	for i := r; i < len(c.real); i++ {
+		c.real[i] = row(c.real[i], real)
+	}
+}

@@ -1,0 +1,245 @@
+package pages
+
+import (
+	"errors"
+	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// sampleOf matches the path or the URL of a sample of Istio.
+var sampleOf = regexp.MustCompile(`(?:^|/)samples/([\w./-]+)$`)
+
+// samples are the samples that are built in, by the end of their paths in Istio's
+// repository.
+var samples = map[string]string{
+	"curl/curl.yaml":   "samples/curl.yaml",
+	"sleep/sleep.yaml": "samples/sleep.yaml",
+}
+
+// find returns a file that a command names: one that the page has written, with its
+// first line there; else the path of a sample or of a file beside the page.
+func (m *mapper) find(c *command, file string) (text string, line int, path string, err error) {
+	name := baseOf(file)
+	if f, ok := m.files[name]; ok {
+		return f.text, f.line, "", nil
+	}
+	if strings.Contains(name, "${") {
+		return "", 0, "", cannot("", "the name of the file is not known before the run")
+	}
+	if g := sampleOf.FindStringSubmatch(name); g != nil && (!strings.Contains(name, "://") || strings.Contains(name, "istio/istio")) {
+		if path := samples[g[1]]; path != "" {
+			return "", 0, path, nil
+		}
+		if _, err := m.readFile(name); err != nil {
+			return "", 0, "", cannot("put the sample beside the page", "the sample %s is not built in", name)
+		}
+		return "", 0, name, nil
+	}
+	if strings.Contains(name, "://") {
+		return "", 0, "", cannot("put the file beside the page", "nothing is fetched here: %s", name)
+	}
+	if filepath.IsAbs(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "~") {
+		return "", 0, "", cannot("", "the file %s lies outside of the page's folder", name)
+	}
+	if _, err := m.readFile(name); err == nil {
+		return "", 0, name, nil
+	}
+	if f := m.fenceOf(name); f != nil {
+		texts := make([]string, len(f.lines))
+		for i, l := range f.lines {
+			texts[i] = l.text
+		}
+		return literal(strings.Join(texts, "\n")) + "\n", f.lines[0].line, "", nil
+	}
+	return "", 0, "", cannot("put it beside the page, or name it before a fence: <!-- egressplay: file="+name+" -->",
+		"the page has not written the file %s, and there is none beside it", name)
+}
+
+// readFile reads a file of the page's folder, or a sample that is built in.
+func (m *mapper) readFile(name string) ([]byte, error) {
+	if name == "" || filepath.IsAbs(name) || slices.Contains(strings.Split(name, "/"), "..") {
+		return nil, errors.New("the file lies outside of the page's folder")
+	}
+	return m.source.ReadFile(name)
+}
+
+// fenceOf returns the fence that is a file: its author says so, or its first line
+// is a comment with the name, or the sentence before it names it and no other one
+// is named so.
+func (m *mapper) fenceOf(name string) *fence {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	names := func(text string) bool {
+		return slices.ContainsFunc(strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(" \t`\"'(),;:[]*<>", c) || c > 0x2000 }), func(w string) bool {
+			w = strings.TrimRight(w, ".")
+			return w == name || w == base || baseOf(w) == name || strings.HasSuffix(w, "/"+base)
+		})
+	}
+	var found []*fence
+	for _, f := range m.page.fences {
+		if f.tag != "yaml" && f.tag != "yml" && f.tag != "" || len(f.lines) == 0 {
+			continue
+		}
+		first := strings.TrimSpace(f.lines[0].text)
+		t := m.page.textBefore(f.at)
+		if strings.HasPrefix(first, "#") && names(first) || names(attributeOf(f.info, "title")+" "+attributeOf(f.info, "file")) || t != nil && names(t.text) {
+			if isManifest(f) {
+				found = append(found, f)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return nil
+	}
+	return found[0]
+}
+
+// isManifest reports whether a fence begins as an object does.
+func isManifest(f *fence) bool {
+	for _, l := range f.lines {
+		t := strings.TrimSpace(l.text)
+		if t != "" && t != "---" && !strings.HasPrefix(t, "#") {
+			return strings.HasPrefix(t, "apiVersion:") || strings.HasPrefix(t, "kind:")
+		}
+	}
+	return false
+}
+
+// readFences notes the fences that are files by an annotation.
+func (m *mapper) readFences(a *annotations) {
+	for _, f := range m.page.fences {
+		s := a.fences[f]
+		if s.file == "" {
+			continue
+		}
+		texts := make([]string, len(f.lines))
+		for i, l := range f.lines {
+			texts[i] = l.text
+		}
+		m.files[baseOf(s.file)] = memoryFile{literal(strings.Join(texts, "\n")) + "\n", f.lines[0].line}
+		m.statements = slices.DeleteFunc(m.statements, func(st *statement) bool { return st.fence == f })
+	}
+}
+
+// edited notes a file that is written in an editor: the next fence of YAML.
+func (m *mapper) edited(c *command, file string) error {
+	for _, f := range m.page.fences {
+		if f.at <= c.st.fence.at {
+			continue
+		}
+		if f.tag != "yaml" && f.tag != "yml" || !isManifest(f) {
+			break
+		}
+		texts := make([]string, len(f.lines))
+		for i, l := range f.lines {
+			texts[i] = l.text
+		}
+		m.files[baseOf(file)] = memoryFile{literal(strings.Join(texts, "\n")) + "\n", f.lines[0].line}
+		return nil
+	}
+	return cannot("", "no fence behind it is the file that is written")
+}
+
+// An object of a manifest.
+type object struct{ apiVersion, kind, name, namespace string }
+
+// ref returns the object as kubectl names it. Two of Istio's kinds have names that
+// others have too.
+func (o object) ref() string {
+	kind := strings.ToLower(o.kind)
+	if kind == "gateway" {
+		group, _, _ := strings.Cut(o.apiVersion, "/")
+		kind = "gateways." + group
+	}
+	return kind + "/" + o.name
+}
+
+// objectsOfText returns the objects of a manifest.
+func objectsOfText(text string) ([]object, error) {
+	var all []object
+	d := yaml.NewDecoder(strings.NewReader(text))
+	for {
+		var doc struct {
+			APIVersion string `yaml:"apiVersion"`
+			Kind       string
+			Metadata   struct{ Name, Namespace string }
+		}
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if doc.Kind == "" && doc.Metadata.Name == "" {
+			continue
+		}
+		all = append(all, object{doc.APIVersion, doc.Kind, doc.Metadata.Name, doc.Metadata.Namespace})
+	}
+}
+
+// learn notes what a step deploys and sets.
+func (m *mapper) learn(n *yaml.Node) {
+	if v := key(n, "set"); v != nil && v.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(v.Content); i += 2 {
+			m.set[v.Content[i].Value] = max(1, n.Line)
+		}
+	}
+	if v := key(n, "certificates"); v != nil && v.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(v.Content); i += 2 {
+			m.set[v.Content[i].Value+"_CRT"], m.set[v.Content[i].Value+"_KEY"] = max(1, n.Line), max(1, n.Line)
+		}
+	}
+	if v := key(key(n, "policy"), "set"); v != nil {
+		m.policy = v.Value
+	}
+	v := key(n, "apply")
+	if v == nil {
+		return
+	}
+	var texts []string
+	if v.Kind == yaml.ScalarNode {
+		texts = append(texts, v.Value)
+	}
+	if t := key(v, "manifest"); t != nil {
+		texts = append(texts, t.Value)
+	}
+	if list := key(v, "files"); list != nil {
+		for _, f := range list.Content {
+			if data, err := m.readFile(f.Value); err == nil {
+				texts = append(texts, string(data))
+			}
+		}
+	}
+	for _, text := range texts {
+		m.learnLabels(text)
+	}
+}
+
+// learnLabels notes the labels of the pods that a manifest makes.
+func (m *mapper) learnLabels(text string) {
+	type meta struct {
+		Labels map[string]string
+	}
+	d := yaml.NewDecoder(strings.NewReader(text))
+	for {
+		var doc struct {
+			Kind     string
+			Metadata meta
+			Spec     struct{ Template struct{ Metadata meta } }
+		}
+		if d.Decode(&doc) != nil {
+			return
+		}
+		if doc.Kind == "Pod" {
+			m.labels = append(m.labels, doc.Metadata.Labels)
+		}
+		if doc.Spec.Template.Metadata.Labels != nil {
+			m.labels = append(m.labels, doc.Spec.Template.Metadata.Labels)
+		}
+	}
+}

@@ -1,0 +1,420 @@
+package pages
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/egressplay/egressplay/shell"
+)
+
+// A statement is a command of a page, or several on one line, with what the page
+// shows of it.
+type statement struct {
+	fence *fence
+	lines []line // without prompts
+	file  *syntax.File
+	shown []line // what the page shows, from the first line to the last
+	// blank is a part that the reader is to fill in, such as <NAME>; "" for none.
+	blank string
+	// prompt says that the page marks it as a command.
+	prompt bool
+}
+
+func (s *statement) text() string {
+	texts := make([]string, len(s.lines))
+	for i := range s.lines {
+		texts[i] = s.lines[i].text
+	}
+	return strings.Join(texts, "\n")
+}
+
+// place returns where a place of the statement is in the page. column is a byte's.
+func (s *statement) place(at, column int) (int, int) {
+	at = max(1, min(at, len(s.lines)))
+	l := s.lines[at-1]
+	column = max(1, min(column, len(l.text)+1))
+	return l.line, l.column + len([]rune(l.text[:column-1]))
+}
+
+// An issue is something about a place of the page.
+type issue struct {
+	line, column int
+	msg, hint    string
+}
+
+// prompts are what stands in front of a command, where it is not the command's own
+// text.
+var prompts = []*regexp.Regexp{
+	regexp.MustCompile(`^\s*\$ +`),
+	regexp.MustCompile(`^\s*\[[\w.-]+@[\w.-]+ [^\]]*\][#$] ?`),
+	regexp.MustCompile(`^\s*[\w.-]+@[\w.-]+:[^\s]*[#$] ?`),
+	regexp.MustCompile(`^\s*[\w.-]+@[\w.-]+ \S+ % `),
+	regexp.MustCompile(`^\s*[\w~/.-]+ % `),
+	regexp.MustCompile(`^\s*➜ +\S+ +`),
+	regexp.MustCompile(`^\s*/ # `),
+	regexp.MustCompile(`^\s*> \$ `),
+}
+
+// asRoot is the prompt of root, which looks like a comment.
+var asRoot = regexp.MustCompile(`^\s*# +`)
+
+// numbered is a number of a list, in front of a sentence or a command.
+var numbered = regexp.MustCompile(`^\s*\d+[.)、]\s*`)
+
+// heads are programs that a page may call, so that a line which begins with one is
+// a command.
+var heads = map[string]bool{}
+
+func init() {
+	for _, name := range strings.Fields(`kubectl istioctl curl export cat echo sleep openssl helm gcloud az ibmcloud minikube kind docker git cd mkdir rm
+		vi vim nano wget tar source unset set for while watch oc k3d eksctl aws ssh sudo apt apt-get yum brew make bash sh chmod cp mv ls touch tee grep jq yq
+		sed awk envsubst kustomize calicoctl cilium linkerd kumactl meshctl glooctl terraform ansible pip python go fortio siege hey ab nslookup dig ping
+		telnet nc openshift-install docker-compose podman crictl tctl siege bazel unzip time test alias function while if popd pushd read printf
+		kyma step mkcert siege killall pkill kill ps env which whoami pwd clear history exit ip iptables tcpdump`) {
+		heads[name] = true
+	}
+}
+
+// strong are heads of lines that are commands also where others have a prompt.
+var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in )`)
+
+var assignment = regexp.MustCompile(`^\s*[A-Z_][A-Z0-9_]*=(?:\S*[^,\s]|".*"|'.*'|\$\(.*\))?$`)
+
+// shellTags are the tags of fences that have commands.
+var shellTags = map[string]bool{
+	"bash": true, "sh": true, "shell": true, "console": true, "zsh": true, "terminal": true, "shell-session": true, "shellsession": true, "bask": true,
+	"azurecli": true, "azurecli-interactive": true, "azure-cli": true, "cmd": true, "ksh": true, "bash session": true,
+}
+
+// outputTags are those of fences that show what a command printed.
+var outputTags = map[string]bool{"": true, "plain": true, "plaintext": true, "text": true, "txt": true, "output": true, "json": true, "http": true, "log": true, "none": true, "xxx": true, "html": true, "xml": true}
+
+// splitter finds the statements of a page.
+type splitter struct {
+	page       *page
+	statements []*statement
+	issues     []issue
+}
+
+// split finds the statements of a page.
+func split(p *page) ([]*statement, []issue) {
+	s := &splitter{page: p}
+	for _, f := range p.fences {
+		before := len(s.statements)
+		if shellTags[f.tag] || f.tag == "" || hasCommand(f) {
+			s.fence(f)
+		}
+		if len(s.statements) == before {
+			s.output(f)
+		}
+	}
+	return s.merge(), s.issues
+}
+
+// hasCommand reports whether a fence whose tag says otherwise begins with a
+// command of kubectl or istioctl.
+func hasCommand(f *fence) bool {
+	for _, l := range f.lines {
+		if t := strings.TrimSpace(l.text); t != "" {
+			t = strings.TrimPrefix(t, "$ ")
+			return strings.HasPrefix(t, "kubectl ") || strings.HasPrefix(t, "istioctl ")
+		}
+	}
+	return false
+}
+
+// cutPrompt returns what stands behind a prompt.
+func cutPrompt(l line) (line, bool) {
+	for _, re := range prompts {
+		if m := re.FindString(l.text); m != "" {
+			return line{l.text[len(m):], l.line, l.column + len([]rune(m))}, true
+		}
+	}
+	if m := asRoot.FindString(l.text); m != "" && (strong.MatchString(l.text[len(m):])) && !strings.HasSuffix(strings.TrimSpace(l.text), ".") {
+		return line{l.text[len(m):], l.line, l.column + len([]rune(m))}, true
+	}
+	return l, false
+}
+
+// starts returns the beginning of a statement in a line, without prompt, number and
+// blanks in front.
+func starts(l line, prompted bool) (first line, isPrompt, ok bool) {
+	cut, isPrompt := cutPrompt(l)
+	if isPrompt {
+		return cut, true, strings.TrimSpace(cut.text) != ""
+	}
+	t := l
+	if m := numbered.FindString(t.text); m != "" {
+		rest := t.text[len(m):]
+		if !strong.MatchString(rest) {
+			return l, false, false
+		}
+		t = line{rest, t.line, t.column + len([]rune(m))}
+	}
+	blanks := len(t.text) - len(strings.TrimLeft(t.text, " \t"))
+	t = line{t.text[blanks:], t.line, t.column + blanks}
+	if strong.MatchString(t.text) {
+		return t, false, true
+	}
+	if prompted {
+		return l, false, false
+	}
+	word, _, _ := strings.Cut(t.text, " ")
+	isHead := heads[word] && (word == t.text || !strings.HasSuffix(t.text, ".") || strings.Contains(t.text, "-")) && !strings.HasSuffix(t.text, ":")
+	return t, false, isHead || strings.HasPrefix(word, "./") || assignment.MatchString(t.text) && !strings.Contains(word, ".")
+}
+
+// fence splits a fence.
+func (s *splitter) fence(f *fence) {
+	prompted := false
+	for _, l := range f.lines {
+		if _, is := cutPrompt(l); is {
+			prompted = true
+		}
+	}
+	// A mixture is one only if the first line is none of the marked commands.
+	var last *statement
+	prose, blank := false, false
+	for i := 0; i < len(f.lines); i++ {
+		l := f.lines[i]
+		if strings.TrimSpace(l.text) == "" {
+			blank = true
+			continue
+		}
+		first, isPrompt, ok := starts(l, prompted)
+		if ok {
+			st := &statement{fence: f, prompt: isPrompt}
+			n := s.statement(st, first, f.lines[i:])
+			i += n - 1
+			prose, blank = false, false
+			if st.file == nil || len(st.file.Stmts) > 0 {
+				s.statements = append(s.statements, st)
+				last = st
+			}
+			continue
+		}
+		t := strings.TrimSpace(l.text)
+		switch {
+		case prose:
+		case isComment(t):
+		case isNumbered(t), blank && isSentence(t):
+			prose = true
+		case last == nil && f.tag != "" && shellTags[f.tag] && !prompted && looksLikeCommand(t):
+			word, _, _ := strings.Cut(t, " ")
+			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here, and a fence of %s begins with it", word, f.tag), unmapped})
+			prose = true
+		case last == nil:
+			prose = true
+		case !prompted && shellTags[f.tag] && looksLikeCommand(t) && !looksLikeOutput(t):
+			word, _, _ := strings.Cut(t, " ")
+			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here; if the line is shown output, nothing tells", word), "write $ in front of the fence's commands, or " + unmapped})
+			prose = true
+		default:
+			last.show(l)
+		}
+		blank = false
+	}
+}
+
+// show adds a line that the page shows, and the blank ones in front of it.
+func (s *statement) show(l line) {
+	if n := len(s.shown); n > 0 {
+		for at := s.shown[n-1].line + 1; at < l.line; at++ {
+			s.shown = append(s.shown, line{"", at, 1})
+		}
+	}
+	s.shown = append(s.shown, l)
+}
+
+func isComment(t string) bool {
+	return strings.HasPrefix(t, "#") && !strings.HasPrefix(t, "#!") || strings.HasPrefix(t, "// ")
+}
+
+var numberedWords = regexp.MustCompile(`^\d+[.)、]\s*(?:[A-Za-z]{2,}\b|[^\x00-\x{2e80}])`)
+
+// isNumbered reports whether a text is an item of a numbered list.
+func isNumbered(t string) bool { return numberedWords.MatchString(t) }
+
+// isSentence reports whether a text is prose: words, and an end as a sentence has.
+func isSentence(t string) bool {
+	if len(strings.Fields(t)) < 3 || !hasWords(t) {
+		return false
+	}
+	return strings.HasSuffix(t, ".") && !strings.HasSuffix(t, "..") || strings.HasSuffix(t, ":") || strings.HasSuffix(t, "。") || strings.HasSuffix(t, "：")
+}
+
+// hasWords reports whether a text begins with a capital letter, or one of a script
+// that has none, rather than with a name or a sign.
+func hasWords(t string) bool {
+	for _, c := range t {
+		return c >= 'A' && c <= 'Z' || c > 0x2e80
+	}
+	return false
+}
+
+var commandLike = regexp.MustCompile(`^(?:\./)?[a-z][a-z0-9_./-]*(?: |$)`)
+
+func looksLikeCommand(t string) bool { return commandLike.MatchString(t) }
+
+var outputLike = regexp.MustCompile(`^(?:[A-Z]|HTTP/|[{}\[\]<"*'(|]|\.\.\.|\d|command terminated|curl: |error|real\s|user\s|sys\s|\S+/\S+ \S+$|\S+ "?\S+"? (?:created|configured|unchanged|deleted|labeled|condition met|replaced|patched|annotated|scaled|restarted)|[a-z-]+: |[a-z-]+:$|\S+\s{2,}\S)|(?: created| configured| unchanged| deleted| labeled| replaced| successfully rolled out)$|\.\.\.`)
+
+func looksLikeOutput(t string) bool { return outputLike.MatchString(t) }
+
+// statement reads a statement and returns how many lines it has.
+func (s *splitter) statement(st *statement, first line, lines []line) int {
+	st.lines = []line{first}
+	for n := 1; ; n++ {
+		text := st.text()
+		file, more, problem := shell.Parse(text)
+		continued := strings.HasSuffix(st.lines[n-1].text, `\`)
+		if problem == nil && !continued {
+			if st.file = file; redirects(st) {
+				s.fillIn(st)
+			}
+			return n
+		}
+		if n < len(lines) && (more || continued) {
+			next := lines[n]
+			if _, isPrompt := cutPrompt(next); isPrompt && !strings.Contains(text, "<<") && n > 1 {
+				// the next command has begun: the quotes are never closed
+			} else {
+				if m := strings.TrimPrefix(next.text, "> "); st.prompt && m != next.text {
+					next = line{m, next.line, next.column + 2}
+				}
+				st.lines = append(st.lines, next)
+				continue
+			}
+		}
+		if problem == nil { // nothing is behind the last backslash
+			st.file = file
+			return n
+		}
+		if s.fillIn(st) {
+			return n
+		}
+		s.broken(st, problem)
+		if more && !strings.Contains(problem.Msg, "here-document") {
+			st.lines = st.lines[:1] // what stands behind is looked at anew
+			return 1
+		}
+		return n
+	}
+}
+
+// placeholder is a part that the reader is to fill in.
+var placeholder = regexp.MustCompile(`<[A-Za-z][A-Za-z0-9 _.-]*>`)
+
+// fillIn reads a statement with a part that the reader is to fill in: a word stands
+// in its place.
+func (s *splitter) fillIn(st *statement) bool {
+	lines := make([]line, len(st.lines))
+	blank := ""
+	for i, l := range st.lines {
+		lines[i] = l
+		lines[i].text = placeholder.ReplaceAllStringFunc(l.text, func(m string) string {
+			blank = m
+			return strings.Repeat("_", len(m))
+		})
+	}
+	filled := *st
+	filled.lines = lines
+	file, _, problem := shell.Parse(filled.text())
+	if blank == "" || problem != nil {
+		return false
+	}
+	st.lines, st.file, st.blank = lines, file, blank
+	return true
+}
+
+// redirects reports whether a shell takes a part that the reader is to fill in for a
+// redirection from a file and one into a file.
+func redirects(st *statement) (found bool) {
+	text := st.text()
+	syntax.Walk(st.file, func(n syntax.Node) bool {
+		if r, ok := n.(*syntax.Redirect); ok && r.Op == syntax.RdrIn {
+			at := placeholder.FindStringIndex(text[r.OpPos.Offset():])
+			found = found || at != nil && at[0] == 0
+		}
+		return true
+	})
+	return found
+}
+
+// broken tells of a statement that is none.
+func (s *splitter) broken(st *statement, problem *shell.Problem) {
+	at, column := st.place(problem.Line, problem.Column)
+	e := issue{at, column, "a shell cannot read this: " + problem.Msg, problem.Hint}
+	for i, l := range st.lines {
+		if q := strings.IndexAny(l.text, "“”‘’"); q >= 0 {
+			e.line, e.column = st.place(i+1, q+1)
+			opened := problem.Column
+			if problem.Line == i+1 && opened > 0 && opened-1 < q {
+				e.line, e.column = st.place(i+1, opened)
+			}
+			e.msg = fmt.Sprintf("%c is no quote to a shell: the quote that opens here is never closed", []rune(l.text[q:])[0])
+			e.hint = `write " or '`
+			break
+		}
+	}
+	if strings.Contains(problem.Msg, "here-document") {
+		e.hint = "the line that ends it must stand at the line's very beginning"
+	}
+	s.issues = append(s.issues, e)
+}
+
+var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
+
+// output gives a fence without commands to the statement before it, if it is what
+// the page shows of it.
+func (s *splitter) output(f *fence) {
+	if len(s.statements) == 0 || !outputTags[f.tag] && !(shellTags[f.tag] && len(f.lines) > 0 && looksLikeOutput(strings.TrimSpace(f.lines[0].text))) {
+		return
+	}
+	last := s.statements[len(s.statements)-1]
+	if len(last.shown) > 0 || last.fence.end > f.at || last.fence.tab != f.tab {
+		return
+	}
+	between := ""
+	for _, t := range s.page.prose {
+		if t.at <= last.fence.end || t.at >= f.at {
+			continue
+		}
+		if t.level > 0 {
+			return
+		}
+		between += t.text + "\n"
+	}
+	for _, other := range s.page.fences {
+		if other != f && other.at > last.fence.at && other.at < f.at {
+			return
+		}
+	}
+	if between != "" && !ofOutput.MatchString(between) {
+		return
+	}
+	for _, l := range f.lines {
+		if strings.TrimSpace(l.text) != "" {
+			last.show(l)
+		}
+	}
+}
+
+// merge drops a statement that stands right behind itself, once with and once
+// without what it shows: a transcript of the first.
+func (s *splitter) merge() []*statement {
+	var all []*statement
+	for _, st := range s.statements {
+		if n := len(all); n > 0 && all[n-1].text() == st.text() && len(all[n-1].shown) == 0 && len(st.shown) > 0 && st.prompt {
+			all[n-1].shown = st.shown
+			continue
+		}
+		all = append(all, st)
+	}
+	return all
+}
+
+// unmapped is what an author can do about what is no step.
+const unmapped = `leave it out by <!-- egressplay: skip="WHY" --> before the fence`

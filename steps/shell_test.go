@@ -1,0 +1,80 @@
+package steps
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/egressplay/egressplay/cluster/clustertest"
+	"github.com/egressplay/egressplay/runner"
+)
+
+// newScript returns a step with a script, its variables in place.
+func newScript(t *testing.T, text string, vars map[string]string) *Shell {
+	t.Helper()
+	s := new(Shell)
+	require.NoError(t, s.Script.UnmarshalText([]byte(text)))
+	require.NoError(t, s.Script.ExpandVars(func(name string) (string, bool) { v, ok := vars[name]; return v, ok }))
+	return s
+}
+
+func TestShellReads(t *testing.T) {
+	c := clustertest.NewFake()
+	m := Manifest{Text: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\ndata: {policy: 'mode: X'}\n"}
+	objects, err := m.Objects()
+	require.NoError(t, err)
+	scope := runner.NewScope(c, nil)
+	scope.Namespace = "default"
+	_, _, err = scope.Changes.Apply(t.Context(), objects[0])
+	require.NoError(t, err)
+	for text, want := range map[string]string{
+		"kubectl get cm a -o jsonpath='{.data.policy}' | grep -o mode": "mode\n",
+		"kubectl get cm a -o yaml | grep policy":                       "  policy: 'mode: X'\n",
+		"kubectl get cm a -o name":                                     "configmap/a\n",
+		"kubectl get cm none":                                          "",
+		"kubectl get cm $NAME -o name; echo $NAME":                     "configmap/a\na\n",
+	} {
+		a, err := newScript(t, text, map[string]string{"NAME": "a"}).Try(t.Context(), scope)
+		require.NoError(t, err, text)
+		if want == "" {
+			assert.Equal(t, 1, a.Shell.Stages[0].Code)
+			assert.Contains(t, a.Shell.Text, "NotFound")
+			continue
+		}
+		assert.Equal(t, want, a.Shell.Text, text)
+	}
+}
+
+func TestShellSets(t *testing.T) {
+	scope := runner.NewScope(clustertest.NewFake(), nil)
+	s := newScript(t, "A=$(echo one two | cut -d' ' -f2); export B=\"$A-$C\"", map[string]string{"C": "x"})
+	assert.Equal(t, []string{"A", "B"}, s.Defines())
+	_, err := s.Try(t.Context(), scope)
+	require.NoError(t, err)
+	b, _ := scope.Lookup("B")
+	assert.Equal(t, "two-x", b)
+}
+
+// TestShellOnlyLooks has scripts that change something, or reach for the host.
+func TestShellOnlyLooks(t *testing.T) {
+	for _, text := range []string{
+		"kubectl delete svc a", "kubectl apply -f - <<EOF\na\nEOF", "kubectl get pod | kubectl apply -f -", "kubectl --kubeconfig x get pod", "kubectl exec p", "kubectl logs -f p",
+		"kubectl get pod -o go-template=x", "kubectl describe pod x", "ls", "cat /etc/passwd", "kubectl run x --image y", "for i in a; do kubectl delete svc $i; done",
+	} {
+		assert.Error(t, new(Shell).Script.UnmarshalText([]byte(text)), "%s", text)
+	}
+	s := new(Shell)
+	require.NoError(t, s.Script.UnmarshalText([]byte("echo $NONE")))
+	assert.Error(t, s.Script.ExpandVars(func(string) (string, bool) { return "", false }))
+}
+
+func TestDeletesWhatMayBeGone(t *testing.T) {
+	scope := runner.NewScope(clustertest.NewFake(), nil)
+	scope.Namespace = "default"
+	a, err := (&Delete{Objects: []string{"configmap/gone"}, IfThere: true}).Try(t.Context(), scope)
+	require.NoError(t, err)
+	assert.Equal(t, "configmap/gone is not there\n", a.Text)
+	_, err = (&Delete{Objects: []string{"configmap/gone"}}).Try(t.Context(), scope)
+	assert.Error(t, err)
+}
