@@ -95,6 +95,7 @@ func TestStatements(t *testing.T) {
 		{"logs that are shown", "$ kubectl logs $POD -c istio-proxy | tail -1\nx", `{shell: "kubectl logs $POD -c istio-proxy | tail -1"} {expect: {shown: "x\n"}}`},
 		{"the policy", "$ istioctl install <flags-you-used> --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", `{policy: {set: REGISTRY_ONLY}}`},
 		{"the policy, on two lines", "$ istioctl install <flags-you-used> \\\n    --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", `{policy: {set: REGISTRY_ONLY}}`},
+		{"the policy, as of old", "$ istioctl manifest apply --set values.global.outboundTrafficPolicy.mode=REGISTRY_ONLY", `{policy: {set: REGISTRY_ONLY}}`},
 		{"a session", "$ kubectl exec -it $POD -c sleep -- sh\n$ curl -s u\n$ exit", `{exec: {in: ${POD}, container: sleep, command: [curl, -s, u]}}`},
 		{"what create prints", "$ kubectl create configmap a --from-literal=b=c -o yaml --dry-run=client | kubectl apply -f -", `{apply: "apiVersion: v1\ndata:\n b: c\nkind: ConfigMap\nmetadata:\n name: a\n"}`},
 		{"the policy, by sed", `$ kubectl get configmap istio -n istio-system -o yaml | sed 's/mode: ALLOW_ANY/mode: REGISTRY_ONLY/g' | kubectl replace -n istio-system -f -`, `{policy: {set: REGISTRY_ONLY}}`},

@@ -137,6 +137,9 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil
 	case verb == "install" || verb == "upgrade" || verb == "manifest" && len(rest) > 0 && (rest[0] == "apply" || rest[0] == "install"):
+		if verb == "manifest" {
+			rest = rest[1:]
+		}
 		return m.install(c, rest)
 	case verb == "uninstall" || verb == "verify-install":
 		m.note(at, false, "not run: the mesh stays as it is")
