@@ -24,6 +24,9 @@ var hostsFamily = family{"The host", hosts, []Cause{
 }}
 
 func hosts(c *facts) []evidence.Finding {
+	if c.Kind == "policy" && c.wanted(func(v *evidence.Verdict) bool { return v.Want == "REGISTRY_ONLY" && v.Got == "ALLOW_ANY" }) {
+		return c.policy()
+	}
 	if c.asked.url == nil {
 		return nil
 	}
