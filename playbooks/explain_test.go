@@ -16,10 +16,7 @@ import (
 // Each key of the header, of a step, each verb and each expectation has a text in
 // the reference.
 func TestExplainHasATextForEachKey(t *testing.T) {
-	var paths []string
-	for _, key := range keysOf(fieldsOf(reflect.TypeFor[header]())) {
-		paths = append(paths, key)
-	}
+	paths := keysOf(fieldsOf(reflect.TypeFor[header]()))
 	for _, key := range keysOf(fieldsOf(reflect.TypeFor[step]())) {
 		paths = append(paths, "step."+key)
 	}
