@@ -198,7 +198,7 @@ func TestExplain(t *testing.T) {
 		"a Secret that is waited for": {pod + cnn + plainRoute + rule("originate-mtls", selecting),
 			try{url: "http://edition.cnn.com", status: 503, sidecar: evidence.Line{Method: "GET", Flags: []string{"UF"}, TransportFailure: "TLS_error:_Secret_is_not_supplied_by_SDS", Cluster: "outbound|443||edition.cnn.com"}},
 			[]string{"There is no Secret client-credential in namespace default"}, "kubectl -n default get secrets"},
-		"a policy that denies": {cnn, try{url: "http://edition.cnn.com", status: 403, sidecar: evidence.Line{Method: "GET", Cluster: toGateway},
+		"a policy that denies": {cnn + "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: no-cnn, namespace: istio-system}, spec: {action: DENY}}", try{url: "http://edition.cnn.com", status: 403, sidecar: evidence.Line{Method: "GET", Cluster: toGateway},
 			gateway: &evidence.Line{Method: "GET", Status: 403, Details: "rbac_access_denied_matched_policy[ns[istio-system]-policy[no-cnn]-rule[0]]"}},
 			[]string{"AuthorizationPolicy no-cnn in namespace istio-system denies the request"}, "kubectl -n istio-system get authorizationpolicy no-cnn"},
 		"a subset that is not defined, and a line that names no cluster": {cnn + byTLS + rule("originate-tls", "{host: edition.cnn.com, subsets: [{name: tls}]}"),

@@ -7,6 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 )
 
@@ -37,6 +38,10 @@ func denied(c *facts) []evidence.Finding {
 	}
 	if m := matchedPolicy.FindStringSubmatch(said); m != nil {
 		o := named(securityAPIVersion, "AuthorizationPolicy", m[1], m[2])
+		// A gateway that was left without a Gateway keeps what it had.
+		if _, gone := c.get(cluster.Ref{APIVersion: securityAPIVersion, Kind: "AuthorizationPolicy", Namespace: m[1], Name: m[2]}); gone {
+			return nil
+		}
 		return one(c.found("denied-by-policy", o, fmt.Sprintf("spec.rules[%s]", m[3]), c.kubectl("get", o)+" -o yaml",
 			"AuthorizationPolicy %s in namespace %s denies the request (spec.rules[%s]), at the %s.", m[2], m[1], m[3], l.Proxy))
 	}
