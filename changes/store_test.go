@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -345,26 +346,26 @@ func TestARunThatHasLostItsPlaceStops(t *testing.T) {
 		secretsOf(g)
 		a, b := leases(g.c, "a"), leases(g.c, "b")
 		g.j.Take, g.j.Held = a.Take, a.Held
-		g.patch(`{"data":{"one":"x"}}`)
-		cut := true
+		var cut, late atomic.Bool
 		g.c.FailFunc = func(call clustertest.Call) error {
-			if cut && call.Ref.Kind == "Lease" {
+			if call.Ref.Kind != "Lease" {
+				return nil
+			}
+			// Later a does not get through, and b does.
+			if cut.Load() || late.Load() && call.Verb == "update" && call.Object.GetLabels()[changes.RunLabel] == "a" {
 				return errLost
 			}
 			return nil
 		}
+		g.patch(`{"data":{"one":"x"}}`)
+		cut.Store(true)
 		time.Sleep(time.Minute)
 		_, _, err := g.j.Apply(t.Context(), configMap(data{"one": "y"}))
 		assert.ErrorContains(t, err, "it is not certain that this run still holds namespace default")
 		assert.ErrorAs(t, a.Held(t.Context(), "default"), new(*cluster.UnreachableError))
 
-		cut = false
-		g.c.FailFunc = func(call clustertest.Call) error { // a does not get through, b does
-			if call.Ref.Kind == "Lease" && call.Verb == "update" && call.Object.GetLabels()[changes.RunLabel] == "a" {
-				return errLost
-			}
-			return nil
-		}
+		late.Store(true)
+		cut.Store(false)
 		b.WaitFor = time.Minute
 		require.NoError(t, b.Take(t.Context(), "default"))
 		_, _, err = g.j.Apply(t.Context(), configMap(data{"one": "y"}))

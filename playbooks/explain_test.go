@@ -22,7 +22,10 @@ func TestExplainHasATextForEachKey(t *testing.T) {
 	}
 	paths = slices.AppendSeq(paths, maps.Keys(steps.Kinds))
 	for key := range expect.Kinds {
-		paths = append(paths, "expect."+key, "exec.expect."+key)
+		paths = append(paths, "expect."+key)
+	}
+	for _, key := range steps.Kinds["exec"].Expects {
+		paths = append(paths, "exec.expect."+key)
 	}
 	for _, path := range paths {
 		if path == "description" {
