@@ -183,7 +183,6 @@ type overlayEntry struct {
 	nth                int
 	before, after      []*yaml.Node
 	node               *yaml.Node
-	used               bool
 }
 
 // parseOverlay reads an overlay: a list of mappings.

@@ -156,10 +156,10 @@ func TestRefused(t *testing.T) {
 
 func TestAnnotations(t *testing.T) {
 	const request = "~~~bash\n$ kubectl exec $POD -- curl -s u\n~~~\n"
-	steps, errs, notes := lint(t, deploySleep+"<!-- egressplay: exit=28 within=60s holds=3 -->\n"+request, Options{})
+	steps, errs, _ := lint(t, deploySleep+"<!-- egressplay: exit=28 within=60s holds=3 -->\n"+request, Options{})
 	require.Empty(t, errs)
 	assert.Equal(t, bare(`{exec: {in: "${POD}", command: [curl, -s, u]}} {expect: {exitCode: 28}} {within: 60s} {holds: 3}`), bare(steps[3]))
-	steps, errs, notes = lint(t, deploySleep+"<!-- egressplay: skip=\"needs a cloud\" -->\n~~~bash\n$ ./x\n~~~\n", Options{})
+	steps, errs, notes := lint(t, deploySleep+"<!-- egressplay: skip=\"needs a cloud\" -->\n~~~bash\n$ ./x\n~~~\n", Options{})
 	require.Empty(t, errs)
 	assert.Len(t, steps, 3)
 	assert.Contains(t, strings.Join(notes, "\n"), "not run, says its author: needs a cloud")
