@@ -45,6 +45,9 @@ type Attempt struct {
 	Unread []Unread `json:"unread,omitempty"`
 	// Counters are by how much counters grew, by proxy, cluster and host.
 	Counters []Counter `json:"counters,omitempty"`
+	// Upstreams says of clusters of proxies who chose the address that a request went
+	// to, where that is in question.
+	Upstreams []Upstream `json:"upstreams,omitempty"`
 	// Arrivals is what reached the far end; nil where it was not asked.
 	Arrivals *Arrivals `json:"arrivals,omitempty"`
 	// Ways are the ways that the requests took, as [Join] finds them.
@@ -238,6 +241,16 @@ type Counter struct {
 	// Value is what it counts now, Grew by how much it grew.
 	Value int64 `json:"value"`
 	Grew  int64 `json:"grew"`
+}
+
+// An Upstream is a cluster of a proxy to which a request went, and who chose the
+// address.
+type Upstream struct {
+	Pod     string `json:"pod"`
+	Cluster string `json:"cluster"`
+	// Resolved says that the proxy chose it, from what it looked up or was told by
+	// istiod; false where it took that to which the client had connected.
+	Resolved bool `json:"resolved"`
 }
 
 // Arrivals are what reached the far end during the attempt.

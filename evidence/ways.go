@@ -72,6 +72,20 @@ func (a *Attempt) follow(sidecar *Proxy, line *Line) Way {
 	}
 }
 
+// Chosen reports whether the last proxy on a way chose the address itself, and
+// whether it is known.
+func (a *Attempt) Chosen(w *Way) (chosen, known bool) {
+	if len(w.Hops) == 0 {
+		return false, false
+	}
+	pod := w.Hops[len(w.Hops)-1].Pod.Name
+	i := slices.IndexFunc(a.Upstreams, func(u Upstream) bool { return u.Pod == pod && u.Cluster == w.Cluster })
+	if i < 0 {
+		return false, false
+	}
+	return a.Upstreams[i].Resolved, true
+}
+
 // received notes what the sidecar of the workload to which a line leads says of the
 // request. A request that it does not handle leaves no line there, and the proxy
 // before has reached the pod: then the way ends at the pod.

@@ -325,8 +325,12 @@ func answered(a *evidence.Attempt, w *evidence.Way, host string) (held bool, why
 			}
 		}
 	}
-	// Without a record nobody tells whose address it is that curl itself chose:
-	// a mesh sends a request on to there where it does not look the name up.
+	// Without a record nobody tells whose address it is that curl itself chose: a
+	// mesh sends a request on to there where it does not look the name up. A proxy
+	// that does chose the same by itself.
+	if chosen, _ := a.Chosen(w); chosen {
+		return true, "", ""
+	}
 	for _, t := range a.Transfers {
 		elsewhere := t.Redirects == 0 && named(t.URL) != host && !strings.HasPrefix(host, "*")
 		if t.Remote == w.Address && (a.Command.Curl.Redirected || elsewhere) {

@@ -303,6 +303,14 @@ func TestPath(t *testing.T) {
 		{"the URL is an address, and the name a header", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct(wildcard)), func(a *evidence.Attempt) {
 			a.Transfers[0].URL = "http://203.0.113.13/headers"
 		}), notJudged, "nobody tells whose address that is"},
+		{"curl chose the address, and the proxy the same", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct()), func(a *evidence.Attempt) {
+			a.Transfers[0].URL = "http://alias.example.org/headers"
+			a.Upstreams = []evidence.Upstream{{Pod: "curl-1", Cluster: "outbound|80||httpbin.org", Resolved: true}}
+		}), held, ""},
+		{"curl chose the address, and the proxy took it", `[sidecar, "httpbin.org:80"]`, changed(attempt(direct()), func(a *evidence.Attempt) {
+			a.Transfers[0].URL = "http://alias.example.org/headers"
+			a.Upstreams = []evidence.Upstream{{Pod: "curl-1", Cluster: "outbound|80||httpbin.org"}}
+		}), notJudged, "nobody tells whose address that is"},
 
 		// Without a log, the counters tell, of one request.
 		{"by counters", `[sidecar, "httpbin.org:80"]`, counted(grew("curl-1", "outbound|80||httpbin.org", "203.0.113.13:80", 1)), held, ""},

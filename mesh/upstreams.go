@@ -1,0 +1,59 @@
+package mesh
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"github.com/egressplay/egressplay/evidence"
+)
+
+// readUpstreams asks the last proxy on a way who chose the address to which it sent
+// the request, where curl had connected to the same one: only then the client may
+// have chosen it. Who does not answer is not counted.
+func (b *watched) readUpstreams(ctx context.Context, a *evidence.Attempt) {
+	evidence.Join(a)
+	for i := range a.Ways {
+		w := &a.Ways[i]
+		same := slices.ContainsFunc(a.Transfers, func(t evidence.Transfer) bool { return t.Remote != "" && t.Remote == w.Address })
+		if _, known := a.Chosen(w); known || !same || w.Cluster == "" || len(w.Hops) == 0 {
+			continue
+		}
+		pod := w.Hops[len(w.Hops)-1].Pod
+		text, err := b.mesh.Ask(ctx, pod.Namespace, pod.Name, "config_dump?resource=dynamic_active_clusters&name_regex="+
+			url.QueryEscape("^"+regexp.QuoteMeta(w.Cluster)+"$"))
+		if err != nil {
+			continue
+		}
+		if resolved, err := resolves(text, w.Cluster); err == nil {
+			a.Upstreams = append(a.Upstreams, evidence.Upstream{Pod: pod.Name, Cluster: w.Cluster, Resolved: resolved})
+		}
+	}
+}
+
+// resolves reports whether the proxy chooses the addresses of a cluster, by the
+// cluster's configuration.
+// Source: Envoy's API, config.cluster.v3.Cluster.DiscoveryType; STATIC is the default.
+func resolves(dump, cluster string) (bool, error) {
+	var d struct {
+		Configs []struct {
+			Cluster struct {
+				Name        string          `json:"name"`
+				Type        string          `json:"type"`
+				ClusterType json.RawMessage `json:"cluster_type"`
+			} `json:"cluster"`
+		} `json:"configs"`
+	}
+	if err := json.Unmarshal([]byte(dump), &d); err != nil {
+		return false, err
+	}
+	for _, c := range d.Configs {
+		if c.Cluster.Name == cluster {
+			return c.Cluster.Type != "ORIGINAL_DST" && c.Cluster.ClusterType == nil, nil
+		}
+	}
+	return false, fmt.Errorf("the proxy has no cluster %s", cluster)
+}

@@ -1,0 +1,31 @@
+package mesh
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Who chooses an address is the proxy, unless the cluster takes the client's.
+func TestWhoChoosesAnAddress(t *testing.T) {
+	const name = "outbound|443||www.wikipedia.org"
+	dump := func(fields string) string {
+		return `{"configs": [{"@type": "x", "cluster": {"@type": "y", "name": "` + name + `"` + fields + `}}]}`
+	}
+	for fields, want := range map[string]bool{
+		`, "type": "STRICT_DNS"`:   true,
+		`, "type": "EDS"`:          true,
+		``:                         true, // STATIC
+		`, "type": "ORIGINAL_DST"`: false,
+		`, "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy"}`: false,
+	} {
+		got, err := resolves(dump(fields), name)
+		require.NoError(t, err)
+		assert.Equal(t, want, got, fields)
+	}
+	_, err := resolves(`{}`, name)
+	require.ErrorContains(t, err, "the proxy has no cluster")
+	_, err = resolves(`not JSON`, name)
+	require.Error(t, err)
+}
