@@ -18,6 +18,12 @@ type Stage struct {
 	// Exec says that it ran a command in a pod, Log that it read a log.
 	Exec bool `json:"exec,omitempty"`
 	Log  bool `json:"log,omitempty"`
+	// Older is how many lines it read of a log that are of requests from before the
+	// last one; they are left out.
+	Older int `json:"older,omitempty"`
+	// Undated says that it read lines of a log of which it is not known when they
+	// were written.
+	Undated bool `json:"undated,omitempty"`
 	// Behind says that it read what the stage before it wrote.
 	Behind bool `json:"behind,omitempty"`
 	// Inner says that it ran within $(...).

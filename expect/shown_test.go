@@ -152,3 +152,19 @@ func TestShownLog(t *testing.T) {
 	assert.False(t, held(outcome("1544160065.248    228 172.30.109.89 TCP_TUNNEL/200 87633 CONNECT a.example:443 - HIER_DIRECT/91.198.174.192 -",
 		"1744160065.248    28 172.1.109.89 TCP_DENIED/403 7633 CONNECT a.example:443 - HIER_NONE/- -", -1, 0)))
 }
+
+// TestShownOfUndatedLogs has lines of a log of which nobody knows when they were
+// written: what they seem to show is no pass.
+func TestShownOfUndatedLogs(t *testing.T) {
+	tail := evidence.Stage{Argv: []string{"kubectl", "exec", "p", "--", "tail", "/a.log"}, Exec: true, Undated: true}
+	grep := evidence.Stage{Argv: []string{"grep", "one"}, Behind: true}
+	judge := func(page string, stages ...evidence.Stage) evidence.Verdicts {
+		return (&Shown{Text: page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: "one\n", Stages: stages}})
+	}
+	assert.Len(t, judge("one", tail).Of(evidence.NotJudged), 1)
+	assert.Len(t, judge("", tail, grep).Of(evidence.NotJudged), 1)
+	assert.True(t, held(judge("", tail)), "nothing is claimed of its lines")
+	tail.Undated = false
+	assert.True(t, held(judge("one", tail)))
+	assert.True(t, held(judge("", tail, grep)))
+}

@@ -892,3 +892,24 @@ func BenchmarkRun100Steps(b *testing.B) {
 		r.Run(b.Context(), []*Playbook{{Steps: steps}})
 	}
 }
+
+// A step that runs commands in several pods waits for each of them.
+func TestACommandInAnotherPodWaitsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(settler)
+		looks := &podAction{pods: []string{"pod-1", "pod-1"}}
+		looks.repeats = true
+		looks.try = func(ctx context.Context, sc *Scope) (*evidence.Attempt, error) {
+			for _, name := range []string{"pod-1", "pod-2"} {
+				if err := sc.InForce(ctx, &cluster.Pod{Name: name}); err != nil {
+					return nil, err
+				}
+				s.log = append(s.log, "run in "+name)
+			}
+			return &evidence.Attempt{}, nil
+		}
+		result, _ := run(t, &Runner{Settler: s}, t.Context(), step(looks), step(changing(nil)), step(looks))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, []string{"run in pod-1", "run in pod-2", "after", "wait for pod-1", "run in pod-1", "wait for pod-2", "run in pod-2"}, s.log)
+	})
+}

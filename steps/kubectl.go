@@ -21,7 +21,10 @@ import (
 )
 
 // A kubectlProgram is kubectl within a script, as far as it looks.
-type kubectlProgram struct{ scope *runner.Scope }
+type kubectlProgram struct {
+	scope *runner.Scope
+	reads []logRead // what each command in a pod read of a log
+}
 
 // checkLook says why a kubectl command cannot stand in a script.
 func checkLook(k *shell.Kubectl) error {
@@ -75,12 +78,21 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 	if k.Is("stdin") {
 		e.Stdin = stdin
 	}
-	a, err := e.Try(ctx, p.scope)
+	pod, err := e.Pod(ctx, p.scope)
 	if err != nil {
 		return shell.Result{}, err
 	}
-	p.scope.LastPod, p.scope.LastCommand = a.Command.Pod, a.Started
-	r := shell.Result{Stdout: a.Command.Stdout, Stderr: a.Command.Stderr, Code: *a.Command.ExitCode, Truncated: a.Command.Truncated}
+	if err := p.scope.InForce(ctx, pod); err != nil {
+		return shell.Result{}, err
+	}
+	a, err := run(ctx, p.scope.Cluster, pod, e.Argv, e.Stdin)
+	if err != nil {
+		return shell.Result{}, err
+	}
+	p.scope.Ran(a)
+	read := sinceOf(e.Argv, a.Command.Stdout, lastRequest(p.scope))
+	p.reads = append(p.reads, read)
+	r := shell.Result{Stdout: read.text, Stderr: a.Command.Stderr, Code: *a.Command.ExitCode, Truncated: a.Command.Truncated}
 	if r.Code != 0 {
 		if r.Stderr != "" && !strings.HasSuffix(r.Stderr, "\n") {
 			r.Stderr += "\n"
