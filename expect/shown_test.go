@@ -168,3 +168,19 @@ func TestShownOfUndatedLogs(t *testing.T) {
 	assert.True(t, held(judge("one", tail)))
 	assert.True(t, held(judge("", tail, grep)))
 }
+
+// TestShownTableWithEmptyCells has a kind whose columns may be empty.
+func TestShownTableWithEmptyCells(t *testing.T) {
+	const page = "NAME   HOSTS           LOCATION   RESOLUTION   AGE\na      [\"a.example\"]              DNS          3d\n"
+	const real = "NAME   HOSTS           LOCATION        RESOLUTION   AGE\na      [\"a.example\"]                   DNS          5s\n"
+	assert.True(t, held(outcome(page, real, -1, 0)))
+	assert.True(t, held(outcome("NAME   HOSTS   RESOLUTION   AGE\na      [\"a.example\"]   DNS   3d\n", real, -1, 0)), "not aligned")
+	for what, change := range map[string][2]string{
+		"another host":       {"a.example", "b.example"},
+		"another column":     {"                   DNS          5s", "   DNS                          5s"},
+		"another resolution": {"DNS", "NONE"},
+		"a location":         {"                   DNS", "   MESH_EXTERNAL   DNS"},
+	} {
+		assert.False(t, held(outcome(page, strings.Replace(real, change[0], change[1], 1), -1, 0)), what)
+	}
+}
