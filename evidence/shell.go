@@ -7,7 +7,14 @@ type Shell struct {
 	// Truncated says that there was more output than was kept.
 	Truncated bool    `json:"truncated,omitempty"`
 	Stages    []Stage `json:"stages"`
+	// Bound are the values that stood in earlier outputs for those that the tutorial
+	// shows.
+	Bound []Binding `json:"-"`
 }
+
+// A Binding says which value of a kind, such as an address, stood for one that a
+// tutorial shows.
+type Binding struct{ Kind, Shown, Got string }
 
 // A Stage is one command of a script.
 type Stage struct {

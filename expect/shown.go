@@ -96,6 +96,23 @@ func olderLines(s *evidence.Shell) (n int) {
 	return n
 }
 
+// Binds implements [runner.Binder].
+func (e *Shown) Binds(a *evidence.Attempt) (all []evidence.Binding) {
+	if a.Shell == nil || e.Output == "exit" || e.Text == "" {
+		return nil
+	}
+	c := newComparison(e.lines(), a.Shell)
+	if c.run() != nil {
+		return nil
+	}
+	for shown, got := range c.bound.forward {
+		if _, known := c.bound.earlier[shown]; !known {
+			all = append(all, evidence.Binding{Kind: shown.kind, Shown: shown.value, Got: got})
+		}
+	}
+	return all
+}
+
 // A shownLine is a line of what a tutorial shows, and its index.
 type shownLine struct {
 	text string

@@ -184,3 +184,28 @@ func TestShownTableWithEmptyCells(t *testing.T) {
 		assert.False(t, held(outcome(page, strings.Replace(real, change[0], change[1], 1), -1, 0)), what)
 	}
 }
+
+// TestShownOverOutputs has two outputs of one tutorial: what is equal in them must be
+// equal in the run.
+func TestShownOverOutputs(t *testing.T) {
+	first := &evidence.Attempt{Shell: &evidence.Shell{Text: "a 10.9.9.9 egress-86f6b99f94-zxcvb\n"}}
+	bound := (&Shown{Text: "a 10.0.0.1 egress-5f7cbdff8f-abcd1"}).Binds(first)
+	assert.Len(t, bound, 2)
+	for _, test := range []struct {
+		page, real string
+		want       bool
+	}{
+		{"b 10.0.0.1", "b 10.9.9.9", true},
+		{"b 10.0.0.1", "b 10.9.9.8", false},
+		{"b 10.0.0.2", "b 10.9.9.8", true},
+		{"b 10.0.0.2", "b 10.9.9.9", true}, // it may have been written down at another time
+		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvb up", true},
+		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvc up", false},
+	} {
+		vs := (&Shown{Text: test.page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: test.real, Bound: bound}})
+		assert.Equal(t, test.want, held(vs), "%q and %q", test.page, test.real)
+		if !test.want {
+			assert.Contains(t, vs.String(), "an earlier output had")
+		}
+	}
+}

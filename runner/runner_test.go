@@ -913,3 +913,27 @@ func TestACommandInAnotherPodWaitsToo(t *testing.T) {
 		assert.Equal(t, []string{"run in pod-1", "run in pod-2", "after", "wait for pod-1", "run in pod-1", "wait for pod-2", "run in pod-2"}, s.log)
 	})
 }
+
+// binder is an expectation that binds a value.
+type binder struct{ expectation }
+
+func (binder) Binds(*evidence.Attempt) []evidence.Binding {
+	return []evidence.Binding{{Kind: "address"}}
+}
+
+// What a step binds counts for later ones only where it passed.
+func TestOnlyAStepThatPassedBinds(t *testing.T) {
+	var known []int
+	looks := action{repeats: true, try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
+		known = append(known, len(s.Bound))
+		return &evidence.Attempt{}, nil
+	}}
+	failing := step(looks, binder{says(notHeld)})
+	failing.Continue, failing.Within = true, 0
+	run(t, &Runner{}, t.Context(), failing, step(looks, binder{says(held)}), step(looks))
+	last := len(known) - 1
+	assert.Equal(t, 1, known[last])
+	for _, n := range known[:last] {
+		assert.Zero(t, n)
+	}
+}

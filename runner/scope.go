@@ -38,6 +38,10 @@ type Scope struct {
 	// this machine's clock.
 	LastCommand time.Time
 
+	// Bound are the values that stood in the outputs of steps that passed for those
+	// that the playbook shows.
+	Bound []evidence.Binding
+
 	vars map[string]string
 	// inForce waits until what was changed is in force for a pod; nil where nothing
 	// was.

@@ -212,6 +212,13 @@ func (t *tries) attempt(ctx context.Context) error {
 		}
 		return &judgement{missed}
 	}
+	if notInForce == nil {
+		for i := range t.checks {
+			if b, ok := t.checks[i].Expectation.(Binder); ok {
+				t.scope.Bound = append(t.scope.Bound, b.Binds(a)...)
+			}
+		}
+	}
 	return notInForce
 }
 

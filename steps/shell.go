@@ -234,7 +234,7 @@ func (s *Shell) Try(ctx context.Context, scope *runner.Scope) (*evidence.Attempt
 	if err != nil {
 		return a, err
 	}
-	a.Shell = &evidence.Shell{Text: out.Text, Truncated: out.Truncated}
+	a.Shell = &evidence.Shell{Text: out.Text, Truncated: out.Truncated, Bound: slices.Clone(scope.Bound)}
 	for _, stage := range out.Stages {
 		e := evidence.Stage{Argv: stage.Argv, Code: stage.Code, Behind: stage.Behind, Inner: stage.Inner}
 		if line, err := shell.ParseKubectl(stage.Argv); stage.Argv[0] == "kubectl" && err == nil {
