@@ -30,6 +30,11 @@ type Interface interface {
 	// selects ("" selects all), sorted by name.
 	List(ctx context.Context, kind, namespace, selector string) ([]unstructured.Unstructured, error)
 
+	// Print returns what kubectl get prints of an object, or where ref has no name of
+	// all of its kind in its namespace, "" for all namespaces, that a label selector
+	// selects. The server itself makes the table.
+	Print(ctx context.Context, ref Ref, selector string) (*Table, error)
+
 	// Apply creates the object or changes it to what is given, by server-side
 	// apply with the field manager [Manager], taking over fields that another
 	// manager owns; with [WriteOptions.Fresh] apierrors.IsConflict holds for the

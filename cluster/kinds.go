@@ -247,5 +247,8 @@ func (t *target) path() []string {
 	if t.ref.Namespace != "" {
 		path = append(path, "namespaces", t.ref.Namespace)
 	}
-	return append(path, gvr.Resource, t.ref.Name)
+	if path = append(path, gvr.Resource); t.ref.Name != "" {
+		path = append(path, t.ref.Name)
+	}
+	return path
 }

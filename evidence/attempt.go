@@ -79,6 +79,8 @@ type Command struct {
 	Truncated bool `json:"truncated,omitempty"`
 	// Elapsed is the command's own time where it told, else that of the call.
 	Elapsed time.Duration `json:"-"` // "elapsedMs"
+	// OnlyReads says that the command shows files and makes no request for certain.
+	OnlyReads bool `json:"onlyReads,omitempty"`
 	// Curl says what is known of a curl command; nil for any other command.
 	Curl *Curl `json:"curl,omitempty"`
 }

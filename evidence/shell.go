@@ -7,7 +7,14 @@ type Shell struct {
 	// Truncated says that there was more output than was kept.
 	Truncated bool    `json:"truncated,omitempty"`
 	Stages    []Stage `json:"stages"`
+	// Bound are the values that stood in earlier outputs for those that the tutorial
+	// shows.
+	Bound []Binding `json:"-"`
 }
+
+// A Binding says which value of a kind, such as an address, stood for one that a
+// tutorial shows.
+type Binding struct{ Kind, Shown, Got string }
 
 // A Stage is one command of a script.
 type Stage struct {
@@ -18,6 +25,12 @@ type Stage struct {
 	// Exec says that it ran a command in a pod, Log that it read a log.
 	Exec bool `json:"exec,omitempty"`
 	Log  bool `json:"log,omitempty"`
+	// Older is how many lines it read of a log that are of requests from before the
+	// last one; they are left out.
+	Older int `json:"older,omitempty"`
+	// Undated says that it read lines of a log of which it is not known when they
+	// were written.
+	Undated bool `json:"undated,omitempty"`
 	// Behind says that it read what the stage before it wrote.
 	Behind bool `json:"behind,omitempty"`
 	// Inner says that it ran within $(...).

@@ -48,17 +48,69 @@ func (e *Shown) Judge(a *evidence.Attempt) evidence.Verdicts {
 	}
 	page := e.lines()
 	vs := judgeCodes(page, a.Shell.Stages)
+	vs = append(vs, judgeLogs(a.Shell, e.Text != "" && e.Output != "exit")...)
 	if e.Output == "exit" || e.Text == "" {
 		return vs
 	}
 	c := newComparison(page, a.Shell)
-	vs = append(vs, c.verdict(a.Shell.Truncated))
+	v := c.verdict(a.Shell.Truncated)
+	if older := olderLines(a.Shell); v.Outcome == evidence.NotHeld && v.Why == "" && older > 0 {
+		v.Why = fmt.Sprintf("what the log has from before the last request is left out, %d lines of it", older)
+	}
+	vs = append(vs, v)
 	if len(c.soft) > 0 && vs[len(vs)-1].Outcome == evidence.Held {
 		vs = append(vs, evidence.Verdict{
 			What: "shown, letter by letter", Outcome: evidence.NotChecked, Why: "the tutorial differs in what may differ: " + strings.Join(c.soft, "; "),
 		})
 	}
 	return vs
+}
+
+// judgeLogs judges what commands in pods read of logs: a line of which nobody knows
+// when it was written may be of an earlier request. shows says that lines are shown.
+func judgeLogs(s *evidence.Shell, shows bool) evidence.Verdicts {
+	greps := slices.ContainsFunc(s.Stages, func(s evidence.Stage) bool { return strings.Contains(strings.Join(s.Argv, " "), "grep") })
+	for _, stage := range s.Stages {
+		command := strings.Join(stage.Argv, " ")
+		var why string
+		switch {
+		case stage.Undated && (shows || greps):
+			why = "it has lines without a time that is known, which may be of an earlier request"
+		case stage.Older > 0 && !shows && stage.Code == 0 && strings.Contains(command, "grep") && strings.TrimSpace(s.Text) == "":
+			why = "what grep found in the pod may be a line of an earlier request"
+		default:
+			continue
+		}
+		return evidence.Verdicts{{
+			What: "the log that " + command + " reads", Outcome: evidence.NotJudged, Why: why,
+			Hint: "show the log by kubectl logs, or a file of which each line begins with its time; skip=\"REASON\" leaves the command out",
+		}}
+	}
+	return nil
+}
+
+func olderLines(s *evidence.Shell) (n int) {
+	for _, stage := range s.Stages {
+		n += stage.Older
+	}
+	return n
+}
+
+// Binds implements [runner.Binder].
+func (e *Shown) Binds(a *evidence.Attempt) (all []evidence.Binding) {
+	if a.Shell == nil || e.Output == "exit" || e.Text == "" {
+		return nil
+	}
+	c := newComparison(e.lines(), a.Shell)
+	if c.run() != nil {
+		return nil
+	}
+	for shown, got := range c.bound.forward {
+		if _, known := c.bound.earlier[shown]; !known {
+			all = append(all, evidence.Binding{Kind: shown.kind, Shown: shown.value, Got: got})
+		}
+	}
+	return all
 }
 
 // A shownLine is a line of what a tutorial shows, and its index.

@@ -152,3 +152,60 @@ func TestShownLog(t *testing.T) {
 	assert.False(t, held(outcome("1544160065.248    228 172.30.109.89 TCP_TUNNEL/200 87633 CONNECT a.example:443 - HIER_DIRECT/91.198.174.192 -",
 		"1744160065.248    28 172.1.109.89 TCP_DENIED/403 7633 CONNECT a.example:443 - HIER_NONE/- -", -1, 0)))
 }
+
+// TestShownOfUndatedLogs has lines of a log of which nobody knows when they were
+// written: what they seem to show is no pass.
+func TestShownOfUndatedLogs(t *testing.T) {
+	tail := evidence.Stage{Argv: []string{"kubectl", "exec", "p", "--", "tail", "/a.log"}, Exec: true, Undated: true}
+	grep := evidence.Stage{Argv: []string{"grep", "one"}, Behind: true}
+	judge := func(page string, stages ...evidence.Stage) evidence.Verdicts {
+		return (&Shown{Text: page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: "one\n", Stages: stages}})
+	}
+	assert.Len(t, judge("one", tail).Of(evidence.NotJudged), 1)
+	assert.Len(t, judge("", tail, grep).Of(evidence.NotJudged), 1)
+	assert.True(t, held(judge("", tail)), "nothing is claimed of its lines")
+	tail.Undated = false
+	assert.True(t, held(judge("one", tail)))
+	assert.True(t, held(judge("", tail, grep)))
+}
+
+// TestShownTableWithEmptyCells has a kind whose columns may be empty.
+func TestShownTableWithEmptyCells(t *testing.T) {
+	const page = "NAME   HOSTS           LOCATION   RESOLUTION   AGE\na      [\"a.example\"]              DNS          3d\n"
+	const real = "NAME   HOSTS           LOCATION        RESOLUTION   AGE\na      [\"a.example\"]                   DNS          5s\n"
+	assert.True(t, held(outcome(page, real, -1, 0)))
+	assert.True(t, held(outcome("NAME   HOSTS   RESOLUTION   AGE\na      [\"a.example\"]   DNS   3d\n", real, -1, 0)), "not aligned")
+	for what, change := range map[string][2]string{
+		"another host":       {"a.example", "b.example"},
+		"another column":     {"                   DNS          5s", "   DNS                          5s"},
+		"another resolution": {"DNS", "NONE"},
+		"a location":         {"                   DNS", "   MESH_EXTERNAL   DNS"},
+	} {
+		assert.False(t, held(outcome(page, strings.Replace(real, change[0], change[1], 1), -1, 0)), what)
+	}
+}
+
+// TestShownOverOutputs has two outputs of one tutorial: what is equal in them must be
+// equal in the run.
+func TestShownOverOutputs(t *testing.T) {
+	first := &evidence.Attempt{Shell: &evidence.Shell{Text: "a 10.9.9.9 egress-86f6b99f94-zxcvb\n"}}
+	bound := (&Shown{Text: "a 10.0.0.1 egress-5f7cbdff8f-abcd1"}).Binds(first)
+	assert.Len(t, bound, 2)
+	for _, test := range []struct {
+		page, real string
+		want       bool
+	}{
+		{"b 10.0.0.1", "b 10.9.9.9", true},
+		{"b 10.0.0.1", "b 10.9.9.8", false},
+		{"b 10.0.0.2", "b 10.9.9.8", true},
+		{"b 10.0.0.2", "b 10.9.9.9", true}, // it may have been written down at another time
+		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvb up", true},
+		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvc up", false},
+	} {
+		vs := (&Shown{Text: test.page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: test.real, Bound: bound}})
+		assert.Equal(t, test.want, held(vs), "%q and %q", test.page, test.real)
+		if !test.want {
+			assert.Contains(t, vs.String(), "an earlier output had")
+		}
+	}
+}

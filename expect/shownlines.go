@@ -18,6 +18,7 @@ type comparison struct {
 	// exits says that the tutorial shows an exit code.
 	exits bool
 	soft  []string // in what they differ although they need not
+	bound *bindings
 }
 
 // A difference is where what came is not what is shown.
@@ -33,7 +34,7 @@ func (d *difference) Error() string { return "shown " + d.want + ", was " + d.go
 var meter = regexp.MustCompile(`^\s*% Total\s|^\s*Dload\s+Upload|^\s*\d+\s+[\d.]+[kMG]?\s+\d+\s.*(--:--:--|\d+:\d\d:\d\d)|^Defaulted container |^Unable to use a TTY`)
 
 func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
-	c := new(comparison)
+	c := &comparison{bound: newBindings(shell.Bound)}
 	showsCurl := false
 	for _, line := range page {
 		if terminated.MatchString(line.text) {
@@ -146,7 +147,6 @@ func (c *comparison) run() error {
 	if !cells[0][0].possible {
 		return c.explain()
 	}
-	bound := newBindings()
 	for i, j := 0, 0; i < n || j < m; {
 		switch at := cells[i][j]; {
 		case i < n && isEllipsis(c.page[i].text) && !at.skip:
@@ -157,11 +157,11 @@ func (c *comparison) run() error {
 			}
 			j++
 		default:
-			ok, soft := lineMatches(c.page[i].text, c.real[j], bound)
+			ok, soft := lineMatches(c.page[i].text, c.real[j], c.bound)
 			if !ok {
 				return &difference{
 					line: &c.page[i], want: scalar(c.page[i].text), got: scalar(c.real[j]),
-					why: "what is equal in the tutorial must be equal here, and what differs must differ",
+					why: firstOf(c.bound.conflict, "what is equal in the tutorial must be equal here, and what differs must differ"),
 				}
 			}
 			if soft != "" {

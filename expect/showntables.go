@@ -22,12 +22,13 @@ func (c *comparison) tables() {
 	if p < 0 || r < 0 {
 		return
 	}
+	pageHead, realHead := c.page[p].text, c.real[r]
 	shown := betweenColumns.Split(strings.TrimSpace(c.page[p].text), -1)
 	real := betweenColumns.Split(strings.TrimSpace(c.real[r]), -1)
 	kept := slices.DeleteFunc(slices.Clone(shown), func(name string) bool { return slices.Contains(columnsThatVary, name) })
-	row := func(line string, names []string) string {
-		cells := betweenColumns.Split(strings.TrimSpace(line), -1)
-		if len(cells) < len(names)-1 || len(cells) > len(names) {
+	row := func(line, head string, names []string) string {
+		cells := cellsOf(line, head, names)
+		if cells == nil {
 			return line
 		}
 		var out []string
@@ -40,10 +41,40 @@ func (c *comparison) tables() {
 	}
 	for i := p; i < len(c.page); i++ {
 		if !isEllipsis(c.page[i].text) {
-			c.page[i].text = row(c.page[i].text, shown)
+			c.page[i].text = row(c.page[i].text, pageHead, shown)
 		}
 	}
 	for i := r; i < len(c.real); i++ {
-		c.real[i] = row(c.real[i], real)
+		c.real[i] = row(c.real[i], realHead, real)
 	}
+}
+
+// cellsOf returns a row's cells: what stands below each name of the head, where they
+// are aligned, for a cell may be empty; else what lies between wide gaps. nil is for a
+// line that is no row.
+func cellsOf(line, head string, names []string) []string {
+	if !strings.Contains(line+head, "\t") {
+		cells, at := make([]string, len(names)), 0
+		aligned := true
+		starts := make([]int, len(names)+1)
+		for i, name := range names {
+			at += strings.Index(head[at:], name)
+			starts[i] = at
+			at += len(name)
+		}
+		starts[len(names)] = len(line)
+		for i := range names {
+			from, to := min(starts[i], len(line)), min(starts[i+1], len(line))
+			cells[i] = strings.TrimSpace(line[from:to])
+			aligned = aligned && (from == 0 || from == len(line) || line[from-1] == ' ') && !betweenColumns.MatchString(cells[i])
+		}
+		if aligned && cells[0] != "" {
+			return cells
+		}
+	}
+	cells := betweenColumns.Split(strings.TrimSpace(line), -1)
+	if len(cells) < len(names)-1 || len(cells) > len(names) {
+		return nil
+	}
+	return cells
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/egressplay/egressplay/curl"
 	"github.com/egressplay/egressplay/shell"
+	"github.com/egressplay/egressplay/steps"
 )
 
 // ofDeployment matches the name of a pod of a Deployment in somebody's cluster.
@@ -71,7 +72,7 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 		return nil, true, m.open(c)
 	}
 	expect, ok := m.expected(c, k)
-	if !ok {
+	if !ok || steps.ReadsLog(k.Command) { // a script knows which lines are of earlier requests
 		return nil, false, nil
 	}
 	n := c.at.mapping("in", in, "container", k.Flag("container"), "namespace", k.Namespace(), "command", c.at.texts(k.Command))

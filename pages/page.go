@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ type Options struct {
 	With string
 	// SkipUnmapped leaves out what cannot be mapped, and lists it.
 	SkipUnmapped bool
-	// Read reads a file by its path, such as the overlay.
+	// Read reads the overlay that With names, wherever it is.
 	Read func(path string) ([]byte, error)
 }
 
@@ -107,19 +108,18 @@ func nameOf(file string) string {
 // readOverlay returns the text of the overlay and its file; "" where there is none.
 func (m *mapper) readOverlay() (text, file string) {
 	file = m.options.With
+	var data []byte
+	var err error
 	if file == "" {
 		file = strings.TrimSuffix(m.source.File, ".md") + ".egressplay.yaml"
+		data, err = m.source.ReadFile(filepath.Base(file))
+	} else {
+		data, err = m.options.Read(file)
 	}
-	if m.options.Read == nil {
-		return "", ""
-	}
-	data, err := m.options.Read(file)
 	switch {
 	case err == nil:
 		return string(data), file
-	case m.options.With != "":
-		m.errs = append(m.errs, &playbooks.Error{File: file, Msg: err.Error()})
-	case !isNotThere(err):
+	case m.options.With != "" || !isNotThere(err):
 		m.errs = append(m.errs, &playbooks.Error{File: file, Msg: err.Error()})
 	}
 	return "", ""

@@ -353,3 +353,56 @@ func shared(t *testing.T) string {
 	}
 	return filepath.Join("..", "..", "shared")
 }
+
+// TestFilesOutside has files of other folders that a page or its overlay names, and
+// links that lead there. None is read.
+func TestFilesOutside(t *testing.T) {
+	outside := t.TempDir()
+	const object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: planted}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "a.yaml"), []byte(object), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "overlay.yaml"), []byte("- at: {statement: echo}\n  skip: planted\n"), 0o600))
+	const lies = "lies outside of the page's folder"
+	for what, test := range map[string]struct{ command, comment, overlay, want string }{
+		"a file":                           {command: "kubectl apply -f inside.yaml"},
+		"a link within":                    {command: "kubectl apply -f within.yaml"},
+		"a link":                           {command: "kubectl apply -f link.yaml", want: "the page has not written the file link.yaml"},
+		"a link to a folder":               {command: "kubectl apply -f folder/a.yaml", want: "the page has not written the file folder/a.yaml"},
+		"a link that delete reads":         {command: "kubectl delete -f link.yaml", want: "the page has not written the file link.yaml"},
+		"a link of a ConfigMap":            {command: "kubectl create configmap x --from-file=link.yaml", want: "the page has not written the file link.yaml"},
+		"..":                               {command: "kubectl apply -f ../a.yaml", want: lies},
+		"an absolute path":                 {command: "kubectl apply -f " + outside + "/a.yaml", want: lies},
+		"a hidden step's file":             {comment: "- title: A\n  apply: {files: [inside.yaml]}"},
+		"a hidden step's link":             {comment: "- title: A\n  apply: {files: [link.yaml]}", want: lies},
+		"a hidden step's ..":               {comment: "- title: A\n  apply: {files: [../a.yaml]}", want: lies},
+		"a hidden step's absolute path":    {comment: "- title: A\n  apply: {files: [" + outside + "/a.yaml]}", want: lies},
+		"a hidden step's sample elsewhere": {comment: "- title: A\n  apply: {files: [samples/../../a.yaml]}", want: lies},
+		"the overlay's step":               {overlay: "- at: {statement: echo}\n  before: [{title: A, apply: {files: [link.yaml]}}]\n", want: lies},
+		"the overlay is a link":            {overlay: "->", want: lies},
+	} {
+		dir := t.TempDir()
+		page := "# T\n<!-- egressplay\n" + test.comment + "\n-->\n```bash\n$ echo a\n$ " + test.command + "\n```\n"
+		if test.comment == "" {
+			page = "# T\n```bash\n$ echo a\n$ " + test.command + "\n```\n"
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "page.md"), []byte(page), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "inside.yaml"), []byte(object), 0o600))
+		require.NoError(t, os.Symlink("inside.yaml", filepath.Join(dir, "within.yaml")))
+		require.NoError(t, os.Symlink(filepath.Join(outside, "a.yaml"), filepath.Join(dir, "link.yaml")))
+		require.NoError(t, os.Symlink(outside, filepath.Join(dir, "folder")))
+		overlay := filepath.Join(dir, "page.egressplay.yaml")
+		switch test.overlay {
+		case "":
+		case "->":
+			require.NoError(t, os.Symlink(filepath.Join(outside, "overlay.yaml"), overlay))
+		default:
+			require.NoError(t, os.WriteFile(overlay, []byte(test.overlay), 0o600))
+		}
+		r := NewReader(Options{Read: os.ReadFile})
+		_, err := playbooks.Load([]string{filepath.Join(dir, "page.md")}, playbooks.Options{Readers: map[string]playbooks.Reader{".md": r.Read}})
+		if test.want == "" {
+			assert.NoError(t, err, what)
+			continue
+		}
+		assert.ErrorContains(t, err, test.want, what)
+	}
+}

@@ -19,6 +19,10 @@ type Source struct {
 	Name string // the file's without its folder and .yaml
 	File string // its path; "built-in:NAME.yaml" for a built-in one
 	Data []byte
+
+	// fenced says that it may name only files of its own folder: it is no playbook
+	// but a page, which may be anybody's.
+	fenced bool
 }
 
 // A Reader makes the nodes of a playbook of a file that is no YAML. They have the
@@ -57,7 +61,7 @@ func findIn(builtin fs.FS, arg string, readers map[string]Reader) ([]Source, Err
 	case err == nil && info.IsDir():
 		return folder(arg, readers)
 	case err == nil:
-		return readAll([]string{arg})
+		return readAll([]string{arg}, readers)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, Errors{{File: arg, Msg: reason(err)}}
 	}
@@ -138,10 +142,10 @@ func folder(dir string, readers map[string]Reader) ([]Source, Errors) {
 	if len(files) == 0 {
 		return nil, Errors{{File: dir, Msg: "a folder without playbooks", Hint: hint}}
 	}
-	return readAll(files)
+	return readAll(files, readers)
 }
 
-func readAll(files []string) ([]Source, Errors) {
+func readAll(files []string, readers map[string]Reader) ([]Source, Errors) {
 	var sources []Source
 	var errs Errors
 	for _, file := range files {
@@ -151,21 +155,46 @@ func readAll(files []string) ([]Source, Errors) {
 			continue
 		}
 		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
-		sources = append(sources, Source{Name: name, File: file, Data: data})
+		sources = append(sources, Source{Name: name, File: file, Data: data, fenced: readers[filepath.Ext(file)] != nil})
 	}
 	return sources, errs
 }
 
 // readFile reads at most one byte more than a playbook may have.
 func readFile(file string) ([]byte, error) {
-	info, err := os.Stat(file)
+	return readWith(os.Stat, os.Open, file)
+}
+
+// readFenced is readFile of a file that lies in a folder, also where a link leads to
+// it.
+func readFenced(dir, path string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	path = filepath.FromSlash(path)
+	if !filepath.IsLocal(path) {
+		return nil, errOutside
+	}
+	data, err := readWith(root.Stat, root.Open, path)
+	if err != nil && strings.Contains(err.Error(), "escapes from parent") { // the error has no name
+		return nil, errOutside
+	}
+	return data, err
+}
+
+var errOutside = errors.New("the file lies outside of the page's folder")
+
+func readWith(stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error), file string) ([]byte, error) {
+	info, err := stat(file)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() { // reading a pipe could wait for ever
 		return nil, fmt.Errorf("no regular file but %s", kindOf(info.Mode()))
 	}
-	f, err := os.Open(file)
+	f, err := open(file)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +226,8 @@ func reason(err error) string {
 }
 
 // ReadFile reads a file that the source names, relative to its folder; a sample that
-// is not there is the built-in one.
+// is not there is the built-in one. A page names files of its own folder alone,
+// wherever its links lead.
 func (s Source) ReadFile(path string) ([]byte, error) { return s.reader(builtin)(path) }
 
 // reader returns what reads the files that a playbook names, relative to its
@@ -214,7 +244,11 @@ func (s Source) reader(builtin fs.FS) func(path string) ([]byte, error) {
 			if !filepath.IsAbs(path) {
 				file = filepath.Join(filepath.Dir(s.File), filepath.FromSlash(path))
 			}
-			data, err = readFile(file)
+			if s.fenced {
+				data, err = readFenced(filepath.Dir(s.File), path)
+			} else {
+				data, err = readFile(file)
+			}
 			if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(path, "samples/") {
 				data, err = fs.ReadFile(builtin, path)
 			}

@@ -47,6 +47,13 @@ type Expectation interface {
 	Judge(a *evidence.Attempt) evidence.Verdicts
 }
 
+// A Binder is an [Expectation] that compares values which vary. What stood for them
+// in one step must stand for them in later ones.
+type Binder interface {
+	// Binds returns the values of an attempt that held, beyond those known before.
+	Binds(a *evidence.Attempt) []evidence.Binding
+}
+
 // A Check is an expectation at its place in the playbook.
 type Check struct {
 	// Key is the expectation's key below expect, such as "log".

@@ -892,3 +892,48 @@ func BenchmarkRun100Steps(b *testing.B) {
 		r.Run(b.Context(), []*Playbook{{Steps: steps}})
 	}
 }
+
+// A step that runs commands in several pods waits for each of them.
+func TestACommandInAnotherPodWaitsToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(settler)
+		looks := &podAction{pods: []string{"pod-1", "pod-1"}}
+		looks.repeats = true
+		looks.try = func(ctx context.Context, sc *Scope) (*evidence.Attempt, error) {
+			for _, name := range []string{"pod-1", "pod-2"} {
+				if err := sc.InForce(ctx, &cluster.Pod{Name: name}); err != nil {
+					return nil, err
+				}
+				s.log = append(s.log, "run in "+name)
+			}
+			return &evidence.Attempt{}, nil
+		}
+		result, _ := run(t, &Runner{Settler: s}, t.Context(), step(looks), step(changing(nil)), step(looks))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, []string{"run in pod-1", "run in pod-2", "after", "wait for pod-1", "run in pod-1", "wait for pod-2", "run in pod-2"}, s.log)
+	})
+}
+
+// binder is an expectation that binds a value.
+type binder struct{ expectation }
+
+func (binder) Binds(*evidence.Attempt) []evidence.Binding {
+	return []evidence.Binding{{Kind: "address"}}
+}
+
+// What a step binds counts for later ones only where it passed.
+func TestOnlyAStepThatPassedBinds(t *testing.T) {
+	var known []int
+	looks := action{repeats: true, try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
+		known = append(known, len(s.Bound))
+		return &evidence.Attempt{}, nil
+	}}
+	failing := step(looks, binder{says(notHeld)})
+	failing.Continue, failing.Within = true, 0
+	run(t, &Runner{}, t.Context(), failing, step(looks, binder{says(held)}), step(looks))
+	last := len(known) - 1
+	assert.Equal(t, 1, known[last])
+	for _, n := range known[:last] {
+		assert.Zero(t, n)
+	}
+}

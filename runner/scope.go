@@ -34,10 +34,18 @@ type Scope struct {
 	// LastPod is the pod in which the last command ran; its zero value before
 	// there was one.
 	LastPod evidence.Pod
-	// LastCommand is when that command began, by this machine's clock.
+	// LastCommand is when the last command began that may have made a request, by
+	// this machine's clock.
 	LastCommand time.Time
 
+	// Bound are the values that stood in the outputs of steps that passed for those
+	// that the playbook shows.
+	Bound []evidence.Binding
+
 	vars map[string]string
+	// inForce waits until what was changed is in force for a pod; nil where nothing
+	// was.
+	inForce func(context.Context, *cluster.Pod) error
 
 	// changes are all objects that were changed.
 	changes   []evidence.Change
@@ -51,6 +59,25 @@ func NewScope(c cluster.Interface, vars map[string]string) *Scope {
 		s.vars[name] = value
 	}
 	return s
+}
+
+// Ran notes the command that an attempt has run: the lines of a log from before it
+// are those of earlier requests. A command that only reads files makes no request.
+func (s *Scope) Ran(a *evidence.Attempt) {
+	s.LastPod = a.Command.Pod
+	if !a.Started.IsZero() && !a.Command.OnlyReads {
+		s.LastCommand = a.Started
+	}
+}
+
+// InForce returns once what was changed before is in force for a pod. A step calls
+// it before each command in a pod other than that of [PodAction]. The error says that
+// what the command shows could not be judged.
+func (s *Scope) InForce(ctx context.Context, pod *cluster.Pod) error {
+	if s.inForce == nil {
+		return nil
+	}
+	return s.inForce(ctx, pod)
 }
 
 // Set gives a variable a value for the steps that follow.

@@ -154,6 +154,17 @@ func (t *tries) attempt(ctx context.Context) error {
 		}
 		t.unknown = t.runner.Settler != nil && t.runner.Settler.Unknown() != ""
 	}
+	t.scope.inForce = nil
+	if pending {
+		t.scope.inForce = func(ctx context.Context, other *cluster.Pod) error {
+			if pod != nil && other.Name == pod.Name && other.Namespace == pod.Namespace {
+				return nil // it has been waited for
+			}
+			err := t.runner.settle(ctx, t.step, other, evidence.Needs{})
+			t.unknown = t.unknown || t.runner.Settler.Unknown() != ""
+			return err
+		}
+	}
 	after, err := t.watch(ctx, needs, pod)
 	if err != nil {
 		return err
@@ -168,10 +179,7 @@ func (t *tries) attempt(ctx context.Context) error {
 	if a != nil {
 		t.last, t.verdicts = a, nil
 		if a.Command != nil {
-			t.scope.LastPod = a.Command.Pod
-			if !a.Started.IsZero() {
-				t.scope.LastCommand = a.Started
-			}
+			t.scope.Ran(a)
 		}
 		t.runner.learn(a)
 	}
@@ -203,6 +211,13 @@ func (t *tries) attempt(ctx context.Context) error {
 			}
 		}
 		return &judgement{missed}
+	}
+	if notInForce == nil {
+		for i := range t.checks {
+			if b, ok := t.checks[i].Expectation.(Binder); ok {
+				t.scope.Bound = append(t.scope.Bound, b.Binds(a)...)
+			}
+		}
 	}
 	return notInForce
 }

@@ -154,6 +154,7 @@ func run(ctx context.Context, c cluster.Interface, pod *cluster.Pod, argv []stri
 		Stdout: stdout.Stdout(), Stderr: command.Stderr(stderr.String()),
 		Truncated: stdout.Truncated() || stderr.Truncated,
 		Elapsed:   a.Ended.Sub(a.Started),
+		OnlyReads: onlyReads(argv),
 	}
 	a.Text = a.Command.Stdout + a.Command.Stderr
 	if lost, ok := errors.AsType[*cluster.LostError](err); ok && !lost.Started {

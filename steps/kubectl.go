@@ -21,7 +21,10 @@ import (
 )
 
 // A kubectlProgram is kubectl within a script, as far as it looks.
-type kubectlProgram struct{ scope *runner.Scope }
+type kubectlProgram struct {
+	scope *runner.Scope
+	reads []logRead // what each command in a pod read of a log
+}
 
 // checkLook says why a kubectl command cannot stand in a script.
 func checkLook(k *shell.Kubectl) error {
@@ -75,12 +78,21 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 	if k.Is("stdin") {
 		e.Stdin = stdin
 	}
-	a, err := e.Try(ctx, p.scope)
+	pod, err := e.Pod(ctx, p.scope)
 	if err != nil {
 		return shell.Result{}, err
 	}
-	p.scope.LastPod, p.scope.LastCommand = a.Command.Pod, a.Started
-	r := shell.Result{Stdout: a.Command.Stdout, Stderr: a.Command.Stderr, Code: *a.Command.ExitCode, Truncated: a.Command.Truncated}
+	if err := p.scope.InForce(ctx, pod); err != nil {
+		return shell.Result{}, err
+	}
+	a, err := run(ctx, p.scope.Cluster, pod, e.Argv, e.Stdin)
+	if err != nil {
+		return shell.Result{}, err
+	}
+	p.scope.Ran(a)
+	read := sinceOf(e.Argv, a.Command.Stdout, lastRequest(p.scope))
+	p.reads = append(p.reads, read)
+	r := shell.Result{Stdout: read.text, Stderr: a.Command.Stderr, Code: *a.Command.ExitCode, Truncated: a.Command.Truncated}
 	if r.Code != 0 {
 		if r.Stderr != "" && !strings.HasSuffix(r.Stderr, "\n") {
 			r.Stderr += "\n"
@@ -127,6 +139,7 @@ type get struct {
 	path     *jsonpath.JSONPath
 	lax      bool // --ignore-not-found
 	all      bool // of all namespaces
+	wide     bool
 }
 
 func getOf(k *shell.Kubectl) (*get, error) {
@@ -173,7 +186,7 @@ func getOf(k *shell.Kubectl) (*get, error) {
 		}
 		return g, nil
 	case "", "wide":
-		g.format = "table"
+		g.format, g.wide = "table", format == "wide"
 		return g, nil
 	}
 	return nil, fmt.Errorf("kubectl get: -o %s is not known here", format)
@@ -184,8 +197,11 @@ func (p *kubectlProgram) get(ctx context.Context, k *shell.Kubectl) (shell.Resul
 	if err != nil {
 		return shell.Result{}, err
 	}
-	var all []*unstructured.Unstructured
 	namespace := cmp.Or(k.Namespace(), p.scope.Namespace)
+	if g.format == "table" {
+		return p.tables(ctx, g, namespace)
+	}
+	var all []*unstructured.Unstructured
 	for i, kind := range g.kinds {
 		name := ""
 		if i < len(g.names) {
@@ -217,7 +233,60 @@ func (p *kubectlProgram) get(ctx context.Context, k *shell.Kubectl) (shell.Resul
 		}
 		all = append(all, obj)
 	}
-	return g.print(all, len(g.names) == 1, namespace)
+	return g.print(all, len(g.names) == 1)
+}
+
+// tables prints what the server prints of each kind.
+func (p *kubectlProgram) tables(ctx context.Context, g *get, namespace string) (shell.Result, error) {
+	var texts []string
+	var kinds []string
+	for i, kind := range g.kinds {
+		if i > 0 && len(g.names) > 0 && kind == g.kinds[i-1] {
+			continue // it is in the table of that one
+		}
+		kinds = append(kinds, kind)
+	}
+	for _, kind := range kinds {
+		ref, err := p.scope.Cluster.Resolve(ctx, cluster.Ref{Kind: kind}, namespace)
+		if err != nil {
+			return failedGet(err)
+		}
+		if g.all {
+			ref.Namespace = ""
+		}
+		how := printed{wide: g.wide, namespaces: g.all && len(g.names) == 0}
+		if len(kinds) > 1 {
+			prefix, _, _ := strings.Cut(cluster.Ref{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: "x"}.Long(), "/")
+			how.prefix = prefix + "/"
+		}
+		table := new(cluster.Table)
+		if len(g.names) == 0 {
+			if table, err = p.scope.Cluster.Print(ctx, ref, g.selector); err != nil {
+				return failedGet(err)
+			}
+		}
+		for i, name := range g.names {
+			if g.kinds[i] != kind {
+				continue
+			}
+			ref.Name = name
+			one, err := p.scope.Cluster.Print(ctx, ref, "")
+			if apierrors.IsNotFound(err) && g.lax {
+				continue
+			}
+			if err != nil {
+				return failedGet(err)
+			}
+			table.Columns, table.Rows = one.Columns, append(table.Rows, one.Rows...)
+		}
+		if len(table.Rows) > 0 {
+			texts = append(texts, how.table(table))
+		}
+	}
+	if len(texts) == 0 {
+		return shell.Result{Stderr: "No resources found in " + namespace + " namespace.\n"}, nil
+	}
+	return shell.Result{Stdout: strings.Join(texts, "\n")}, nil
 }
 
 // failedGet is how kubectl ends where the server says no; an error of another kind
@@ -233,8 +302,8 @@ func failedGet(err error) (shell.Result, error) {
 	return shell.Result{}, err
 }
 
-// print prints objects as kubectl does. single is for one that was named.
-func (g *get) print(all []*unstructured.Unstructured, single bool, namespace string) (shell.Result, error) {
+// print prints objects as kubectl does, tables aside. single is for one that was named.
+func (g *get) print(all []*unstructured.Unstructured, single bool) (shell.Result, error) {
 	items := make([]any, len(all))
 	for i, obj := range all {
 		obj = obj.DeepCopy()
@@ -267,11 +336,6 @@ func (g *get) print(all []*unstructured.Unstructured, single bool, namespace str
 			return shell.Result{}, err
 		}
 		out.Write(text)
-	default:
-		if len(all) == 0 {
-			return shell.Result{Stderr: "No resources found in " + namespace + " namespace.\n"}, nil
-		}
-		out.WriteString(table(all))
 	}
 	return shell.Result{Stdout: out.String()}, nil
 }

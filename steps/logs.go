@@ -90,8 +90,8 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, err
 		return nil, err
 	}
 	since := began(s)
-	if l.latest && !s.LastCommand.IsZero() {
-		since = onNodes(s, s.LastCommand)
+	if l.latest {
+		since = lastRequest(s)
 	}
 	log, err := s.Cluster.Logs(ctx, cluster.LogRequest{
 		Namespace: pod.Namespace, Pod: pod.Name, Container: pod.Container,
@@ -119,6 +119,15 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, err
 // machine's do not agree, the latest time is returned that it can have been: a
 // line from before must not be taken for one of the playbook.
 func began(s *runner.Scope) time.Time { return onNodes(s, s.Started) }
+
+// lastRequest returns when the last command began that may have made a request, by
+// the clock of the nodes; when the playbook began where there was none.
+func lastRequest(s *runner.Scope) time.Time {
+	if s.LastCommand.IsZero() {
+		return began(s)
+	}
+	return onNodes(s, s.LastCommand)
+}
 
 // onNodes returns a time of this machine's clock by the clock of the nodes.
 func onNodes(s *runner.Scope, at time.Time) time.Time {

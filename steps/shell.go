@@ -185,7 +185,7 @@ func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, err
 	if first == nil {
 		return nil, nil
 	}
-	script, _ := s.script(scope)
+	script, _ := s.script(&kubectlProgram{scope: scope})
 	words, err := script.Words(ctx, first.Args)
 	if err != nil {
 		return nil, err
@@ -202,9 +202,8 @@ func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, err
 }
 
 // script returns the script at work, and what it sets.
-func (s *Shell) script(scope *runner.Scope) (*shell.Script, map[string]string) {
+func (s *Shell) script(k *kubectlProgram) (*shell.Script, map[string]string) {
 	set := map[string]string{}
-	k := &kubectlProgram{scope: scope}
 	return &shell.Script{
 		Lookup: func(name string) (string, bool) {
 			if value, ok := set[name]; ok {
@@ -220,7 +219,8 @@ func (s *Shell) script(scope *runner.Scope) (*shell.Script, map[string]string) {
 
 // Try implements [runner.Action].
 func (s *Shell) Try(ctx context.Context, scope *runner.Scope) (*evidence.Attempt, error) {
-	script, set := s.script(scope)
+	k := &kubectlProgram{scope: scope}
+	script, set := s.script(k)
 	a := &evidence.Attempt{Started: time.Now()}
 	out, err := script.Run(ctx, s.Script.file)
 	a.Ended = time.Now()
@@ -234,11 +234,15 @@ func (s *Shell) Try(ctx context.Context, scope *runner.Scope) (*evidence.Attempt
 	if err != nil {
 		return a, err
 	}
-	a.Shell = &evidence.Shell{Text: out.Text, Truncated: out.Truncated}
+	a.Shell = &evidence.Shell{Text: out.Text, Truncated: out.Truncated, Bound: slices.Clone(scope.Bound)}
 	for _, stage := range out.Stages {
 		e := evidence.Stage{Argv: stage.Argv, Code: stage.Code, Behind: stage.Behind, Inner: stage.Inner}
-		if k, err := shell.ParseKubectl(stage.Argv); stage.Argv[0] == "kubectl" && err == nil {
-			e.Exec, e.Log = k.Verb == "exec", k.Verb == "logs"
+		if line, err := shell.ParseKubectl(stage.Argv); stage.Argv[0] == "kubectl" && err == nil {
+			e.Exec, e.Log = line.Verb == "exec", line.Verb == "logs"
+		}
+		if e.Exec && len(k.reads) > 0 {
+			e.Older, e.Undated = k.reads[0].older, k.reads[0].undated
+			k.reads = k.reads[1:]
 		}
 		a.Shell.Stages = append(a.Shell.Stages, e)
 	}

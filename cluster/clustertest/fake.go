@@ -287,6 +287,24 @@ func (f *Fake) list(name, namespace, selector string) ([]unstructured.Unstructur
 	return found, nil
 }
 
+// Print implements [cluster.Interface]. The only column is that of the names.
+func (f *Fake) Print(ctx context.Context, ref cluster.Ref, selector string) (*cluster.Table, error) {
+	t := &cluster.Table{Columns: []cluster.Column{{Name: "Name"}}}
+	if ref.Name != "" {
+		obj, err := f.Get(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		t.Rows = append(t.Rows, cluster.Row{Namespace: obj.GetNamespace(), Cells: []string{obj.GetName()}})
+		return t, nil
+	}
+	list, err := f.List(ctx, ref.Kind, ref.Namespace, selector)
+	for i := range list {
+		t.Rows = append(t.Rows, cluster.Row{Namespace: list[i].GetNamespace(), Cells: []string{list[i].GetName()}})
+	}
+	return t, err
+}
+
 // Apply implements [cluster.Interface].
 func (f *Fake) Apply(ctx context.Context, obj *unstructured.Unstructured, o cluster.WriteOptions) (*unstructured.Unstructured, error) {
 	if err := f.begin(ctx, Call{Verb: verb("apply", o), Ref: cluster.RefOf(obj), Object: obj.DeepCopy()}); err != nil {
