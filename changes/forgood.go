@@ -25,7 +25,7 @@ func (e *ForGoodError) Error() string {
 	return fmt.Sprintf("%s could not be put back: %s", e.Ref, e.Why)
 }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *ForGoodError) Hint() string {
 	if e.Advice != "" {
 		return e.Advice

@@ -56,7 +56,7 @@ func (e *BeyondError) Error() string {
 	return fmt.Sprintf("%s is not changed without leave: %s", e.Ref, e.Why)
 }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *BeyondError) Hint() string {
 	return "if that is all right, say so: --allow-mesh-changes"
 }

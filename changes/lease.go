@@ -79,7 +79,7 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf("another run is changing %s: run %s of %s, since %s", e.Place, e.Run, e.Holder, e.Since.Local().Format("15:04:05"))
 }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *HeldError) Hint() string {
 	return "wait for it: --wait-for 5m, or run in another namespace: --namespace"
 }
@@ -94,7 +94,7 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.By }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *LostError) Hint() string {
 	return "wait until that run has ended, then put back what this one has changed"
 }

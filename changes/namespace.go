@@ -32,7 +32,7 @@ func (e *OthersError) Error() string {
 	return fmt.Sprintf("namespace/%s has others' objects: %s", e.Namespace, strings.Join(names, ", "))
 }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *OthersError) Hint() string {
 	return "have them moved or deleted, then delete the namespace"
 }

@@ -28,7 +28,7 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Hint says what to do next; "" when nothing useful can be said.
+// Hint returns what to do next; "" when nothing useful can be said.
 func (e *UnreachableError) Hint() string {
 	_, hint := e.explain()
 	return hint
@@ -108,7 +108,7 @@ func (e *NoKindError) inGroup() (all []string) {
 	return all
 }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *NoKindError) Hint() string {
 	group, _, _ := strings.Cut(e.APIVersion, "/")
 	switch isOwn := strings.Contains(group, "."); {
@@ -136,7 +136,7 @@ func (e *NotReadyError) Error() string {
 	return fmt.Sprintf("no ready pod for %s: %s", e.Query, e.Reason)
 }
 
-// Hint says what to do next; "" where time may cure it.
+// Hint returns what to do next; "" where time may cure it.
 func (e *NotReadyError) Hint() string {
 	if e.Final {
 		return "name a container that the pod has"
@@ -152,7 +152,7 @@ func (e *ForbiddenError) Error() string { return e.Err.Error() }
 
 func (e *ForbiddenError) Unwrap() error { return e.Err }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *ForbiddenError) Hint() string {
 	return "have that user bound to a role with this permission, or name a context whose user has it"
 }

@@ -31,7 +31,7 @@ func (q PodQuery) String() string {
 	}
 }
 
-// Validate says what is wrong with a query, before any request.
+// Validate returns what is wrong with a query, before any request.
 func (q PodQuery) Validate() error {
 	given := 0
 	for _, s := range []string{q.Name, q.Owner, q.Selector} {

@@ -75,7 +75,7 @@ func TestCutExecHasNoExitCode(t *testing.T) {
 	}
 }
 
-// runs says whether a command runs in the lab.
+// runs reports whether a command runs in the lab.
 func runs(t *testing.T, argv ...string) bool {
 	t.Helper()
 	for _, p := range inside(t, first(t)) {

@@ -125,7 +125,7 @@ func (tr *trace) look(t *testing.T) int {
 	return len(tr.pids)
 }
 
-// has says whether a part of the lab has been seen.
+// has reports whether a part of the lab has been seen.
 func (tr *trace) has(part string) bool {
 	for _, p := range tr.pids {
 		if len(p.argv) > 1 && p.argv[1] == part {

@@ -52,7 +52,7 @@ type Attempt struct {
 	Arrivals *Arrivals `json:"arrivals,omitempty"`
 	// Ways are the ways that the requests took, as [Join] finds them.
 	Ways []Way `json:"ways,omitempty"`
-	// Past says whether the requests went past the sidecar, as [Join] finds it;
+	// Past reports whether the requests went past the sidecar, as [Join] finds it;
 	// nil where nobody asked.
 	Past *Past `json:"past,omitempty"`
 	// Unclear says why lines cannot be attributed for certain; "" where they can.
@@ -347,7 +347,7 @@ const (
 	EndsTimeout = "timeout" // no connection was made in time
 )
 
-// Past says whether requests went past the sidecar: a claim about what is not
+// Past reports whether requests went past the sidecar: a claim about what is not
 // there, for which two witnesses have to agree.
 type Past struct {
 	// For are the witnesses that say so, Against those that say otherwise, each

@@ -33,7 +33,7 @@ type Verdict struct {
 	Got  string `json:"got,omitempty"`
 	// Why says why it was not judged or not checked, or more about a mismatch.
 	Why string `json:"why,omitempty"`
-	// Hint says what to do; "" when nothing useful can be said.
+	// Hint returns what to do; "" when nothing useful can be said.
 	Hint string `json:"hint,omitempty"`
 	// Again says that another attempt may be judged.
 	Again bool `json:"again,omitempty"`

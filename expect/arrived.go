@@ -39,7 +39,7 @@ type Arrival struct {
 	From string `yaml:"from"`
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Arrival) Validate() error {
 	if from := e.From; from != "" && from != hopSidecar && !isProxy(from) && !strings.Contains(from, "${") {
 		return &runner.FieldError{Field: []string{"from"}, Err: fmt.Errorf("%q makes no connection: want sidecar, %s", from, proxies)}

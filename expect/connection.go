@@ -9,7 +9,7 @@ import (
 	"github.com/egressplay/egressplay/runner"
 )
 
-// Connection says whether a connection to the far end was made: made, refused,
+// Connection reports whether a connection to the far end was made: made, refused,
 // or timeout where nobody answered in time. Where a sidecar handles the command's
 // connections it is the last proxy that makes it, whatever the command itself
 // sees: to a client that waits for nothing, such as curl's telnet, a refused
@@ -20,7 +20,7 @@ const connectionMade = "made"
 
 var connections = []string{connectionMade, evidence.EndsRefused, evidence.EndsTimeout}
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Connection) Validate() error {
 	if !slices.Contains(connections, string(*e)) && !strings.Contains(string(*e), "${") {
 		return &runner.FieldError{Err: fmt.Errorf("%q is no end of a connection: want %s", string(*e), strings.Join(connections, ", "))}

@@ -29,7 +29,7 @@ type Count struct {
 	Grows int64 `yaml:"grows,required"`
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Counter) Validate() error {
 	if len(*e) == 0 {
 		return &runner.FieldError{Err: errors.New("no counter is stated"), Hint: "write [{in: egressgateway, cluster: CLUSTER, name: cx_total, grows: 1}]"}

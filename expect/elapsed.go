@@ -15,7 +15,7 @@ type Elapsed struct {
 	Max time.Duration `yaml:"max"`
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Elapsed) Validate() error {
 	switch {
 	case e.Min == 0 && e.Max == 0:

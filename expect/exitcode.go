@@ -20,7 +20,7 @@ type ExitCode struct {
 // Success expects exit code 0.
 func Success() runner.Expectation { return &ExitCode{Is: new(int)} }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *ExitCode) Validate() error {
 	if (e.Is == nil) == (e.Not == nil) {
 		return &runner.FieldError{Err: errors.New("an exit code is stated, or ruled out"), Hint: "write exitCode: 35, or exitCode: {not: 0}"}

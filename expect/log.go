@@ -39,7 +39,7 @@ type LogLine struct {
 	Route        *Value `yaml:"route"`
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *LogLine) Validate() error {
 	if e.In != "" && e.In != hopSidecar && !isProxy(e.In) && !strings.Contains(e.In, "${") {
 		return &runner.FieldError{Field: []string{"in"}, Err: notAProxy(e.In)}

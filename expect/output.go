@@ -7,7 +7,7 @@ import (
 // Stdout judges what the command wrote to its standard output.
 type Stdout Text
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Stdout) Validate() error { return (*Text)(e).Validate() }
 
 // Needs implements [runner.Expectation].
@@ -21,7 +21,7 @@ func (e *Stdout) Judge(a *evidence.Attempt) evidence.Verdicts {
 // Stderr judges what the command wrote to its standard error.
 type Stderr Text
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Stderr) Validate() error { return (*Text)(e).Validate() }
 
 // Needs implements [runner.Expectation].
@@ -36,7 +36,7 @@ func (e *Stderr) Judge(a *evidence.Attempt) evidence.Verdicts {
 // output behind the heads.
 type Body Text
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Body) Validate() error { return (*Text)(e).Validate() }
 
 // Needs implements [runner.Expectation].

@@ -38,7 +38,7 @@ type Path struct {
 
 var ends = []string{evidence.EndsBlocked, evidence.EndsRefused, evidence.EndsTimeout}
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Path) Validate() error {
 	hops := e.Hops
 	fail := func(i int, format string, args ...any) error {

@@ -28,7 +28,7 @@ type Response struct {
 // Headers are headers of the last response, by name in any case.
 type Headers map[string]Value
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Responses) Validate() error {
 	if len(*e) == 0 {
 		return &runner.FieldError{Err: errors.New("no response is stated"), Hint: "for a command that gets none, write exitCode"}
@@ -36,7 +36,7 @@ func (e *Responses) Validate() error {
 	return nil
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Response) Validate() error {
 	if e.Status == nil && e.Proto == "" && len(e.Headers) == 0 {
 		return &runner.FieldError{Err: errors.New("nothing is expected of the response"), Hint: "write status, proto or headers"}
@@ -52,7 +52,7 @@ func (e *Response) Validate() error {
 	return nil
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Headers) Validate() error {
 	if len(*e) == 0 {
 		return &runner.FieldError{Err: errors.New("no header is stated")}

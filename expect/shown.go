@@ -27,7 +27,7 @@ type Shown struct {
 // succeeds.
 func Fine() runner.Expectation { return new(Shown) }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Shown) Validate() error {
 	if e.Output != "" && e.Output != "exit" && !strings.Contains(e.Output, "${") {
 		return &runner.FieldError{Field: []string{"output"}, Err: fmt.Errorf("output: want exit, got %q", e.Output)}

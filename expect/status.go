@@ -17,7 +17,7 @@ type Status struct {
 	Any []int `yaml:"any,list,scalar,required"`
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *Status) Validate() error {
 	if len(e.Any) == 0 {
 		return &runner.FieldError{Err: errors.New("no status is stated")}
@@ -72,7 +72,7 @@ type GRPC struct {
 	Status *int `yaml:"status,required"`
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (e *GRPC) Validate() error {
 	if e.Status != nil && (*e.Status < 0 || *e.Status > 16) {
 		return &runner.FieldError{Field: []string{"status"}, Err: fmt.Errorf("a status of gRPC is 0-16, got %d", *e.Status), Hint: "0 is OK, 14 UNAVAILABLE"}

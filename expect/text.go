@@ -47,7 +47,7 @@ type Value struct {
 	Not    *Value `yaml:"not"`
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (t *Text) Validate() error {
 	if t.Equals == nil && t.Contains == nil && t.Matches == nil && t.Not == nil && len(t.JSON) == 0 {
 		return &runner.FieldError{Err: errors.New("nothing is expected of the text"), Hint: "write equals, contains, matches, not or json"}
@@ -55,7 +55,7 @@ func (t *Text) Validate() error {
 	return errors.Join(checkContains(t.Contains), checkPattern(t.Matches))
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (j *JSON) Validate() error {
 	if _, err := parsePath(j.Path); err != nil {
 		return &runner.FieldError{Field: []string{"path"}, Err: err}
@@ -67,7 +67,7 @@ func (j *JSON) value() *Value {
 	return &Value{Equals: j.Equals, Contains: j.Contains, Matches: j.Matches, Absent: j.Absent, Not: j.Not}
 }
 
-// Validate says what is wrong with the expectation.
+// Validate returns what is wrong with the expectation.
 func (v *Value) Validate() error {
 	if v.Absent && (v.Equals != nil || v.Contains != nil || v.Matches != nil || v.Not != nil) {
 		return &runner.FieldError{Field: []string{"absent"}, Err: errors.New("what is absent has no value to look at")}
@@ -178,7 +178,7 @@ func parsePath(text string) (*jsonpath.JSONPath, error) {
 	return p, nil
 }
 
-// check judges a value; there says whether there is one. Nothing but absent,
+// check judges a value; there reports whether there is one. Nothing but absent,
 // and not absent, can be said of one that is not there.
 func (v *Value) check(field []string, got string, there bool) evidence.Verdicts {
 	shown := scalar(got)

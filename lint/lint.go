@@ -57,7 +57,7 @@ func Names() []string {
 
 // Check returns what is wrong with the objects of a playbook's manifests, in their
 // order. Where these are not all that it applies, whole is false, and no rule that
-// compares objects is asked. A manifest that is no YAML is told elsewhere.
+// compares objects is asked. A manifest that is no YAML is reported elsewhere.
 func Check(manifests []Manifest, whole bool) []Problem {
 	w := &world{}
 	var problems []Problem

@@ -140,7 +140,7 @@ func (m *Mesh) accepted(ctx context.Context, pod cluster.Pod) (n int64, counted 
 	return n, counted, nil
 }
 
-// inboundListener says whether a statistic is of a listener that takes no
+// inboundListener reports whether a statistic is of a listener that takes no
 // requests of the pod's own: that for what comes in, for probes, for
 // Prometheus, and of the administration interface.
 // Source: istio/istio pkg/config/constants and pilot/pkg/xds (the ports 15006,

@@ -70,7 +70,7 @@ func (m *Mesh) logging(ctx context.Context, pod cluster.Pod) (Logging, error) {
 	return Logging{}, nil
 }
 
-// telemetryLogging returns what a Telemetry has a proxy log. logged says whether
+// telemetryLogging returns what a Telemetry has a proxy log. logged reports whether
 // the mesh's configuration alone would.
 func telemetryLogging(t *unstructured.Unstructured, logged bool) Logging {
 	name := fmt.Sprintf("telemetry/%s in %s", t.GetName(), t.GetNamespace())

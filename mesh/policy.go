@@ -193,7 +193,7 @@ func (e *NotInstalledError) Error() string {
 	return fmt.Sprintf("Istio is not installed in namespace %s: there is no %s", e.Namespace, e.Missing)
 }
 
-// Hint says what to do.
+// Hint returns what to do.
 func (e *NotInstalledError) Hint() string {
 	return "install Istio, or name its namespace by --istio-namespace and its revision by --revision"
 }

@@ -460,7 +460,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the proxy %s refuses its configuration (%s), so that what was changed is not in force: %s", e.Proxy, e.Kind, e.Err)
 }
 
-// Hint says what to do.
+// Hint returns what to do.
 func (e *RefusedError) Hint() string {
 	return "correct the object that Envoy refuses, or delete it"
 }

@@ -49,7 +49,7 @@ const (
 	changesNothing outcome = "changes nothing" // as the step says of itself
 )
 
-// of says whether the result is that of the mutant as it is now.
+// of reports whether the result is that of the mutant as it is now.
 func (r *result) of(m *mutant) bool {
 	return r.Playbook == m.playbook.name && r.Hash == m.playbook.hash && r.Step.Line == m.step.line && r.Without == m.without && r.At == m.at
 }

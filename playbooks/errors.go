@@ -19,7 +19,7 @@ type Error struct {
 	// where the error is about no place in a file.
 	Line, Column int
 	Msg          string
-	// Hint says what to do; "" when nothing useful can be said.
+	// Hint returns what to do; "" when nothing useful can be said.
 	Hint string
 }
 

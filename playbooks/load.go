@@ -217,7 +217,7 @@ func (l *loader) checkDefaults() {
 	l.place(l.header.Defaults, err, 0)
 }
 
-// isPlaybook says whether root is what this version of egressplay reads. If
+// isPlaybook reports whether root is what this version of egressplay reads. If
 // not, its other keys are not worth looking at.
 func (l *loader) isPlaybook(root *yaml.Node) bool {
 	missing, unknown := 0, 0
@@ -280,7 +280,7 @@ func (h *header) check(root *yaml.Node) error {
 	return errors.Join(errs...)
 }
 
-// stated says whether a mapping has a text at a key.
+// stated reports whether a mapping has a text at a key.
 func stated(n *yaml.Node, key string) bool {
 	value, found := find(n, []string{key})
 	return n.Kind == yaml.MappingNode && found && value.Kind == yaml.ScalarNode && !isNull(value)

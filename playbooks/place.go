@@ -117,7 +117,7 @@ func further(text string, line, column int) int {
 	return max(0, column-1-(len(of)-len(strings.TrimLeft(of, " "))))
 }
 
-// isReference says whether text begins with a variable.
+// isReference reports whether text begins with a variable.
 func isReference(text string) bool {
 	name, _, closed := strings.Cut(strings.TrimPrefix(text, "${"), "}")
 	return closed && variables.ValidName(name)

@@ -403,7 +403,7 @@ func (l *loader) origin(s *step, err *runner.FieldError) *yaml.Node {
 	return s.verbNode
 }
 
-// within says whether f holds of a node in n.
+// within reports whether f holds of a node in n.
 func within(n *yaml.Node, f func(*yaml.Node) bool) bool {
 	return f(n) || slices.ContainsFunc(n.Content, func(n *yaml.Node) bool { return within(n, f) })
 }

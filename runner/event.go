@@ -85,7 +85,7 @@ type Event struct {
 // A Problem is why something did not pass.
 type Problem struct {
 	Text string `json:"text"`
-	// Hint says what to do next; "" when nothing useful can be said.
+	// Hint returns what to do next; "" when nothing useful can be said.
 	Hint string `json:"hint,omitempty"`
 	// Verdicts are the claims that did not hold or could not be judged; none
 	// where the step could not be run.

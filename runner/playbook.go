@@ -52,7 +52,7 @@ type StepInfo struct {
 	Kind  string `json:"kind"`           // the step's verb in YAML, such as "exec"
 	File  string `json:"file"`
 	Line  int    `json:"line"` // from 1; the line at which the step begins
-	// Choice says whether the step runs where a part of the playbook does.
+	// Choice reports whether the step runs where a part of the playbook does.
 	Choice Choice `json:"choice,omitempty"`
 }
 

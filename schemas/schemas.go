@@ -85,7 +85,7 @@ func (c *checker) add(rule Rule, n *yaml.Node, hint, format string, args ...any)
 func (c *checker) object(n *yaml.Node) {
 	apiVersion, kind := field(n, "apiVersion"), field(n, "kind")
 	if apiVersion == nil || kind == nil || varies(apiVersion) || varies(kind) {
-		return // what is missing is told elsewhere
+		return // what is missing is reported where the object is read
 	}
 	group, version, grouped := strings.Cut(apiVersion.Value, "/")
 	if !grouped {

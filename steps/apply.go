@@ -89,7 +89,7 @@ func (a *Apply) Manifests() []ManifestText {
 // Targets implements [Changer].
 func (a *Apply) Targets() (all []changes.Target) {
 	add := func(m Manifest, field ...string) {
-		objects, _ := m.Objects() // what is wrong with it is told when it is read
+		objects, _ := m.Objects() // what is wrong with it is reported when it is read
 		for _, obj := range objects {
 			ref := cluster.RefOf(obj)
 			ref.Namespace = cmp.Or(ref.Namespace, a.Namespace)
@@ -117,7 +117,7 @@ func (a *Apply) Command(s *runner.Scope) string {
 	}
 	text := a.Manifest.masked(s)
 	for i := range a.texts {
-		if m, err := a.manifest(s, i); err == nil { // else it is told when it is applied
+		if m, err := a.manifest(s, i); err == nil { // else it is reported when it is applied
 			text += "---\n" + strings.TrimRight(m.masked(s), "\n") + "\n"
 		}
 	}

@@ -118,7 +118,7 @@ type undoReport struct {
 	Error      string        `json:"error,omitempty"`
 }
 
-// cleanupReport says whether everything was put back: passed, failed, skipped
+// cleanupReport reports whether everything was put back: passed, failed, skipped
 // (--keep), or error while it is not known.
 type cleanupReport struct {
 	Status runner.Status `json:"status"`
@@ -255,7 +255,7 @@ func (r *Report) undone(e runner.Event) {
 	}
 }
 
-// Left names what has not been put back so far; complete says whether that is
+// Left names what has not been put back so far; complete reports whether that is
 // known to be all.
 func (r *Report) Left() (left []string, complete bool) {
 	r.mu.Lock()

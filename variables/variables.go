@@ -87,7 +87,7 @@ func Expand(text string, lookup func(name string) (value string, set bool)) (str
 	return b.String(), nil
 }
 
-// ValidName says whether name can be a variable's.
+// ValidName reports whether name can be a variable's.
 func ValidName(name string) bool {
 	return name != "" && nameLen(name) == len(name)
 }

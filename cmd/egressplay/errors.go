@@ -20,7 +20,7 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.msg }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *usageError) Hint() string { return e.hint }
 
 func usagef(hint, format string, args ...any) error {
@@ -35,7 +35,7 @@ type hinted struct {
 
 func (e *hinted) Unwrap() error { return e.error }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *hinted) Hint() string { return e.hint }
 
 // An exitCodeError ends the program with a code, and says nothing: what there is to
@@ -44,7 +44,7 @@ type exitCodeError int
 
 func (e exitCodeError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// isUsage says whether an error is the caller's or the playbook author's.
+// isUsage reports whether an error is the caller's or the playbook author's.
 func isUsage(err error) bool {
 	_, usage := errors.AsType[*usageError](err)
 	return usage || isPlaybook(err)

@@ -14,7 +14,7 @@ import (
 
 // permitted asks, before anything is touched, whether the user may do all that the
 // playbooks need; see [needs]. The error names everything that is missing. What a
-// run can be without is told in notes.
+// run can do without becomes a note.
 func (s *session) permitted(ctx context.Context, p *place) (notes []string, err error) {
 	if s.lab.Load() != nil {
 		return nil, nil // its user may do everything

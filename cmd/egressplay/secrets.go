@@ -57,7 +57,7 @@ type safeError struct {
 func (e *safeError) Error() string { return e.text }
 func (e *safeError) Unwrap() error { return e.error }
 
-// Hint says what to do next.
+// Hint returns what to do next.
 func (e *safeError) Hint() string { return e.hint }
 
 // safe returns an error without secrets.

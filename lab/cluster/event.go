@@ -17,7 +17,7 @@ type Event struct {
 	Error      string `json:"error,omitempty"`      // why the lab did not come up
 }
 
-// last tells whether no event follows.
+// last reports whether no event follows.
 func (e Event) last() bool { return e.Ready || e.Error != "" }
 
 // events keeps what has happened, for those who ask later.

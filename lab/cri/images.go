@@ -143,7 +143,7 @@ func Images(p ImagePaths) []Image {
 // id is how the runtime names the image. It is itself a reference to it.
 func (im *Image) id() string { return "lab/" + im.Names[0] }
 
-// matches tells whether a reference means the image.
+// matches reports whether a reference means the image.
 func (im *Image) matches(ref string) bool {
 	ref, _, _ = strings.Cut(ref, "@")
 	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
@@ -193,7 +193,7 @@ func (im *Image) check() (size uint64, err error) {
 	return size, nil
 }
 
-// absent tells whether the image is one that a lab may do without, and does.
+// absent reports whether the image is one that a lab may do without, and does.
 func (im *Image) absent() bool {
 	return im.HowToGet != "" && slices.ContainsFunc(im.Layers, func(layer string) bool {
 		_, err := os.Stat(layer)

@@ -144,7 +144,7 @@ func (c *container) pump(stream string, r io.Reader) error {
 	}
 }
 
-// atEnd tells whether an error of reading only says that nothing more comes: the
+// atEnd reports whether an error of reading only says that nothing more comes: the
 // end of a pipe, a terminal (EIO) that no process has open any more, or the end
 // of our patience, see drainTime.
 func atEnd(err error) bool {

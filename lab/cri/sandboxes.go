@@ -260,7 +260,7 @@ func (sb *sandbox) status() *runtimeapi.PodSandboxStatus {
 	return st
 }
 
-// selects tells whether the labels have all that a selector asks for.
+// selects reports whether the labels have all that a selector asks for.
 func selects(selector, labels map[string]string) bool {
 	for name, want := range selector {
 		if got, ok := labels[name]; !ok || got != want {

@@ -46,7 +46,7 @@ type Host struct {
 
 	Certificate Certificate
 
-	// ClientAuth says whether it asks a TLS client for a certificate. As it
+	// ClientAuth reports whether it asks a TLS client for a certificate. As it
 	// cannot know who has issued that one, it verifies nothing but that the
 	// client has the key: [tls.RequireAnyClientCert] or [tls.RequestClientCert].
 	ClientAuth tls.ClientAuthType

@@ -191,7 +191,7 @@ func (l *lab) settle() {
 	}
 }
 
-// holds tells whether the store has just these objects.
+// holds reports whether the store has just these objects.
 func holds[T any](store cache.Store, items []T) bool {
 	if len(store.ListKeys()) != len(items) {
 		return false

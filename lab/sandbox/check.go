@@ -400,7 +400,7 @@ func findProgram(name string) (string, error) {
 	return "", exec.ErrNotFound
 }
 
-// setsUser says whether a program runs with rights of root: by its setuid bit,
+// setsUser reports whether a program runs with rights of root: by its setuid bit,
 // or by capabilities of the file, as Fedora and Arch give them to newuidmap.
 func setsUser(path string) (bool, error) {
 	info, err := os.Stat(path)

@@ -74,7 +74,7 @@ func (c *child) live(r *run) {
 	}
 }
 
-// see probes a run until it is ready, and waits for its end. It says whether
+// see probes a run until it is ready, and waits for its end. It reports whether
 // the run has been ready.
 func (c *child) see(r *run) (ready bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.spec.ReadyTimeout)
@@ -170,7 +170,7 @@ func (c *child) restart(again int) *run {
 	}
 }
 
-// decide settles a first start that did not work, and says whether there was
+// decide settles a first start that did not work, and reports whether there was
 // anything to settle.
 func (c *child) decide(reason, exit error) bool {
 	c.mu.Lock()

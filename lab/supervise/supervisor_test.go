@@ -268,7 +268,7 @@ func TestTheWholeGroupIsKilled(t *testing.T) {
 	}
 }
 
-// runs says whether a process exists that is no zombie.
+// runs reports whether a process exists that is no zombie.
 func runs(pid int) bool {
 	u, err := proc.Of(pid)
 	return err == nil && u.RSS > 0

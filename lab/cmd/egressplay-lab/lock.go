@@ -40,7 +40,7 @@ func lock(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// locked tells whether someone holds the lock on a file.
+// locked reports whether someone holds the lock on a file.
 func locked(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +53,7 @@ func locked(path string) (bool, error) {
 	return held(f)
 }
 
-// held tells whether someone else holds the lock on an open file.
+// held reports whether someone else holds the lock on an open file.
 func held(f *os.File) (bool, error) {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
 	switch {
