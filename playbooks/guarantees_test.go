@@ -15,7 +15,7 @@ func TestTheTestsOfTheGuaranteesAreThere(t *testing.T) {
 	text, err := os.ReadFile("../docs/guarantees.md")
 	require.NoError(t, err)
 	folder, named := "", 0
-	for _, m := range regexp.MustCompile("`([a-z0-9]+)` |(Test[A-Za-z]+)").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("`([a-z0-9/]+)` |(Test[A-Za-z]+)").FindAllStringSubmatch(string(text), -1) {
 		if m[1] != "" {
 			folder = m[1]
 			continue
