@@ -22,6 +22,7 @@ var broken = regexp.MustCompile(`(?m)^# (cause|says): (.*)$`)
 // Each playbook of testdata/explaining has one thing broken, and its failing step
 // names it.
 func TestAFailureNamesItsCause(t *testing.T) {
+	once(t)
 	withSample(t)
 	files, err := filepath.Glob("testdata/explaining/*.yaml")
 	require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 
 // The playbook that init writes passes, whichever verb it shows.
 func TestInitPasses(t *testing.T) {
+	once(t)
 	dir := t.TempDir()
 	for _, verb := range slices.Sorted(maps.Keys(steps.Kinds)) {
 		file := filepath.Join(dir, verb+".yaml")

@@ -52,6 +52,7 @@ var leastSample = []string{
 // playbook passes, and nothing that it could need is missing.
 // EGRESSPLAY_E2E_RBAC=all takes every built-in playbook.
 func TestPlaybooksPassWithTheLeastRoles(t *testing.T) {
+	once(t)
 	names := leastSample
 	if os.Getenv("EGRESSPLAY_E2E_RBAC") == "all" {
 		e := egressplay(t, "list", "-o", "name")
@@ -83,6 +84,7 @@ func TestPlaybooksPassWithTheLeastRoles(t *testing.T) {
 // A run that lacks one of the rules does not begin, or says what is lost, and
 // names the permission in both cases.
 func TestEachMissingRuleIsNamed(t *testing.T) {
+	once(t)
 	manifests, kubeconfig := leastRoles(t, "lacking", "tls-origination")
 	documents := strings.Split(manifests, "\n---\n")
 	kubectl(t, "apply", manifests)
