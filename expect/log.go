@@ -235,9 +235,15 @@ func traceable(a *evidence.Attempt) evidence.Verdicts {
 		v.Why = fmt.Sprintf("pod %s has no container istio-proxy", c.Pod.Name)
 		return evidence.Verdicts{v}
 	}
+	return unconnected(a, "a line of this request")
+}
+
+// unconnected says of the first transfer for which curl made no connection that what
+// is wanted is not there; nil where it made one for each.
+func unconnected(a *evidence.Attempt, want string) evidence.Verdicts {
 	for _, t := range a.Transfers {
 		if t.Local == "" {
-			v := judge(nil, false, "a line of this request", "no connection")
+			v := judge(nil, false, want, "no connection")
 			v.Why = "curl made none to " + t.URL
 			if t.Error != "" {
 				v.Why += ": " + t.Error

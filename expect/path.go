@@ -98,8 +98,14 @@ func (e *Path) Needs() evidence.Needs {
 // Judge implements [runner.Expectation].
 func (e *Path) Judge(a *evidence.Attempt) evidence.Verdicts {
 	want := e.String()
-	if e.Hops[0] == hopDirect && a.Command != nil && !a.Command.Pod.Sidecar && len(a.Ways) > 0 {
-		return evidence.Verdicts{judge(nil, true, want, want)} // no sidecar that the request could have passed
+	if e.Hops[0] == hopDirect && a.Command != nil && !a.Command.Pod.Sidecar {
+		// There is no sidecar that the request could have passed.
+		if vs := unconnected(a, want); vs != nil {
+			return vs
+		}
+		if len(a.Ways) > 0 {
+			return evidence.Verdicts{judge(nil, true, want, want)}
+		}
 	}
 	if vs := traceable(a); vs != nil {
 		return vs

@@ -312,6 +312,13 @@ func TestPath(t *testing.T) {
 			a.Upstreams = []evidence.Upstream{{Pod: "curl-1", Cluster: "outbound|80||httpbin.org"}}
 		}), notJudged, "nobody tells whose address that is"},
 
+		// Past no sidecar, for there is none.
+		{"no sidecar", "[direct]", changed(attempt(), func(a *evidence.Attempt) { a.Command.Pod.Sidecar, a.Proxies = false, nil }), held, ""},
+		{"no sidecar and no connection", "[direct]", changed(attempt(), func(a *evidence.Attempt) {
+			a.Command.Pod.Sidecar, a.Proxies = false, nil
+			a.Transfers[0].Local, a.Transfers[0].Remote, a.Transfers[0].Status = "", "", 0
+		}), notHeld, "no connection"},
+
 		// Without a log, the counters tell, of one request.
 		{"by counters", `[sidecar, "httpbin.org:80"]`, counted(grew("curl-1", "outbound|80||httpbin.org", "203.0.113.13:80", 1)), held, ""},
 		{"by counters, by the gateway", gatewayWay, counted(grew("curl-1", "outbound|80||istio-egressgateway.istio-system.svc.cluster.local", "10.244.1.3:8080", 1),

@@ -48,7 +48,10 @@ func (c *facts) noSidecar() []evidence.Finding {
 		return nil
 	}
 	// A pod without a sidecar reaches what it can: only what a sidecar does is
-	// explained by that there is none.
+	// explained by that there is none, and of nothing that is to go past one.
+	if c.wanted(directWanted) || !c.connected() {
+		return nil
+	}
 	if !c.claimed("log", "path", "counter") && !c.wanted(blockedWanted) && !c.wanted(gatewayWanted) {
 		return nil
 	}
