@@ -25,7 +25,7 @@ func asksOf(a *Attempt) []ask {
 		if t.Local == "" {
 			continue
 		}
-		u := parseURL(t.URL)
+		u := ParseURL(t.URL)
 		if u == nil {
 			continue
 		}
@@ -59,8 +59,9 @@ func redirected(from *url.URL, heads []Response) (*url.URL, []Response) {
 	return nil, nil
 }
 
-// parseURL reads a URL as curl does, for which http:// need not be written.
-func parseURL(text string) *url.URL {
+// ParseURL reads a URL as curl does, for which http:// need not be written; nil for
+// one that names no host.
+func ParseURL(text string) *url.URL {
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
 	}

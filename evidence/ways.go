@@ -72,6 +72,17 @@ func (a *Attempt) follow(sidecar *Proxy, line *Line) Way {
 	}
 }
 
+// ChosenByCurl reports whether curl itself may have chosen the address to which a way
+// to a host led: it connected there, and its command line names addresses or another
+// host.
+func (a *Attempt) ChosenByCurl(w *Way, host string) bool {
+	return slices.ContainsFunc(a.Transfers, func(t Transfer) bool {
+		u := ParseURL(t.URL)
+		elsewhere := t.Redirects == 0 && !strings.HasPrefix(host, "*") && (u == nil || u.Hostname() != host)
+		return t.Remote == w.Address && (a.Command.Curl.Redirected || elsewhere)
+	})
+}
+
 // Chosen reports whether the last proxy on a way chose the address itself, and
 // whether it is known.
 func (a *Attempt) Chosen(w *Way) (chosen, known bool) {

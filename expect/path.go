@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -334,28 +333,10 @@ func answered(a *evidence.Attempt, w *evidence.Way, host string) (held bool, why
 	// Without a record nobody tells whose address it is that curl itself chose: a
 	// mesh sends a request on to there where it does not look the name up. A proxy
 	// that does chose the same by itself.
-	if chosen, _ := a.Chosen(w); chosen {
-		return true, "", ""
-	}
-	for _, t := range a.Transfers {
-		elsewhere := t.Redirects == 0 && named(t.URL) != host && !strings.HasPrefix(host, "*")
-		if t.Remote == w.Address && (a.Command.Curl.Redirected || elsewhere) {
-			return false, "", "curl itself chose the address " + t.Remote + " to connect to, and the request went there: nobody tells whose address that is"
-		}
+	if chosen, _ := a.Chosen(w); !chosen && a.ChosenByCurl(w, host) {
+		return false, "", "curl itself chose the address " + w.Address + " to connect to, and the request went there: nobody tells whose address that is"
 	}
 	return true, "", ""
-}
-
-// named returns the host that a URL names, as curl reads it.
-func named(text string) string {
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
 }
 
 // String returns the way as a playbook has it.

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/egressplay/egressplay/evidence"
 )
 
 // dump reads a part of a proxy's configuration, once, and reports whether it could.
@@ -130,7 +132,7 @@ func (c *facts) routesInForce(h hop, host string) (all []routeInForce, known boo
 	}
 	for _, one := range d.Configs {
 		for _, v := range one.Config.Hosts {
-			if !slices.ContainsFunc(v.Domains, func(d string) bool { return d == host || hostOf(d) == host }) {
+			if !slices.ContainsFunc(v.Domains, func(d string) bool { return d == host || evidence.HostOf(d) == host }) {
 				continue
 			}
 			for _, r := range v.Routes {

@@ -78,15 +78,12 @@ func (c *facts) look() {
 
 // ask reads what a transfer asked for.
 func (c *facts) ask(t *evidence.Transfer) {
-	text := t.URL
-	if !strings.Contains(text, "://") {
-		text = "http://" + text // as curl does
-	}
-	u, err := url.Parse(text)
-	if err != nil {
+	u := evidence.ParseURL(t.URL)
+	if u == nil {
 		return
 	}
 	c.asked = request{url: u, host: strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), tls: u.Scheme == "https", exit: t.ExitCode, status: t.Status, transfer: t}
+	var err error
 	if c.asked.port, err = strconv.Atoi(u.Port()); err != nil {
 		c.asked.port = map[bool]int{true: 443, false: 80}[c.asked.tls]
 	}
@@ -121,7 +118,7 @@ func (c *facts) lines(t *evidence.Transfer) {
 		return
 	}
 	// What was asked for in the end.
-	host := cmp.Or(c.line.SNI, hostOf(c.line.Authority))
+	host := cmp.Or(c.line.SNI, evidence.HostOf(c.line.Authority))
 	if host == "" {
 		return
 	}

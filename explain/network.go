@@ -124,7 +124,7 @@ func refusedText(reason string) bool {
 // peerAt returns what has an address.
 func (c *facts) peerAt(address string) peer {
 	number, err := strconv.Atoi(portOf(address))
-	ip, ipErr := netip.ParseAddr(hostOf(address))
+	ip, ipErr := netip.ParseAddr(evidence.HostOf(address))
 	if err != nil || ipErr != nil {
 		return peer{}
 	}

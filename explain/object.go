@@ -143,14 +143,6 @@ func fqdn(host, namespace string) string {
 	return strings.ToLower(host) + "." + namespace + ".svc.cluster.local"
 }
 
-// hostOf returns the name in "HOST:PORT", or in a host.
-func hostOf(authority string) string {
-	if host, _, err := net.SplitHostPort(authority); err == nil {
-		return host
-	}
-	return authority
-}
-
 // portOf returns the port in "HOST:PORT".
 func portOf(address string) string {
 	_, port, _ := net.SplitHostPort(address)

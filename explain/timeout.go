@@ -22,7 +22,7 @@ func timedOut(c *facts) (found []evidence.Finding) {
 		return nil
 	}
 	h := c.hop(l)
-	host := hostOf(l.Authority)
+	host := evidence.HostOf(l.Authority)
 	if host == "" {
 		host = c.asked.host
 	}

@@ -97,7 +97,7 @@ func (c *facts) excluded() []evidence.Finding {
 		return one(c.found("port-excluded", pod, "metadata.annotations", get,
 			"Pod %s keeps port %d from its sidecar: its annotation %sexcludeOutboundPorts is %s.", pod.GetName(), c.asked.port, prefix, ports))
 	}
-	to, err := netip.ParseAddr(hostOf(c.asked.transfer.Remote))
+	to, err := netip.ParseAddr(evidence.HostOf(c.asked.transfer.Remote))
 	if err != nil {
 		return nil
 	}

@@ -6,20 +6,18 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"slices"
+	"strings"
 
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// readUpstreams asks the last proxy on a way who chose the address to which it sent
-// the request, where curl had connected to the same one: only then the client may
-// have chosen it. Who does not answer is not counted.
+// readUpstreams asks the last proxy on each way who chose the address to which it
+// sent the request, where curl may have chosen it. Who does not answer is not counted.
 func (b *watched) readUpstreams(ctx context.Context, a *evidence.Attempt) {
-	evidence.Join(a)
 	for i := range a.Ways {
 		w := &a.Ways[i]
-		same := slices.ContainsFunc(a.Transfers, func(t evidence.Transfer) bool { return t.Remote != "" && t.Remote == w.Address })
-		if _, known := a.Chosen(w); known || !same || w.Cluster == "" || len(w.Hops) == 0 {
+		host := w.Cluster[strings.LastIndex(w.Cluster, "|")+1:]
+		if _, known := a.Chosen(w); known || w.Cluster == "" || w.Address == "" || len(w.Hops) == 0 || !a.ChosenByCurl(w, host) {
 			continue
 		}
 		pod := w.Hops[len(w.Hops)-1].Pod
