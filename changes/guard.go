@@ -87,10 +87,10 @@ func (g Guard) Why(t Target, earlier []Target) string {
 	ref := t.Ref
 	ref.Namespace = cmp.Or(ref.Namespace, g.Namespace)
 	ours := slices.ContainsFunc(earlier, func(e Target) bool {
-		bothNamespaces := isNamespace(e.Ref.Kind) && isNamespace(ref.Kind)
+		bothNamespaces := IsNamespace(e.Ref.Kind) && IsNamespace(ref.Kind)
 		return e.Makes && e.Ref.Name == ref.Name && (bothNamespaces || cmp.Or(e.Ref.Namespace, g.Namespace) == ref.Namespace)
 	})
-	if isNamespace(ref.Kind) {
+	if IsNamespace(ref.Kind) {
 		ref.Kind = "Namespace"
 	}
 	if ref.Kind == "Namespace" && t.Deletes && !ours {
@@ -101,7 +101,7 @@ func (g Guard) Why(t Target, earlier []Target) string {
 	}
 	return g.reach(ref, t.Object, func(namespace string) bool {
 		return g.isOwn(namespace) || slices.ContainsFunc(earlier, func(e Target) bool {
-			return e.Makes && isNamespace(e.Ref.Kind) && e.Ref.Name == namespace
+			return e.Makes && IsNamespace(e.Ref.Kind) && e.Ref.Name == namespace
 		})
 	})
 }
@@ -156,8 +156,8 @@ func isClusterWide(kind string) bool {
 	})
 }
 
-// isNamespace reports whether a kind, as kubectl takes it, is that of namespaces.
-func isNamespace(kind string) bool {
+// IsNamespace reports whether a kind, as kubectl takes it, is that of namespaces.
+func IsNamespace(kind string) bool {
 	return slices.Contains([]string{"namespace", "namespaces", "ns"}, strings.ToLower(kind))
 }
 

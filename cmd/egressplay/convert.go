@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -28,7 +27,7 @@ the page. Files that the page names stay where they are: put the playbook beside
 			}
 			o := playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Readers: p.readers()}
 			_, err := playbooks.Load(args, o)
-			p.writeNotes(os.Stderr)
+			p.writeNotes(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}

@@ -72,7 +72,7 @@ func (n *needs) add(without string, all ...cluster.Access) {
 		if strings.Contains(a.Ref.Name, "${") || a.Verb == "create" && a.Subresource == "" {
 			a.Ref.Name = ""
 		}
-		one := need{Access: a, Made: n.made[a.Ref.Namespace] || isNamespace(a.Ref.Kind) && n.made[a.Ref.Name], Without: without}
+		one := need{Access: a, Made: n.made[a.Ref.Namespace] || changes.IsNamespace(a.Ref.Kind) && n.made[a.Ref.Name], Without: without}
 		i := slices.IndexFunc(n.all, func(other need) bool { return other.Access == a && other.Made == one.Made })
 		switch {
 		case i < 0:
@@ -125,7 +125,7 @@ func (n *needs) change(t changes.Target) {
 		t.Ref = n.config()
 	}
 	t.Ref.Namespace = cmp.Or(t.Ref.Namespace, n.namespace)
-	if t.Makes && isNamespace(t.Ref.Kind) {
+	if t.Makes && changes.IsNamespace(t.Ref.Kind) {
 		n.made[t.Ref.Name] = true
 	}
 	switch {
@@ -152,7 +152,7 @@ func (n *needs) change(t changes.Target) {
 	n.grants(t)
 	place, lease := t.Ref.Namespace, "egressplay"
 	switch r, err := cluster.KnownResource(t.Ref); {
-	case isNamespace(t.Ref.Kind):
+	case changes.IsNamespace(t.Ref.Kind):
 		if t.Makes {
 			return
 		}
@@ -276,8 +276,4 @@ func telemetries(namespace string) cluster.Ref {
 
 func ofPod(verb, namespace, subresource string) cluster.Access {
 	return cluster.Access{Verb: verb, Ref: pods(namespace), Subresource: subresource}
-}
-
-func isNamespace(kind string) bool {
-	return slices.Contains([]string{"namespace", "namespaces", "ns"}, strings.ToLower(kind))
 }

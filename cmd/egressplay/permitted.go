@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 )
 
@@ -25,7 +26,7 @@ func (s *session) permitted(ctx context.Context, p *place) (notes []string, err 
 	var asked []cluster.Access
 	without := map[cluster.Access]string{}
 	for _, one := range n.all {
-		if one.Made && !isNamespace(one.Ref.Kind) {
+		if one.Made && !changes.IsNamespace(one.Ref.Kind) {
 			continue // the user may get these rights with the namespace
 		}
 		if _, twice := without[one.Access]; !twice {
