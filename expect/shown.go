@@ -38,6 +38,15 @@ func (e *Shown) Validate() error {
 // Needs implements [runner.Expectation].
 func (e *Shown) Needs() evidence.Needs { return evidence.Needs{} }
 
+// ShownExitCode returns the exit code of a line by which kubectl tells one.
+func ShownExitCode(line string) (code string, ok bool) {
+	m := terminated.FindStringSubmatch(line)
+	if m == nil {
+		return "", false
+	}
+	return m[1], true
+}
+
 // terminated is how kubectl tells an exit code.
 var terminated = regexp.MustCompile(`^\s*command terminated with exit code (\d+)\s*$`)
 

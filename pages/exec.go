@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/egressplay/egressplay/curl"
+	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/shell"
 	"github.com/egressplay/egressplay/steps"
 )
@@ -101,11 +103,10 @@ func (m *mapper) renamePod(c *command, k *shell.Kubectl) {
 }
 
 func isShellAlone(command []string) bool {
-	name := command[0][strings.LastIndexByte(command[0], '/')+1:]
+	name := path.Base(command[0])
 	return (name == "sh" || name == "bash" || name == "ash") && (len(command) == 1 || len(command) == 2 && (command[1] == "-i" || command[1] == "-l" || command[1] == "-il"))
 }
 
-var exitLine = regexp.MustCompile(`^\s*command terminated with exit code (\d+)\s*$`)
 var headLine = regexp.MustCompile(`^\s*(HTTP/(?:1\.0|1\.1|2|3)) (\d{3})(?: [A-Za-z -]+)?\s*$`)
 var codeLine = regexp.MustCompile(`^\s*([1-5]\d\d)\s*$`)
 
@@ -153,8 +154,8 @@ func (m *mapper) expected(c *command, k *shell.Kubectl) (*yaml.Node, bool) {
 	}
 	exit := c.settings.exit
 	if len(shown) == 1 && exit == "" {
-		if g := exitLine.FindStringSubmatch(shown[0].text); g != nil {
-			exit, shown = g[1], nil
+		if code, ok := expect.ShownExitCode(shown[0].text); ok {
+			exit, shown = code, nil
 		}
 	}
 	switch {

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -22,7 +23,7 @@ func onlyReads(argv []string) bool {
 	if len(argv) == 0 {
 		return false
 	}
-	if slices.Contains(readers, nameOfProgram(argv[0])) {
+	if slices.Contains(readers, path.Base(argv[0])) {
 		return true
 	}
 	script, ok := scriptOf(argv)
@@ -36,18 +37,16 @@ func onlyReads(argv []string) bool {
 	only := true
 	syntax.Walk(file, func(n syntax.Node) bool {
 		if call, ok := n.(*syntax.CallExpr); ok && len(call.Args) > 0 {
-			only = only && slices.Contains(readers, nameOfProgram(call.Args[0].Lit()))
+			only = only && slices.Contains(readers, path.Base(call.Args[0].Lit()))
 		}
 		return only
 	})
 	return only
 }
 
-func nameOfProgram(word string) string { return word[strings.LastIndexByte(word, '/')+1:] }
-
 // scriptOf returns the script of sh -c.
 func scriptOf(argv []string) (string, bool) {
-	if len(argv) == 3 && slices.Contains([]string{"sh", "bash", "ash"}, nameOfProgram(argv[0])) && strings.HasPrefix(argv[1], "-") && strings.HasSuffix(argv[1], "c") {
+	if len(argv) == 3 && slices.Contains([]string{"sh", "bash", "ash"}, path.Base(argv[0])) && strings.HasPrefix(argv[1], "-") && strings.HasSuffix(argv[1], "c") {
 		return argv[2], true
 	}
 	return "", false

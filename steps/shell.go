@@ -60,16 +60,11 @@ func (s *Script) UnmarshalText(text []byte) error {
 func CheckScript(file *syntax.File) []shell.Problem {
 	problems := shell.Check(file, func(name string) bool { return name == "kubectl" })
 	syntax.Walk(file, func(n syntax.Node) bool {
-		call, ok := n.(*syntax.CallExpr)
-		if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" {
+		call, _ := n.(*syntax.CallExpr)
+		k, is, err := kubectlOf(call)
+		if !is {
 			return true
 		}
-		// A word that is known only at the run is no flag here and no command.
-		words := make([]string, len(call.Args))
-		for i, w := range call.Args {
-			words[i] = sourceOf(w)
-		}
-		k, err := shell.ParseKubectl(words)
 		if err == nil {
 			err = checkLook(k)
 		}
@@ -79,6 +74,20 @@ func CheckScript(file *syntax.File) []shell.Problem {
 		return true
 	})
 	return problems
+}
+
+// kubectlOf returns the kubectl command that a call is, as it is written: a word that
+// is known only at the run is no flag here and no command. call may be nil.
+func kubectlOf(call *syntax.CallExpr) (k *shell.Kubectl, is bool, err error) {
+	if call == nil || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" {
+		return nil, false, nil
+	}
+	words := make([]string, len(call.Args))
+	for i, w := range call.Args {
+		words[i] = sourceOf(w)
+	}
+	k, err = shell.ParseKubectl(words)
+	return k, true, err
 }
 
 // sourceOf returns a word without its quotes, what is known only at the run as it
@@ -170,15 +179,9 @@ func (s *Shell) Repeats() bool { return true }
 func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, error) {
 	var first *syntax.CallExpr
 	syntax.Walk(s.Script.file, func(n syntax.Node) bool {
-		call, ok := n.(*syntax.CallExpr)
-		if ok && first == nil && len(call.Args) > 1 && call.Args[0].Lit() == "kubectl" {
-			words := make([]string, len(call.Args))
-			for i, w := range call.Args {
-				words[i] = sourceOf(w)
-			}
-			if k, err := shell.ParseKubectl(words); err == nil && k.Verb == "exec" {
-				first = call
-			}
+		call, _ := n.(*syntax.CallExpr)
+		if k, is, err := kubectlOf(call); first == nil && is && err == nil && k.Verb == "exec" {
+			first = call
 		}
 		return first == nil
 	})
