@@ -84,7 +84,9 @@ type change struct {
 	at            time.Time
 	sure          bool            // istiod pushes something for it
 	away          bool            // istiod was away when it was made
+	namespaces    []string        // of what was changed
 	done          map[string]bool // the proxies at which it is in force
+	spread        map[string]bool // the namespaces for whose requests it is in force at the other proxies, too
 }
 
 // A changeWatch is what istiod had pushed before an attempt changed something
@@ -110,9 +112,10 @@ func (w *changeWatch) Before(ctx context.Context, c evidence.Change) {
 // After implements [runner.ChangeWatch].
 func (w *changeWatch) After(ctx context.Context, changes []evidence.Change) {
 	s := w.sync
-	c := &change{before: w.before, at: time.Now(), done: map[string]bool{}}
+	c := &change{before: w.before, at: time.Now(), done: map[string]bool{}, spread: map[string]bool{}}
 	reads := false
 	for _, one := range changes {
+		c.namespaces = append(c.namespaces, one.Namespace)
 		read, sure := s.Mesh.concerns(one)
 		reads, c.sure = reads || read, c.sure || sure
 	}
@@ -169,19 +172,27 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 	s.mu.Lock()
 	open := slices.Clone(s.open)
 	s.mu.Unlock()
-	proxies := s.concerned(ctx, open, pod, needs)
-	if len(proxies) == 0 {
+	named := s.named(ctx, open, pod, needs)
+	if len(named) == 0 && !slices.ContainsFunc(open, func(c *change) bool { return !c.spread[pod.Namespace] }) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, pushTimeout, fmt.Errorf("within %v istiod has pushed nothing that contains what was changed, or it was not acknowledged by %s", pushTimeout, strings.Join(proxies, ", ")))
+	proxies := named
+	over := errors.New("too long")
+	ctx, cancel := context.WithTimeoutCause(ctx, pushTimeout, over)
 	defer cancel()
+	late := func() error {
+		if err := context.Cause(ctx); err != over {
+			return err
+		}
+		return fmt.Errorf("within %v istiod has pushed nothing that contains what was changed, or it was not acknowledged by all of %s", pushTimeout, strings.Join(proxies, ", "))
+	}
 	said, cold := false, map[string]coldProxy{}
 	var last *snapshot
 	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
 		now, err := s.Mesh.sync(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return runner.Retryable(context.Cause(ctx))
+			return runner.Retryable(late())
 		case err != nil && cannotAsk(err):
 			s.mu.Lock()
 			s.err = err
@@ -190,6 +201,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		case err != nil:
 			return runner.Retryable(fmt.Errorf("nothing that was changed is in force: %w", err))
 		}
+		proxies = append(slices.Clip(named), now.others(open, pod, named)...)
 		for _, p := range proxies {
 			if err := now.refused(p); err != nil && !mayMend(open, p) {
 				return err
@@ -207,18 +219,23 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		}
 		select {
 		case <-ctx.Done():
-			return runner.Retryable(context.Cause(ctx))
+			return runner.Retryable(late())
 		case <-time.After(pause):
 		}
 	}
-	for _, p := range proxies {
-		for _, c := range open {
+	for _, c := range open {
+		for _, p := range proxies {
 			c.done[p] = true
 		}
-		if cold[p].nonce == "" {
-			s.warm(ctx, p)
+		c.spread[pod.Namespace] = true
+	}
+	var warming sync.WaitGroup
+	for _, p := range proxies {
+		if _, state := last.of(p); cold[p].nonce == "" && (state.isGateway() || slices.Contains(named, p)) {
+			warming.Go(func() { s.warm(ctx, p) })
 		}
 	}
+	warming.Wait()
 	return nil
 }
 
@@ -227,33 +244,66 @@ const (
 	lastPoll  = 100 * time.Millisecond
 )
 
-// concerned returns the proxies that an attempt concerns and at which a change
-// may not be in force, as istiod names them.
-func (s *Sync) concerned(ctx context.Context, open []*change, pod *cluster.Pod, needs evidence.Needs) []string {
+// named returns the proxies that an attempt names, by its pod and its places, and
+// at which a change may not be in force; as istiod names them.
+func (s *Sync) named(ctx context.Context, open []*change, pod *cluster.Pod, needs evidence.Needs) []string {
 	if len(open) == 0 {
 		return nil
 	}
 	var proxies []string
 	add := func(p cluster.Pod) {
 		id := p.Name + "." + p.Namespace
-		pending := slices.ContainsFunc(open, func(c *change) bool { return !c.done[id] })
-		if slices.Contains(p.Containers, Sidecar) && pending && !slices.Contains(proxies, id) {
+		if slices.Contains(p.Containers, Sidecar) && pending(open, id) && !slices.Contains(proxies, id) {
 			proxies = append(proxies, id)
 		}
 	}
 	add(*pod)
-	names := needs.Places
-	if needs.Way && len(proxies) > 0 && !slices.Contains(names, "egressgateway") {
-		// A request may take its way by a gateway although nobody says so.
-		names = append(slices.Clone(names), "egressgateway")
-	}
-	for _, name := range names {
+	for _, name := range needs.Places {
 		_, pods := s.Mesh.place(ctx, name)
 		for _, p := range pods {
 			add(p)
 		}
 	}
 	return proxies
+}
+
+// others returns the proxies by which a request of the pod may take its way
+// although the attempt does not name them, and at which a change may not be in
+// force: gateways and waypoints, and the sidecars in its namespace and in those of
+// what was changed. One that had not acknowledged everything before the first change
+// is none of them: it is broken for another reason, and need not be on the way.
+func (s *snapshot) others(open []*change, pod *cluster.Pod, named []string) []string {
+	var ids []string
+	for _, proxies := range s.proxies {
+		for id, state := range proxies {
+			namespace := id[strings.LastIndex(id, ".")+1:]
+			near := namespace == pod.Namespace || slices.ContainsFunc(open, func(c *change) bool { return slices.Contains(c.namespaces, namespace) })
+			if !state.isGateway() && !(near && state.Type == "sidecar") {
+				continue
+			}
+			if pending(open, id) && !slices.Contains(named, id) && !brokenBefore(open, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// pending reports whether a change may not be in force at a proxy.
+func pending(open []*change, proxy string) bool {
+	return slices.ContainsFunc(open, func(c *change) bool { return !c.done[proxy] })
+}
+
+// brokenBefore reports whether a proxy had not acknowledged everything before the
+// first change that may not be in force at it.
+func brokenBefore(open []*change, proxy string) bool {
+	first := slices.IndexFunc(open, func(c *change) bool { return !c.done[proxy] })
+	if first < 0 || open[first].before == nil {
+		return false
+	}
+	_, state := open[first].before.of(proxy)
+	return state != nil && !state.acked()
 }
 
 // settled reports whether all changes are in force at all the proxies.
@@ -349,6 +399,7 @@ type snapshot struct {
 // A proxyState is what was sent to a proxy, and what it acknowledged, by type.
 type proxyState struct {
 	ID        string                  `json:"proxy"`
+	Type      string                  `json:"proxy_type"` // sidecar, router, waypoint
 	Resources map[string]resourceSync `json:"resources"`
 }
 
@@ -367,6 +418,11 @@ func (s *proxyState) acked() bool {
 		}
 	}
 	return len(s.Resources) > 0
+}
+
+// isGateway reports whether the proxy stands alone: a gateway, or a waypoint.
+func (s *proxyState) isGateway() bool {
+	return s != nil && (s.Type == "router" || s.Type == "waypoint")
 }
 
 // newest returns the number of the newest push that was sent.

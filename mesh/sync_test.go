@@ -121,7 +121,11 @@ func (i *istiod) syncz() string {
 			resources["type.googleapis.com/envoy.config.listener.v3.Listener"] = map[string]any{"sent": nonce(i.sent[proxy]), "acked": nonce(i.cold.listener)}
 			resources["type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"] = map[string]any{"sent": nonce(i.cold.secret), "acked": nonce(i.cold.secret)}
 		}
-		states = append(states, map[string]any{"proxy": proxy, "resources": resources})
+		kind := "sidecar"
+		if proxy == gateway {
+			kind = "router"
+		}
+		states = append(states, map[string]any{"proxy": proxy, "proxy_type": kind, "resources": resources})
 	}
 	text, _ := json.Marshal(states)
 	return string(text)
@@ -146,7 +150,7 @@ func (i *istiod) push(proxies ...string) {
 			i.mu.Lock()
 			defer i.mu.Unlock()
 			if i.refused == "" {
-				i.acked[p] = number
+				i.acked[p] = max(i.acked[p], number)
 			}
 		})
 	}
@@ -217,8 +221,8 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 		{"an object that istiod does not read", job, func(*istiod) {}, evidence.Needs{}, 0, time.Millisecond, ""},
 		{"a gateway that is on the way", serviceEntry, func(i *istiod) { i.late = time.Second; i.push(all...) },
 			evidence.Needs{Way: true}, time.Second, 2 * time.Second, ""},
-		{"a gateway that nobody asks about", serviceEntry, func(i *istiod) { i.late = time.Second; i.push(all...) },
-			evidence.Needs{}, 0, 500 * time.Millisecond, ""},
+		{"a gateway that nobody names", serviceEntry, func(i *istiod) { i.late = time.Second; i.push(all...) },
+			evidence.Needs{}, time.Second, 2 * time.Second, ""},
 		{"a proxy that refuses it", serviceEntry, func(i *istiod) { i.refused = "no such cluster"; i.push(all...) },
 			evidence.Needs{}, 0, time.Second, "the proxy sleep-1.default refuses its configuration (Cluster)"},
 		{"a cluster that warms", serviceEntry, func(i *istiod) { i.warming = 5; i.push(all...) }, evidence.Needs{}, 200 * time.Millisecond, 2 * time.Second, ""},
@@ -290,6 +294,42 @@ func TestAClusterThatWaitsForASecret(t *testing.T) {
 					assert.Less(t, time.Since(began), 3*time.Second)
 				} else {
 					assert.ErrorContains(t, err, "within 10s")
+				}
+			})
+		})
+	}
+}
+
+// A gateway that nobody names may be on the way of a request: what was changed must
+// be in force there, too, unless the gateway was broken before.
+func TestAGatewayThatNobodyNames(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		before func(*istiod) // the changes
+		after  func(*istiod)
+		err    string
+	}{
+		{"acknowledges nothing", func(*istiod) {}, func(i *istiod) { i.late = time.Hour }, "was not acknowledged by all of gateway-1.istio-system, sleep-1.default"},
+		{"acknowledged nothing before", func(i *istiod) { i.acked[gateway] = 4 }, func(i *istiod) { i.late = time.Hour }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i := newIstiod()
+				m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
+				defer m.Close()
+				s := &mesh.Sync{Mesh: m}
+				c.before(i)
+				changed(t, s, serviceEntry)
+				c.after(i)
+				i.push(sleeper, gateway)
+				changed(t, s, serviceEntry) // while the gateway has not acknowledged the one before
+				i.push(sleeper, gateway)
+				bare := &cluster.Pod{Namespace: "default", Name: "bare-1", Containers: []string{"sleep"}}
+				err := s.Wait(t.Context(), bare, evidence.Needs{}, func(string) {})
+				if c.err == "" {
+					require.NoError(t, err)
+				} else {
+					assert.ErrorContains(t, err, c.err)
 				}
 			})
 		})
