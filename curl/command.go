@@ -32,6 +32,9 @@ type Command struct {
 	FollowsRedirects bool
 	// Retries reports whether curl may make a request again (--retry).
 	Retries bool
+	// FixedPort reports whether an option names the port that curl sends from
+	// (--local-port), so that a command right after it may use it again.
+	FixedPort bool
 	// MaxTime is the longest time that a transfer may take; 0 for no limit.
 	MaxTime time.Duration
 	// Proxy is the proxy that an option or a variable in front of the command
@@ -156,6 +159,8 @@ func (c *Command) readOptions(words []string) changes {
 		case "retry":
 			n, err := strconv.Atoi(arg.value)
 			c.Retries = err != nil || n > 0
+		case "local-port":
+			c.FixedPort = true
 		case "max-time":
 			seconds, _ := strconv.ParseFloat(arg.value, 64) // curl refuses what is no number
 			c.MaxTime = time.Duration(seconds * float64(time.Second))

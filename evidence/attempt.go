@@ -98,6 +98,9 @@ type Curl struct {
 	Redirected bool `json:"redirected,omitempty"`
 	// Retries says that curl may make a request several times.
 	Retries bool `json:"retries,omitempty"`
+	// FixedPort says that the command line names the port that curl sends from,
+	// so that an address alone does not tell its requests from earlier ones.
+	FixedPort bool `json:"fixedPort,omitempty"`
 }
 
 // A Pod is one pod, as far as evidence needs it.

@@ -84,7 +84,7 @@ func attributeLines(a *Attempt) {
 		l := &a.Lines[i]
 		switch {
 		case l.Proxy != Sidecar || inbound(a, l):
-		case own[l.DownstreamRemote]: // no port is used twice in so short a time
+		case own[l.DownstreamRemote] && (!a.Command.Curl.FixedPort || during(a, l)): // else no port is used twice in so short a time
 			l.By = ByConnection
 			left--
 			for j, ask := range asks {

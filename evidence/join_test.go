@@ -175,6 +175,17 @@ func TestACurlThatTriesAgain(t *testing.T) {
 	assert.True(t, len(a.Of(evidence.Sidecar)) == 3 || a.Unclear != "", "%v %q", by(a), a.Unclear)
 }
 
+// A port that the command line names may have been used just before.
+func TestACurlWithAPortOfItsOwn(t *testing.T) {
+	before := line(func(l *evidence.Line) { l.Start = at(-1500) })
+	for fixed, want := range map[bool][]string{false: {connection, connection}, true: {none, connection}} {
+		a := lines(attempt(get()), before, line(nil))
+		a.Command.Curl.FixedPort = fixed
+		evidence.Join(a)
+		assert.Equal(t, want, by(a), fixed)
+	}
+}
+
 // The clocks of two machines may be apart.
 func TestLinesOfAnotherClock(t *testing.T) {
 	for slack, want := range map[time.Duration]string{0: none, 30 * time.Millisecond: none, 60 * time.Millisecond: request} {

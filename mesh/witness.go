@@ -262,7 +262,9 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 		log.Read, log.Why = true, "curl made no connection"
 		return
 	}
-	if !b.needs.Absence && !a.Command.Curl.Retries {
+	// Without a later request the clocks are compared by the attempt's own lines,
+	// which a port that was used before may mistake.
+	if c := a.Command.Curl; !b.needs.Absence && !c.Retries && !c.FixedPort {
 		wait := prompt
 		if log.Partial != "" {
 			wait = patience

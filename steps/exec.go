@@ -202,6 +202,7 @@ func witness(a *evidence.Attempt, command *curl.Command, stdout *curl.Output) er
 		BodyShown:  command.BodyToStdout && command.Mixed == "",
 		Redirected: command.Rerouted,
 		Retries:    command.Retries,
+		FixedPort:  command.FixedPort,
 	}
 	if command.Unreported != "" {
 		a.Body, a.Command.Curl.BodyShown = a.Command.Stdout, true
