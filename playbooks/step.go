@@ -325,11 +325,11 @@ func (l *loader) try(s *step) {
 			}
 		}
 	}
-	if a, ok := action.(*steps.Apply); ok {
-		for i, name := range a.Vars {
-			if _, set := lookup(name); !set {
-				err := &variables.UndefinedError{Ref: variables.Ref{Name: name}}
-				l.place(s.verbNode, &runner.FieldError{Field: []string{"vars", fmt.Sprint(i)}, Err: err}, s.index)
+	if r, ok := action.(steps.Referrer); ok {
+		for _, ref := range r.Refs() {
+			if _, set := lookup(ref.Name); !set {
+				err := &variables.UndefinedError{Ref: variables.Ref{Name: ref.Name}}
+				l.place(s.verbNode, &runner.FieldError{Field: ref.Field, Err: err}, s.index)
 			}
 		}
 	}

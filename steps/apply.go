@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -160,6 +161,15 @@ func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
 		all = append(all, objects...)
 	}
 	return all, nil
+}
+
+// Refs implements [Referrer].
+func (a *Apply) Refs() []Ref {
+	refs := make([]Ref, len(a.Vars))
+	for i, name := range a.Vars {
+		refs[i] = Ref{Name: name, Field: []string{"vars", strconv.Itoa(i)}}
+	}
+	return refs
 }
 
 // manifest returns what one of the files says, with the variables in Vars

@@ -94,6 +94,19 @@ type Validator interface {
 	Validate() error
 }
 
+// A Referrer is a step kind that refers to variables by their names alone.
+type Referrer interface {
+	// Refs returns the names of these variables, each with its place below the verb.
+	Refs() []Ref
+}
+
+// A Ref is the name of a variable that a step refers to, and the keys that lead to
+// it, such as vars and 0.
+type Ref struct {
+	Name  string
+	Field []string
+}
+
 // A Limited is a step kind that can tell without a cluster that it will never
 // show what an expectation needs. It is asked when the values of the variables
 // are in place that are known before the run; the others are still ${NAME}.
