@@ -214,7 +214,7 @@ func (c *Client) watchGone(ctx context.Context, t *target, obj *unstructured.Uns
 	return obj, false, nil
 }
 
-// keptBy says what an object that is being deleted waits for.
+// keptBy returns what an object that is being deleted waits for.
 func keptBy(obj *unstructured.Unstructured) string {
 	var why []string
 	if f := obj.GetFinalizers(); len(f) > 0 {

@@ -90,15 +90,15 @@ type Interface interface {
 	// port-forward does. ctx bounds the connecting alone. Close the connection.
 	Dial(ctx context.Context, namespace, pod string, port int) (net.Conn, error)
 
-	// LogPod returns the pod whose log a query means: the one that Pod returns;
-	// where there is none, the newest one whose container has begun, also where
-	// that has ended since. The container may be an init container.
+	// LogPod returns the pod whose log a query means: the one that Pod returns; if
+	// there is none, the newest one whose container has begun, even if the container
+	// has ended since. The container may be an init container.
 	LogPod(ctx context.Context, q PodQuery) (*Pod, error)
 
-	// Exec runs a command in a container and returns how it ended. The exit
-	// code is one that the server sent: where none came the error is a
-	// [*LostError], whatever client-go says. Where the command could not be
-	// started the error says why. When ctx ends first its cause is returned.
+	// Exec runs a command in a container and returns how it ended. The exit code is
+	// one that the server sent: if none came, the error is a [*LostError], whatever
+	// client-go says. If the command could not be started, the error tells why. If
+	// ctx ends first, its cause is returned.
 	Exec(ctx context.Context, r ExecRequest) (ExecResult, error)
 
 	// Logs returns a container's log, oldest line first. Close it.
@@ -109,8 +109,8 @@ type Interface interface {
 	Ahead() (least, most time.Duration)
 }
 
-// WriteOptions say how an object is written. With the zero value it is written
-// whatever it is now.
+// WriteOptions set how an object is written. The zero value writes it whatever it is
+// now.
 type WriteOptions struct {
 	// DryRun has the server judge the request and answer as if it had been made,
 	// but nothing is changed.
@@ -120,8 +120,8 @@ type WriteOptions struct {
 	// at both, the others at Version.
 	Version string
 	UID     types.UID
-	// Fresh says that there was no such object: Apply takes over nothing of one
-	// that somebody else has made meanwhile.
+	// Fresh reports that no such object existed: Apply takes over nothing of one that
+	// somebody else has made since.
 	Fresh bool
 }
 

@@ -28,7 +28,7 @@ func (h Head) Header() http.Header {
 }
 
 // split finds the heads and the body in what curl printed for a transfer. A
-// body that looks like a head is none: curl counts the bytes of both.
+// body may look like a head: curl counts the bytes of both.
 func (c *Command) split(t *Transfer, printed string) error {
 	target := c.targets[t.Number]
 	switch {

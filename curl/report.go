@@ -49,7 +49,7 @@ type Transfer struct {
 	// what did not happen.
 	Elapsed, Connected, Secured, FirstByte time.Duration
 	// CertificateError is OpenSSL's number for what is wrong with the server's
-	// certificate, 0 for nothing, also where --insecure looks past it.
+	// certificate, 0 for nothing, even if --insecure looks past it.
 	CertificateError int
 
 	// HeadsShown reports whether Heads is complete: each response's head in the

@@ -55,7 +55,7 @@ type Attempt struct {
 	// Past reports whether the requests went past the sidecar, as [Join] finds it;
 	// nil where nobody asked.
 	Past *Past `json:"past,omitempty"`
-	// Unclear says why lines cannot be attributed for certain; "" where they can.
+	// Unclear is why lines cannot be attributed for certain; "" if they can.
 	Unclear string `json:"unclear,omitempty"`
 
 	// Changes are the objects that the attempt changed.
@@ -81,13 +81,13 @@ type Command struct {
 	Elapsed time.Duration `json:"-"` // "elapsedMs"
 	// OnlyReads says that the command shows files and makes no request for certain.
 	OnlyReads bool `json:"onlyReads,omitempty"`
-	// Curl says what is known of a curl command; nil for any other command.
+	// Curl is what is known of a curl command; nil for any other command.
 	Curl *Curl `json:"curl,omitempty"`
 }
 
 // A Curl is what a curl command line says of itself.
 type Curl struct {
-	// Unreported says why curl could not report on itself; "" where it did.
+	// Unreported is why curl could not report on itself; "" if it did.
 	Unreported string `json:"unreported,omitempty"`
 	// HeadsShown says that curl prints the heads of its responses, so that
 	// [Attempt.Responses] is complete; BodyShown that it prints the body.
@@ -151,30 +151,30 @@ type Proxy struct {
 	// Workload says that it is the sidecar of a workload other than the command's
 	// own, at which a way may end.
 	Workload bool `json:"workload,omitempty"`
-	// Log says what the access log of the attempt's time is worth.
+	// Log tells what the access log of the attempt's time is worth.
 	Log Log `json:"log"`
 	// Counted says that Counters has all by which this proxy's counters grew.
 	Counted bool `json:"counted"`
-	// Uncounted says why not; "" where nobody asked.
+	// Uncounted is why not; "" if nobody asked.
 	Uncounted string `json:"uncounted,omitempty"`
 	// Accepted is how many connections its listeners accepted, nil where the
 	// proxy does not count them.
 	Accepted *int64 `json:"accepted,omitempty"`
 }
 
-// A Log says what a proxy's access log is worth as a witness of the attempt.
+// A Log tells what a proxy's access log is worth as a witness of the attempt.
 type Log struct {
 	// Read says that the log was read.
 	Read bool `json:"read"`
 	// Complete says that every line of the attempt's time has come: that of a
 	// later request has, and the log reaches back to before the attempt.
 	Complete bool `json:"complete"`
-	// Partial says why the log may leave out requests by design, such as
-	// "telemetry/errors-only in default logs only response.code >= 400"; Off
+	// Partial is why the log may leave out requests by design, such as
+	// "telemetry/errors-only in default logs only response.code >= 400". Off is
 	// why it has none at all.
 	Partial string `json:"partial,omitempty"`
 	Off     string `json:"off,omitempty"`
-	// Why says why the log was not read or is not complete.
+	// Why is the reason why the log was not read or is not complete.
 	Why string `json:"why,omitempty"`
 	// Again says that a later attempt may find it complete.
 	Again bool `json:"again,omitempty"`
@@ -184,7 +184,7 @@ type Log struct {
 type Place struct {
 	Name string `json:"name"`
 	Pods []Pod  `json:"pods"`
-	// Why says why no pod was found.
+	// Why is the reason why no pod was found.
 	Why string `json:"why,omitempty"`
 }
 
@@ -316,8 +316,8 @@ type Way struct {
 	Cluster   string `json:"cluster,omitempty"`
 	Authority string `json:"authority,omitempty"`
 	SNI       string `json:"sni,omitempty"`
-	// Received says that the sidecar of that pod handed the request on to its
-	// application; false also where that sidecar does not tell.
+	// Received reports whether the sidecar of that pod handed the request on to its
+	// application. It is false if that sidecar does not tell.
 	Received bool `json:"received,omitempty"`
 	// Direct says that it went past the sidecar.
 	Direct bool `json:"direct,omitempty"`
@@ -331,7 +331,7 @@ type Way struct {
 	// Lines are the indices in [Attempt.Lines] of the lines that say so, a line
 	// for each hop.
 	Lines []int `json:"lines,omitempty"`
-	// Unknown says why the way is known no further; "" where it is known whole.
+	// Unknown is why the way is known no further; "" if it is known whole.
 	Unknown string `json:"unknown,omitempty"`
 	// Again says that a later attempt may tell.
 	Again bool `json:"again,omitempty"`

@@ -153,7 +153,7 @@ func elsewhere(a *Attempt) bool {
 	return connects > len(known) || a.Command.Curl.Retries
 }
 
-// forged reports whether a line's client address is none of the pod's: Envoy
+// forged reports whether a line's client address does not belong to the pod: Envoy
 // takes it from X-Forwarded-For, which the request itself may bring.
 func forged(a *Attempt, l *Line) bool {
 	ip, port, err := net.SplitHostPort(l.DownstreamRemote)

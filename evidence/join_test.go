@@ -165,8 +165,8 @@ func TestWhoseALineIs(t *testing.T) {
 	}
 }
 
-// curl that tries again makes several requests, of which it reports the last. The
-// others are its own as well, or it is told that nobody knows.
+// curl that tries again makes several requests and reports the last one. The others
+// count as its own, or the verdict is that nobody knows.
 func TestACurlThatTriesAgain(t *testing.T) {
 	a := lines(attempt(get()), line(func(l *evidence.Line) { l.DownstreamRemote, l.Status = podIP+":39998", 503 }),
 		line(func(l *evidence.Line) { l.DownstreamRemote, l.Status = podIP+":39999", 503 }), line(nil))

@@ -73,9 +73,9 @@ func strangers(a *Attempt) []*Line {
 	return lines
 }
 
-// connectionsOpen says which connection of the sidecar grew during the attempt
-// and is still open: Envoy writes the line of one that it does not open itself
-// only when both sides have closed it. It is "" where there is none.
+// connectionsOpen names the connection of the sidecar that grew during the attempt
+// and is still open; "" if there is none. Envoy writes the line of a connection that
+// it does not open itself only when both sides have closed it.
 func connectionsOpen(a *Attempt) string {
 	grew := map[[2]string]bool{}
 	for _, c := range a.Counters {

@@ -31,7 +31,7 @@ type Verdict struct {
 	// alone is set for what was not judged.
 	Want string `json:"want,omitempty"`
 	Got  string `json:"got,omitempty"`
-	// Why says why it was not judged or not checked, or more about a mismatch.
+	// Why is the reason why it was not judged or not checked, or more about a mismatch.
 	Why string `json:"why,omitempty"`
 	// Hint returns what to do; "" when nothing useful can be said.
 	Hint string `json:"hint,omitempty"`

@@ -34,8 +34,8 @@ type Arrival struct {
 	// ClientCertificate is the subject of the certificate that the client
 	// showed, such as CN=client.example.com.
 	ClientCertificate *Value `yaml:"clientCertificate"`
-	// From is who made the connection: sidecar (the pod of the command, also
-	// where it has no sidecar), egressgateway, gateway/NAME, or deploy/NAME.
+	// From is who made the connection: sidecar (the pod of the command, even if it
+	// has no sidecar), egressgateway, gateway/NAME, or deploy/NAME.
 	From string `yaml:"from"`
 }
 

@@ -141,7 +141,7 @@ func TestExpectations(t *testing.T) {
 	}
 }
 
-// What came is told as a playbook would have it: it can be pasted, and holds.
+// What came is shown in the syntax of a playbook: it can be pasted, and then holds.
 func TestWhatCameCanBePasted(t *testing.T) {
 	for _, c := range []struct{ key, yaml string }{
 		{"exitCode", "35"}, {"exitCode", "{not: 0}"}, {"status", "[301, 503]"}, {"responses", "[{status: 200}]"},
@@ -191,8 +191,8 @@ func TestWhatCannotBeJudgedIsNoMismatch(t *testing.T) {
 	assert.NotEmpty(t, judge(t, "body", "{not: {contains: x}}", elsewhere).Of(evidence.NotJudged), "the body is in a file")
 }
 
-// Of a command that is no curl, or one that cannot report, nobody knows whether
-// a response came.
+// Nobody knows whether a response came to a command that is no curl, or to a curl
+// that cannot report.
 func TestWhereCurlDoesNotReportNothingIsKnownOfItsResponses(t *testing.T) {
 	for name, a := range map[string]*evidence.Attempt{
 		"no curl":             {Command: &evidence.Command{ExitCode: new(int), Stdout: "HTTP/1.1 200 OK\r\n\r\nx"}},
@@ -237,7 +237,7 @@ func TestGRPC(t *testing.T) {
 	assert.Contains(t, missed(judge(t, "grpc", "{status: 0}", failed)), "HTTP status 503")
 }
 
-// A curl that refuses what it is told has not tried anything.
+// A curl that refuses its command line has not tried anything.
 func TestACurlThatTriedNothing(t *testing.T) {
 	for code, want := range map[int]evidence.Outcome{2: notJudged, 3: notJudged, 6: held, 7: held, 28: held} {
 		a := page()
@@ -250,7 +250,7 @@ func TestACurlThatTriedNothing(t *testing.T) {
 	assert.Equal(t, held, outcome(judge(t, "exitCode", "{not: 0}", a)))
 }
 
-// Of a request that curl has made again, the last response alone is known.
+// If curl has made a request again, only the last response is known.
 func TestResponsesOfARetry(t *testing.T) {
 	responses := func(change func(*evidence.Attempt)) evidence.Outcome {
 		a := page()

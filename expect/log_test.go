@@ -86,8 +86,8 @@ func (o *outcomes) Send(e runner.Event) {
 	}
 }
 
-// That there is no line counts only once that of a later request has come, and
-// the log still has what was written meanwhile.
+// The absence of a line counts only once the line of a later request has come and
+// the log still has everything that was written in between.
 func TestThatThereIsNoLine(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -87,7 +87,7 @@ func checkContains(text *string) error {
 	return &runner.FieldError{Field: []string{"contains"}, Err: errors.New("contains is empty, and every text contains that"), Hint: "write the text that is to be there, or look at the variable's value"}
 }
 
-// checkPattern refuses a pattern that is none, or that every text matches.
+// checkPattern refuses a pattern that is not valid, or that every text matches.
 func checkPattern(pattern *string) error {
 	if pattern == nil {
 		return nil

@@ -312,7 +312,7 @@ func TestPath(t *testing.T) {
 			a.Upstreams = []evidence.Upstream{{Pod: "curl-1", Cluster: "outbound|80||httpbin.org"}}
 		}), notJudged, "nobody tells whose address that is"},
 
-		// Past no sidecar, for there is none.
+		// The pod has no sidecar to go past.
 		{"no sidecar", "[direct]", changed(attempt(), func(a *evidence.Attempt) { a.Command.Pod.Sidecar, a.Proxies = false, nil }), held, ""},
 		{"no sidecar and no connection", "[direct]", changed(attempt(), func(a *evidence.Attempt) {
 			a.Command.Pod.Sidecar, a.Proxies = false, nil

@@ -48,9 +48,8 @@ func destinations(o object) (hosts []*yaml.Node) {
 	return append(hosts, at(o.node, "spec", "http", "mirrors", "destination", "host")...)
 }
 
-// outside reports whether a host is none of the cluster's Services, as far as its
-// name tells. These have one part, NAME.NAMESPACE or a part svc, and may be there
-// already.
+// outside reports whether a host, by its name, cannot be a Service of the cluster.
+// The names of Services have one part, or are NAME.NAMESPACE, or have a part svc.
 func outside(host string) bool {
 	parts := strings.Split(host, ".")
 	if strings.Contains(host, "${") || slices.Contains(parts, "svc") || strings.HasSuffix(host, ".local") {

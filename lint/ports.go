@@ -14,9 +14,8 @@ var families = map[string]string{
 	"tcp": "TCP", "mongo": "MONGO", "mysql": "MYSQL", "redis": "REDIS", "udp": "UDP",
 }
 
-// portNames tells of ports whose name says another protocol than their protocol. In a
-// Service the name decides, elsewhere the protocol: one of both is not what the author
-// believes.
+// portNames reports ports whose name and protocol differ. The name decides in a
+// Service, the protocol elsewhere: one of both is not what the author believes.
 func portNames(w *world) (problems []Problem) {
 	for _, o := range w.objects {
 		var ports []*yaml.Node

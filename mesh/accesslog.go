@@ -11,7 +11,7 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// ErrNoLine says that a line of a proxy's log is none of its access log.
+// ErrNoLine reports that a line of a proxy's log does not belong to its access log.
 var ErrNoLine = errors.New("no line of the access log")
 
 // ErrUnreadable says that a line of a proxy's log is one of its access log and

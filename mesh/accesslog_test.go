@@ -157,8 +157,8 @@ var forgeries = []string{
 }
 
 // A request can write into its line what looks like other fields. Such a line is
-// read as Envoy meant it, or it is told that it cannot be read: it is never read
-// as the request would have it.
+// read as Envoy meant it, or reported as unreadable. It is never read as the request
+// would have it.
 func TestAForgedLineIsNeverReadWrong(t *testing.T) {
 	require.True(t, plain.readRight(t), "the honest line is read")
 	for _, forged := range forgeries {

@@ -36,8 +36,8 @@ type Upstream struct {
 // counters, so that nobody can say by how much they grew.
 var ErrRestarted = errors.New("the proxy was started anew")
 
-// counters asks a pod's proxy for the counters of its upstream hosts. It is the
-// list that Envoy keeps whichever statistics it is told to leave out (Envoy's
+// counters asks a pod's proxy for the counters of its upstream hosts. Envoy keeps
+// this list whichever statistics its configuration leaves out (Envoy's
 // "Administration interface", GET /clusters; istio.io "Envoy Statistics").
 func (m *Mesh) counters(ctx context.Context, pod cluster.Pod) (*Counters, error) {
 	object, err := m.Cluster.Get(ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name})

@@ -18,8 +18,9 @@ import (
 // Logging is what a proxy's access log has, as the mesh's configuration and the
 // Telemetry in force for the proxy's pod say.
 type Logging struct {
-	// Off says why it has nothing that can be read, and what to do; Partial why
-	// it may leave requests out. Both are "" for an ordinary access log.
+	// Off is the reason why the log has nothing that can be read, and what to do.
+	// Partial is the reason why it may leave requests out. Both are "" for an
+	// ordinary access log.
 	Off, Partial string
 }
 
@@ -35,11 +36,11 @@ type meshSettings struct {
 	} `yaml:"defaultProviders"`
 }
 
-// logging returns what the access log of a pod's proxy has. Of the Telemetries
-// that say something of access logs, one that selects the pod counts more than
-// one of its namespace, and that more than one of the root namespace; of several
-// of a kind, the oldest. Where it may not be read, the log is taken for an
-// ordinary one: no line will come then, and that is told.
+// logging returns what the access log of a pod's proxy contains. Among the
+// Telemetries that configure access logs, one that selects the pod takes precedence
+// over one of its namespace, and that one over one of the root namespace; among
+// several of one rank the oldest. If they may not be read, logging assumes an
+// ordinary log: if no line comes then, that is reported.
 // Source: istio.io "Telemetry", "Scope, Inheritance, and Overrides".
 func (m *Mesh) logging(ctx context.Context, pod cluster.Pod) (Logging, error) {
 	text, err := configuration(ctx, m.Cluster, m.configMap())
@@ -105,8 +106,8 @@ func writesFile(entry map[string]any, logged bool) bool {
 	})
 }
 
-// telemetry returns the Telemetry that says what a pod's proxy logs, nil where
-// there is none. With an empty pod it is that of the whole mesh.
+// telemetry returns the Telemetry that decides what a pod's proxy logs; nil if there
+// is none. For an empty pod it returns that of the whole mesh.
 func (m *Mesh) telemetry(ctx context.Context, pod cluster.Pod) (*unstructured.Unstructured, error) {
 	var inForce *unstructured.Unstructured
 	rank := 0

@@ -18,8 +18,8 @@ const (
 // Requirements are what a playbook may require of a cluster, sorted.
 var Requirements = []string{AccessLog, EgressGateway, GatewayAPI}
 
-// Missing says what a cluster lacks of a requirement and what to do about it;
-// "" when it has it.
+// Missing returns what the cluster lacks of a requirement and what to do about it;
+// "" when it has all of it.
 func (m *Mesh) Missing(ctx context.Context, requirement string) (string, error) {
 	switch requirement {
 	case AccessLog:

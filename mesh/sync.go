@@ -101,8 +101,8 @@ type changeWatch struct {
 // Watch implements [runner.Settler].
 func (s *Sync) Watch() runner.ChangeWatch { return &changeWatch{sync: s} }
 
-// Before implements [runner.ChangeWatch]. Of an object whose kind is not known
-// yet istiod may read anything.
+// Before implements [runner.ChangeWatch]. istiod may read any object whose kind is
+// not known yet.
 func (w *changeWatch) Before(ctx context.Context, c evidence.Change) {
 	if _, sure := w.sync.Mesh.concerns(c); sure || c.APIVersion == "" {
 		w.once.Do(func() { w.before, w.err = w.sync.Mesh.sync(ctx) })

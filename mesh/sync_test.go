@@ -259,7 +259,7 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 }
 
 // A proxy that holds its acknowledgement back because of a Secret that istiod does
-// not send has taken up what was changed, if nothing of before is used meanwhile.
+// not send has taken up what was changed, unless it still uses an older cluster.
 func TestAClusterThatWaitsForASecret(t *testing.T) {
 	const push = 6 // the number of the push that follows the change
 	waits := coldness{listener: push, secret: push, warming: "kubernetes://a", missing: "kubernetes://a"}

@@ -57,7 +57,7 @@ type coldProxy struct {
 // the proxy holds its acknowledgement back for nothing but new clusters that wait
 // for a Secret which istiod does not send. Envoy does so for 15 seconds. Until
 // then, and from then on, it answers requests to them by an error of its own. A
-// cluster that replaces one is another matter: the one before is used meanwhile.
+// cluster that replaces one is another matter: Envoy uses the old one until then.
 // Source: envoyproxy/envoy source/common/upstream/cds_api_impl.cc and
 // source/common/upstream/cluster_manager_impl.cc.
 func (s *Sync) acceptClusters(ctx context.Context, now *snapshot, proxy string, cold map[string]coldProxy) {

@@ -91,8 +91,8 @@ func (w *Witness) Watch(ctx context.Context, needs evidence.Needs, pod *cluster.
 	return b.gather, nil
 }
 
-// Look adds to an attempt that is over what the proxies' logs tell of its requests,
-// as far as nobody asked for it before.
+// Look adds what the proxies' logs tell of the requests of an attempt that is over,
+// unless an expectation has asked for it before.
 func (w *Witness) Look(ctx context.Context, a *evidence.Attempt) error {
 	if a.Command == nil {
 		return nil
@@ -230,7 +230,7 @@ func (b *watched) grown(a *evidence.Attempt, before, after counted) {
 	}
 }
 
-// proxyOf returns the entry of a proxy, a new one where there is none.
+// proxyOf returns the entry of a proxy. It adds one if there is none.
 func proxyOf(a *evidence.Attempt, name string, pod cluster.Pod) *evidence.Proxy {
 	for i := range a.Proxies {
 		if a.Proxies[i].Pod.Name == pod.Name && a.Proxies[i].Pod.Namespace == pod.Namespace {
@@ -248,10 +248,9 @@ func podOf(p cluster.Pod) evidence.Pod {
 	}
 }
 
-// readSidecar reads the sidecar's log until every request has its line; one
-// leaves one. Where some have none, and where it is claimed that there is none, it
-// is read up to the line of a later request: then everything that was written
-// before that is known.
+// readSidecar reads the sidecar's log until every request has its line; each leaves
+// one. If a line is missing, or the claim is that there is none, it reads on to the
+// line of a later request: then it has everything that was written before.
 func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 	log := &a.Proxies[0].Log
 	log.Off, log.Partial = b.logging.Off, b.logging.Partial

@@ -61,7 +61,7 @@ func (r *Redactor) Add(values ...string) { r.add(values, Short, false) }
 func (r *Redactor) AddWord(values ...string) { r.add(values, Shortest, false) }
 
 // AddGiven keeps a value secret that the user himself has called one: it is found
-// as a word of its own also where it is an ordinary word. It has at least
+// as a word of its own even if it is an ordinary word. It has at least
 // [Shortest] characters.
 func (r *Redactor) AddGiven(value string) { r.add([]string{value}, Shortest, true) }
 

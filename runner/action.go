@@ -133,7 +133,7 @@ func (j *judgement) failed() bool { return len(j.Of(evidence.NotHeld)) > 0 }
 
 // Retryable marks an error as one that time may cure: no pod is ready yet, an
 // object does not exist yet. The attempt is made again until the step's
-// deadline, also where the step does not repeat otherwise.
+// deadline, even if the step does not repeat otherwise.
 func Retryable(err error) error { return &retryable{err} }
 
 type retryable struct{ error }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A clock ends a context when a time is over, and can be stopped meanwhile. Nil is a
-// clock that never ends anything.
+// A clock ends a context when a time is over. It can be stopped in between. A nil
+// clock never ends anything.
 type clock struct {
 	mu    sync.Mutex
 	left  time.Duration

@@ -8,7 +8,7 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// EventKind says what happened.
+// An EventKind names what happened.
 type EventKind string
 
 // The kinds of events, in the order in which a run sends them. Waiting and
@@ -66,15 +66,15 @@ type Event struct {
 	Evidence *evidence.Attempt `json:"evidence,omitempty"`
 	// Verdicts are how each claim of the step's last attempt was judged.
 	Verdicts evidence.Verdicts `json:"verdicts,omitempty"`
-	// Problem says why the status is not Passed.
+	// Problem is the reason why the status is not Passed.
 	Problem *Problem `json:"problem,omitempty"`
 
 	// Findings are the causes of the problem, as far as they are known.
 	Findings []evidence.Finding `json:"findings,omitempty"`
 
-	// Undo says what was put back and Back how it is now, as a
-	// [changes.Change] has it. Where the status is Skipped there was nothing to
-	// put back: Back says why, and is "" where nothing had been changed.
+	// Undo names what was put back and Back how it is now, as in [changes.Change].
+	// If the status is Skipped there was nothing to put back: Back is the reason,
+	// and "" if nothing had been changed.
 	Undo string `json:"undo,omitempty"`
 	Back string `json:"back,omitempty"`
 	// Left names what has not been put back.

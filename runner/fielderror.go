@@ -1,6 +1,6 @@
 package runner
 
-// A FieldError says what is wrong with a field of a step or of an
+// A FieldError reports what is wrong with a field of a step or of an
 // expectation. A Validate method returns one, or several joined by
 // errors.Join, so that the reader is led to the right place in the file.
 type FieldError struct {
@@ -13,7 +13,7 @@ type FieldError struct {
 	// Column is where in that line, from 1; 0 for where it begins.
 	Column int
 	Err    error
-	// Hint says what to write instead; "" when nothing useful can be said.
+	// Hint tells what to write instead; "" when nothing useful can be said.
 	Hint string
 }
 

@@ -15,7 +15,7 @@ const (
 	Again                 // run the last step again
 )
 
-// A Paused run waits for a [Decision]. No clock of the playbook runs meanwhile.
+// A Paused run waits for a [Decision]. The playbook's clocks stand still until then.
 type Paused struct {
 	// Next is the step that comes, with its command, as an event; nil behind a step
 	// that did not pass.
@@ -102,7 +102,7 @@ func (q *sequence) run(ctx context.Context, i int) (stop error) {
 	return q.problems[i]
 }
 
-// pause asks whoever steers the run. The playbook's clock does not run meanwhile.
+// pause asks whoever steers the run. The playbook's clock stands still until then.
 func (q *sequence) pause(ctx context.Context, p *Paused) (Decision, error) {
 	p.Last = q.runner.finished
 	q.clock.stop()

@@ -56,7 +56,7 @@ type StepInfo struct {
 	Choice Choice `json:"choice,omitempty"`
 }
 
-// A Choice says why a step runs or does not, where a part of its playbook is run.
+// A Choice is the reason why a step runs or not when only a part of its playbook runs.
 type Choice string
 
 // The choices. "" is a step that was chosen.

@@ -32,11 +32,11 @@ type Runner struct {
 	// Secrets are what no event may have in it; those that the playbooks apply,
 	// read and make are added. Where it is nil, Run makes one.
 	Secrets *redact.Redactor
-	// Keep leaves what the playbooks changed, and says what is left.
+	// Keep leaves what the playbooks changed, and lists what is left.
 	Keep bool
 
-	// Require says what the cluster lacks of a playbook's requirement, "" when
-	// it has it.
+	// Require returns what the cluster lacks of a playbook's requirement; "" when it
+	// has all of it.
 	Require func(ctx context.Context, requirement string) (missing string, err error)
 	// Collectors gather the evidence of attempts, all at the same time.
 	Collectors []Collector
@@ -197,8 +197,8 @@ func worse(a, b Status) Status {
 	return Skipped
 }
 
-// required says why a playbook is not to be run: it is skipped where the
-// cluster lacks what it requires.
+// required returns whether a playbook runs. It is skipped if the cluster lacks what
+// it requires.
 func (r *Runner) required(ctx context.Context, p *Playbook) (Status, error) {
 	if ctx.Err() != nil || r.Require == nil {
 		return Skipped, nil

@@ -632,7 +632,7 @@ func TestACommandThatRanInAnotherPodIsNotJudged(t *testing.T) {
 	})
 }
 
-// settler is a Settler that writes down what it is told and asked.
+// settler is a Settler that records its calls.
 type settler struct {
 	log     []string
 	changes []evidence.Change // those that it was told last
@@ -714,8 +714,8 @@ func TestAChangeCountsAlsoWhereItsStepFailed(t *testing.T) {
 	assert.Equal(t, []string{"after", "wait for pod-1"}, s.log)
 }
 
-// The settler is told of each object before it is changed, and of nothing where
-// nothing is.
+// The settler learns of each object before it is changed, and of nothing if nothing
+// is changed.
 func TestTheSettlerIsToldOfEachObject(t *testing.T) {
 	s := new(settler)
 	fake := clustertest.NewFake(clustertest.Object("v1", "ConfigMap", "default", "a", map[string]any{"data": map[string]any{"a": "a"}}))

@@ -25,12 +25,12 @@ type Settler interface {
 	// [Retryable].
 	Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs, waits func(what string)) error
 
-	// Unknown says why it cannot be known here whether the changes so far are in
-	// force; "" where it can.
+	// Unknown returns why nobody can know here whether the changes so far are in
+	// force; "" if it can be known.
 	Unknown() string
 }
 
-// A ChangeWatch is told of what one attempt changes.
+// A ChangeWatch learns what one attempt changes.
 type ChangeWatch interface {
 	// Before is called before each object is changed.
 	Before(ctx context.Context, c evidence.Change)
@@ -40,7 +40,7 @@ type ChangeWatch interface {
 	After(ctx context.Context, changes []evidence.Change)
 }
 
-// watch returns what is told of changes that are about to be made.
+// watch returns who learns of the changes that an attempt makes.
 func (r *Runner) watch() ChangeWatch {
 	if r.Settler == nil {
 		return nobody{}
@@ -48,7 +48,7 @@ func (r *Runner) watch() ChangeWatch {
 	return r.Settler.Watch()
 }
 
-// nobody is told of changes where nobody waits until they are in force.
+// nobody ignores changes. It stands in where nobody waits until they are in force.
 type nobody struct{}
 
 func (nobody) Before(context.Context, evidence.Change)  {}

@@ -130,9 +130,9 @@ func (t *tries) ended(ctx context.Context, last error) error {
 	return cause
 }
 
-// attempt tries the action once and judges what it showed. An action that
-// changes objects may make them at the first of several attempts: what is
-// changed counts also where the attempt fails.
+// attempt tries the action once and judges what it showed. An action that changes
+// objects may do so at the first of several attempts: the changes count even if the
+// attempt fails.
 func (t *tries) attempt(ctx context.Context) error {
 	var needs evidence.Needs
 	for i := range t.checks {
@@ -146,8 +146,8 @@ func (t *tries) attempt(ctx context.Context) error {
 		if pod, err = in.Pod(ctx, t.scope); err != nil {
 			return err
 		}
-		// A claim that does not hold fails also where nobody knows whether what was
-		// changed is in force; one that holds may have been true before.
+		// A claim that does not hold fails even if nobody knows whether the changes are
+		// in force. A claim that holds may have been true before.
 		notInForce = t.runner.settle(ctx, t.step, pod, needs)
 		if notInForce != nil && !isRetryable(notInForce) {
 			return notInForce

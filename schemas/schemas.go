@@ -1,9 +1,9 @@
 // Package schemas knows the kinds of Kubernetes, Istio and the Gateway API and their
-// fields, and says without a cluster what is wrong with an object.
+// fields, and reports without a cluster what is wrong with an object.
 //
 // What it knows is data, kinds.json, which scripts/schemas writes from what these
-// projects publish; the file names their versions. Of a group that is not in it
-// nothing is said.
+// projects publish; the file names their versions. It says nothing about a group that
+// is not in it.
 package schemas
 
 import (
@@ -44,7 +44,7 @@ var known = sync.OnceValue(func() *document {
 // Sources returns the modules and versions from which the schemas are.
 func Sources() []string { return slices.Clone(known().Sources) }
 
-// A Rule is a kind of problem, by which an author can say that it is none.
+// A Rule names a kind of problem. An author uses it to ignore a problem.
 type Rule string
 
 // The rules of [Check].

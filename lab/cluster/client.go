@@ -20,8 +20,8 @@ var ErrEnded = errors.New("it has ended")
 // Client asks a running lab from outside.
 type Client struct{ http http.Client }
 
-// Dial makes a client of the lab in a folder. It connects at each question, so
-// a lab that is not running is told by those.
+// Dial makes a client of the lab in a folder. Each question connects anew, and its
+// error tells when the lab is not running.
 func Dial(f Folder) *Client {
 	return &Client{http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -43,9 +43,9 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, nil
 }
 
-// Follow hands every event of the bring-up to report, those that were before
-// included, until the lab is ready. Its error says why the lab did not come up,
-// or that it has ended.
+// Follow hands every event of the bring-up to report, earlier ones included, until
+// the lab is ready. Its error tells why the lab did not come up, or that it has
+// ended.
 func (c *Client) Follow(ctx context.Context, report func(Event)) error {
 	body, err := c.ask(ctx, http.MethodGet, eventsPath, nil)
 	if err != nil {

@@ -153,8 +153,8 @@ func TestConfigurationFiles(t *testing.T) {
 	}
 }
 
-// With a limit of 350 MiB an API server that kept some thousand objects more than
-// at its start used a whole core for nothing.
+// An API server with a limit of 350 MiB used a whole core for nothing once it kept
+// some thousand objects more than at its start.
 func TestNoComponentHasAMemoryLimit(t *testing.T) {
 	t.Setenv("GOGC", "")
 	f := Folder(t.TempDir())

@@ -16,7 +16,7 @@ import (
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
-// Config says what lab to bring up.
+// Config describes the lab to bring up.
 type Config struct {
 	Name     string
 	Version  string // of this program

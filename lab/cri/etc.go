@@ -60,8 +60,8 @@ var caLinks = []string{
 
 const caBundle = "/etc/ssl/certs/ca-certificates.crt"
 
-// etc makes /etc. Of the machine it has only what belongs to the programs in
-// /usr.
+// etc makes /etc. The only files in it that come from the machine are those that
+// belong to the programs in /usr.
 func (sp *spec) etc() error {
 	var passwd, group strings.Builder
 	for _, u := range users {

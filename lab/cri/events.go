@@ -67,9 +67,9 @@ func (e *events) close() {
 	}
 }
 
-// emit tells that something has happened to a pod, or to a container of it. What
-// is told and when are fixed under one lock, because the kubelet drops an event
-// that is older than what it knows.
+// emit reports that something has happened to a pod, or to one of its containers.
+// One lock fixes both the state and the time of the report, because the kubelet
+// drops an event that is older than what it knows.
 func (s *Server) emit(sb *sandbox, id string, kind runtimeapi.ContainerEventType) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,12 +91,12 @@ func (s *Server) event(sb *sandbox, id string, kind runtimeapi.ContainerEventTyp
 // as often as it would look, if it did not listen to events.
 const refreshPeriod = time.Second
 
-// refresh tells anew how each pod is. Before it does anything about a pod, the
-// kubelet waits for news that are newer than what it did last. Without them a pod
+// refresh reports the state of each pod again. Before it does anything about a pod,
+// the kubelet waits for news that are newer than what it did last. Without them a pod
 // to which nothing happens, such as one that waits for its image, would take 5s
 // for each step of its deletion (pkg/kubelet/pleg/evented.go,
-// globalCacheUpdatePeriod). Of the kinds of events, only CONTAINER_CREATED_EVENT
-// makes the kubelet do no more than take note.
+// globalCacheUpdatePeriod). CONTAINER_CREATED_EVENT is the only kind of event of
+// which the kubelet does no more than take note.
 func (s *Server) refresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,9 +31,9 @@ type Image struct {
 	// kernel refuses.
 	Layers []string
 
-	// HowToGet says what to do when the layers are not there, which is then no
-	// mistake: a container of the image is refused with these words until they
-	// are. "" means that they must be there.
+	// HowToGet tells the user what to do when the layers are missing. That is then
+	// not a mistake: the server refuses a container of the image with these words
+	// until the layers exist. "" means that they must exist.
 	HowToGet string
 
 	// Files are single files of the machine by their path in the container. They

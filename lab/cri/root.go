@@ -331,8 +331,8 @@ func (sp *spec) mount(m mount) error {
 	return setMount(target, attributes, m.Recursive)
 }
 
-// touch makes an empty file if there is nothing of that name, also where nothing
-// can be written.
+// touch makes an empty file if nothing has that name. It succeeds for a name that
+// exists even if nothing can be written there.
 func touch(path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return nil

@@ -12,12 +12,12 @@
 // made here; a container adds a mount and a pid namespace, in which it is
 // process 1. There are no cgroups, so limits on CPU and memory are accepted and
 // not enforced; the seccomp profile RuntimeDefault is accepted and no filter is
-// applied. Everything else that the server cannot do it refuses with a gRPC
-// status that says what and why.
+// applied. The server refuses everything else that it cannot do, with a gRPC
+// status that names it and the reason.
 //
 // The server works as root and as the root of a user namespace that maps the
 // ids 0 to 65535, on Linux 5.12 or newer. It expects to run in the lab's own
-// namespaces: what it makes in the mount namespace is gone with them.
+// namespaces: its mounts disappear with them.
 package cri
 
 import (
@@ -60,7 +60,7 @@ type Pod struct {
 	Namespace, Name, UID string
 }
 
-// Config says what a [Server] serves, and where.
+// Config describes what a [Server] serves, and where.
 type Config struct {
 	Socket     string   // Unix socket on which CRI is served, at most 107 bytes; an old one is replaced
 	Root       string   // folder for what containers need while they run; made if absent

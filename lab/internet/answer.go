@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// answer is a response whose status is told once, before the client can have
-// any of it.
+// answer is a response that reports its status once, before the client can have any
+// part of it.
 type answer struct {
 	http.ResponseWriter
 	tell      func(status int)

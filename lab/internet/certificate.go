@@ -8,7 +8,7 @@ import (
 	"github.com/egressplay/egressplay/lab/pki"
 )
 
-// Certificate says what the certificate of a host is like.
+// Certificate is a kind of certificate that a host shows.
 type Certificate string
 
 const (

@@ -89,7 +89,7 @@ hosts:
 	require.ErrorContains(t, err, "connection reset")
 }
 
-// Each mistake is told with its place, all of them at once.
+// All mistakes are reported at once, each with its place.
 func TestParseRefuses(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"", "f: the file is empty"},

@@ -46,7 +46,8 @@ func grpcOr(end grpcEnd, other http.Handler) http.Handler {
 	})
 }
 
-// ServeHTTP ends a call once its first message is there, or there is none.
+// ServeHTTP ends a call once its first message has come, or the client ends without
+// one.
 func (e grpcEnd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var prefix [grpcPrefix]byte
 	if _, err := io.ReadFull(r.Body, prefix[:]); err == nil {

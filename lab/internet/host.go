@@ -136,7 +136,7 @@ func addresses(hosts []*Host) (addrs []netip.Addr) {
 	return addrs
 }
 
-// pointers returns hosts as those by which they are told apart.
+// pointers returns pointers to hosts. A host is identified by its pointer.
 func pointers(hosts []Host) []*Host {
 	list := make([]*Host, len(hosts))
 	for i := range hosts {

@@ -31,9 +31,9 @@ type Record struct {
 	Host string    `json:"host,omitempty"`
 
 	// Owner is the stand-in that has the name which the client asked for, by its
-	// first name: by the Host header, or where there is none by the SNI. It is ""
-	// for a name that none has. Where it is not Site, the client was led, or went,
-	// to another server than it said.
+	// first name: by the Host header, or without one by the SNI. It is "" for a name
+	// that no stand-in has. If Owner is not Site, the client was led, or went, to
+	// another server than it named.
 	Owner string `json:"owner,omitempty"`
 
 	SNI         string   `json:"sni,omitempty"`

@@ -1,6 +1,6 @@
-// Package istio says what of Istio a lab has and how it is set. All of it is
-// Istio's own: the charts, which istiod's module embeds, are rendered by Istio's
-// own renderer, by the settings in operator.yaml. To change the mesh of a lab
+// Package istio defines which parts of Istio a lab has, and their settings. All of
+// it is Istio's own: Istio's renderer renders the charts that istiod's module
+// embeds, with the settings in operator.yaml. To change the mesh of a lab
 // for good, edit that file; it gives the reason of each setting.
 package istio
 

@@ -15,9 +15,9 @@ const internetLink = "internet"
 
 // NewInternet makes the namespace of the stand-in hosts, gives it their
 // addresses (IPv4, from any range but the lab's own), and makes it the node's
-// way to everything else. [SetUpNode] comes first. Who connects to an address
-// that no stand-in has is told that there is no route to it, at once as long
-// as that happens to him less than five times in a few seconds.
+// way to everything else. Call [SetUpNode] first. A client that connects to an
+// address without a stand-in gets "no route to host", at once unless this happens
+// to it five times within a few seconds.
 //
 // The link goes away with the namespace, once it is closed and its listeners
 // and connections are.

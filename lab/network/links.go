@@ -62,7 +62,7 @@ func deleteLink(h *netlink.Handle, name string) error {
 	return nil
 }
 
-// route is a route to dst. Of the rest, the zero value means none.
+// route is a route to dst. The zero value of another field means that it is not set.
 type route struct {
 	dst  netip.Prefix
 	dev  string

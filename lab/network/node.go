@@ -13,9 +13,9 @@ import (
 // and has [NodeIP], services are reached from that address, and it forwards.
 // It may be called again. [NewInternet] then adds the way out.
 //
-// The route to the services is for the node's own calls, and only there so
-// that the kernel lets them come as far as kube-proxy's rules, which turn
-// them to a pod. What comes from a pod meets these rules before it is routed.
+// The route to the services is for the node's own calls. It only makes the kernel
+// let them come to kube-proxy's rules, which send them to a pod. Packets from a
+// pod meet these rules before they are routed.
 func SetUpNode(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("set up the node's network: %w", context.Cause(ctx))

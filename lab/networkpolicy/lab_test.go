@@ -79,9 +79,8 @@ func (l *lab) namespace(name, labels string) {
 	l.put(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: parseLabels(l.t, labels)}})
 }
 
-// pod makes a pod, named NAMESPACE/NAME, with the spec of its API object. In it
-// there are servers that send back what they get: on TCP 53, 80, 443 and 8080
-// and on UDP 53.
+// pod makes a pod, named NAMESPACE/NAME, with the spec of its API object. Servers
+// in the pod send back what they get: on TCP 53, 80, 443 and 8080 and on UDP 53.
 func (l *lab) pod(name, labels, spec string) *testPod {
 	l.t.Helper()
 	p := l.bare(name, labels, spec)

@@ -14,9 +14,9 @@ import (
 // table is the table of nftables that this package owns.
 const table = "networkpolicy"
 
-// ruleset is what the kernel is told. A pod that is isolated in a direction is
-// a key of that direction; its value has what it is allowed nevertheless, as
-// matches of nftables, of which an empty one matches everything.
+// ruleset is what the kernel gets. A pod that is isolated in a direction is a key
+// of that direction. Its value lists what is allowed nevertheless, as matches of
+// nftables. An empty match matches everything.
 type ruleset struct {
 	pods            []netip.Addr // all, isolated or not
 	ingress, egress map[netip.Addr][]string

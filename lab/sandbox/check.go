@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check says what this machine lacks for a lab, nothing when it lacks nothing.
-// Nothing is changed and nothing keeps running: what has to be tried is tried
+// Check returns what this machine lacks for a lab; nil when it lacks nothing.
+// It changes nothing and leaves nothing running: it tries what has to be tried
 // in a throwaway sandbox. ctx bounds the trial.
 func Check(ctx context.Context, c CheckConfig) []Problem {
 	u, err := user.Current()
@@ -255,7 +255,7 @@ func (m *machine) inContainer() bool {
 	return err == nil && (strings.HasPrefix(string(environ), "container=") || strings.Contains(string(environ), "\x00container="))
 }
 
-// tried says what the findings of a trial mean.
+// tried returns what the findings of a trial mean.
 func (m *machine) tried(f findings) []Problem {
 	var problems []Problem
 	add := func(text, title, detail, fix string, fatal bool) {

@@ -106,7 +106,7 @@ func holdAll(paths []string) (held, error) {
 }
 
 // bindBack mounts each folder where it was, to be written. Programs may run from
-// there, also where the machine forbids it: Debian mounts /run noexec.
+// there, even if the machine forbids it: Debian mounts /run noexec.
 func (h held) bindBack() error {
 	for _, f := range h {
 		if err := os.MkdirAll(f.Name(), 0o755); err != nil {

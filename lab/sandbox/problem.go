@@ -9,7 +9,7 @@ type Problem struct {
 	Fatal  bool   // a lab cannot start; otherwise it may work badly
 }
 
-// CheckConfig says what to check for.
+// CheckConfig selects what to check for.
 type CheckConfig struct {
 	// RunDir is the lab's run folder, an absolute path. It need not exist.
 	RunDir string

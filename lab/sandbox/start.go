@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config says what to start, and with what.
+// Config describes what to start, and with what.
 type Config struct {
 	// Args is the argv of the first process. Args[0] is a path or is looked up
 	// on PATH. The program must call [Enter] before anything else.
@@ -31,13 +31,13 @@ type Config struct {
 	Hostname string // the lab's own; "" is "egressplay"
 
 	// Keep lists folders (absolute paths) that programs inside can write to and
-	// run programs from, also where they lie beneath a folder that the lab gets
-	// anew, as /run. All else of the machine's files is read-only there. The
-	// lab's run folder belongs here.
+	// run programs from, even if they lie beneath a folder that the lab gets
+	// anew, such as /run. All other files of the machine are read-only there.
+	// The lab's run folder belongs here.
 	Keep []string
 }
 
-// settings is what Enter is told, as JSON in the environment.
+// settings is Enter's input, as JSON in the environment.
 type settings struct {
 	Control  int      // file descriptor of a socket to the process that called Start
 	Hostname string   // of the lab
@@ -136,7 +136,7 @@ func (p *Process) prepare(ctx context.Context, control *os.File) error {
 			return err
 		}
 	}
-	// A process that died meanwhile has said why, or is told of below.
+	// A process that has died by now has said why, or is reported below.
 	if _, err := io.WriteString(control, wordGo); err != nil && !errors.Is(err, unix.EPIPE) {
 		return err
 	}

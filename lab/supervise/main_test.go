@@ -31,7 +31,7 @@ var children = map[string]func(args []string) int{
 		fmt.Println("bye")
 		return 0
 	},
-	// Leaves its name in a second file when it is told to end.
+	// Leaves its name in a second file when it is asked to end.
 	"sign off": func(args []string) int {
 		term := make(chan os.Signal, 1)
 		signal.Notify(term, syscall.SIGTERM)

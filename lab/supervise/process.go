@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Process says what to run and how to tell that it is well.
+// Process describes what to run and how to tell that it is well.
 type Process struct {
 	Name string // unique in a supervisor
 	Path string

@@ -4,11 +4,11 @@
 //	egressplay-istiod discovery [FLAGS]
 //	egressplay-istiod manifest FILE...
 //
-// Called by the name istioctl it is that. The three have nearly all of their code
-// in common: istioctl makes the file 7 MB larger, and istiod's memory no bit.
+// Under the name istioctl it is istioctl. The three share nearly all of their code:
+// istioctl makes the file 7 MB larger and does not change istiod's memory.
 //
-// It is a program of its own, not a part of egressplay-components, because
-// every process holds resident what its whole binary sets up at its start.
+// It is a program of its own, not a part of egressplay-components, because every
+// process keeps in memory what its whole binary sets up at its start.
 package main
 
 import (

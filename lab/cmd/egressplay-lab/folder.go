@@ -34,8 +34,7 @@ func folderOf(name string) (cluster.Folder, error) {
 	return cluster.Folder(filepath.Join(above, filepath.Base(all), name)), nil
 }
 
-// resolve follows the symbolic links in a path, of which the last parts need
-// not exist.
+// resolve follows the symbolic links in a path. Its last parts need not exist.
 func resolve(path string) (string, error) {
 	resolved, err := filepath.EvalSymlinks(path)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -303,7 +303,7 @@ func look(t *testing.T) machine {
 		if err != nil || ns == skip || ns == own {
 			continue // one that has ended, of the shared lab or of nobody's
 		}
-		// Labs of others run on this machine, too: ours are told by their folder.
+		// Labs of others run on this machine, too: the folder tells which are ours.
 		text, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
 		if strings.Contains(string(text), dir) {
 			m.processes = append(m.processes, strings.ReplaceAll(string(text), "\x00", " "))

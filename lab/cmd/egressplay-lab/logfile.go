@@ -27,7 +27,7 @@ func (i *instance) openLog(component string) (*logFile, error) {
 	return openLogFile(i.folder.Log(component))
 }
 
-// openLogFile opens the newer file first: where that is renamed meanwhile, it is
+// openLogFile opens the newer file first: if that is renamed in between, it is
 // read twice rather than left out.
 func openLogFile(path string) (*logFile, error) {
 	newer, err := os.Open(path)

@@ -13,8 +13,8 @@ import (
 	"github.com/egressplay/egressplay/lab/cluster"
 )
 
-// status is what `status -o json` prints. Of a lab that is not running only the
-// name is there: pid is 0, ready false, and there is no component.
+// status is what `status -o json` prints. For a lab that is not running it has only
+// the name: pid is 0, ready is false, and components is empty.
 type status struct {
 	Name       string                    `json:"name"`
 	Pid        int                       `json:"pid"` // of the first process, as the host counts

@@ -84,7 +84,7 @@ func (i *instance) refuseOther(in *info) error {
 	return fmt.Errorf("lab %s was started by version %s and this is version %s: take it down with `egressplay lab down%s`, then start it again", i.name, in.Version, version, i.flag())
 }
 
-// hint says what to do with the lab.
+// hint prints what to do with the lab.
 func (i *instance) hint(out io.Writer) {
 	if i.name == defaultName {
 		fmt.Fprintln(out, "  egressplay run tls-origination")
