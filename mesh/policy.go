@@ -72,8 +72,8 @@ func ReadOutboundPolicy(ctx context.Context, c cluster.Interface, namespace, rev
 func (p *OutboundPolicy) Ref() cluster.Ref { return p.ref }
 
 // PolicyPatch returns the merge patch that makes mode the outbound traffic policy
-// of the mesh whose ConfigMap is given. Nothing else in the configuration
-// changes, by not a blank. It is nil where the mode is the policy already.
+// of the mesh whose ConfigMap is given. Every other byte of the configuration stays
+// as it is. The patch is nil if the mode is the policy already.
 func PolicyPatch(configMap *unstructured.Unstructured, mode string) ([]byte, error) {
 	text, _, err := unstructured.NestedString(configMap.Object, "data", meshKey)
 	if err != nil {

@@ -68,8 +68,8 @@ func (d *decoder) explain(setBy map[string]int) {
 	}
 }
 
-// find returns the node at a path of keys below n, and whether it is there;
-// else the last one on the way. The value of a mapping's short form is at the
+// find follows a path of keys below n, and returns the node at its end and true. If
+// a key is missing, it returns the last node that it reached, and false. The value of a mapping's short form is at the
 // path of the key that it is short for.
 func find(n *yaml.Node, path []string) (*yaml.Node, bool) {
 	for _, key := range path {

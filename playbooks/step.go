@@ -92,7 +92,7 @@ func (l *loader) readHolds(s *step) {
 	s.holds = holds{times: 1, over: d}
 }
 
-// ordinary is what to do with an expectation that says nothing.
+// ordinary is the hint for an expectation that expects nothing in particular.
 const ordinary = "remove it: that the step succeeds is always expected"
 
 // maxErrors is after how many mistakes no further step is looked at.
@@ -248,7 +248,7 @@ func (l *loader) readExpectations(s *step) {
 		if !slices.Contains(s.kind.Expects, key) {
 			known := strings.Join(s.kind.Expects, ", ")
 			if _, ok := expect.Kinds[key]; ok {
-				l.errorf(pair.key, "it can be asked for "+known, "a step with %s shows no %s", s.verb, key)
+				l.errorf(pair.key, "available are "+known, "%s is not available for %s", key, s.verb)
 			} else {
 				l.errorf(pair.key, cmp.Or(didYouMean(key, s.kind.Expects), "known are "+known), "unknown key %s in expect", quote(key))
 			}

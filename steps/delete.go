@@ -93,7 +93,7 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 			attempt.Changes = append(attempt.Changes, changeOf(ref))
 		}
 		if apierrors.IsNotFound(err) {
-			err = &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none"}
+			err = &runner.Mismatch{What: ref.String(), Want: "an object to delete", Got: "none"}
 		}
 		if err != nil {
 			return attempt, err

@@ -240,7 +240,7 @@ func TestDeleteOfNothingIsAFailure(t *testing.T) {
 	es := play(t, clustertest.NewFake(), false, &Delete{Objects: []string{"serviceentry/none"}})
 	e := finished(es)[0]
 	assert.Equal(t, runner.Failed, e.Status)
-	assert.ErrorContains(t, e.Problem, "serviceentry/none: want there, to be deleted, got none")
+	assert.ErrorContains(t, e.Problem, "serviceentry/none: want an object to delete, got none")
 	assert.Equal(t, "kubectl delete serviceentry/none", e.Command)
 }
 
@@ -253,7 +253,7 @@ func TestDeleteOfWhatThePlaybookMade(t *testing.T) {
 	steps := finished(es)
 	assert.Equal(t, runner.Passed, steps[1].Status)
 	assert.Equal(t, runner.Failed, steps[2].Status)
-	assert.ErrorContains(t, steps[2].Problem, "serviceentry/httpbin-ext: want there, to be deleted, got none")
+	assert.ErrorContains(t, steps[2].Problem, "serviceentry/httpbin-ext: want an object to delete, got none")
 	gets := 0
 	for _, call := range c.Calls() {
 		if call.Verb == "get" {

@@ -16,10 +16,9 @@
 //	egressplay version                     print the versions of all parts
 //	egressplay completion SHELL            print a completion script
 //
-// Without a word about where, a playbook runs in the lab: the running one, or
-// one that is started for the run and gone afterwards. A cluster of one's own is
-// named by --context or --kubeconfig; neither KUBECONFIG nor the current context
-// is used unasked.
+// By default a playbook runs in the lab: the running one, or one that is started for
+// the run and gone afterwards. --context or --kubeconfig names another cluster.
+// egressplay uses neither KUBECONFIG nor the current context unasked.
 //
 // The exit code is 0 when every playbook passed, 1 when an expectation did not
 // hold, 2 for bad usage, a bad playbook or nothing to run, 3 when it could not
@@ -69,9 +68,8 @@ func newRoot() *cobra.Command {
 		Long: `Egressplay runs playbooks about Istio's egress traffic against a Kubernetes API,
 and prints a transcript that reads like the tutorial they mirror.
 
-Without a word about where, a playbook runs in the lab: the running one, or one
-that is started for the run and gone afterwards. A cluster of your own is named
-by --context or --kubeconfig.`,
+By default a playbook runs in the lab: the running one, or one that is started for
+the run and gone afterwards. Name a cluster of your own by --context or --kubeconfig.`,
 		Example: `  egressplay run tls-origination
   egressplay run my-playbook.yaml --context kind-kind
   egressplay list`,

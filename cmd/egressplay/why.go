@@ -29,8 +29,8 @@ func newWhy() *cobra.Command {
 took, proxy by proxy. Where it fails, it names the cause, as far as it is known: the
 object, the field, and the next command. Nothing is changed in the cluster.
 
-POD is a pod's name, or a workload such as deploy/sleep. Without a word about where
-it is the running lab.
+POD is a pod's name, or a workload such as deploy/sleep. By default it is in the
+running lab.
 
 The exit code is 0 when the server answered with less than 400, 1 when it did not,
 2 for bad usage, 3 when the request could not be made.`,

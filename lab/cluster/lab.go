@@ -46,9 +46,10 @@ type lab struct {
 	up       atomic.Bool
 }
 
-// Run brings the lab up and keeps it until ctx ends; then it returns nil. It returns an error when the lab did not come up or what it
-// needs has failed. Its caller is the lab's first process and ends after it: it
-// is by that end, by the kernel, that all processes of the lab go.
+// Run brings the lab up and keeps it until ctx ends; then it returns nil. It returns
+// an error when the lab did not come up, or when something that it needs has failed.
+// Call it from the lab's first process and exit afterwards: the kernel then kills all
+// other processes of the lab.
 func Run(ctx context.Context, c Config) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)

@@ -98,10 +98,10 @@ func (p *processes) apiServes() func(context.Context) error {
 	return get(p.keys.client(), apiServer+"/version")
 }
 
-// controllerManager gets the limits of its API client raised: at its own, 20
-// requests a second, its controllers are 4 s late. The same answer has no
-// better one: without --use-service-account-credentials its own user may not do
-// the controllers' work.
+// controllerManager runs with raised limits of its API client: with its default of
+// 20 requests a second, its controllers are 4 s late. Dropping
+// --use-service-account-credentials is no alternative: the controller-manager's own
+// user lacks the controllers' permissions.
 func (p *processes) controllerManager() supervise.Process {
 	k := p.keys
 	return p.process(ControllerManager, p.healthz("10257"),

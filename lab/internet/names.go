@@ -25,8 +25,8 @@ func (d *directory) now() hostsByName { return *d.hosts.Load() }
 // wildcard is how the name of a Host begins that stands for many.
 const wildcard = "*."
 
-// hostsByName is what a name means: the host that has it; by "*.example.org" the
-// one that has those beneath. A name that does not exist has no host.
+// hostsByName maps a DNS name to its host. The key "*.example.org" covers all names
+// below example.org. A name that does not exist has no host.
 type hostsByName map[string]*Host
 
 // find returns the host that a name means: the one that has it, or else the one
