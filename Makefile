@@ -83,6 +83,10 @@ ifeq ($(shell id -u),0)
 	$(phase) "test with labs as an ordinary user: egressplay" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user ./e2e
 endif
 
+.PHONY: test-long
+test-long: setup-test build ## with a lab, what takes too long for each time: pastes the commands of every built-in playbook into a bash
+	$(phase) "paste what the built-in playbooks show" env EGRESSPLAY_E2E_PASTE=all $(GO) test $(LAB_TEST) -timeout 90m -v -run TestShownCommandsCanBePasted ./e2e
+
 .PHONY: bench
 bench: build ## what a step costs, in process and in a lab
 	$(GO) run $(FLAGS) ./bench

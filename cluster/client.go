@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // Manager is the name under which the API server notes what we set.
@@ -60,28 +61,11 @@ var _ Interface = (*Client)(nil)
 // [Client.Check]. The current context is never taken unless the caller names
 // its file. An error about a context lists those that there are.
 func New(o Options) (*Client, error) {
-	if o.Kubeconfig == "" && o.Context == "" {
-		return nil, errors.New("no cluster is named: give a context, a kubeconfig file, or both")
-	}
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.Kubeconfig
-	rules.WarnIfAllMissing = false
-	raw, err := rules.Load()
+	raw, name, file, err := o.load()
 	if err != nil {
-		return nil, fmt.Errorf("read kubeconfig: %w", err)
+		return nil, err
 	}
-
-	file := cmp.Or(o.Kubeconfig, strings.Join(rules.GetLoadingPrecedence(), ", "))
-	has := cmp.Or(strings.Join(slices.Sorted(maps.Keys(raw.Contexts)), ", "), "none")
-	name := cmp.Or(o.Context, raw.CurrentContext)
-	if name == "" {
-		return nil, fmt.Errorf("%s has no current context: name one; it has: %s", file, has)
-	}
-	if raw.Contexts[name] == nil {
-		return nil, fmt.Errorf("no context %q in %s; it has: %s", name, file, has)
-	}
-
-	loaded := clientcmd.NewNonInteractiveClientConfig(*raw, name, &clientcmd.ConfigOverrides{}, rules)
+	loaded := clientcmd.NewNonInteractiveClientConfig(*raw, name, &clientcmd.ConfigOverrides{}, nil)
 	config, err := loaded.ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("context %q in %s: %w", name, file, err)
@@ -92,6 +76,47 @@ func New(o Options) (*Client, error) {
 	}
 	config.UserAgent = cmp.Or(o.UserAgent, "egressplay")
 	return newClient(name, namespace, config)
+}
+
+// WriteKubeconfig writes a kubeconfig to a file that only its user can read: with the
+// context that is chosen as its current one, with this namespace, and no other.
+func (o Options) WriteKubeconfig(path, namespace string) error {
+	raw, name, _, err := o.load()
+	if err != nil {
+		return err
+	}
+	raw.CurrentContext = name
+	if err := clientcmdapi.MinifyConfig(raw); err != nil {
+		return err
+	}
+	raw.Contexts[name].Namespace = namespace
+	return clientcmd.WriteToFile(*raw, path)
+}
+
+// load reads the kubeconfig, and returns the name of the context that is chosen and
+// where it was looked for.
+func (o Options) load() (raw *clientcmdapi.Config, name, file string, err error) {
+	if o.Kubeconfig == "" && o.Context == "" {
+		return nil, "", "", errors.New("no cluster is named: give a context, a kubeconfig file, or both")
+	}
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	rules.WarnIfAllMissing = false
+	raw, err = rules.Load()
+	if err != nil {
+		return nil, "", "", fmt.Errorf("read kubeconfig: %w", err)
+	}
+
+	file = cmp.Or(o.Kubeconfig, strings.Join(rules.GetLoadingPrecedence(), ", "))
+	has := cmp.Or(strings.Join(slices.Sorted(maps.Keys(raw.Contexts)), ", "), "none")
+	name = cmp.Or(o.Context, raw.CurrentContext)
+	if name == "" {
+		return nil, "", "", fmt.Errorf("%s has no current context: name one; it has: %s", file, has)
+	}
+	if raw.Contexts[name] == nil {
+		return nil, "", "", fmt.Errorf("no context %q in %s; it has: %s", name, file, has)
+	}
+	return raw, name, file, nil
 }
 
 func newClient(name, namespace string, config *rest.Config) (*Client, error) {

@@ -71,6 +71,6 @@ func FuzzLoad(f *testing.F) {
 
 func loadBytes(text []byte) (*runner.Playbook, Errors) {
 	l := &loader{decoder: decoder{file: "f.yaml"}, source: Source{File: "f.yaml", Data: text}}
-	p := l.playbook(func(string) ([]byte, error) { return nil, errors.New("no such file") })
+	p := l.playbook(func(string) ([]byte, string, error) { return nil, "", errors.New("no such file") })
 	return p, l.errs.sorted()
 }

@@ -156,7 +156,7 @@ type defaults struct {
 
 // playbook returns the source's playbook. It is of use only where l.errs stays
 // empty.
-func (l *loader) playbook(read func(string) ([]byte, error)) *runner.Playbook {
+func (l *loader) playbook(read readFunc) *runner.Playbook {
 	root, errs := l.read()
 	l.errs = errs
 	if root == nil || !l.isPlaybook(root) {

@@ -248,6 +248,24 @@ func TestFilesAreRelativeToThePlaybook(t *testing.T) {
 	require.NoError(t, func() error { _, err := load(noBuiltin, []string{file}, Options{}); return err }())
 }
 
+// A step's text is two sentences at most: it is read while somebody waits to go on.
+func TestTextsOfBuiltinStepsAreShort(t *testing.T) {
+	for _, p := range List() {
+		list, err := Load([]string{p.File}, Options{Namespace: "default", IstioNamespace: "istio-system"})
+		require.NoError(t, err)
+		texts := 0
+		for _, s := range list[0].Steps {
+			if s.Text == "" {
+				continue
+			}
+			texts++
+			ends := strings.Count(strings.Join(strings.Fields(s.Text), " ")+" ", ". ")
+			assert.True(t, 0 < ends && ends <= 2, "%s, step %d: %s", p.Name, s.Index, s.Text)
+		}
+		assert.Positive(t, texts, "steps of %s that say why", p.Name)
+	}
+}
+
 func TestBuiltins(t *testing.T) {
 	list := List()
 	require.NotEmpty(t, list)

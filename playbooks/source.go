@@ -228,15 +228,20 @@ func reason(err error) string {
 // ReadFile reads a file that the source names, relative to its folder; a sample that
 // is not there is the built-in one. A page names files of its own folder alone,
 // wherever its links lead.
-func (s Source) ReadFile(path string) ([]byte, error) { return s.reader(builtin)(path) }
+func (s Source) ReadFile(path string) ([]byte, error) {
+	text, _, err := s.reader(builtin)(path)
+	return text, err
+}
+
+// A readFunc reads a file that a playbook names. at is where a command finds it, ""
+// for a file that is built in.
+type readFunc func(path string) (text []byte, at string, err error)
 
 // reader returns what reads the files that a playbook names, relative to its
 // folder. A sample that is not there is the built-in one, so that the copy of a
 // built-in playbook works wherever it lies.
-func (s Source) reader(builtin fs.FS) func(path string) ([]byte, error) {
-	return func(path string) ([]byte, error) {
-		var data []byte
-		var err error
+func (s Source) reader(builtin fs.FS) readFunc {
+	return func(path string) (data []byte, at string, err error) {
 		if strings.HasPrefix(s.File, builtinPrefix) {
 			data, err = fs.ReadFile(builtin, path)
 		} else {
@@ -244,6 +249,7 @@ func (s Source) reader(builtin fs.FS) func(path string) ([]byte, error) {
 			if !filepath.IsAbs(path) {
 				file = filepath.Join(filepath.Dir(s.File), filepath.FromSlash(path))
 			}
+			at = file
 			if s.fenced {
 				data, err = readFenced(filepath.Dir(s.File), path)
 			} else {
@@ -251,16 +257,17 @@ func (s Source) reader(builtin fs.FS) func(path string) ([]byte, error) {
 			}
 			if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(path, "samples/") {
 				data, err = fs.ReadFile(builtin, path)
+				at = ""
 			}
 		}
 		switch {
 		case err != nil:
-			return nil, errors.New(reason(err))
+			return nil, "", errors.New(reason(err))
 		case len(data) > maxSize:
-			return nil, errors.New("the file is larger than 1 MiB")
+			return nil, "", errors.New("the file is larger than 1 MiB")
 		case bytes.IndexByte(data, 0) >= 0:
-			return nil, errors.New("the file has a NUL byte: is it a text file?")
+			return nil, "", errors.New("the file has a NUL byte: is it a text file?")
 		}
-		return data, nil
+		return data, at, nil
 	}
 }

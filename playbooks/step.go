@@ -107,7 +107,7 @@ type expectation struct {
 
 // readSteps reads the steps. What they do is judged when it is known of all of
 // them which variables they set.
-func (l *loader) readSteps(read func(string) ([]byte, error)) {
+func (l *loader) readSteps(read readFunc) {
 	if l.header.Steps == nil || l.header.Steps.Kind != yaml.SequenceNode {
 		return
 	}
@@ -161,7 +161,7 @@ func (l *loader) readStep(index int, n *yaml.Node) *step {
 }
 
 // readAction reads what a step does.
-func (l *loader) readAction(s *step, read func(string) ([]byte, error)) {
+func (l *loader) readAction(s *step, read readFunc) {
 	if s.action == nil {
 		return
 	}
@@ -174,7 +174,7 @@ func (l *loader) readAction(s *step, read func(string) ([]byte, error)) {
 		d.SetDefaults(l.defaults.Defaults)
 	}
 	if r, ok := s.action.(steps.FileReader); ok && len(l.errs) == before {
-		l.place(s.verbNode, r.ReadFiles(func(path string) ([]byte, error) { return l.readFile(path, read) }), 0)
+		l.place(s.verbNode, r.ReadFiles(func(path string) ([]byte, string, error) { return l.readFile(path, read) }), 0)
 	}
 	if len(l.errs) > before {
 		s.action = nil
@@ -183,16 +183,16 @@ func (l *loader) readAction(s *step, read func(string) ([]byte, error)) {
 
 // readFile reads a file that a step names. Its path may have variables that are
 // known before the run.
-func (l *loader) readFile(path string, read func(string) ([]byte, error)) ([]byte, error) {
+func (l *loader) readFile(path string, read readFunc) (text []byte, at string, err error) {
 	name, err := variables.Expand(path, l.lookup)
 	if undefined, ok := errors.AsType[*variables.UndefinedError](err); ok {
-		return nil, &runner.FieldError{
+		return nil, "", &runner.FieldError{
 			Err:  fmt.Errorf("the file is read before the run, when the variable %s is not known", undefined.Name),
 			Hint: "give it a value under vars",
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	return read(name)
 }

@@ -114,7 +114,8 @@ func (q *sequence) pause(ctx context.Context, p *Paused) (Decision, error) {
 func (q *sequence) announce(step *Step) *Event {
 	e := Event{Step: &step.StepInfo}
 	if action, _, err := step.Bind(q.scope.Lookup); err == nil { // an error comes again when it runs
-		e.Command = action.Command(q.scope)
+		action.Command(q.scope) // for the secrets that it has
+		e.Command = q.scope.command(step, action)
 	}
 	e = q.runner.shown(e)
 	return &e

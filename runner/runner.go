@@ -221,9 +221,11 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step) (status Status,
 	finished := Event{Kind: StepFinished, Step: &step.StepInfo, Status: Passed}
 
 	var last *evidence.Attempt
+	var command string // with the values of all variables
 	action, checks, err := step.Bind(s.Lookup)
 	if err == nil {
-		finished.Command = action.Command(s)
+		command = action.Command(s)
+		finished.Command = s.command(step, action)
 		r.send(Event{Kind: StepStarted, Step: &step.StepInfo, Command: finished.Command})
 		t := tries{runner: r, scope: s, step: step, action: action, checks: checks}
 		err = t.run(ctx)
@@ -252,7 +254,7 @@ func (r *Runner) step(ctx context.Context, s *Scope, step *Step) (status Status,
 	}
 	if finished.Problem != nil && r.Explain != nil && ctx.Err() == nil {
 		finished.Findings = r.Explain(ctx, explain.Failure{
-			Kind: step.Kind, Command: finished.Command, Attempt: last, Verdicts: finished.Problem.Verdicts, Error: err,
+			Kind: step.Kind, Command: command, Attempt: last, Verdicts: finished.Problem.Verdicts, Error: err,
 			Namespace: s.Namespace, IstioNamespace: s.IstioNamespace, Changes: s.changes,
 		})
 		finished.Took = time.Since(started)

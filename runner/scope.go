@@ -2,12 +2,14 @@ package runner
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/redact"
+	"github.com/egressplay/egressplay/variables"
 )
 
 // A Scope is what the steps of one playbook share: the cluster, the variables
@@ -43,6 +45,8 @@ type Scope struct {
 	Bound []evidence.Binding
 
 	vars map[string]string
+	// set are the variables that steps have set.
+	set map[string]bool
 	// inForce waits until what was changed is in force for a pod; nil where nothing
 	// was.
 	inForce func(context.Context, *cluster.Pod) error
@@ -54,7 +58,7 @@ type Scope struct {
 
 // NewScope returns a scope with a copy of vars as its variables.
 func NewScope(c cluster.Interface, vars map[string]string) *Scope {
-	s := &Scope{Cluster: c, Changes: changes.New(c), Secrets: redact.New(), vars: make(map[string]string, len(vars))}
+	s := &Scope{Cluster: c, Changes: changes.New(c), Secrets: redact.New(), set: map[string]bool{}, vars: make(map[string]string, len(vars))}
 	for name, value := range vars {
 		s.vars[name] = value
 	}
@@ -81,7 +85,26 @@ func (s *Scope) InForce(ctx context.Context, pod *cluster.Pod) error {
 }
 
 // Set gives a variable a value for the steps that follow.
-func (s *Scope) Set(name, value string) { s.vars[name] = value }
+func (s *Scope) Set(name, value string) { s.vars[name], s.set[name] = value, true }
+
+// Shown is the [Lookup] of a command for a reader: a variable that a step has set, as
+// a command of that step would have, or that is not known yet stands for itself.
+func (s *Scope) Shown(name string) (string, bool) {
+	value, known := s.vars[name]
+	if known && !s.set[name] {
+		return value, true
+	}
+	return variables.Stand(name, strings.Contains(strings.TrimRight(value, "\n"), "\n")), true
+}
+
+// command returns the command of a step that is shown: with the names of variables that
+// steps have set, so that it can be pasted behind the commands of those.
+func (s *Scope) command(step *Step, action Action) string {
+	if shown, _, err := step.Bind(s.Shown); err == nil { // else a value is needed to know what is meant
+		return shown.Command(s)
+	}
+	return action.Command(s)
+}
 
 // Lookup returns the value of a variable, and whether it is set.
 func (s *Scope) Lookup(name string) (string, bool) {

@@ -29,6 +29,7 @@ type Apply struct {
 	Namespace string   `yaml:"namespace"`
 
 	texts []string // of Files
+	at    []string // where a command finds Files, "" for one that is built in
 }
 
 var (
@@ -42,10 +43,10 @@ var (
 func (a *Apply) SetDefaults(d Defaults) { a.Namespace = cmp.Or(a.Namespace, d.Namespace) }
 
 // ReadFiles implements [FileReader].
-func (a *Apply) ReadFiles(read func(path string) ([]byte, error)) error {
+func (a *Apply) ReadFiles(read func(path string) (text []byte, at string, err error)) error {
 	var errs []error
 	for i, path := range a.Files {
-		text, err := read(path)
+		text, at, err := read(path)
 		if err == nil {
 			m := Manifest{Text: string(text)}
 			_, err = m.Objects()
@@ -57,7 +58,7 @@ func (a *Apply) ReadFiles(read func(path string) ([]byte, error)) error {
 			}
 			errs = append(errs, wrong)
 		}
-		a.texts = append(a.texts, string(text))
+		a.texts, a.at = append(a.texts, string(text)), append(a.at, at)
 	}
 	return errors.Join(errs...)
 }
@@ -109,17 +110,20 @@ func (a *Apply) Targets() (all []changes.Target) {
 // Command implements [runner.Action].
 func (a *Apply) Command(s *runner.Scope) string {
 	namespace := cmp.Or(a.Namespace, s.Namespace)
-	if len(a.Files) > 0 && len(a.Vars) == 0 {
+	if len(a.Files) > 0 && len(a.Vars) == 0 && !slices.Contains(a.at, "") {
 		args := []string{"apply"}
-		for _, file := range a.Files {
+		for _, file := range a.at {
 			args = append(args, "-f", file)
 		}
 		return kubectl(namespace, args...)
 	}
 	text := a.Manifest.masked(s)
 	for i := range a.texts {
-		if m, err := a.manifest(s, i); err == nil { // else it is reported when it is applied
-			text += "---\n" + strings.TrimRight(m.masked(s), "\n") + "\n"
+		if m, err := a.manifest(s.Shown, i); err == nil { // else it is reported when it is applied
+			if text != "" {
+				text += "---\n"
+			}
+			text += strings.TrimRight(m.masked(s), "\n") + "\n"
 		}
 	}
 	return withInput(kubectl(namespace, "apply", "-f", "-"), strings.TrimRight(text, "\n")+"\n")
@@ -150,7 +154,7 @@ func (a *Apply) objects(s *runner.Scope) ([]*unstructured.Unstructured, error) {
 	}
 	var all []*unstructured.Unstructured
 	for i := range a.texts {
-		m, err := a.manifest(s, i)
+		m, err := a.manifest(s.Lookup, i)
 		if err != nil {
 			return nil, err
 		}
@@ -174,14 +178,14 @@ func (a *Apply) Refs() []Ref {
 
 // manifest returns what one of the files says, with the variables in Vars
 // replaced.
-func (a *Apply) manifest(s *runner.Scope, i int) (*Manifest, error) {
+func (a *Apply) manifest(lookup runner.Lookup, i int) (*Manifest, error) {
 	m := &Manifest{Text: a.texts[i]}
 	if len(a.Vars) == 0 {
 		return m, nil
 	}
 	err := m.ExpandVars(func(name string) (string, bool) {
 		if slices.Contains(a.Vars, name) {
-			return s.Lookup(name)
+			return lookup(name)
 		}
 		return "${" + name + "}", true
 	})

@@ -105,7 +105,13 @@ func (c *Certificates) Command(*runner.Scope) string {
 		if !cert.CA {
 			signed = " -CA " + cert.Issuer + ".crt -CAkey " + cert.Issuer + ".key"
 		}
+		if len(cert.DNSNames) > 0 {
+			signed += " -addext " + quote("subjectAltName=DNS:"+strings.Join(cert.DNSNames, ",DNS:"))
+		}
 		lines = append(lines, "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj "+quote(subject)+signed+" -keyout "+name+".key -out "+name+".crt")
+	}
+	for _, name := range c.order() {
+		lines = append(lines, fmt.Sprintf(`export %s_CRT="$(cat %[1]s.crt)" %[1]s_KEY="$(cat %[1]s.key)"`, name))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -24,8 +24,8 @@ func TestCommandsCanBePasted(t *testing.T) {
 	}{
 		{&Apply{Manifest: Manifest{Text: manifest}}, []string{"apply", "-f", "-"}, manifest},
 		{&Apply{Manifest: Manifest{Text: "a: |\n  EOF\nEOF\nEOF_\n"}, Namespace: "x"}, []string{"-n", "x", "apply", "-f", "-"}, "a: |\n  EOF\nEOF\nEOF_\n"},
-		{&Apply{Files: []string{"my file.yaml", "b.yaml"}}, []string{"apply", "-f", "my file.yaml", "-f", "b.yaml"}, ""},
-		{files, []string{"apply", "-f", "-"}, "---\na: \"h ${OTHER}\"\n---\nb: 1\n"},
+		{&Apply{Files: []string{"my file.yaml", "b.yaml"}, at: []string{"my file.yaml", "b.yaml"}}, []string{"apply", "-f", "my file.yaml", "-f", "b.yaml"}, ""},
+		{files, []string{"apply", "-f", "-"}, "a: \"h ${OTHER}\"\n---\nb: 1\n"},
 		{&Exec{In: Pod{Name: "p"}, Container: "c", Argv: Words{"sh", "-c", `echo "$HOME" 'x' | cat`}}, []string{"exec", "p", "-c", "c", "--", "sh", "-c", `echo "$HOME" 'x' | cat`}, ""},
 		{&Exec{In: Pod{Name: "p"}, Argv: Words{"sh", "-c", "it's=1\n\techo $it\n", "tab\t"}}, []string{"exec", "p", "--", "sh", "-c", "it's=1\n\techo $it\n", "tab\t"}, ""},
 		{&Exec{In: pod, Argv: Words{"curl", "-l", "x"}}, []string{"exec", "pod-1", "--", "curl", "-l", "x"}, ""},
@@ -48,6 +48,7 @@ func TestCommandsCanBePasted(t *testing.T) {
 	echo =====
 	cat
 }
+HOST=h
 ` + command + "\n"
 			out, err := exec.CommandContext(t.Context(), "sh", "-e", "-c", script).Output()
 			require.NoError(t, err)

@@ -125,9 +125,10 @@ type Looker interface {
 
 // A FileReader is a step kind that names files. ReadFiles is called once,
 // after decoding and before Validate; read takes a path as the playbook has
-// it, relative to the playbook's folder.
+// it, relative to the playbook's folder, and returns the text and where a command finds
+// the file, "" for one that is built in.
 type FileReader interface {
-	ReadFiles(read func(path string) ([]byte, error)) error
+	ReadFiles(read func(path string) (text []byte, at string, err error)) error
 }
 
 // A Manifester is a step kind that applies manifests.

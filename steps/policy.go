@@ -78,7 +78,7 @@ func (p *Policy) Command(s *runner.Scope) string {
 	if p.Expect != "" {
 		return get + " | grep -iA 3 outboundTrafficPolicy | head -2"
 	}
-	return get + " | sed 's/mode: .*/mode: " + p.Set + "/' | " + kubectl(s.IstioNamespace, "replace", "-f", "-")
+	return get + " | sed " + quote("s/mode: .*/mode: "+p.Set+"/") + " | " + kubectl(s.IstioNamespace, "replace", "-f", "-")
 }
 
 // Repeats implements [runner.Action].

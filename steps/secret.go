@@ -11,10 +11,15 @@ import (
 
 	"github.com/egressplay/egressplay/redact"
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/variables"
 )
 
 // isSecretKind reports whether a kind, as kubectl takes it, is a Secret.
+// One that is known only at the run may be one.
 func isSecretKind(kind string) bool {
+	if variables.Stands(kind) {
+		return true
+	}
 	kind, _, _ = strings.Cut(strings.ToLower(kind), ".")
 	return kind == "secret" || kind == "secrets"
 }
@@ -31,7 +36,7 @@ func (m *Manifest) masked(s *runner.Scope) string {
 	enc := yamlv3.NewEncoder(&text)
 	enc.SetIndent(2)
 	for _, doc := range docs {
-		if obj, err := object(doc); err == nil && redact.IsSecret(obj.Object) {
+		if obj, err := object(doc); err == nil && (redact.IsSecret(obj.Object) || variables.Stands(obj.GetKind()+obj.GetAPIVersion())) {
 			s.Secrets.AddObject(obj.Object)
 			maskSecret(doc.Content[0])
 			found = true
@@ -64,6 +69,9 @@ func maskSecret(secret *yamlv3.Node) {
 func maskScalars(n *yamlv3.Node) {
 	switch n.Kind {
 	case yamlv3.ScalarNode:
+		if variables.StandsAlone(n.Value) {
+			return // its value is not shown
+		}
 		n.SetString(redact.Mark)
 		n.Style, n.HeadComment, n.LineComment, n.FootComment = 0, "", "", ""
 	case yamlv3.AliasNode: // of a node that is masked where it stands, or is no secret

@@ -14,6 +14,7 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/variables"
 )
 
 // Values of Secrets, passwords, tokens, cookies and keys are in no event,
@@ -87,7 +88,9 @@ data: {b: ` + inBase64("planted-data") + `} # a comment
 		p.Steps = append(p.Steps, runner.Step{
 			StepInfo: runner.StepInfo{Index: i + 1, Title: "step", File: "p.yaml", Line: 1}, Holds: 1, Continue: true,
 			Bind: func(lookup runner.Lookup) (runner.Action, []runner.Check, error) {
-				key, _ = lookup("ROOT_KEY")
+				if value, _ := lookup("ROOT_KEY"); !variables.Stands(value) {
+					key = value
+				}
 				return a, nil, nil
 			},
 		})

@@ -118,7 +118,14 @@ func (s *Set) Command(scope *runner.Scope) string {
 		if v.Selector != "" {
 			args = append(args, "-l", v.Selector)
 		}
-		args = append(args, "-o", "jsonpath="+cmp.Or(v.JSONPath, "{.items[*].metadata.name}"))
+		path := v.JSONPath
+		switch {
+		case path == "" && v.name() != "":
+			path = "{.metadata.name}"
+		case path == "":
+			path = "{.items[*].metadata.name}"
+		}
+		args = append(args, "-o", "jsonpath="+path)
 		lines = append(lines, "export "+name+"=$("+kubectl(cmp.Or(v.Namespace, scope.Namespace), args...)+")")
 	}
 	return strings.Join(lines, "\n")

@@ -166,9 +166,18 @@ func (s *Shell) Defines() []string {
 	return sets
 }
 
-// Command implements [runner.Action].
+// Command implements [runner.Action]. A variable of the playbook that no step has
+// set is set before the script.
 func (s *Shell) Command(scope *runner.Scope) string {
-	return scope.Secrets.Text(strings.TrimRight(s.Script.Text, "\n"))
+	var set strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(s.Script.values)) {
+		if value := s.Script.values[name]; value != "" && !variables.Stands(value) {
+			if shown, _ := scope.Shown(name); shown == value {
+				set.WriteString(name + "=" + quote(value) + "\n")
+			}
+		}
+	}
+	return scope.Secrets.Text(set.String() + strings.TrimRight(s.Script.Text, "\n"))
 }
 
 // Repeats implements [runner.Action].

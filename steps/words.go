@@ -10,6 +10,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/variables"
 )
 
 // Words is a command line split into its words as a POSIX shell would split
@@ -36,12 +37,17 @@ func (w Words) String() string {
 // plain are the words that mean themselves to a shell, and to a reader.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// quote returns word as one word for a shell.
+// quote returns word as one word for a shell, which puts in the variables that stand
+// for themselves.
 func quote(word string) string {
+	if variables.Stands(word) {
+		return quoteParts(word)
+	}
 	if plain.MatchString(word) {
 		return word
 	}
-	if strings.ContainsAny(word, "\n\t") && strings.IndexFunc(word, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) < 0 {
+	if strings.ContainsAny(word, "\n\t!") && // ! means something at a terminal even between double quotes
+		strings.IndexFunc(word, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) < 0 {
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" // not $'...', which is bash's
 	}
 	q, err := syntax.Quote(word, syntax.LangBash)
@@ -51,18 +57,92 @@ func quote(word string) string {
 	return q
 }
 
+// quoteParts returns a word with variables in it between double quotes. What an
+// interactive shell would replace even there is quoted apart.
+func quoteParts(word string) string {
+	parts := variables.Parts(word)
+	var b strings.Builder
+	apart := strings.Contains(word, "!")
+	if !apart {
+		b.WriteByte('"')
+	}
+	for i, part := range parts {
+		switch {
+		case part.Name != "" && apart:
+			b.WriteString(`"$` + part.Name + `"`)
+		case part.Name != "" && i+1 < len(parts) && continues(parts[i+1].Text):
+			b.WriteString("${" + part.Name + "}")
+		case part.Name != "":
+			b.WriteString("$" + part.Name)
+		case apart:
+			b.WriteString(quote(part.Text))
+		default:
+			b.WriteString(inDouble.Replace(part.Text))
+		}
+	}
+	if !apart {
+		b.WriteByte('"')
+	}
+	return b.String()
+}
+
+// inDouble escapes what a shell would replace between double quotes.
+var inDouble = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", "$", `\$`)
+
+// inDocument escapes what a shell would replace in a here-document.
+var inDocument = strings.NewReplacer(`\`, `\\`, "`", "\\`", "$", `\$`)
+
+// continues reports whether a text behind $NAME would be read as part of the name.
+func continues(text string) bool {
+	return text != "" && (text[0] == '_' || '0' <= text[0] && text[0] <= '9' || 'a' <= text[0]|0x20 && text[0]|0x20 <= 'z')
+}
+
 // withInput returns a command line that gets a text on its standard input, as a
-// here-document in which nothing is replaced.
+// here-document. A shell puts in the variables that stand for themselves, and
+// replaces nothing else.
 func withInput(command, text string) string {
 	if !strings.HasSuffix(text, "\n") { // which a here-document always ends with
 		return "printf %s " + quote(text) + " | " + command
+	}
+	quotes := "'"
+	if variables.Stands(text) {
+		text, quotes = document(text), ""
 	}
 	end := "EOF"
 	for lines := strings.Split(text, "\n"); slices.Contains(lines, end); {
 		end += "_"
 	}
-	return command + " <<'" + end + "'\n" + text + end
+	return command + " <<" + quotes + end + quotes + "\n" + text + end
 }
+
+// document returns the text of a here-document in which a shell puts in variables. A
+// value of several lines, alone in a field of YAML, becomes a block of lines with
+// the indentation of that field.
+func document(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if m := severalAlone.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil && variables.StandsAlone(m[2]) {
+			indent := strings.Repeat(" ", len(m[1])-len(strings.TrimLeft(m[1], " -"))+2)
+			fmt.Fprintf(&b, "%s|\n$(printf '%%s\\n' \"$%s\" | sed 's/^/%s/')\n", inDocument.Replace(m[1]), variables.Parts(m[2])[0].Name, indent)
+			continue
+		}
+		parts := variables.Parts(line)
+		for i, part := range parts {
+			switch {
+			case part.Name != "" && i+1 < len(parts) && continues(parts[i+1].Text):
+				b.WriteString("${" + part.Name + "}")
+			case part.Name != "":
+				b.WriteString("$" + part.Name)
+			default:
+				b.WriteString(inDocument.Replace(part.Text))
+			}
+		}
+	}
+	return b.String()
+}
+
+// severalAlone matches a line of YAML whose whole value is a variable with several lines.
+var severalAlone = regexp.MustCompile(`^((?: *- )*(?: *)(?:[^ ][^:]*: )?)(` + variables.Stand(`[A-Za-z0-9_]+`, true) + `)$`)
 
 func splitWords(text string) ([]string, error) {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")

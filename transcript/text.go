@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
@@ -168,18 +169,26 @@ func shellLines(command string) [][]string {
 // line that none protects is a word of its own.
 func shellWords(s string) []string {
 	var words []string
-	start, quote := 0, byte(0)
+	start := 0
+	var open []byte // the quotes and command substitutions that are not closed, the innermost last
 	for i := 0; i < len(s); i++ {
+		inner := byte(0)
+		if len(open) > 0 {
+			inner = open[len(open)-1]
+		}
+		quoted := bytes.ContainsAny(open, `'"`)
 		switch c := s[i]; {
-		case c == '\\' && quote != '\'':
+		case c == '\\' && inner != '\'':
 			i++
-		case quote != 0:
-			if c == quote {
-				quote = 0
-			}
-		case c == '\'' || c == '"':
-			quote = c
-		case c == ' ' || c == '\n':
+		case inner == '\'' && c != '\'':
+		case c == inner:
+			open = open[:len(open)-1]
+		case c == '$' && i+1 < len(s) && s[i+1] == '(':
+			open = append(open, ')')
+			i++
+		case c == '"' || c == '\'' && inner != '"':
+			open = append(open, c)
+		case !quoted && (c == ' ' || c == '\n'):
 			if i > start {
 				words = append(words, s[start:i])
 			}

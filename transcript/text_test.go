@@ -55,13 +55,15 @@ func TestBounded(t *testing.T) {
 
 func TestShellWords(t *testing.T) {
 	for s, want := range map[string][]string{
-		`a  b`:               {"a", "b"},
-		`a 'b c' "d 'e f"`:   {"a", "'b c'", `"d 'e f"`},
-		`a\ b c`:             {`a\ b`, "c"},
-		`x='a \' b`:          {`x='a \'`, "b"},
-		`$(kubectl get pod)`: {"$(kubectl", "get", "pod)"},
-		"a 'b\n c'\nd":       {"a", "'b\n c'", "\n", "d"},
-		``:                   nil,
+		`a  b`:                  {"a", "b"},
+		`a 'b c' "d 'e f"`:      {"a", "'b c'", `"d 'e f"`},
+		`a\ b c`:                {`a\ b`, "c"},
+		`x='a \' b`:             {`x='a \'`, "b"},
+		`$(kubectl get pod)`:    {"$(kubectl", "get", "pod)"},
+		"a 'b\n c'\nd":          {"a", "'b\n c'", "\n", "d"},
+		`a "$(b "c d" 'e)')" f`: {"a", `"$(b "c d" 'e)')"`, "f"},
+		`a "it's" b`:            {"a", `"it's"`, "b"},
+		``:                      nil,
 	} {
 		assert.Equal(t, want, shellWords(s), s)
 	}

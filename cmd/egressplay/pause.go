@@ -16,16 +16,19 @@ const keys = `  Enter, r   run the next step; behind one that did not pass, go o
   s          skip the next step; the playbook has then not passed
   a          run the last step again
   v          show all that is known of the last step
+  k          open a shell with kubectl for this cluster; leave it with exit
   q          stop here, and put back what was changed
   ?          show this`
 
 // pauses returns a [runner.Runner.Pause] that shows what comes and does what a line
-// of in says. The end of in stops the run.
-func pauses(in io.Reader, term *transcript.Terminal, stop context.CancelCauseFunc) func(context.Context, runner.Paused) (runner.Decision, error) {
-	lines := make(chan string)
+// of in says. The end of in stops the run. Where a line asks for a shell, shell opens
+// it and returns when it has ended.
+func pauses(in io.Reader, term *transcript.Terminal, shell func(context.Context) error, stop context.CancelCauseFunc) func(context.Context, runner.Paused) (runner.Decision, error) {
+	lines, wanted := make(chan string), make(chan bool, 1)
 	go func() {
 		defer close(lines)
-		for r := bufio.NewReader(in); ; {
+		r := bufio.NewReader(in)
+		for range wanted { // else it would take what is meant for the shell
 			// Any error means that no more lines come.
 			line, err := r.ReadString('\n')
 			if err != nil {
@@ -43,6 +46,10 @@ func pauses(in io.Reader, term *transcript.Terminal, stop context.CancelCauseFun
 		for {
 			term.Note(ask(p))
 			select {
+			case wanted <- true:
+			default: // an earlier question has no answer yet
+			}
+			select {
 			case line, more := <-lines:
 				if !more && p.Next == nil {
 					return runner.GoOn, nil
@@ -55,9 +62,14 @@ func pauses(in io.Reader, term *transcript.Terminal, stop context.CancelCauseFun
 				if decided {
 					return decision, nil
 				}
-				if line == "v" && p.Last != nil {
+				switch {
+				case line == "v" && p.Last != nil:
 					term.Evidence(*p.Last)
-				} else {
+				case line == "k":
+					if err := shell(ctx); err != nil {
+						term.Note("there is no shell: " + err.Error())
+					}
+				default:
 					term.Note(said)
 				}
 			case <-ctx.Done():

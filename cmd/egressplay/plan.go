@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -61,10 +60,6 @@ func (s *session) planned(ctx context.Context, w io.Writer, p *place) error {
 	return nil
 }
 
-// setLater is a word in quotes with a variable that a step sets: a shell is to
-// replace it.
-var setLater = regexp.MustCompile(`'([^'"$\\]*\$\{[A-Za-z_][A-Za-z0-9_]*\}[^'"$\\]*)'`)
-
 // playbook prints what one playbook would do, and returns how many of its steps the
 // server refuses.
 func (pl *plan) playbook(ctx context.Context, p *runner.Playbook) (refused int, err error) {
@@ -88,8 +83,12 @@ func (pl *plan) playbook(ctx context.Context, p *runner.Playbook) (refused int, 
 		if err != nil {
 			return refused, fmt.Errorf("%s:%d: %w", step.File, step.Line, err)
 		}
-		command := setLater.ReplaceAllString(strings.TrimRight(action.Command(scope), "\n"), `"$1"`)
-		for line := range strings.Lines(command + "\n") {
+		action.Command(scope) // for the secrets that it has
+		shown, _, err := step.Bind(scope.Shown)
+		if err != nil { // a value is needed to know what is meant
+			shown = action
+		}
+		for line := range strings.Lines(strings.TrimRight(shown.Command(scope), "\n") + "\n") {
 			fmt.Fprint(pl.w, "     "+pl.text(line))
 		}
 		if pl.server != nil && len(step.Targets) > 0 {

@@ -308,7 +308,7 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		}
 	}
 	if o.step || o.pauseOnFailure {
-		r.Pause, r.StepByStep = pauses(os.Stdin, s.term, cancel), o.step
+		r.Pause, r.StepByStep = pauses(os.Stdin, s.term, func(ctx context.Context) error { return s.shell(ctx, p, r.Namespace) }, cancel), o.step
 	}
 	witness := &mesh.Witness{Mesh: m}
 	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look, Config: m.Ask}).Explain
