@@ -24,7 +24,7 @@ type Process struct {
 	// returns nil. A process without it is ready once it runs.
 	Ready func(ctx context.Context) error
 
-	ReadyTimeout time.Duration // for Ready, from the start; 0 is one minute
+	ReadyTimeout time.Duration // for Ready, from the start; 0 is three minutes, for a machine that is busy
 	Grace        time.Duration // between SIGTERM and SIGKILL; 0 is five seconds
 
 	// Restart starts the process again, after a short pause, when it ends
@@ -34,7 +34,7 @@ type Process struct {
 
 func (p Process) withDefaults() Process {
 	if p.ReadyTimeout == 0 {
-		p.ReadyTimeout = time.Minute
+		p.ReadyTimeout = 3 * time.Minute
 	}
 	if p.Grace == 0 {
 		p.Grace = 5 * time.Second
