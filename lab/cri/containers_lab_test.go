@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 func securityContext(f func(*runtimeapi.LinuxContainerSecurityContext)) func(*runtimeapi.ContainerConfig) {
@@ -526,7 +528,7 @@ func TestTrustBundle(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(bundle), 0o755))
 	require.NoError(t, os.WriteFile(bundle, []byte("a bundle\n"), 0o644))
 	c := newLab(t, func(c *Config) { c.TrustBundle = bundle }).run(nil)
-	for _, path := range []string{caBundle, "/usr/lib/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt"} {
+	for _, path := range []string{starter.CABundle, "/usr/lib/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt"} {
 		assert.Equal(t, "a bundle\n", c.output("cat "+path), path)
 	}
 }
