@@ -465,7 +465,7 @@ func TestImage(t *testing.T) {
 		c.Images = append(c.Images, Image{
 			Names: []string{"serverd"}, Layers: []string{layer},
 			Files:      map[string]string{"/usr/local/bin/one": "/bin/true", "/opt/a/b": single, "/usr/share/serverd/conf": single},
-			Dirs:       []Dir{{Path: "/var/log/serverd", Mode: 0o750, UID: 13, GID: 13}},
+			Dirs:       []starter.Dir{{Path: "/var/log/serverd", Mode: 0o750, UID: 13, GID: 13}},
 			Links:      map[string]string{"/var/log/serverd/access.log": "/dev/stdout"},
 			Entrypoint: []string{"serverd"}, Cmd: []string{"-d"}, Env: []string{"NAME=image"}, UID: 13, GID: 13, WorkingDir: "/var/log/serverd",
 		})
