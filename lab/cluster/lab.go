@@ -22,7 +22,7 @@ type Config struct {
 	Version  string // of this program
 	Folder   Folder
 	Programs Programs
-	Starter  []string        // argv of the program that becomes a container; see [cri.Start]
+	Starter  []string        // argv of the program that becomes a container; see [starter.Start]
 	Hosts    []internet.Host // of the stand-in internet
 
 	API     net.Listener // where the host reaches the API: on its loopback, inherited

@@ -1,74 +1,29 @@
 package cri
 
 import (
-	"fmt"
-	"math/bits"
-	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
-
-// capSet is a set of capabilities; bit n is capability n of capabilities(7).
-type capSet uint64
-
-// capNames are the names of the capabilities, without CAP_, by number.
-var capNames = [...]string{
-	unix.CAP_CHOWN: "CHOWN", unix.CAP_DAC_OVERRIDE: "DAC_OVERRIDE", unix.CAP_DAC_READ_SEARCH: "DAC_READ_SEARCH",
-	unix.CAP_FOWNER: "FOWNER", unix.CAP_FSETID: "FSETID", unix.CAP_KILL: "KILL", unix.CAP_SETGID: "SETGID",
-	unix.CAP_SETUID: "SETUID", unix.CAP_SETPCAP: "SETPCAP", unix.CAP_LINUX_IMMUTABLE: "LINUX_IMMUTABLE",
-	unix.CAP_NET_BIND_SERVICE: "NET_BIND_SERVICE", unix.CAP_NET_BROADCAST: "NET_BROADCAST",
-	unix.CAP_NET_ADMIN: "NET_ADMIN", unix.CAP_NET_RAW: "NET_RAW", unix.CAP_IPC_LOCK: "IPC_LOCK",
-	unix.CAP_IPC_OWNER: "IPC_OWNER", unix.CAP_SYS_MODULE: "SYS_MODULE", unix.CAP_SYS_RAWIO: "SYS_RAWIO",
-	unix.CAP_SYS_CHROOT: "SYS_CHROOT", unix.CAP_SYS_PTRACE: "SYS_PTRACE", unix.CAP_SYS_PACCT: "SYS_PACCT",
-	unix.CAP_SYS_ADMIN: "SYS_ADMIN", unix.CAP_SYS_BOOT: "SYS_BOOT", unix.CAP_SYS_NICE: "SYS_NICE",
-	unix.CAP_SYS_RESOURCE: "SYS_RESOURCE", unix.CAP_SYS_TIME: "SYS_TIME", unix.CAP_SYS_TTY_CONFIG: "SYS_TTY_CONFIG",
-	unix.CAP_MKNOD: "MKNOD", unix.CAP_LEASE: "LEASE", unix.CAP_AUDIT_WRITE: "AUDIT_WRITE",
-	unix.CAP_AUDIT_CONTROL: "AUDIT_CONTROL", unix.CAP_SETFCAP: "SETFCAP", unix.CAP_MAC_OVERRIDE: "MAC_OVERRIDE",
-	unix.CAP_MAC_ADMIN: "MAC_ADMIN", unix.CAP_SYSLOG: "SYSLOG", unix.CAP_WAKE_ALARM: "WAKE_ALARM",
-	unix.CAP_BLOCK_SUSPEND: "BLOCK_SUSPEND", unix.CAP_AUDIT_READ: "AUDIT_READ", unix.CAP_PERFMON: "PERFMON",
-	unix.CAP_BPF: "BPF", unix.CAP_CHECKPOINT_RESTORE: "CHECKPOINT_RESTORE",
-}
 
 var (
 	// defaultCaps are what a container has if the pod does not say otherwise
 	// (containerd pkg/oci/spec.go, defaultUnixCaps).
-	defaultCaps = capsOf("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID",
+	defaultCaps = starter.CapabilitiesOf("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID",
 		"SETFCAP", "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE")
 
 	// grantableCaps are what a pod may add: those that act within its own
 	// namespaces. The others would act on the machine when the lab runs as root.
-	grantableCaps = defaultCaps | capsOf("NET_ADMIN", "NET_BROADCAST", "IPC_LOCK", "IPC_OWNER", "SYS_PTRACE",
+	grantableCaps = defaultCaps | starter.CapabilitiesOf("NET_ADMIN", "NET_BROADCAST", "IPC_LOCK", "IPC_OWNER", "SYS_PTRACE",
 		"SYS_NICE", "SYS_RESOURCE", "LEASE")
 )
-
-// capsOf returns the set of the capabilities with these names, which must exist.
-func capsOf(names ...string) capSet {
-	var set capSet
-	for _, name := range names {
-		set |= 1 << slices.Index(capNames[:], name)
-	}
-	return set
-}
-
-func (c capSet) has(n int) bool { return c&(1<<n) != 0 }
-
-// String returns the names in the set, by number.
-func (c capSet) String() string {
-	names := make([]string, 0, bits.OnesCount64(uint64(c)))
-	for n, name := range capNames {
-		if c.has(n) {
-			names = append(names, name)
-		}
-	}
-	return strings.Join(names, ", ")
-}
 
 // podCaps returns the capabilities of a container: the default ones, with what
 // the pod adds and drops. ALL means every one that a pod may have; a drop of ALL
 // comes before what is added by name, as in containerd.
-func podCaps(c *runtimeapi.Capability) (capSet, error) {
+func podCaps(c *runtimeapi.Capability) (starter.Capabilities, error) {
 	if len(c.GetAddAmbientCapabilities()) > 0 {
 		return 0, unimplemented("ambient capabilities (%s) are not given", strings.Join(c.AddAmbientCapabilities, ", "))
 	}
@@ -95,44 +50,18 @@ func podCaps(c *runtimeapi.Capability) (capSet, error) {
 }
 
 // parseCaps reads names of capabilities, with or without CAP_, in any case.
-func parseCaps(names []string) (set capSet, all bool, err error) {
+func parseCaps(names []string) (set starter.Capabilities, all bool, err error) {
 	for _, name := range names {
 		name := strings.TrimPrefix(strings.ToUpper(name), "CAP_")
-		switch n := slices.Index(capNames[:], name); {
-		case name == "ALL":
+		if name == "ALL" {
 			all = true
-		case n < 0:
-			return 0, false, invalid("unknown capability %q", name)
-		default:
-			set |= 1 << n
-		}
-	}
-	return set, all, nil
-}
-
-// restrict leaves the calling thread, and so the program that it executes or the
-// child that it forks, with no way to any capability but these. It does not take
-// any from a thread of uid 0: that happens at the next exec.
-func (c capSet) restrict() error {
-	for n := 0; n < 64; n++ {
-		if c.has(n) {
 			continue
 		}
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(n), 0, 0, 0); err == unix.EINVAL {
-			break // the kernel knows no capability of this number, nor of a greater one
-		} else if err != nil {
-			return fmt.Errorf("drop capability %s: %w", capSet(1<<n), err)
+		one, ok := starter.Capability(name)
+		if !ok {
+			return 0, false, invalid("unknown capability %q", name)
 		}
+		set |= one
 	}
-	// Inheritable ones would come back at exec, and take the ambient ones along.
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return fmt.Errorf("read capabilities: %w", err)
-	}
-	data[0].Inheritable, data[1].Inheritable = 0, 0
-	if err := unix.Capset(&header, &data[0]); err != nil {
-		return fmt.Errorf("clear the inheritable capabilities: %w", err)
-	}
-	return nil
+	return set, all, nil
 }

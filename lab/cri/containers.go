@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 // A container is one program of a pod.
@@ -28,7 +30,7 @@ type container struct {
 	image   *Image
 	created time.Time
 	dir     string
-	spec    spec
+	spec    starter.Spec
 
 	starting sync.Mutex    // held while the container is being started
 	done     chan struct{} // closed when it has exited and its log is complete
@@ -95,14 +97,17 @@ func (s *Server) CreateContainer(_ context.Context, r *runtimeapi.CreateContaine
 
 // specOf works out what the starter is to do, from the image and what the pod
 // says.
-func (s *Server) specOf(c *container) (spec, error) {
+func (s *Server) specOf(c *container) (starter.Spec, error) {
 	config, image := c.config, c.image
 	sc := config.GetLinux().GetSecurityContext()
-	sp := spec{
+	sp := starter.Spec{
 		Root:          filepath.Join(c.dir, "root"),
 		Scratch:       filepath.Join(c.dir, "scratch"),
 		Shm:           c.sandbox.shm(),
-		Image:         *image,
+		Layers:        image.Layers,
+		Files:         image.Files,
+		Dirs:          image.Dirs,
+		Links:         image.Links,
 		TrustBundle:   s.trustBundle,
 		Hostname:      c.sandbox.config.Hostname,
 		Resolv:        resolvConf(c.sandbox.config.DnsConfig),
@@ -115,12 +120,12 @@ func (s *Server) specOf(c *container) (spec, error) {
 		Stdin:         config.Stdin,
 	}
 	for _, m := range config.Mounts {
-		sp.Mounts = append(sp.Mounts, mount{
+		sp.Mounts = append(sp.Mounts, starter.Mount{
 			From: m.HostPath, To: path.Clean(m.ContainerPath), Readonly: m.Readonly, Recursive: m.RecursiveReadOnly,
 		})
 	}
 	// A mount at /a comes before one at /a/b, however the pod lists them.
-	slices.SortStableFunc(sp.Mounts, func(a, b mount) int {
+	slices.SortStableFunc(sp.Mounts, func(a, b starter.Mount) int {
 		return strings.Count(a.To, "/") - strings.Count(b.To, "/")
 	})
 
@@ -134,13 +139,13 @@ func (s *Server) specOf(c *container) (spec, error) {
 		}
 	}
 	if len(sp.Args) == 0 {
-		return spec{}, invalid("no command: neither the pod nor the image %s says what to run", image.Names[0])
+		return starter.Spec{}, invalid("no command: neither the pod nor the image %s says what to run", image.Names[0])
 	}
 
 	sp.UID, sp.GID = int(image.UID), int(image.GID)
 	if sc.GetRunAsUser() != nil && sc.RunAsUser.Value != image.UID {
 		sp.UID = int(sc.RunAsUser.Value)
-		sp.GID = userByID(sp.UID).gid
+		sp.GID = starter.UserByID(sp.UID).GID
 	}
 	if sc.GetRunAsGroup() != nil {
 		sp.GID = int(sc.RunAsGroup.Value)
@@ -153,13 +158,13 @@ func (s *Server) specOf(c *container) (spec, error) {
 	}
 	var err error
 	if sp.Caps, err = podCaps(sc.GetCapabilities()); err != nil {
-		return spec{}, err
+		return starter.Spec{}, err
 	}
 
 	env := environment{}
 	env.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	env.set("HOSTNAME", c.sandbox.config.Hostname)
-	env.set("HOME", userByID(sp.UID).home)
+	env.set("HOME", starter.UserByID(sp.UID).Home)
 	if config.Tty {
 		env.set("TERM", "xterm")
 	}

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 func securityContext(f func(*runtimeapi.LinuxContainerSecurityContext)) func(*runtimeapi.ContainerConfig) {
@@ -463,7 +465,7 @@ func TestImage(t *testing.T) {
 		c.Images = append(c.Images, Image{
 			Names: []string{"serverd"}, Layers: []string{layer},
 			Files:      map[string]string{"/usr/local/bin/one": "/bin/true", "/opt/a/b": single, "/usr/share/serverd/conf": single},
-			Dirs:       []Dir{{Path: "/var/log/serverd", Mode: 0o750, UID: 13, GID: 13}},
+			Dirs:       []starter.Dir{{Path: "/var/log/serverd", Mode: 0o750, UID: 13, GID: 13}},
 			Links:      map[string]string{"/var/log/serverd/access.log": "/dev/stdout"},
 			Entrypoint: []string{"serverd"}, Cmd: []string{"-d"}, Env: []string{"NAME=image"}, UID: 13, GID: 13, WorkingDir: "/var/log/serverd",
 		})
@@ -526,7 +528,7 @@ func TestTrustBundle(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Dir(bundle), 0o755))
 	require.NoError(t, os.WriteFile(bundle, []byte("a bundle\n"), 0o644))
 	c := newLab(t, func(c *Config) { c.TrustBundle = bundle }).run(nil)
-	for _, path := range []string{caBundle, "/usr/lib/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt"} {
+	for _, path := range []string{starter.CABundle, "/usr/lib/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt"} {
 		assert.Equal(t, "a bundle\n", c.output("cat "+path), path)
 	}
 }

@@ -20,6 +20,8 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 // maxSyncOutput is how much of each of an ExecSync's two outputs is kept, in
@@ -145,7 +147,7 @@ func (e *execution) start(c *container, pidfd int) (*executed, error) {
 		}
 		attr := &os.ProcAttr{Env: c.spec.Env, Files: stdio, Sys: &syscall.SysProcAttr{Setsid: true}}
 		if e.terminal {
-			master, slave, err := openTerminal(c.spec.UID)
+			master, slave, err := starter.OpenTerminal(c.spec.UID)
 			if err != nil {
 				return err
 			}
@@ -208,17 +210,17 @@ func (c *container) join(pidfd int) error {
 // fork starts a program from a thread that has joined the container, with
 // nothing that the container may not have.
 func (c *container) fork(args []string, attr *os.ProcAttr) (*os.Process, error) {
-	program, err := lookPath(args[0], attr.Env)
+	program, err := starter.LookPath(args[0], attr.Env)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.spec.Caps.restrict(); err != nil {
+	if err := c.spec.Caps.Restrict(); err != nil {
 		return nil, err
 	}
-	if err := c.spec.noNewPrivs(); err != nil {
+	if err := c.spec.NoNewPrivileges(); err != nil {
 		return nil, err
 	}
-	if err := emptySignalMask(); err != nil {
+	if err := starter.EmptySignalMask(); err != nil {
 		return nil, err
 	}
 	groups := make([]uint32, len(c.spec.Groups))

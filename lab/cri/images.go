@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 // An Image is what a container's files and process are made from, besides the
@@ -41,7 +43,7 @@ type Image struct {
 	// such a file, or a folder of a layer, to mount it on; not so in /usr/local.
 	Files map[string]string
 
-	Dirs  []Dir             // folders that must exist
+	Dirs  []starter.Dir     // folders that must exist
 	Links map[string]string // symbolic links: path to target
 
 	Entrypoint []string // what a pod's command replaces
@@ -50,13 +52,6 @@ type Image struct {
 	WorkingDir string   // "" is /
 	StopSignal syscall.Signal
 	UID, GID   int64 // of the process, if the pod names none
-}
-
-// A Dir is a folder of an [Image].
-type Dir struct {
-	Path     string
-	Mode     fs.FileMode // permissions, with fs.ModeSticky if wanted
-	UID, GID int64
 }
 
 // ImagePaths is where the programs are that the images of [Images] are made of.
@@ -82,7 +77,7 @@ func Images(p ImagePaths) []Image {
 			Entrypoint: []string{"/bin/sh", "-ec", `case "$1" in -*) set -- curl "$@";; esac; exec "$@"`, "curl"},
 			Cmd:        []string{"curl"},
 			UID:        100, GID: 101,
-			Dirs: []Dir{{Path: "/home/curl_user", Mode: 0o755, UID: 100, GID: 101}},
+			Dirs: []starter.Dir{{Path: "/home/curl_user", Mode: 0o755, UID: 100, GID: 101}},
 		},
 		{ // the same tools for root; curl-ssl is what the sample workload was before it was curl
 			Names: []string{"sleep", "governmentpaas/curl-ssl"},
@@ -101,7 +96,7 @@ func Images(p ImagePaths) []Image {
 				"/usr/local/bin/envoy":                           p.Envoy,
 				"/var/lib/istio/envoy/envoy_bootstrap_tmpl.json": p.Bootstrap,
 			},
-			Dirs:       []Dir{{Path: "/etc/istio/proxy", Mode: 0o775, UID: 1337, GID: 1337}},
+			Dirs:       []starter.Dir{{Path: "/etc/istio/proxy", Mode: 0o775, UID: 1337, GID: 1337}},
 			Entrypoint: []string{"/usr/local/bin/pilot-agent"},
 		},
 		{
@@ -113,7 +108,7 @@ func Images(p ImagePaths) []Image {
 			Names:    []string{"nginx"},
 			Layers:   []string{p.Nginx},
 			HowToGet: makeImages,
-			Dirs:     []Dir{{Path: "/var/log/nginx", Mode: 0o755}, {Path: "/var/lib/nginx", Mode: 0o755}, {Path: "/var/www", Mode: 0o755}},
+			Dirs:     []starter.Dir{{Path: "/var/log/nginx", Mode: 0o755}, {Path: "/var/lib/nginx", Mode: 0o755}, {Path: "/var/www", Mode: 0o755}},
 			Links: map[string]string{
 				"/var/log/nginx/access.log": "/dev/stdout",
 				"/var/log/nginx/error.log":  "/dev/stderr",
@@ -126,7 +121,7 @@ func Images(p ImagePaths) []Image {
 			Names:    []string{"squid"},
 			Layers:   []string{p.Squid},
 			HowToGet: makeImages,
-			Dirs: []Dir{
+			Dirs: []starter.Dir{
 				{Path: "/var/log/squid", Mode: 0o755, UID: 13, GID: 13},
 				{Path: "/var/spool/squid", Mode: 0o755, UID: 13, GID: 13},
 				{Path: "/run", Mode: 0o755, UID: 13, GID: 13}, // its pid file

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 // launched is what the server holds of a container that has started.
@@ -23,26 +25,6 @@ type launched struct {
 	stdin    io.WriteCloser // nil: none was asked for
 	terminal *os.File       // nil: none was asked for
 }
-
-// The starter and the server talk over a socket that is the starter's file 3 and
-// closes when the program is executed. The server sends the spec, as JSON, and
-// its end; the starter sends these bytes.
-const (
-	starterSocket = 3
-
-	replyTerminal = 'p' // comes with the terminal's master as an open file
-	replyReady    = 'r' // the program is about to be executed
-	replyError    = 'e' // the rest says why the container cannot be started
-)
-
-// The files of the container's output and input, from which the starter makes 0,
-// 1 and 2 just before it executes the program: whatever it, or the Go runtime,
-// has to say goes elsewhere.
-const (
-	starterStdout = 4
-	starterStderr = 5
-	starterStdin  = 6
-)
 
 // launch runs the starter in new namespaces and waits until it has become the
 // container's program.
@@ -142,14 +124,14 @@ func (sb *sandbox) start(cmd *exec.Cmd) error {
 			return fmt.Errorf("join the IPC namespace: %w", err)
 		}
 	}
-	if err := emptySignalMask(); err != nil {
+	if err := starter.EmptySignalMask(); err != nil {
 		return err
 	}
 	return cmd.Start()
 }
 
 // converse gives the starter its spec and takes its replies to the end.
-func converse(conn *net.UnixConn, sp *spec) (replies []byte, terminal *os.File, err error) {
+func converse(conn *net.UnixConn, sp *starter.Spec) (replies []byte, terminal *os.File, err error) {
 	sent := make(chan error, 1)
 	go func() {
 		err := json.NewEncoder(conn).Encode(sp)
@@ -181,11 +163,11 @@ var errStarterDied = errors.New("the container's starter died before it executed
 
 // outcome reads the replies of the starter; nil is a program that runs.
 func outcome(replies []byte) error {
-	before, text, failed := bytes.Cut(replies, []byte{replyError})
+	before, text, failed := bytes.Cut(replies, []byte{starter.ReplyError})
 	if failed {
 		return errors.New(string(text))
 	}
-	if !bytes.HasSuffix(before, []byte{replyReady}) {
+	if !bytes.HasSuffix(before, []byte{starter.ReplyReady}) {
 		return errStarterDied
 	}
 	return nil
@@ -243,15 +225,5 @@ func receivedFile(control []byte) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the container's terminal: %w", err)
 	}
-	return nonblocking(fds[0], "terminal")
-}
-
-// nonblocking makes a file of which a read ends when it is closed.
-func nonblocking(fd int, name string) (*os.File, error) {
-	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return os.NewFile(uintptr(fd), name), nil
+	return starter.Nonblocking(fds[0], "terminal")
 }

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 // These tests run the server for real, in namespaces of its own as in a lab: as
@@ -30,7 +32,7 @@ const inNamespaces = "EGRESSPLAY_TEST_IN_NAMESPACES"
 
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "start-container" {
-		Start()
+		starter.Start()
 	}
 	if os.Getenv(inNamespaces) == "" {
 		os.Exit(enterNamespaces())

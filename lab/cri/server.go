@@ -66,7 +66,7 @@ type Config struct {
 	Root       string   // folder for what containers need while they run; made if absent
 	StreamAddr string   // where exec, attach and port-forward are served; "127.0.0.1:0" picks a port
 	Images     []Image  // every image there is; see [Images]
-	Starter    []string // the argv that calls [Start]; the program must be an absolute path
+	Starter    []string // the argv that calls [starter.Start]; the program must be an absolute path
 	Network    Network  // makes and removes a pod's network
 
 	// TrustBundle is the file that is /etc/ssl/certs/ca-certificates.crt in each

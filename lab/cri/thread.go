@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
 // onThread runs f on a thread that ends with it, so that f may join namespaces
@@ -61,7 +63,7 @@ func handleIgnoredSignals() error {
 		switch {
 		case mask&(1<<n) == 0:
 		case n+1 == sigCancel || n+1 == sigSetxid:
-			if err := setDefault(n + 1); err != nil {
+			if err := starter.SetDefault(n + 1); err != nil {
 				return err
 			}
 		default:

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/egressplay/egressplay/lab/cri"
+	"github.com/egressplay/egressplay/lab/cri/starter"
 	"github.com/egressplay/egressplay/lab/internet"
 	"github.com/egressplay/egressplay/lab/sandbox"
 )
@@ -39,8 +39,8 @@ const (
 func main() {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case argStarter: // first, and nothing before: see cri.Start
-			cri.Start()
+		case argStarter: // first, and nothing before: see starter.Start
+			starter.Start()
 		case argProbe:
 			end(sandbox.Probe())
 		case argFirst:

@@ -1,4 +1,4 @@
-package cri
+package starter
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 
 // users are those of every container: Debian's, which the packages of images
 // count on (base-passwd, passwd.master), and those of the lab's own images.
-var users = []user{
+var users = []User{
 	{"root", 0, 0, "/root", "/bin/sh"},
 	{"daemon", 1, 1, "/usr/sbin", nologin},
 	{"bin", 2, 2, "/bin", nologin},
@@ -32,21 +32,23 @@ var otherGroups = []struct {
 	gid  int
 }{{"adm", 4}, {"tty", 5}, {"disk", 6}, {"utmp", 43}, {"shadow", 42}, {"staff", 50}, {"users", 100}, {"nogroup", 65534}}
 
-type user struct {
-	name        string
-	uid, gid    int
-	home, shell string
+// A User is one of the users of every container.
+type User struct {
+	Name     string
+	UID, GID int
+	Home     string
+	Shell    string
 }
 
-// userByID returns what a container knows of a user; one that it does not know
+// UserByID returns what a container knows of a user; one that it does not know
 // is in the group root and at home in /, as in other container runtimes.
-func userByID(uid int) user {
+func UserByID(uid int) User {
 	for _, u := range users {
-		if u.uid == uid {
+		if u.UID == uid {
 			return u
 		}
 	}
-	return user{home: "/"}
+	return User{Home: "/"}
 }
 
 // caLinks are the names of the trust bundle that programs of other
@@ -58,16 +60,17 @@ var caLinks = []string{
 	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 }
 
-const caBundle = "/etc/ssl/certs/ca-certificates.crt"
+// CABundle is where the container has the trust bundle.
+const CABundle = "/etc/ssl/certs/ca-certificates.crt"
 
 // etc makes /etc. The only files in it that come from the machine are those that
 // belong to the programs in /usr.
-func (sp *spec) etc() error {
+func (sp *Spec) etc() error {
 	var passwd, group strings.Builder
 	for _, u := range users {
-		fmt.Fprintf(&passwd, "%s:x:%d:%d:%s:%s:%s\n", u.name, u.uid, u.gid, u.name, u.home, u.shell)
-		if u.name != "nobody" { // who is in nogroup
-			fmt.Fprintf(&group, "%s:x:%d:\n", u.name, u.gid)
+		fmt.Fprintf(&passwd, "%s:x:%d:%d:%s:%s:%s\n", u.Name, u.UID, u.GID, u.Name, u.Home, u.Shell)
+		if u.Name != "nobody" { // who is in nogroup
+			fmt.Fprintf(&group, "%s:x:%d:\n", u.Name, u.GID)
 		}
 	}
 	for _, g := range otherGroups {
@@ -95,7 +98,7 @@ func (sp *spec) etc() error {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := sp.mount(mount{From: path, To: path, Readonly: true}); err != nil {
+		if err := sp.mount(Mount{From: path, To: path, Readonly: true}); err != nil {
 			return err
 		}
 	}
@@ -104,14 +107,14 @@ func (sp *spec) etc() error {
 
 // certificates makes the folder of certificate authorities: the trust bundle
 // alone, under the names by which programs know it, or the machine's folder.
-func (sp *spec) certificates() error {
+func (sp *Spec) certificates() error {
 	if sp.TrustBundle == "" {
 		if !isDir("/etc/ssl/certs") {
 			return nil
 		}
-		return sp.mount(mount{From: "/etc/ssl/certs", To: "/etc/ssl/certs", Readonly: true})
+		return sp.mount(Mount{From: "/etc/ssl/certs", To: "/etc/ssl/certs", Readonly: true})
 	}
-	if err := sp.mount(mount{From: sp.TrustBundle, To: caBundle, Readonly: true}); err != nil {
+	if err := sp.mount(Mount{From: sp.TrustBundle, To: CABundle, Readonly: true}); err != nil {
 		return err
 	}
 	for _, link := range caLinks {
@@ -119,7 +122,7 @@ func (sp *spec) certificates() error {
 		if err != nil {
 			return err
 		}
-		if err := os.Symlink(caBundle, target); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Symlink(CABundle, target); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}

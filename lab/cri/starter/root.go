@@ -1,4 +1,4 @@
-package cri
+package starter
 
 import (
 	"errors"
@@ -31,7 +31,7 @@ import (
 // mounted nodev: a container that makes a device node cannot use it.
 
 // buildRoot makes the container's root in sp.Root, as seen from the machine's.
-func (sp *spec) buildRoot() error {
+func (sp *Spec) buildRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -79,9 +79,9 @@ func setMount(target string, attributes uint64, recursive bool) error {
 
 // layers lays the top folders of the image's layers over the machine's /usr and
 // over nothing elsewhere.
-func (sp *spec) layers() error {
+func (sp *Spec) layers() error {
 	lower := map[string][]string{} // by path in the container
-	for _, layer := range sp.Image.Layers {
+	for _, layer := range sp.Layers {
 		entries, err := os.ReadDir(layer)
 		if err != nil {
 			return fmt.Errorf("layer of the image: %w", err)
@@ -124,7 +124,7 @@ func (sp *spec) layers() error {
 
 // usr makes /usr from the machine's if no layer has, hides the machine's
 // /usr/local, and makes the links that lead into /usr.
-func (sp *spec) usr() error {
+func (sp *Spec) usr() error {
 	target := filepath.Join(sp.Root, "usr")
 	if !slices.Contains(sp.overlays, "/usr") {
 		if err := os.MkdirAll(target, 0o755); err != nil {
@@ -171,7 +171,7 @@ func (sp *spec) usr() error {
 }
 
 // folders makes what programs expect to be there, and what the image wants.
-func (sp *spec) folders() error {
+func (sp *Spec) folders() error {
 	dirs := []Dir{
 		{Path: "/dev", Mode: 0o755}, {Path: "/proc", Mode: 0o555}, {Path: "/sys", Mode: 0o555},
 		{Path: "/etc", Mode: 0o755}, {Path: "/home", Mode: 0o755}, {Path: "/media", Mode: 0o755},
@@ -182,8 +182,8 @@ func (sp *spec) folders() error {
 		{Path: "/var/tmp", Mode: 0o777 | fs.ModeSticky},
 	}
 	links := map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"}
-	maps.Copy(links, sp.Image.Links)
-	for _, d := range append(dirs, sp.Image.Dirs...) {
+	maps.Copy(links, sp.Links)
+	for _, d := range append(dirs, sp.Dirs...) {
 		target, err := securejoin.SecureJoin(sp.Root, d.Path)
 		if err != nil {
 			return fmt.Errorf("folder %s: %w", d.Path, err)
@@ -216,7 +216,7 @@ func (sp *spec) folders() error {
 
 // parentOf returns where a file of the container is, itself not followed if it
 // is a link, and makes the folder that it is in.
-func (sp *spec) parentOf(path string) (string, error) {
+func (sp *Spec) parentOf(path string) (string, error) {
 	dir, err := securejoin.SecureJoin(sp.Root, filepath.Dir(path))
 	if err == nil {
 		err = os.MkdirAll(dir, 0o755)
@@ -229,7 +229,7 @@ func (sp *spec) parentOf(path string) (string, error) {
 
 // dev makes /dev. Devices are mounted from the machine's: an ordinary user may
 // not make device nodes.
-func (sp *spec) dev() error {
+func (sp *Spec) dev() error {
 	dev := filepath.Join(sp.Root, "dev")
 	if err := tmpfs(dev, "mode=755"); err != nil {
 		return err
@@ -266,7 +266,7 @@ func (sp *spec) dev() error {
 // kernelFiles mounts /proc and /sys. Where part of the machine's /sys is hidden,
 // as inside another container, the kernel allows no new one: then it is the
 // lab's, which shows the lab's network interfaces.
-func (sp *spec) kernelFiles() error {
+func (sp *Spec) kernelFiles() error {
 	proc, sys := filepath.Join(sp.Root, "proc"), filepath.Join(sp.Root, "sys")
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("proc", proc, "proc", flags, ""); err != nil {
@@ -283,9 +283,9 @@ func (sp *spec) kernelFiles() error {
 }
 
 // imageFiles mounts the single files of the image.
-func (sp *spec) imageFiles() error {
-	for _, to := range slices.Sorted(maps.Keys(sp.Image.Files)) {
-		if err := sp.mount(mount{From: sp.Image.Files[to], To: to, Readonly: true}); err != nil {
+func (sp *Spec) imageFiles() error {
+	for _, to := range slices.Sorted(maps.Keys(sp.Files)) {
+		if err := sp.mount(Mount{From: sp.Files[to], To: to, Readonly: true}); err != nil {
 			return err
 		}
 	}
@@ -293,7 +293,7 @@ func (sp *spec) imageFiles() error {
 }
 
 // podMounts mounts what the kubelet wants to be in the container.
-func (sp *spec) podMounts() error {
+func (sp *Spec) podMounts() error {
 	for _, m := range sp.Mounts {
 		if err := sp.mount(m); err != nil {
 			return err
@@ -304,7 +304,7 @@ func (sp *spec) podMounts() error {
 
 // mount mounts a file or folder of the machine. Links in the container's part of
 // the path are followed within its root.
-func (sp *spec) mount(m mount) error {
+func (sp *Spec) mount(m Mount) error {
 	info, err := os.Stat(m.From)
 	if err != nil {
 		return fmt.Errorf("mount at %s: %w", m.To, err)
@@ -361,7 +361,7 @@ func enterRoot(root string) error {
 
 // finishRoot hides what a container may not see and makes read-only what it may
 // not write, as seen from inside.
-func (sp *spec) finishRoot() error {
+func (sp *Spec) finishRoot() error {
 	for _, path := range sp.ReadonlyPaths {
 		if err := bind(path, path); errors.Is(err, unix.ENOENT) {
 			continue
