@@ -83,7 +83,7 @@ type Result struct {
 var ErrInterrupted = errors.New("interrupted")
 
 const (
-	firstPause = 50 * time.Millisecond // between two attempts, growing by half each time
+	firstPause = 50 * time.Millisecond // between two attempts, see pauseAfter
 	lastPause  = time.Second / 2
 )
 

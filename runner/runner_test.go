@@ -147,6 +147,25 @@ func TestAnAttemptIsMadeAgainUntilItHolds(t *testing.T) {
 	})
 }
 
+func TestWhatIsWaitedForIsSeenSoon(t *testing.T) {
+	for _, comes := range []time.Duration{100 * time.Millisecond, time.Second, 1700 * time.Millisecond, 4 * time.Second, 20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			started := time.Now()
+			a := action{repeats: true, try: func(context.Context, *Scope) (*evidence.Attempt, error) {
+				if time.Since(started) < comes {
+					return &evidence.Attempt{}, mismatch
+				}
+				return &evidence.Attempt{}, nil
+			}}
+			_, events := run(t, &Runner{}, t.Context(), step(a))
+			e := events.last(StepFinished)
+			assert.Equal(t, Passed, e.Status)
+			assert.Less(t, e.Took, comes+max(firstPause, comes/10)+1, comes)
+			assert.Less(t, e.Attempts, 80, "nobody is asked without end")
+		})
+	}
+}
+
 func TestAnExpectationThatDoesNotHoldInTimeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := action{repeats: true, try: passing().try}
