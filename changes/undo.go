@@ -67,13 +67,13 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 	slots := make(chan struct{}, workers)
 	put := func(meant func(*Change) bool) (done *sync.WaitGroup) {
 		done = new(sync.WaitGroup)
-		var withPods []int
+		var inTurn []int
 		for i, c := range all {
 			switch {
 			case !meant(c):
 				continue
-			case c.hasPods():
-				withPods = append(withPods, i)
+			case c.makesPods():
+				inTurn = append(inTurn, i)
 				continue
 			}
 			done.Add(1)
@@ -89,7 +89,7 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 		done.Add(1)
 		waiting.Go(func() {
 			defer done.Done()
-			for _, i := range withPods {
+			for _, i := range inTurn {
 				results[i] <- j.undo(ctx, all[i], limit)
 			}
 		})
@@ -142,10 +142,10 @@ func (j *Journal) forget(c *Change) {
 }
 
 // makesPods reports whether putting a change back makes pods.
-func (c *Change) makesPods() bool { return c.hasPods() && !c.made() }
-
-// hasPods reports whether pods come and go with the object of a change.
-func (c *Change) hasPods() bool {
+func (c *Change) makesPods() bool {
+	if c.made() {
+		return false
+	}
 	switch c.Ref.Kind {
 	case "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet":
 		return true
