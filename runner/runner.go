@@ -321,6 +321,8 @@ func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*ch
 			e.Status, e.Back = Skipped, ""
 		case u.Change.ForGood:
 			e.Status = Skipped
+		case u.Note != "":
+			e.Back += "; " + u.Note
 		}
 		r.send(e)
 	})
