@@ -66,9 +66,6 @@ const (
 // deleteNamespaces deletes the contents of each namespace that is to go, and then has
 // the API server delete the namespace. config is kube-controller-manager's own.
 func deleteNamespaces(ctx context.Context, config *rest.Config) error {
-	if ctx == nil {
-		ctx = context.Background() // nobody gave the command one
-	}
 	config.QPS, config.Burst = 1000, 2000
 	// As kube-controller-manager does for each of its controllers, with
 	// --use-service-account-credentials.
