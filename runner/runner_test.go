@@ -430,6 +430,20 @@ func refuses(name string, err error) *clustertest.Fake {
 	return c
 }
 
+func TestWhatCouldNotBeSeenInANamespaceIsTold(t *testing.T) {
+	c := clustertest.NewFake()
+	c.Unseen = []string{"Secret"}
+	a := action{try: func(ctx context.Context, s *Scope) (*evidence.Attempt, error) {
+		_, _, err := s.Changes.Apply(ctx, clustertest.Object("v1", "Namespace", "", "made", nil))
+		return &evidence.Attempt{}, err
+	}}
+	result, events := run(t, &Runner{Cluster: c, UndoTimeout: time.Minute}, t.Context(), step(a))
+	assert.Empty(t, result.Left)
+	e := events.last(Undone)
+	assert.Equal(t, Passed, e.Status, "all that the run has changed is put back")
+	assert.Equal(t, "deleted; whether others had something in it was not seen for kinds that may not be listed: Secret", e.Back)
+}
+
 func TestWhatWasChangedIsPutBackWhateverHappens(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	a := action{try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
