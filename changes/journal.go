@@ -199,8 +199,12 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 // with a [*ForGoodError].
 func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) error {
 	if ref.Kind == "Namespace" && !forGood && j.madeIt(ref) {
-		if err := j.checkOthers(ctx, ref.Name); err != nil {
+		note, err := j.checkOthers(ctx, ref.Name)
+		if err != nil {
 			return err
+		}
+		if note != "" {
+			cluster.Warn(ctx, note)
 		}
 	}
 	if c, undo := j.beginOwn(ref); c != nil { // what it was need not be looked at

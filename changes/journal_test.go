@@ -305,14 +305,19 @@ func terminating() error {
 	return err
 }
 
-// Changes that do not depend on each other are put back at the same time; what
-// makes pods comes when everything else is as it was.
+// Changes that do not depend on each other are put back at the same time, workloads
+// that the run made among them; what makes pods comes when everything else is as it
+// was.
 func TestUndoesAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deployment := clustertest.Object("apps/v1", "Deployment", "default", "d", map[string]any{"spec": map[string]any{"replicas": int64(1)}})
 		g := play(t, deployment)
 		for _, name := range []string{"a", "b", "c"} {
 			_, _, err := g.j.Apply(t.Context(), clustertest.Object("v1", "ConfigMap", "default", name, nil))
+			require.NoError(t, err)
+		}
+		for _, name := range []string{"ours-1", "ours-2"} {
+			_, _, err := g.j.Apply(t.Context(), clustertest.Object("apps/v1", "Deployment", "default", name, nil))
 			require.NoError(t, err)
 		}
 		_, _, err := g.j.Patch(t.Context(), cluster.RefOf(deployment), func(*unstructured.Unstructured) ([]byte, changes.Words, error) {
@@ -337,7 +342,7 @@ func TestUndoesAtTheSameTime(t *testing.T) {
 		g.j.Undo(t.Context(), g.j.Open(), time.Minute, func(u changes.Undone) { told = append(told, u.Change.What) })
 		assert.Equal(t, 10*time.Second, time.Since(started))
 		assert.Equal(t, "update deployment/d", last)
-		assert.Equal(t, []string{"deployment/d", "configmap/c", "configmap/b", "configmap/a"}, told, "newest first")
+		assert.Equal(t, []string{"deployment/d", "deployment/ours-2", "deployment/ours-1", "configmap/c", "configmap/b", "configmap/a"}, told, "newest first")
 	})
 }
 

@@ -57,6 +57,47 @@ func TestANamespaceWithOthersObjectsStays(t *testing.T) {
 	}
 }
 
+// Where a run may not list all kinds, it says so, whoever deletes the namespace.
+// What it can see of others' keeps the namespace as ever.
+func TestWhatCannotBeSeenInANamespaceIsTold(t *testing.T) {
+	const note = "whether others had something in it was not seen for kinds that may not be listed: Secret, Service"
+	made := clustertest.Object("v1", "Namespace", "", "made", nil)
+	begin := func(t *testing.T, unseen ...string) *game {
+		g := play(t)
+		g.c.Unseen = unseen
+		_, _, err := g.j.Apply(t.Context(), made)
+		require.NoError(t, err)
+		return g
+	}
+	undone := func(g *game) (note string, err error) {
+		require.NoError(g, g.j.Undo(g.Context(), g.j.Open(), time.Minute, func(u changes.Undone) { note, err = u.Note, u.Err }))
+		return note, err
+	}
+	t.Run("by the clean-up", func(t *testing.T) {
+		got, err := undone(begin(t, "Service", "Secret", "Lease", "Endpoints"))
+		require.NoError(t, err)
+		assert.Equal(t, note, got, "what the cluster makes by itself is nobody's")
+	})
+	t.Run("by a step", func(t *testing.T) {
+		g := begin(t, "Service", "Secret")
+		var warned []string
+		ctx := cluster.WithWarnings(t.Context(), func(text string) { warned = append(warned, text) })
+		require.NoError(t, g.j.Delete(ctx, cluster.RefOf(made), false))
+		assert.Equal(t, []string{note}, warned)
+	})
+	t.Run("where everything may be listed", func(t *testing.T) {
+		got, err := undone(begin(t))
+		require.NoError(t, err)
+		assert.Empty(t, got)
+	})
+	t.Run("with something that can be seen", func(t *testing.T) {
+		g := begin(t, "Service", "Secret")
+		g.c.Put(inNamespace("ConfigMap", "theirs"))
+		_, err := undone(g)
+		assert.EqualError(t, err, "namespace/made has others' objects: configmap/theirs")
+	})
+}
+
 // What a run deleted together with its owner names the owner that is there
 // afterwards: else the garbage collector takes it away.
 func TestWhatIsMadeAnewNamesItsNewOwner(t *testing.T) {

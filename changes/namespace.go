@@ -38,11 +38,12 @@ func (e *OthersError) Hint() string {
 }
 
 // checkOthers returns an [*OthersError] where a namespace has objects that neither
-// the run made nor the cluster itself.
-func (j *Journal) checkOthers(ctx context.Context, namespace string) error {
-	all, err := j.Cluster.Contents(ctx, namespace)
+// the run made nor the cluster itself. note says of which kinds that could not be
+// seen, "" for none.
+func (j *Journal) checkOthers(ctx context.Context, namespace string) (note string, err error) {
+	all, unseen, err := j.Cluster.Contents(ctx, namespace)
 	if err != nil {
-		return fmt.Errorf("look for what others have in namespace/%s: %w", namespace, err)
+		return "", fmt.Errorf("look for what others have in namespace/%s: %w", namespace, err)
 	}
 	var others []cluster.Ref
 	for i := range all {
@@ -51,9 +52,28 @@ func (j *Journal) checkOthers(ctx context.Context, namespace string) error {
 		}
 	}
 	if len(others) > 0 {
-		return &OthersError{namespace, others}
+		return "", &OthersError{namespace, others}
 	}
-	return nil
+	return noteUnseen(unseen), nil
+}
+
+// noteUnseen says what others may have had in a namespace, unseen.
+func noteUnseen(unseen []cluster.Ref) string {
+	var kinds []string
+	for _, kind := range unseen {
+		if !isDerived(kind) {
+			kinds = append(kinds, kind.Kind)
+		}
+	}
+	if len(kinds) == 0 {
+		return ""
+	}
+	slices.Sort(kinds)
+	kinds = slices.Compact(kinds)
+	if more := len(kinds) - maxNamed; more > 0 {
+		kinds = append(kinds[:maxNamed], fmt.Sprintf("%d more", more))
+	}
+	return "whether others had something in it was not seen for kinds that may not be listed: " + strings.Join(kinds, ", ")
 }
 
 // isRuns reports whether an object is one of the run, or one that goes on its own
@@ -68,11 +88,12 @@ func isClusters(obj *unstructured.Unstructured) bool {
 	if len(obj.GetOwnerReferences()) > 0 {
 		return true
 	}
-	group := cluster.RefOf(obj).Resource().Group
-	if group == "metrics.k8s.io" || slices.Contains(derived, obj.GetKind()) {
-		return true
-	}
-	return slices.Contains(inEachNamespace, obj.GetKind()+"/"+obj.GetName())
+	return isDerived(cluster.RefOf(obj)) || slices.Contains(inEachNamespace, obj.GetKind()+"/"+obj.GetName())
+}
+
+// isDerived reports whether all objects of a kind are the cluster's own.
+func isDerived(kind cluster.Ref) bool {
+	return kind.Resource().Group == "metrics.k8s.io" || slices.Contains(derived, kind.Kind)
 }
 
 var (

@@ -191,10 +191,15 @@ func (s *Secrets) Drop(ctx context.Context, all []*Change) error {
 	return errors.Join(errs...)
 }
 
+// packers are used again: making one takes longer than packing a change with it.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 // pack returns a change as the text that a Secret has.
 func pack(c *Change) (string, error) {
 	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
+	z := packers.Get().(*gzip.Writer)
+	defer packers.Put(z)
+	z.Reset(&packed)
 	if err := errors.Join(json.NewEncoder(z).Encode(c), z.Close()); err != nil {
 		return "", err
 	}

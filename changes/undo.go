@@ -1,6 +1,7 @@
 package changes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,9 @@ type Undone struct {
 	// Nothing says that the change had never been made, so that there is nothing
 	// to tell.
 	Nothing bool
-	Err     error // why it was not put back; a [*ChangedError] for what is left to others
+	// Note is what a reader is to know of it besides, "" for nothing.
+	Note string
+	Err  error // why it was not put back; a [*ChangedError] for what is left to others
 }
 
 // workers is how many changes are put back at the same time.
@@ -67,13 +70,13 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 	slots := make(chan struct{}, workers)
 	put := func(meant func(*Change) bool) (done *sync.WaitGroup) {
 		done = new(sync.WaitGroup)
-		var withPods []int
+		var inTurn []int
 		for i, c := range all {
 			switch {
 			case !meant(c):
 				continue
-			case c.hasPods():
-				withPods = append(withPods, i)
+			case c.makesPods():
+				inTurn = append(inTurn, i)
 				continue
 			}
 			done.Add(1)
@@ -89,7 +92,7 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 		done.Add(1)
 		waiting.Go(func() {
 			defer done.Done()
-			for _, i := range withPods {
+			for _, i := range inTurn {
 				results[i] <- j.undo(ctx, all[i], limit)
 			}
 		})
@@ -142,10 +145,10 @@ func (j *Journal) forget(c *Change) {
 }
 
 // makesPods reports whether putting a change back makes pods.
-func (c *Change) makesPods() bool { return c.hasPods() && !c.made() }
-
-// hasPods reports whether pods come and go with the object of a change.
-func (c *Change) hasPods() bool {
+func (c *Change) makesPods() bool {
+	if c.made() {
+		return false
+	}
 	switch c.Ref.Kind {
 	case "CronJob", "DaemonSet", "Deployment", "Job", "Pod", "ReplicaSet", "ReplicationController", "StatefulSet":
 		return true
@@ -159,8 +162,9 @@ func (c *Change) hasPods() bool {
 func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration) Undone {
 	u := Undone{Change: c}
 	started := time.Now()
-	u.Err = persist(ctx, limit, func(ctx context.Context) (err error) {
-		u.Nothing, err = j.tryUndo(ctx, c)
+	u.Err = persist(ctx, limit, func(ctx context.Context) error {
+		nothing, note, err := j.tryUndo(ctx, c)
+		u.Nothing, u.Note = nothing, cmp.Or(u.Note, note) // a namespace that goes already is not looked at again
 		return err
 	})
 	u.Took = time.Since(started)
@@ -223,11 +227,12 @@ func mayPass(err error) bool {
 		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || strings.Contains(err.Error(), "failed calling webhook")
 }
 
-// tryUndo puts back one change once. nothing says that it had never been made.
-func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err error) {
+// tryUndo puts back one change once. nothing says that it had never been made, and
+// note what a reader is to know besides.
+func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, note string, err error) {
 	if j.Held != nil {
 		if err := j.Held(ctx, Place(c.Ref)); err != nil {
-			return false, err
+			return false, "", err
 		}
 	}
 	now, err := j.get(ctx, c.Ref)
@@ -235,60 +240,61 @@ func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, err err
 		now, err = nil, nil // the definition of the kind went, and its objects with it
 	}
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
 	c.adopt(now, j.Run)
 	if err := j.newOwners(c); err != nil {
-		return false, err
+		return false, "", err
 	}
 	switch {
 	case c.made():
 		return j.takeAway(ctx, c, now)
 	case c.ForGood && c.Deleted:
-		return now != nil && now.GetUID() == c.UID && now.GetDeletionTimestamp() == nil, nil
+		return now != nil && now.GetUID() == c.UID && now.GetDeletionTimestamp() == nil, "", nil
 	case now == nil && !c.Deleted:
-		return false, &ChangedError{By: "somebody", How: "deleted"}
+		return false, "", &ChangedError{By: "somebody", How: "deleted"}
 	case now == nil:
-		return false, j.makeAnew(ctx, c, c.Before)
+		return false, "", j.makeAnew(ctx, c, c.Before)
 	case now.GetDeletionTimestamp() != nil && c.Deleted:
 		err := j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: now.GetUID()})
 		if err == nil || apierrors.IsNotFound(err) {
 			err = j.makeAnew(ctx, c, c.Before)
 		}
-		return false, err
+		return false, "", err
 	case now.GetUID() != c.UID && !sameContent(now, c.Before):
-		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
+		return false, "", &ChangedError{By: changedBy(nil, now), How: "made anew"}
 	case now.GetUID() != c.UID: // it is as it was already: an earlier clean-up may have been at it
 		c.UID, c.Deleted = now.GetUID(), false
 		if onlyOurs(now) {
 			err = j.own(ctx, now, c.Before.GetManagedFields())
 		}
-		return false, err
+		return false, "", err
 	}
-	return j.putBack(ctx, c, now)
+	nothing, err = j.putBack(ctx, c, now)
+	return nothing, "", err
 }
 
 // takeAway deletes what the run made.
-func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Unstructured) (nothing bool, err error) {
+func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Unstructured) (nothing bool, note string, err error) {
 	if now == nil {
-		return c.Pending, nil
+		return c.Pending, "", nil
 	}
 	if c.UID == "" {
-		return true, nil // it was not made after all, but by somebody else
+		return true, "", nil // it was not made after all, but by somebody else
 	}
 	if c.UID != now.GetUID() {
-		return false, &ChangedError{By: changedBy(nil, now), How: "made anew"}
+		return false, "", &ChangedError{By: changedBy(nil, now), How: "made anew"}
 	}
 	if c.Ref.Kind == "Namespace" && now.GetDeletionTimestamp() == nil {
-		if err := j.checkOthers(ctx, c.Ref.Name); err != nil {
-			return false, err
+		if note, err = j.checkOthers(ctx, c.Ref.Name); err != nil {
+			return false, "", err
 		}
 	}
 	err = j.Cluster.Delete(ctx, c.Ref, cluster.WriteOptions{UID: now.GetUID()})
 	if apierrors.IsNotFound(err) {
 		err = nil
 	}
-	return false, err
+	return false, note, err
 }
 
 // putBack brings back the fields that the run changed.

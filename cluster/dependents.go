@@ -16,7 +16,7 @@ import (
 
 // Dependents implements [Interface].
 func (c *Client) Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]Ref, error) {
-	all, err := c.metadata(ctx, owner.GetNamespace())
+	all, _, err := c.metadata(ctx, owner.GetNamespace())
 	if err != nil {
 		return nil, err
 	}
@@ -30,25 +30,26 @@ func (c *Client) Dependents(ctx context.Context, owner *unstructured.Unstructure
 }
 
 // Contents implements [Interface].
-func (c *Client) Contents(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
-	all, err := c.metadata(ctx, namespace)
-	return slices.DeleteFunc(all, func(obj unstructured.Unstructured) bool { return obj.GetKind() == "Event" }), err
+func (c *Client) Contents(ctx context.Context, namespace string) (all []unstructured.Unstructured, unseen []Ref, err error) {
+	all, unseen, err = c.metadata(ctx, namespace)
+	all = slices.DeleteFunc(all, func(obj unstructured.Unstructured) bool { return obj.GetKind() == "Event" })
+	unseen = slices.DeleteFunc(unseen, func(kind Ref) bool { return kind.Kind == "Event" })
+	return all, unseen, err
 }
 
 // metadata returns the metadata of the objects in a namespace, "" for all objects,
-// of every kind of which we may list them.
-func (c *Client) metadata(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
+// of every kind of which we may list them. unseen has the other kinds.
+func (c *Client) metadata(ctx context.Context, namespace string) (found []unstructured.Unstructured, unseen []Ref, err error) {
 	kinds, err := c.listable(namespace != "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	client, err := metadata.NewForConfigAndClient(c.config, c.http)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var (
 		mu     sync.Mutex
-		found  []unstructured.Unstructured
 		failed error
 		asking sync.WaitGroup
 	)
@@ -58,7 +59,9 @@ func (c *Client) metadata(ctx context.Context, namespace string) ([]unstructured
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
-			case apierrors.IsForbidden(err), apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
+			case apierrors.IsForbidden(err):
+				unseen = append(unseen, Ref{APIVersion: k.GroupVersion().String(), Kind: k.kind, Namespace: namespace})
+			case apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err):
 			case err != nil:
 				failed = c.explain(ctx, err)
 			default:
@@ -78,7 +81,8 @@ func (c *Client) metadata(ctx context.Context, namespace string) ([]unstructured
 	}
 	asking.Wait()
 	slices.SortFunc(found, func(a, b unstructured.Unstructured) int { return compareRefs(RefOf(&a), RefOf(&b)) })
-	return found, failed
+	slices.SortFunc(unseen, compareRefs)
+	return found, unseen, failed
 }
 
 // A listable is a kind of which the server lists the objects.

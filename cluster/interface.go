@@ -63,9 +63,9 @@ type Interface interface {
 	// may see them: those that the cluster deletes after it.
 	Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]Ref, error)
 
-	// Contents returns the metadata of the objects in a namespace, of every kind of
-	// which we may list them, events aside.
-	Contents(ctx context.Context, namespace string) ([]unstructured.Unstructured, error)
+	// Contents returns the metadata of the objects in a namespace, events aside, of
+	// every kind of which we may list them. unseen has the other kinds.
+	Contents(ctx context.Context, namespace string) (all []unstructured.Unstructured, unseen []Ref, err error)
 
 	// Resolve completes a reference: Kind and APIVersion become those of the
 	// server, and Namespace becomes namespace where it is empty and the kind

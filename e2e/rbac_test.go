@@ -75,6 +75,9 @@ func TestPlaybooksPassWithTheLeastRoles(t *testing.T) {
 			for _, text := range []string{"not permitted", "forbidden", "cannot be kept", "no Lease", "cannot be asked"} {
 				assert.NotContains(t, e.stdout, text)
 			}
+			if strings.Contains(e.stdout, "put back: namespace/") {
+				assert.Contains(t, e.stdout, "for kinds that may not be listed", "what it could not see in a namespace before it deleted that")
+			}
 			passed++
 		})
 	}

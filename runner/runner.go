@@ -83,7 +83,7 @@ type Result struct {
 var ErrInterrupted = errors.New("interrupted")
 
 const (
-	firstPause = 50 * time.Millisecond // between two attempts, growing by half each time
+	firstPause = 50 * time.Millisecond // between two attempts, see pauseAfter
 	lastPause  = time.Second / 2
 )
 
@@ -323,6 +323,8 @@ func (r *Runner) PutBack(ctx context.Context, j *changes.Journal, meant func(*ch
 			e.Status, e.Back = Skipped, ""
 		case u.Change.ForGood:
 			e.Status = Skipped
+		case u.Note != "":
+			e.Back += "; " + u.Note
 		}
 		r.send(e)
 	})

@@ -147,6 +147,25 @@ func TestAnAttemptIsMadeAgainUntilItHolds(t *testing.T) {
 	})
 }
 
+func TestWhatIsWaitedForIsSeenSoon(t *testing.T) {
+	for _, comes := range []time.Duration{100 * time.Millisecond, time.Second, 1700 * time.Millisecond, 4 * time.Second, 20 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			started := time.Now()
+			a := action{repeats: true, try: func(context.Context, *Scope) (*evidence.Attempt, error) {
+				if time.Since(started) < comes {
+					return &evidence.Attempt{}, mismatch
+				}
+				return &evidence.Attempt{}, nil
+			}}
+			_, events := run(t, &Runner{}, t.Context(), step(a))
+			e := events.last(StepFinished)
+			assert.Equal(t, Passed, e.Status)
+			assert.Less(t, e.Took, comes+max(firstPause, comes/10)+1, comes)
+			assert.Less(t, e.Attempts, 80, "nobody is asked without end")
+		})
+	}
+}
+
 func TestAnExpectationThatDoesNotHoldInTimeFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := action{repeats: true, try: passing().try}
@@ -409,6 +428,20 @@ func refuses(name string, err error) *clustertest.Fake {
 		return nil
 	}
 	return c
+}
+
+func TestWhatCouldNotBeSeenInANamespaceIsTold(t *testing.T) {
+	c := clustertest.NewFake()
+	c.Unseen = []string{"Secret"}
+	a := action{try: func(ctx context.Context, s *Scope) (*evidence.Attempt, error) {
+		_, _, err := s.Changes.Apply(ctx, clustertest.Object("v1", "Namespace", "", "made", nil))
+		return &evidence.Attempt{}, err
+	}}
+	result, events := run(t, &Runner{Cluster: c, UndoTimeout: time.Minute}, t.Context(), step(a))
+	assert.Empty(t, result.Left)
+	e := events.last(Undone)
+	assert.Equal(t, Passed, e.Status, "all that the run has changed is put back")
+	assert.Equal(t, "deleted; whether others had something in it was not seen for kinds that may not be listed: Secret", e.Back)
 }
 
 func TestWhatWasChangedIsPutBackWhateverHappens(t *testing.T) {

@@ -42,7 +42,8 @@ func (t *tries) run(ctx context.Context) error {
 		defer cancel()
 	}
 	deadline := time.Now().Add(t.step.Within)
-	for pause := firstPause; ; pause = min(pause*3/2, lastPause) {
+	waits := time.Now() // since when, for an attempt that holds
+	for {
 		began := time.Now()
 		err := t.attempt(ctx)
 		t.made++
@@ -50,6 +51,7 @@ func (t *tries) run(ctx context.Context) error {
 			// What an attempt shows whose time is over may be the end of time alone.
 			return t.ended(ctx, err)
 		}
+		pause := pauseAfter(time.Since(waits))
 		judged, isJudgement := errors.AsType[*judgement](err)
 		switch {
 		case err == nil:
@@ -57,7 +59,7 @@ func (t *tries) run(ctx context.Context) error {
 				return nil
 			}
 			// The next attempt is to hold as well: there is nothing to wait for.
-			pause = firstPause
+			pause, waits = firstPause, time.Now()
 		case isJudgement && t.action.Repeats() && (judged.failed() || judged.Again()), isRetryable(err):
 			t.inARow = 0
 			t.runner.send(Event{Kind: Attempt, Step: &t.step.StepInfo, Attempts: t.made, Problem: problem(err)})
@@ -75,6 +77,13 @@ func (t *tries) run(ctx context.Context) error {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// pauseAfter returns how long to wait before the next attempt of a step that has
+// waited so long. What it waits for is seen late by a tenth of that time at most,
+// and what takes long is not asked for often.
+func pauseAfter(waited time.Duration) time.Duration {
+	return min(max(firstPause, waited/10), lastPause)
 }
 
 // holds counts an attempt that held, and reports whether it was the last one

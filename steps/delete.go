@@ -79,6 +79,7 @@ func (d *Delete) Repeats() bool { return false }
 // Try implements [runner.Action].
 func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
 	attempt := new(evidence.Attempt)
+	ctx = showWarnings(ctx, attempt)
 	for _, object := range d.Objects {
 		ref, err := resolve(ctx, s, object, d.Namespace)
 		if err != nil {

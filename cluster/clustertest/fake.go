@@ -48,6 +48,8 @@ type Fake struct {
 	ClockAhead time.Duration
 	// WarnFunc returns the server's warning for a call, "" for none.
 	WarnFunc func(call Call) string
+	// Unseen has the kinds whose objects Contents may not list.
+	Unseen []string
 	// FailFunc is asked before each call; an error becomes the call's.
 	FailFunc func(call Call) error
 
@@ -510,20 +512,24 @@ func (f *Fake) Dependents(ctx context.Context, owner *unstructured.Unstructured)
 }
 
 // Contents implements [cluster.Interface].
-func (f *Fake) Contents(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
+func (f *Fake) Contents(ctx context.Context, namespace string) (found []unstructured.Unstructured, unseen []cluster.Ref, err error) {
 	if err := f.begin(ctx, Call{Verb: "contents", Ref: cluster.Ref{Kind: "Namespace", Name: namespace}}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var found []unstructured.Unstructured
 	for _, obj := range f.objects {
-		if obj.GetNamespace() == namespace {
+		if obj.GetNamespace() == namespace && !slices.Contains(f.Unseen, obj.GetKind()) {
 			found = append(found, *obj.DeepCopy())
 		}
 	}
 	sortObjects(found)
-	return found, nil
+	for _, k := range f.kinds {
+		if slices.Contains(f.Unseen, k.kind) {
+			unseen = append(unseen, cluster.Ref{APIVersion: schema.GroupVersion{Group: k.group, Version: k.versions[0]}.String(), Kind: k.kind, Namespace: namespace})
+		}
+	}
+	return found, unseen, nil
 }
 
 // Resolve implements [cluster.Interface].

@@ -3,8 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -85,7 +85,7 @@ func cleanup(ctx context.Context, o *runOptions, names []string, list bool) erro
 	}
 	term.Wait("")
 	if list {
-		return listLeavings(found)
+		return listLeavings(os.Stdout, found)
 	}
 	chosen, err := choose(found, names)
 	if err != nil {
@@ -199,15 +199,32 @@ func (s *session) putBack(ctx context.Context, p *place, l leaving) (complete bo
 	return len(left) == 0, nil
 }
 
-// listLeavings prints the runs that left something.
-func listLeavings(found []leaving) error {
-	if len(found) == 0 {
-		fmt.Println("nothing is left of earlier runs")
-		return nil
-	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RUN\tOF\tSTARTED\tSTATE\tCHANGED")
+// byRun returns leavings with those of one run as one: a run may have notes in
+// several namespaces.
+func byRun(found []leaving) (all []leaving) {
 	for _, l := range found {
+		i := slices.IndexFunc(all, func(other leaving) bool { return other.Run.ID == l.Run.ID })
+		if i < 0 {
+			all = append(all, l)
+			continue
+		}
+		both := *all[i].Kept
+		both.Changes = slices.Concat(both.Changes, l.Changes)
+		slices.SortStableFunc(both.Changes, func(a, b *changes.Change) int { return a.Number - b.Number })
+		all[i] = leaving{&both, all[i].alive || l.alive}
+	}
+	return all
+}
+
+// listLeavings prints the runs that left something, a line for each.
+func listLeavings(out io.Writer, found []leaving) error {
+	if len(found) == 0 {
+		_, err := fmt.Fprintln(out, "nothing is left of earlier runs")
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RUN\tOF\tSTARTED\tSTATE\tCHANGED")
+	for _, l := range byRun(found) {
 		state := "ended"
 		if l.alive {
 			state = "goes on"
@@ -222,5 +239,5 @@ func listLeavings(found []leaving) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Run.ID, runner.Plain(l.Run.Holder), ago(l.Run.Started), state, strings.Join(what, ", "))
 	}
-	return errors.Join(w.Flush())
+	return w.Flush()
 }

@@ -139,7 +139,7 @@ func leftBefore(ctx context.Context, p *place, namespace string) (notes []string
 	if err != nil {
 		return []string{fmt.Sprintf("it could not be seen whether earlier runs have left something: %v", err)}
 	}
-	for _, l := range all {
+	for _, l := range byRun(all) {
 		if !l.alive {
 			notes = append(notes, fmt.Sprintf("%s has left %s here; to put it back: egressplay cleanup %s", l.describe(), transcript.Count(len(l.Changes), "change", "changes"), l.Run.ID))
 		}

@@ -11,14 +11,13 @@ import (
 	"k8s.io/kubectl/pkg/cmd"
 	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
-	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
 func kubeAPIServer() { run(apiserver.NewAPIServerCommand()) }
 
-func kubeControllerManager() { run(controllermanager.NewControllerManagerCommand()) }
+func kubeControllerManager() { run(newControllerManagerCommand()) }
 
 func kubeProxy() { run(proxy.NewProxyCommand()) }
 

@@ -1,6 +1,7 @@
 // Command egressplay-components holds the programs of Kubernetes that a lab
-// runs, and kubectl, each unchanged but for the kubelet, in one binary: linked
-// apart they would take three times the disk and the build time.
+// runs, and kubectl, in one binary: linked apart they would take three times the
+// disk and the build time. They are unchanged but for the kubelet and
+// kube-controller-manager's namespace controller.
 //
 // It picks its part by the name it is called by, so a link named kubectl is
 // kubectl; called by its own name, by its first argument:
