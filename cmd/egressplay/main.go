@@ -64,7 +64,7 @@ func execute(args []string) int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "egressplay",
+		Use:   ownName,
 		Short: "Run playbooks about Istio's egress traffic, step by step, on a real mesh",
 		Long: `Egressplay runs playbooks about Istio's egress traffic against a Kubernetes API,
 and prints a transcript that reads like the tutorial they mirror.
@@ -83,10 +83,11 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion(), newMan())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShells(root)
+	nameAsCalled(root)
 	return root
 }
 
