@@ -68,7 +68,7 @@ build-egressplay: ## build egressplay alone, for a cluster of yours
 	$(phase) "build egressplay" $(GO) build $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o $(BUILT)/egressplay$(EXE) ./cmd/egressplay
 
 .PHONY: release
-release: ## archives, image, lists of parts and checksums into dist/; VERSION=v1.2.3, the first time takes half an hour
+release: ## archives, image, lists of parts and checksums into dist/; VERSION=v1.2.3; it compiles the lab for amd64 and arm64
 	$(phase) "make the release $(VERSION)" $(GO) run -C release . -version '$(VERSION)' -out $(CURDIR)/dist
 
 .PHONY: release-test
