@@ -1,4 +1,4 @@
-# egressplay is three Go modules; all that is built goes to bin/.
+# egressplay is four Go modules; all that is built goes to bin/.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,7 +8,7 @@ SHELL := bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 VERSION := $(VERSION)
 
-MODULES := . lab lab/coredns
+MODULES := . lab lab/coredns release
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # The programs of the lab that link Kubernetes and Istio: minutes to compile in
@@ -46,18 +46,43 @@ setup-test:
 	$(phase) "look for what is missing on this machine" scripts/setup test
 	$(phase) "get the images nginx and squid" scripts/images
 
+# make release builds for other machines into other folders.
+BIN := bin
+EXE :=
+BUILT := $(abspath $(BIN))
+
 .PHONY: build
-build: ## build all programs into bin/; the first time takes about 10 minutes
-	@[ -e bin/egressplay-components ] || echo "The first build compiles Kubernetes and Istio: about 10 minutes on 2 cores, 4 GB of memory, 12 GB of disk for Go's caches."
-	@mkdir -p bin
-	$(phase) "build egressplay" $(GO) build $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/egressplay ./cmd/egressplay
-	$(phase) "build egressplay-lab" $(GO) build -C lab $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o ../bin/egressplay-lab ./cmd/egressplay-lab
-	$(phase) "take the Gateway API's kinds from their module" scripts/gateway-api
-	$(phase) "build egressplay-coredns" $(GO) build -C lab/coredns $(FLAGS) -ldflags "-s -w" -o ../../bin/egressplay-coredns .
-	$(phase) "build egressplay-etcd" $(GO) build -C lab $(FLAGS) -ldflags "-s -w" -o ../bin/egressplay-etcd ./cmd/egressplay-etcd
-	$(phase) "build egressplay-agent (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-agent ./cmd/egressplay-agent
-	$(phase) "build egressplay-istiod (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-istiod ./cmd/egressplay-istiod
-	$(phase) "build egressplay-components (Kubernetes)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o ../bin/egressplay-components ./cmd/egressplay-components
+build: build-egressplay ## build all programs into bin/; the first time takes about 10 minutes
+	@[ -e $(BUILT)/egressplay-components ] || echo "The first build compiles Kubernetes and Istio: about 10 minutes on 2 cores, 4 GB of memory, 12 GB of disk for Go's caches."
+	$(phase) "build egressplay-lab" $(GO) build -C lab $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o $(BUILT)/egressplay-lab ./cmd/egressplay-lab
+	$(phase) "take the Gateway API's kinds from their module" scripts/gateway-api $(BUILT)
+	$(phase) "build egressplay-coredns" $(GO) build -C lab/coredns $(FLAGS) -ldflags "-s -w" -o $(BUILT)/egressplay-coredns .
+	$(phase) "build egressplay-etcd" $(GO) build -C lab $(FLAGS) -ldflags "-s -w" -o $(BUILT)/egressplay-etcd ./cmd/egressplay-etcd
+	$(phase) "build egressplay-agent (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o $(BUILT)/egressplay-agent ./cmd/egressplay-agent
+	$(phase) "build egressplay-istiod (Istio)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o $(BUILT)/egressplay-istiod ./cmd/egressplay-istiod
+	$(phase) "build egressplay-components (Kubernetes)" $(GO) build -C lab $(FLAGS) -ldflags "-s -w $(LINKED_VERSIONS)" -o $(BUILT)/egressplay-components ./cmd/egressplay-components
+
+.PHONY: build-egressplay
+build-egressplay: ## build egressplay alone, for a cluster of yours
+	@mkdir -p $(BUILT)
+	$(phase) "build egressplay" $(GO) build $(FLAGS) -ldflags "-s -w -X main.version=$(VERSION)" -o $(BUILT)/egressplay$(EXE) ./cmd/egressplay
+
+.PHONY: release
+release: ## archives, image, lists of parts and checksums into dist/; VERSION=v1.2.3; it compiles the lab for amd64 and arm64
+	$(phase) "make the release $(VERSION)" $(GO) run -C release . -version '$(VERSION)' -out $(CURDIR)/dist
+
+.PHONY: release-test
+release-test: ## unpack, install and run what make release has made in dist/
+	$(phase) "test the release" env EGRESSPLAY_RELEASE=$(CURDIR)/dist $(GO) test -C release $(LAB_TEST) ./...
+
+PREFIX ?= /usr/local
+.PHONY: install
+install: ## copy what was built to PREFIX (/usr/local): bin, libexec/egressplay, share; DESTDIR is put in front
+	@FROM=$(BIN) MAN_FROM= EXE= PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install
+
+.PHONY: uninstall
+uninstall: ## remove what make install has copied there
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install uninstall
 
 .PHONY: images
 images: ## get the images nginx and squid, from this Debian's packages; nothing is installed
@@ -66,6 +91,7 @@ images: ## get the images nginx and squid, from this Debian's packages; nothing 
 .PHONY: test
 test: setup-test build test-unit test-ordinary-user ## everything, the lab included; a missing lab fails
 	$(phase) "test with labs: lab" $(GO) test -C lab $(LAB_TEST) ./...
+	$(phase) "make, unpack and run a release of this machine" $(GO) test -C release $(LAB_TEST) ./...
 	@echo "==> test with labs: egressplay"
 	@$(GO) test $(LAB_TEST) ./... # nothing is said after go's own results
 
@@ -133,4 +159,4 @@ lint: ## gofmt, vet, staticcheck, go mod tidy and cross-builds, for every module
 
 .PHONY: clean
 clean: ## remove what was built and downloaded; Go's own caches stay
-	rm -rf bin .cache
+	rm -rf bin dist .cache

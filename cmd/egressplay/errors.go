@@ -66,15 +66,15 @@ type hinter interface {
 // as the name of a file, reaches the terminal as text.
 func printError(w io.Writer, err error) {
 	if isPlaybook(err) {
-		fmt.Fprintln(w, plain(err.Error())) // as compilers do, for editors to find the place
+		fmt.Fprintln(w, asCalled(plain(err.Error()))) // as compilers do, for editors to find the place
 		return
 	}
-	fmt.Fprintln(w, "egressplay: "+strings.ReplaceAll(plain(err.Error()), "\n", "\n  "))
+	fmt.Fprintln(w, "egressplay: "+strings.ReplaceAll(asCalled(plain(err.Error())), "\n", "\n  "))
 	h, ok := errors.AsType[hinter](err)
 	if !ok || h.Hint() == "" {
 		return
 	}
-	for i, line := range strings.Split(plain(h.Hint()), "\n") {
+	for i, line := range strings.Split(asCalled(plain(h.Hint())), "\n") {
 		lead := "        "
 		if i == 0 {
 			lead = "  hint: "

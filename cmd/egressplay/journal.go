@@ -141,7 +141,7 @@ func leftBefore(ctx context.Context, p *place, namespace string) (notes []string
 	}
 	for _, l := range byRun(all) {
 		if !l.alive {
-			notes = append(notes, fmt.Sprintf("%s has left %s here; to put it back: egressplay cleanup %s", l.describe(), transcript.Count(len(l.Changes), "change", "changes"), l.Run.ID))
+			notes = append(notes, fmt.Sprintf("%s has left %s here; to put it back: %s", l.describe(), transcript.Count(len(l.Changes), "change", "changes"), asCalled("egressplay cleanup "+l.Run.ID)))
 		}
 	}
 	return notes
@@ -157,7 +157,7 @@ func (s *session) howToPutBack(j *changes.Journal) string {
 	if j == nil || j.Store == nil || len(j.Open()) == 0 {
 		return ""
 	}
-	return "to put it back later: egressplay cleanup " + s.where() + j.Run
+	return asCalled("to put it back later: egressplay cleanup " + s.where() + j.Run)
 }
 
 // keep has the store keep what a run leaves, and says how it is put back later.

@@ -61,7 +61,7 @@ func findLab() (string, error) {
 	if runtime.GOOS != "linux" {
 		return "", &hinted{
 			errors.New("the lab needs Linux: its cluster is made of this machine's own namespaces"),
-			"name a cluster that has Istio: egressplay run --context NAME ...\nor run egressplay on Linux, such as in a virtual machine",
+			"name a cluster that has Istio: egressplay run --context NAME ...\nor run egressplay on Linux, such as in a virtual machine: docs/install.md has the lines for Lima and WSL 2",
 		}
 	}
 	self, err := os.Executable()
@@ -81,7 +81,7 @@ func findLab() (string, error) {
 	if err != nil {
 		return "", &hinted{
 			errors.New("the lab is not installed: there is no " + labProgram + " beside egressplay, in ../libexec/egressplay, or on PATH"),
-			"build it with \"make build\" in a checkout of egressplay\nor name a cluster that has Istio: egressplay run --context NAME ...",
+			"install the archive egressplay-lab of a release, or build it with \"make build\" in a checkout of egressplay\nor name a cluster that has Istio: egressplay run --context NAME ...",
 		}
 	}
 	return path, nil

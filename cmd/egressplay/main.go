@@ -63,7 +63,7 @@ func execute(args []string) int {
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "egressplay",
+		Use:   ownName,
 		Short: "Run playbooks about Istio's egress traffic, step by step, on a real mesh",
 		Long: `Egressplay runs playbooks about Istio's egress traffic against a Kubernetes API,
 and prints a transcript that reads like the tutorial they mirror.
@@ -81,10 +81,11 @@ the run and gone afterwards. Name a cluster of your own by --context or --kubeco
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion(), newMan())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShells(root)
+	nameAsCalled(root)
 	return root
 }
 

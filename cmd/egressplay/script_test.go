@@ -16,9 +16,8 @@ import (
 var update = flag.Bool("update", false, "rewrite what the scripts in testdata expect")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"egressplay": func() { os.Exit(execute(os.Args[1:])) },
-	})
+	run := func() { os.Exit(execute(os.Args[1:])) }
+	testscript.Main(m, map[string]func(){ownName: run, pluginName: run})
 }
 
 // TestScripts runs the program as a shell would. Besides the commands of

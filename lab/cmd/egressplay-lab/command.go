@@ -41,6 +41,7 @@ func newCommand() *cobra.Command {
 		newKubectl(),
 		newList(),
 		newLogs(),
+		newMan(),
 		newServe(),
 		newShell(),
 		newStatus(),
