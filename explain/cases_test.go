@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -24,13 +25,14 @@ type recorded struct {
 	// Code is the cause; "" where none is to be named. Says are parts of it.
 	Code string   `json:"code"`
 	Says []string `json:"says"`
-	// Not is a cause with the same symptom, which this one is not.
-	Not string `json:"not"`
+	// Not are causes with the same symptom, none of which this one is.
+	Not causes `json:"not"`
 
 	URL       string             `json:"url"`
 	Exit      int                `json:"exit"`
 	Status    int                `json:"status"`
 	Remote    string             `json:"remote"`
+	Redirects int                `json:"redirects"`
 	CurlError string             `json:"curlError"`
 	Printed   string             `json:"printed"`
 	NoSidecar bool               `json:"noSidecar"`
@@ -51,6 +53,18 @@ type recorded struct {
 	NotReady *cluster.NotReadyError `json:"notReady"`
 }
 
+// causes are codes of causes: one, or a list of them.
+type causes []string
+
+func (c *causes) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*c = causes{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(c))
+}
+
 func (r *recorded) failure() explain.Failure {
 	f := explain.Failure{Kind: r.Kind, Command: r.Command, Namespace: "default", IstioNamespace: "istio-system", Verdicts: r.Claims, Changes: r.Changes}
 	if r.Error != "" {
@@ -69,7 +83,7 @@ func (r *recorded) failure() explain.Failure {
 	pod := evidence.Pod{Namespace: "default", Name: "curl-1", Container: "curl", Sidecar: !r.NoSidecar}
 	a := &evidence.Attempt{
 		Command:   &evidence.Command{Pod: pod, Stdout: r.Printed, Argv: []string{"curl", r.URL}},
-		Transfers: []evidence.Transfer{{URL: r.URL, ExitCode: r.Exit, Status: r.Status, Remote: r.Remote, Error: r.CurlError}},
+		Transfers: []evidence.Transfer{{URL: r.URL, ExitCode: r.Exit, Status: r.Status, Remote: r.Remote, Redirects: r.Redirects, Error: r.CurlError}},
 	}
 	if !r.NoSidecar {
 		a.Proxies = []evidence.Proxy{{Name: evidence.Sidecar, Pod: pod, Log: evidence.Log{Read: r.LogOff == "", Off: r.LogOff, Partial: r.Partial}}}
@@ -126,7 +140,11 @@ func TestRecordedCases(t *testing.T) {
 		require.NoError(t, yaml.UnmarshalStrict(data, &all), file)
 		for i := range all {
 			r := &all[i]
-			named[r.Code], spared[r.Not] = true, true
+			named[r.Code] = true
+			for _, not := range r.Not {
+				assert.NotEqual(t, r.Code, not, r.Name)
+				spared[not] = true
+			}
 			t.Run(filepath.Base(file)+"/"+r.Name, func(t *testing.T) {
 				for _, more := range []string{"", noise} {
 					found := r.explain(t, more)
