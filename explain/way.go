@@ -18,7 +18,7 @@ var wayFamily = family{"Another way", otherWay, []Cause{
 	{"route-not-exported", "the request goes past the gateway, or a route has no effect", "The VirtualService is not exported to the client's namespace.", "Add the namespace to `spec.exportTo`."},
 	{"route-not-imported", "the same", "The Sidecar that selects the pod leaves the VirtualService out.", "Add it to the Sidecar's `spec.egress.hosts`."},
 	{"rival-route", "a route has no effect", "Two VirtualServices have the host: the older one counts.", "Merge the two."},
-	{"no-route-to-gateway", "the request goes past the gateway", "No VirtualService leads the host to the gateway.", "Apply one, or correct its host."},
+	{"no-route-to-gateway", "the request goes past the gateway", "No VirtualService, HTTPRoute or TLSRoute leads the host to the gateway.", "Apply one, or correct its host."},
 }}
 
 func otherWay(c *facts) []evidence.Finding {
