@@ -252,6 +252,7 @@ const (
 	peerAuthentications    = "peerauthentications.security.istio.io"
 	networkPolicies        = "networkpolicies.networking.k8s.io"
 	httpRoutes             = "httproutes.gateway.networking.k8s.io"
+	grpcRoutes             = "grpcroutes.gateway.networking.k8s.io"
 	tlsRoutes              = "tlsroutes.gateway.networking.k8s.io"
 	apiGateways            = "gateways.gateway.networking.k8s.io"
 	referenceGrants        = "referencegrants.gateway.networking.k8s.io"
@@ -332,6 +333,11 @@ func (c *facts) unknown() []evidence.Finding {
 		}
 		if !p.Sidecar {
 			f.Next = fmt.Sprintf("kubectl -n %s describe pod %s", p.Namespace, p.Name)
+		}
+	}
+	for i := range c.Verdicts {
+		if m := waitedObject.FindStringSubmatch(c.Verdicts[i].Subject()); m != nil && c.Kind == "wait" && f.Next == "" {
+			f.Next = fmt.Sprintf("kubectl -n %s describe %s %s", c.in(), m[1], m[2])
 		}
 	}
 	if len(f.Facts) == 0 && f.Next == "" {

@@ -40,12 +40,17 @@ func (l listener) takes(host string) bool {
 	return hostname == "" || serves(hostname, host)
 }
 
-// routes returns the list of the kind of routes that fit the listener, and the kind.
+// routes returns the list of the kind of routes that fit the listener, and the kind;
+// "" for a listener of TCP.
 func (l listener) routes() (list, kind string) {
-	if l.passesOn() {
+	protocol := textAt(l.data, "protocol")
+	switch {
+	case l.passesOn():
 		return tlsRoutes, "TLSRoute"
+	case protocol == "HTTP" || protocol == "HTTPS":
+		return httpRoutes, "HTTPRoute"
 	}
-	return httpRoutes, "HTTPRoute"
+	return "", ""
 }
 
 func atAPIGateway(c *facts) []evidence.Finding {
@@ -131,6 +136,9 @@ func (c *facts) notAttached(l listener) []evidence.Finding {
 		return nil
 	}
 	list, kind := l.routes()
+	if list == "" || slices.ContainsFunc(c.list(grpcRoutes), func(r object) bool { return attached(r, l) }) {
+		return nil
+	}
 	var others []object
 	for _, route := range c.list(list) {
 		if !attached(route, l) {

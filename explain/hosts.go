@@ -21,7 +21,7 @@ var hostsFamily = family{"The host", hosts, []Cause{
 	{"wrong-protocol", "TLS fails (curl 35), or a line without method and path", "The port is declared with another protocol than the client speaks.", "Correct `spec.ports[].protocol`; of a Service the port's name or appProtocol."},
 	{"policy-allows", "`PassthroughCluster` where blocked was expected", "The outbound traffic policy lets unknown hosts pass.", "Set `outboundTrafficPolicy.mode: REGISTRY_ONLY` in the mesh's configuration, or in the Sidecar that says otherwise."},
 	{"other-host-takes-port", "the line's upstream is another host", "A ServiceEntry without addresses declares the port as TCP and takes all that comes to it.", "Give it `spec.addresses`, or declare the port as TLS or HTTPS."},
-	{"host-registered", "answered where blocked was expected", "A ServiceEntry registers the host.", "Delete it, or expect the answer."},
+	{"host-registered", "answered where blocked was expected", "A ServiceEntry registers the host, and no Sidecar leaves it out.", "Delete it, have a Sidecar leave it out, or expect the answer."},
 	{"alias-not-registered", "`BlackHoleCluster` or `PassthroughCluster` for a Service of type ExternalName", "No ServiceEntry has the host behind the Service.", "Apply a ServiceEntry with the host in `spec.externalName`."},
 	{"service-missing", "curl 6", "There is no Service of that name.", "Create it, or correct the host."},
 	{"name-not-found", "curl 6", "The pod's DNS has no address for the host.", "Correct the host, or let the pod reach the cluster's DNS."},
@@ -152,7 +152,7 @@ func (c *facts) aliasOf(seen []target, policy string) []evidence.Finding {
 // letPass explains a request that was to be blocked, to a host that is registered.
 func (c *facts) letPass(l *evidence.Line) []evidence.Finding {
 	u, ok := upstreamOf(l)
-	if !ok || !c.wanted(plainlyBlocked) || l.Status >= 400 || !c.mayList(serviceEntries, services) {
+	if !ok || !c.wanted(plainlyBlocked) || l.Status >= 400 || !c.mayList(serviceEntries, services, sidecars) {
 		return nil
 	}
 	seen := c.visible(c.registered(c.asked.host, c.asked.port))
@@ -164,8 +164,12 @@ func (c *facts) letPass(l *evidence.Line) []evidence.Finding {
 	if i := slices.IndexFunc(t.texts("spec", "hosts"), func(h string) bool { return serves(h, c.asked.host) }); i >= 0 {
 		field = fmt.Sprintf("spec.hosts[%d]", i)
 	}
+	without := "no Sidecar leaves it out"
+	if sidecar := c.sidecarOf(); !sidecar.none() {
+		without = c.name(sidecar) + " does not leave it out"
+	}
 	return one(c.found("host-registered", t.object, field, c.kubectl("get", t.object)+" -o yaml",
-		"%s registers %s and its port %d (%s), so the sidecar does not block the request.", c.name(t.object), c.asked.host, c.asked.port, field))
+		"%s registers %s and its port %d (%s), and %s: so the sidecar does not block the request.", c.name(t.object), c.asked.host, c.asked.port, field, without))
 }
 
 // policy explains why unknown hosts may pass.

@@ -105,7 +105,7 @@ func noRoute(c *facts) []evidence.Finding {
 	if of := map[bool]string{true: tlsRoutes, false: httpRoutes}[c.asked.tls]; c.hasKind(of) {
 		kinds, lists = append(kinds, map[bool]string{true: "TLSRoute", false: "HTTPRoute"}[c.asked.tls]), append(lists, of)
 	}
-	if !c.mayList(lists...) || c.leads(u) {
+	if !c.mayList(lists...) || c.leads(u) || sent && c.led(got) {
 		return nil
 	}
 	to := sentTo(c, got, sent)
@@ -152,6 +152,27 @@ func (c *facts) leads(u upstream) bool {
 			if c.routeHas(route, c.asked.host) && c.routeLeads(route, u) {
 				return true
 			}
+		}
+	}
+	return false
+}
+
+// led reports whether a route for the client's sidecar leads requests for the host to
+// the upstream to which they went: then that route decides.
+func (c *facts) led(got upstream) bool {
+	h := c.hop(nil)
+	taken, _ := c.routesFor(h, c.asked.host)
+	for _, vs := range taken {
+		for _, w := range c.ways(vs, h) {
+			fits := w.kind == "tcp" || c.asked.tls == (w.kind == "tls")
+			if fits && w.matches && w.to.host == got.host && w.to.subset == got.subset && (w.to.port == 0 || w.to.port == got.port) {
+				return true
+			}
+		}
+	}
+	for _, kind := range []string{httpRoutes, tlsRoutes} {
+		if slices.ContainsFunc(c.list(kind), func(r object) bool { return c.routeHas(r, c.asked.host) && c.routeLeads(r, got) }) {
+			return true
 		}
 	}
 	return false
