@@ -48,7 +48,7 @@ func plainToTLS(c *facts) []evidence.Finding {
 	}
 	h := c.hop(l)
 	t := c.tlsOf(h, u)
-	if f := c.inForce(h, u); f.known && f.tls {
+	if f := c.inForce(h, u); f.known && f.tls && !f.matches {
 		return nil // it speaks TLS: the far end said so itself
 	}
 	unselected := t.credential() != "" && !h.gateway && len(t.rule.labels("spec", "workloadSelector", "matchLabels")) == 0
