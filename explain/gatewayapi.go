@@ -229,10 +229,17 @@ func references(o object) (all []reference) {
 // Service that is not there.
 func (c *facts) backendMissing(o object, r reference) []evidence.Finding {
 	switch {
-	case r.kind == "Hostname" && c.mayList(serviceEntries, services) && len(c.registered(r.name, 0)) == 0:
+	case r.kind == "Hostname" && c.mayList(serviceEntries, services):
+		// Here a host with a wildcard is none that has the name.
+		all := c.registered(r.name, 0)
+		if slices.ContainsFunc(all, func(t target) bool { return slices.Contains(c.hostsOf(t.object), r.name) }) {
+			return nil
+		}
 		near := ""
 		if se, name, _ := c.near(r.name); !se.none() {
 			near = fmt.Sprintf("; %s has %s", c.name(se), name)
+		} else if len(all) == 1 {
+			near = fmt.Sprintf(" itself; %s has %s", c.name(all[0].object), strings.Join(c.hostsOf(all[0].object), ", "))
 		}
 		return one(c.found("backend-missing", o, r.field, "kubectl get serviceentries -A",
 			"%s leads to the host %s (%s), which no ServiceEntry has%s.", c.name(o), r.name, r.field, near))

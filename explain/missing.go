@@ -168,5 +168,5 @@ func (c *facts) notReady(e *cluster.NotReadyError) []evidence.Finding {
 				"There is no %s %s in namespace %s%s.", kind, name, namespace, others(name, all)))
 		}
 	}
-	return one(c.found("pod-not-ready", object{}, "status.containerStatuses", describe, "No pod of %s is ready: %s.", e.Query, strings.TrimSuffix(short(e.Reason, 180), ".")))
+	return one(c.found("pod-not-ready", object{}, "status.containerStatuses", describe, "No pod of %s is ready: %s.", e.Query, strings.TrimSuffix(short(e.Reason, 220), ".")))
 }

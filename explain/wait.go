@@ -176,7 +176,7 @@ func (c *facts) podOf(p object) []evidence.Finding {
 				}
 			case reason != "":
 				return one(c.found("container-waiting", p, field, c.kubectl("describe", p),
-					"Container %s of pod %s waits (%s%s): %s", name, p.GetName(), reason, since(p.text("status", "startTime")), short(cmp.Or(textAt(s, "state", "waiting", "message"), "no message"), 160)))
+					"Container %s of pod %s waits (%s%s): %s", name, p.GetName(), reason, since(p.text("status", "startTime")), short(cmp.Or(textAt(s, "state", "waiting", "message"), "no message"), 220)))
 			case list == "containerStatuses" && at(s, "state", "terminated") != nil && numberAt(s, "state", "terminated", "exitCode") != 0:
 				t := mapAt(s, "state", "terminated")
 				return one(c.found("container-ended", p, field, logs,
