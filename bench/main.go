@@ -1,11 +1,12 @@
 // Bench measures what a step costs: the runner's own part of it in this
 // process, and in the lab beside a plain loop over client-go and a script that
-// calls kubectl; what each witness costs that an expectation asks; and what it
-// costs to wait until the proxies have acknowledged a change. It prints figures
-// and judges none of them.
+// calls kubectl; what each witness costs that an expectation asks; what it
+// costs to wait until the proxies have acknowledged a change, and how long it takes
+// to explain a failure. It prints figures and judges none of them.
 //
 //	go run ./bench                 everything; takes some minutes
 //	go run ./bench -memory 0       without the run of 10,000 steps
+//	go run ./bench -only explain   the explanations alone
 //
 // It uses the lab "default", and starts it where it does not run. The programs
 // are those of `make build`.
@@ -78,6 +79,11 @@ func (b *bench) run(ctx context.Context) (err error) {
 			continue
 		}
 		if err := b.compare(ctx, lab, c); err != nil {
+			return err
+		}
+	}
+	if strings.Contains(explanations, b.only) {
+		if err := b.watchExplanations(ctx); err != nil {
 			return err
 		}
 	}

@@ -25,8 +25,11 @@ type Verdict struct {
 	// At is where that is.
 	At Position `json:"at"`
 	// What names what was looked at, where Key alone does not tell; else "".
-	What    string  `json:"what,omitempty"`
-	Outcome Outcome `json:"outcome"`
+	What string `json:"what,omitempty"`
+	// JSONPath is the path of the value that was looked at in a JSON text, "" for
+	// anything else.
+	JSONPath string  `json:"jsonPath,omitempty"`
+	Outcome  Outcome `json:"outcome"`
 	// Want and Got are in one syntax, so that Got can be pasted as Want. Want
 	// alone is set for what was not judged.
 	Want string `json:"want,omitempty"`

@@ -130,7 +130,11 @@ func (t *Text) check(field []string, got string, truncated bool) evidence.Verdic
 		return append(vs, miss)
 	}
 	for i := range t.JSON {
-		vs = append(vs, t.JSON[i].check(at(field, "json", index(i)), data)...)
+		of := t.JSON[i].check(at(field, "json", index(i)), data)
+		for j := range of {
+			of[j].JSONPath = t.JSON[i].Path
+		}
+		vs = append(vs, of...)
 	}
 	return vs
 }

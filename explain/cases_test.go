@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -24,13 +25,14 @@ type recorded struct {
 	// Code is the cause; "" where none is to be named. Says are parts of it.
 	Code string   `json:"code"`
 	Says []string `json:"says"`
-	// Not is a cause with the same symptom, which this one is not.
-	Not string `json:"not"`
+	// Not are causes with the same symptom, none of which this one is.
+	Not causes `json:"not"`
 
 	URL       string             `json:"url"`
 	Exit      int                `json:"exit"`
 	Status    int                `json:"status"`
 	Remote    string             `json:"remote"`
+	Redirects int                `json:"redirects"`
 	CurlError string             `json:"curlError"`
 	Printed   string             `json:"printed"`
 	NoSidecar bool               `json:"noSidecar"`
@@ -51,6 +53,18 @@ type recorded struct {
 	NotReady *cluster.NotReadyError `json:"notReady"`
 }
 
+// causes are codes of causes: one, or a list of them.
+type causes []string
+
+func (c *causes) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*c = causes{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(c))
+}
+
 func (r *recorded) failure() explain.Failure {
 	f := explain.Failure{Kind: r.Kind, Command: r.Command, Namespace: "default", IstioNamespace: "istio-system", Verdicts: r.Claims, Changes: r.Changes}
 	if r.Error != "" {
@@ -69,7 +83,7 @@ func (r *recorded) failure() explain.Failure {
 	pod := evidence.Pod{Namespace: "default", Name: "curl-1", Container: "curl", Sidecar: !r.NoSidecar}
 	a := &evidence.Attempt{
 		Command:   &evidence.Command{Pod: pod, Stdout: r.Printed, Argv: []string{"curl", r.URL}},
-		Transfers: []evidence.Transfer{{URL: r.URL, ExitCode: r.Exit, Status: r.Status, Remote: r.Remote, Error: r.CurlError}},
+		Transfers: []evidence.Transfer{{URL: r.URL, ExitCode: r.Exit, Status: r.Status, Remote: r.Remote, Redirects: r.Redirects, Error: r.CurlError}},
 	}
 	if !r.NoSidecar {
 		a.Proxies = []evidence.Proxy{{Name: evidence.Sidecar, Pod: pod, Log: evidence.Log{Read: r.LogOff == "", Off: r.LogOff, Partial: r.Partial}}}
@@ -112,22 +126,37 @@ func (r *recorded) explain(t *testing.T, more string) []evidence.Finding {
 	return e.Explain(t.Context(), r.failure())
 }
 
-// Each cause is named on recorded facts, with unrelated objects lying about as
-// without; and not where another one, or none, has the same symptom.
-func TestRecordedCases(t *testing.T) {
+// A symptom is what a reader sees of a failure before anything explains it.
+type symptom struct {
+	kind         string
+	exit, status int
+}
+
+func (r *recorded) symptom() symptom { return symptom{r.Kind, r.Exit, r.Status} }
+
+// recordedCases returns all cases by their file's name.
+func recordedCases(t *testing.T) map[string][]recorded {
 	files, err := filepath.Glob("testdata/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
-	named, spared := map[string]bool{}, map[string]bool{}
+	all := map[string][]recorded{}
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
-		var all []recorded
-		require.NoError(t, yaml.UnmarshalStrict(data, &all), file)
+		var cases []recorded
+		require.NoError(t, yaml.UnmarshalStrict(data, &cases), file)
+		all[filepath.Base(file)] = cases
+	}
+	return all
+}
+
+// Each cause is named on recorded facts, with unrelated objects lying about as
+// without; and not where another one, or none, has the same symptom.
+func TestRecordedCases(t *testing.T) {
+	for file, all := range recordedCases(t) {
 		for i := range all {
 			r := &all[i]
-			named[r.Code], spared[r.Not] = true, true
-			t.Run(filepath.Base(file)+"/"+r.Name, func(t *testing.T) {
+			t.Run(file+"/"+r.Name, func(t *testing.T) {
 				for _, more := range []string{"", noise} {
 					found := r.explain(t, more)
 					if r.Code == "" {
@@ -148,13 +177,35 @@ func TestRecordedCases(t *testing.T) {
 			})
 		}
 	}
-	for _, f := range explain.Families() {
-		for _, c := range f.Causes {
-			if !named[c.Code] {
-				t.Errorf("no case has the cause %s", c.Code)
+}
+
+// withoutNeighbour are the causes whose symptom leaves no doubt, and why.
+var withoutNeighbour = map[string]string{}
+
+// Each cause has a case, and a neighbour: one with the same symptom that is not
+// explained by it.
+func TestEachCauseHasANeighbour(t *testing.T) {
+	shows := map[string][]symptom{}
+	spared := map[string]bool{}
+	for _, all := range recordedCases(t) {
+		for i := range all {
+			shows[all[i].Code] = append(shows[all[i].Code], all[i].symptom())
+		}
+	}
+	for file, all := range recordedCases(t) {
+		for i := range all {
+			r := &all[i]
+			for _, not := range r.Not {
+				assert.NotEqual(t, r.Code, not, "%s: %s", file, r.Name)
+				assert.Contains(t, shows[not], r.symptom(), "%s: %s: no case of %s has its symptom", file, r.Name, not)
+				spared[not] = true
 			}
 		}
 	}
-	// Where the symptom leaves no doubt there is no neighbour.
-	t.Logf("causes with a neighbour that has the same symptom: %d", len(spared)-1)
+	for _, f := range explain.Families() {
+		for _, c := range f.Causes {
+			assert.NotEmpty(t, shows[c.Code], "no case has the cause %s", c.Code)
+			assert.NotEqual(t, spared[c.Code], withoutNeighbour[c.Code] != "", "cause %s: either it has a neighbour or withoutNeighbour says why not", c.Code)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -19,7 +20,7 @@ var clusterFamily = family{"The upstream cluster", upstreamCluster, []Cause{
 	{"subset-not-exported", "503 and `NC`", "The DestinationRule with the subset is not exported to the client's namespace.", "Add the namespace to `spec.exportTo`."},
 	{"destination-port-missing", "503 and `NC`", "A route leads to a port that its destination does not declare.", "Correct the route's port, or declare it."},
 	{"destination-unknown", "503 and `NC`", "A route leads to a host that nobody has registered, or that the proxy does not see.", "Register the host, or correct the destination."},
-	{"no-endpoints", "503 and `UH`", "The ServiceEntry or the Service has no endpoint.", "Add endpoints; scale up the workload; correct the selector."},
+	{"no-endpoints", "503 and `UH`; curl 7 without a sidecar", "The ServiceEntry or the Service has no endpoint.", "Add endpoints; scale up the workload; correct the selector."},
 	{"endpoint-unresolved", "503 and `UH`", "The name that the proxy looks up for the host has no address.", "Correct `spec.endpoints` or the host."},
 	{"gateway-scaled-down", "503 and `UH`", "The gateway has no pod.", "Scale the gateway's Deployment up."},
 }}
@@ -28,7 +29,7 @@ func upstreamCluster(c *facts) []evidence.Finding {
 	l := c.last()
 	switch {
 	case l == nil:
-		return nil
+		return c.nobodyBehind()
 	case has(l, "NC") || l.Details == "cluster_not_found":
 		return c.noCluster(c.hop(l))
 	case strings.Contains(l.TransportFailure, "SDS") || strings.Contains(l.TransportFailure, "Secret_is_not_supplied"):
@@ -89,7 +90,9 @@ func (c *facts) missingDestination(h hop, w way) []evidence.Finding {
 			return nil
 		}
 		near := ""
-		if se, name, _ := c.near(w.to.host); !se.none() {
+		if strings.HasSuffix(w.to.host, ".invalid") && c.mayList(envoyFilters) && len(c.filtersOf(h)) == 0 {
+			near = "; nothing ever has that name, and no EnvoyFilter is there that takes the request before"
+		} else if se, name, _ := c.near(w.to.host); !se.none() {
 			near = fmt.Sprintf("; %s has %s", c.name(se), name)
 		} else if w.to.inMesh() {
 			near = "; there is no such Service"
@@ -192,6 +195,48 @@ func (c *facts) noHosts(h hop) (found []evidence.Finding) {
 	}
 	return found
 }
+
+// nobodyBehind explains a connection of a pod without a sidecar to a Service, which
+// is refused because the Service has no endpoint.
+func (c *facts) nobodyBehind() []evidence.Finding {
+	if c.asked.exit != 7 || c.Attempt.Command.Pod.Sidecar {
+		return nil
+	}
+	svc := object{}
+	for _, m := range triedAddress.FindAllStringSubmatch(c.Attempt.Command.Stderr+" "+c.asked.transfer.Error, -1) {
+		svc, _, _ = c.serviceAt(m[1] + ":" + m[2])
+	}
+	if svc.none() {
+		svc, _, _ = c.serviceAt(c.asked.transfer.Remote)
+	}
+	for _, name := range c.names(c.asked.host) {
+		if svc.none() {
+			svc = c.serviceNamed(name)
+		}
+	}
+	if svc.none() || svc.text("spec", "type") == "ExternalName" {
+		return nil
+	}
+	if len(svc.labels("spec", "selector")) > 0 {
+		return c.noPods(upstream{host: svc.GetName() + "." + svc.GetNamespace() + ".svc.cluster.local"})
+	}
+	if !c.mayList(endpointSlices, endpoints) {
+		return nil
+	}
+	for _, kind := range []string{endpointSlices, endpoints} {
+		for _, o := range c.list(kind) {
+			of := o.GetLabels()["kubernetes.io/service-name"] == svc.GetName() || o.GetName() == svc.GetName()
+			if of && o.GetNamespace() == svc.GetNamespace() && len(o.maps("endpoints"))+len(o.maps("subsets")) > 0 {
+				return nil
+			}
+		}
+	}
+	return one(c.found("no-endpoints", svc, "spec.selector", fmt.Sprintf("kubectl -n %s get endpointslices -l kubernetes.io/service-name=%s", svc.GetNamespace(), svc.GetName()),
+		"%s has no selector, and no Endpoints and no EndpointSlice give it an address.", c.name(svc)))
+}
+
+// triedAddress matches how curl says where it could not connect.
+var triedAddress = regexp.MustCompile(`connect to ([0-9a-f.:]+) port (\d+)`)
 
 // noPods explains a Service without an endpoint.
 func (c *facts) noPods(u upstream) []evidence.Finding {

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"github.com/egressplay/egressplay/evidence"
-	"github.com/egressplay/egressplay/nearest"
 )
 
 // conditionFamily is about objects of the Gateway API that were not accepted, which
 // their status says.
 var conditionFamily = family{"The Gateway API", conditions, []Cause{
 	{"not-accepted", "`Accepted`, `ResolvedRefs` or `Programmed` is False", "A Gateway, a route or a policy is not accepted: its status says why.", "Do what the condition's message says."},
+	{"backend-missing", "`ResolvedRefs` is False: BackendNotFound", "A route leads to a host that no ServiceEntry has, or to a Service that is not there.", "Apply the ServiceEntry or the Service, or correct `backendRefs`."},
+	{"reference-not-granted", "`ResolvedRefs` is False: RefNotPermitted", "A route or a Gateway refers to an object of another namespace, and no ReferenceGrant there allows that.", "Apply a ReferenceGrant in that namespace."},
 	{"parent-missing", "a route has no effect", "A route names a parent that is not there.", "Correct `spec.parentRefs`."},
 }}
 
@@ -111,6 +112,9 @@ func (c *facts) falseOnes(o object, conditions []map[string]any, of string) []ev
 			if textAt(cond, "type") != name || textAt(cond, "status") != "False" {
 				continue
 			}
+			if found := c.badReference(o, textAt(cond, "reason")); name == "ResolvedRefs" && found != nil {
+				return found
+			}
 			return one(c.found("not-accepted", o, "status.conditions", c.kubectl("describe", o),
 				"%s: %s is False%s: %s, %s", c.name(o), name, of, textAt(cond, "reason"), short(textAt(cond, "message"), 140)))
 		}
@@ -138,12 +142,8 @@ func (c *facts) parentMissing(o object, ref map[string]any, field string) *evide
 		}
 		names = append(names, g.GetName())
 	}
-	near := ""
-	if n, ok := nearest.Name(name, names); ok {
-		near = "; there is " + n
-	}
 	f := c.found("parent-missing", o, field, c.kubectl("edit", o),
-		"%s names %s in namespace %s (%s), which is not there%s.", c.name(o), strings.TrimSuffix(refText(map[string]any{"kind": kind, "name": name}), " "), namespace, field, near)
+		"%s names %s in namespace %s (%s), which is not there%s.", c.name(o), strings.TrimSuffix(refText(map[string]any{"kind": kind, "name": name}), " "), namespace, field, nearOf(name, names))
 	return &f
 }
 

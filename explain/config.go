@@ -38,6 +38,7 @@ type inForce struct {
 	known   bool // the proxy was asked
 	exists  bool
 	tls     bool   // it speaks TLS, or may do so to some of its hosts
+	matches bool   // it has TLS for those of its hosts alone that have a proxy
 	warming bool   // the newest one is not used yet
 	author  string // NAMESPACE/NAME of a DestinationRule that made it, "" for none
 	secrets []string
@@ -97,7 +98,7 @@ func (c *facts) inForce(h hop, u upstream) (f inForce) {
 				f.warming = true
 				continue
 			}
-			f.exists = true
+			f.exists, f.matches = true, f.matches || len(cluster.Matches) > 0
 			f.tls = f.tls || len(cluster.Socket) > 0 && !strings.Contains(string(cluster.Socket), "raw_buffer") || len(cluster.Matches) > 0
 		}
 	}

@@ -42,7 +42,7 @@ All of it is optional. Without a permission the causes that need it are not name
 
 | what | for |
 | --- | --- |
-| get and list of objects of Istio, of the Gateway API and of NetworkPolicies in all namespaces; Services, Pods, Namespaces, Deployments, and the ConfigMap of the mesh | the object that decides |
+| get and list of objects of Istio, of the Gateway API and of NetworkPolicies in all namespaces; Services, EndpointSlices, Pods, Namespaces, Deployments, and the ConfigMap of the mesh | the object that decides |
 | list of Secrets, Roles, RoleBindings, ClusterRoles and ClusterRoleBindings | whether a Secret is there, and whether a proxy may have it |
 | port-forward to pods with a proxy, or exec in them | what Envoy has in force |
 

@@ -35,8 +35,10 @@ type facts struct {
 	further *evidence.Line      // of the last gateway on the way, nil for none
 	objects map[string][]object // by kind
 	unread  []string            // the kinds that may not be listed
-	got     map[cluster.Ref]*unstructured.Unstructured
-	dumps   map[string]string // what proxies said of their configuration
+	// unserved are kinds that the cluster has not.
+	unserved []string
+	got      map[cluster.Ref]*unstructured.Unstructured
+	dumps    map[string]string // what proxies said of their configuration
 }
 
 // A request is what was asked for.
@@ -91,9 +93,14 @@ func (c *facts) ask(t *evidence.Transfer) {
 
 // lines finds the lines of the request to be explained: of those of its way, where
 // the ways are known, else of all that are the attempt's. Of the requests of a
-// redirect chain it is the last one, at which curl ended.
+// redirect chain it is the last one, at which curl ended; the first one, where an
+// answer without a redirect was wanted.
 func (c *facts) lines(t *evidence.Transfer) {
 	a := c.Attempt
+	if t.Redirects > 0 && c.wanted(noRedirectWanted) {
+		c.firstLines(t)
+		return
+	}
 	var way *evidence.Way
 	for i := range a.Ways {
 		if w := &a.Ways[i]; len(w.Lines) > 0 && (len(a.Transfers) == 1 || c.wayOf(w, t)) {
@@ -125,6 +132,25 @@ func (c *facts) lines(t *evidence.Transfer) {
 	c.asked.host, c.asked.tls = host, c.line.Method == ""
 	if port, err := strconv.Atoi(portOf(c.line.DownstreamLocal)); err == nil {
 		c.asked.port = port
+	}
+}
+
+// firstLines finds the lines of the first request of a redirect chain.
+func (c *facts) firstLines(t *evidence.Transfer) {
+	a := c.Attempt
+	for i := range a.Lines {
+		l := &a.Lines[i]
+		if l.By == "" {
+			continue
+		}
+		if c.line != nil && l.Proxy == evidence.Sidecar {
+			break
+		}
+		c.take(l)
+	}
+	c.asked.exit, c.asked.status = 0, 0
+	if c.line != nil {
+		c.asked.status = c.line.Status
 	}
 }
 
@@ -163,7 +189,7 @@ func (c *facts) list(kind string) []object {
 	found, err := c.e.Cluster.List(c.ctx, kind, "", "")
 	if err != nil {
 		if none := (*cluster.NoKindError)(nil); errors.As(err, &none) {
-			c.objects[kind] = nil
+			c.objects[kind], c.unserved = nil, append(c.unserved, kind)
 			return nil
 		}
 		c.unread = append(c.unread, kind)
@@ -194,6 +220,12 @@ func (c *facts) mayList(kinds ...string) bool {
 	return true
 }
 
+// hasKind reports whether the cluster has a kind.
+func (c *facts) hasKind(kind string) bool {
+	c.list(kind)
+	return !slices.Contains(c.unserved, kind)
+}
+
 // get returns one object, and whether it is known that there is none.
 func (c *facts) get(ref cluster.Ref) (o object, missing bool) {
 	if obj, asked := c.got[ref]; asked && obj != nil {
@@ -220,10 +252,14 @@ const (
 	peerAuthentications    = "peerauthentications.security.istio.io"
 	networkPolicies        = "networkpolicies.networking.k8s.io"
 	httpRoutes             = "httproutes.gateway.networking.k8s.io"
+	grpcRoutes             = "grpcroutes.gateway.networking.k8s.io"
 	tlsRoutes              = "tlsroutes.gateway.networking.k8s.io"
 	apiGateways            = "gateways.gateway.networking.k8s.io"
+	referenceGrants        = "referencegrants.gateway.networking.k8s.io"
 	backendTLSPolicies     = "backendtlspolicies.gateway.networking.k8s.io"
 	services               = "services"
+	endpointSlices         = "endpointslices.discovery.k8s.io"
+	endpoints              = "endpoints"
 	secrets                = "secrets"
 	pods                   = "pods"
 	namespaces             = "namespaces"
@@ -233,6 +269,8 @@ const (
 	clusterRoleBindings    = "clusterrolebindings.rbac.authorization.k8s.io"
 	telemetryAPIVersion    = "telemetry.istio.io/v1"
 	securityAPIVersion     = "security.istio.io/v1"
+	networkingAPIVersion   = "networking.istio.io/v1"
+	gatewayAPIVersion      = "gateway.networking.k8s.io/v1"
 	workloadsOfControllers = "deployments"
 )
 
@@ -295,6 +333,11 @@ func (c *facts) unknown() []evidence.Finding {
 		}
 		if !p.Sidecar {
 			f.Next = fmt.Sprintf("kubectl -n %s describe pod %s", p.Namespace, p.Name)
+		}
+	}
+	for i := range c.Verdicts {
+		if m := waitedObject.FindStringSubmatch(c.Verdicts[i].Subject()); m != nil && c.Kind == "wait" && f.Next == "" {
+			f.Next = fmt.Sprintf("kubectl -n %s describe %s %s", c.in(), m[1], m[2])
 		}
 	}
 	if len(f.Facts) == 0 && f.Next == "" {

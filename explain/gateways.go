@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/egressplay/egressplay/evidence"
-	"github.com/egressplay/egressplay/nearest"
 )
 
 // gatewayFamily is about requests that the sidecar sends to a gateway, which does
@@ -182,8 +181,8 @@ func (c *facts) gatewayMissing(vs object, name string) []evidence.Finding {
 			near = fmt.Sprintf("; there is %s/%s", g.GetNamespace(), name)
 		}
 	}
-	if n, ok := nearest.Name(name, names); ok && near == "" {
-		near = "; there is " + n
+	if near == "" {
+		near = nearOf(name, names)
 	}
 	return one(c.found("gateway-missing", vs, "spec.gateways", c.kubectl("edit", vs),
 		"%s names Gateway %s (spec.gateways), which is not there%s.", c.name(vs), name, near))

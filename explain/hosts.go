@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,9 @@ var hostsFamily = family{"The host", hosts, []Cause{
 	{"wrong-protocol", "TLS fails (curl 35), or a line without method and path", "The port is declared with another protocol than the client speaks.", "Correct `spec.ports[].protocol`; of a Service the port's name or appProtocol."},
 	{"policy-allows", "`PassthroughCluster` where blocked was expected", "The outbound traffic policy lets unknown hosts pass.", "Set `outboundTrafficPolicy.mode: REGISTRY_ONLY` in the mesh's configuration, or in the Sidecar that says otherwise."},
 	{"other-host-takes-port", "the line's upstream is another host", "A ServiceEntry without addresses declares the port as TCP and takes all that comes to it.", "Give it `spec.addresses`, or declare the port as TLS or HTTPS."},
+	{"host-registered", "answered where blocked was expected", "A ServiceEntry registers the host, and no Sidecar leaves it out.", "Delete it, have a Sidecar leave it out, or expect the answer."},
+	{"alias-not-registered", "`BlackHoleCluster` or `PassthroughCluster` for a Service of type ExternalName", "No ServiceEntry has the host behind the Service.", "Apply a ServiceEntry with the host in `spec.externalName`."},
+	{"service-missing", "curl 6", "There is no Service of that name.", "Create it, or correct the host."},
 	{"name-not-found", "curl 6", "The pod's DNS has no address for the host.", "Correct the host, or let the pod reach the cluster's DNS."},
 }}
 
@@ -36,6 +40,9 @@ func hosts(c *facts) []evidence.Finding {
 	if l := c.line; l != nil && (l.Cluster == evidence.BlackHole || l.Cluster == evidence.Passthrough || l.Route == "block_all" || l.Route == "allow_any") {
 		return c.unknownHost(l)
 	}
+	if found := c.letPass(c.line); found != nil {
+		return found
+	}
 	if found := c.nameNotFound(); found != nil {
 		return found
 	}
@@ -50,14 +57,11 @@ func (c *facts) unknownHost(l *evidence.Line) []evidence.Finding {
 	}
 	host, port := c.asked.host, c.asked.port
 	all := c.registered(host, port)
-	if svc, p, i := c.serviceAt(l.DownstreamLocal); !svc.none() {
+	if svc, p, i := c.serviceAt(l.DownstreamLocal); !svc.none() && !slices.ContainsFunc(all, func(t target) bool { return t.Unstructured == svc.Unstructured }) {
 		all = append(all, target{svc, p, i})
 	}
 	blocked := l.Cluster == evidence.BlackHole || l.Route == "block_all"
 	if !blocked && c.wanted(blockedWanted) {
-		if len(all) > 0 {
-			return nil // it is known and passed all the same
-		}
 		return c.policy()
 	}
 	policy := "the mesh lets requests to unknown hosts pass (outboundTrafficPolicy ALLOW_ANY)"
@@ -73,6 +77,9 @@ func (c *facts) unknownHost(l *evidence.Line) []evidence.Finding {
 	seen := c.visible(all)
 	if len(seen) == 0 {
 		return c.notVisible(all, host)
+	}
+	if found := c.aliasOf(seen, policy); found != nil {
+		return found
 	}
 	var declared []target
 	for _, t := range seen {
@@ -104,12 +111,20 @@ func portsOf(o object) string {
 // see it.
 func (c *facts) notVisible(all []target, host string) (found []evidence.Finding) {
 	sidecar := c.sidecarOf()
+	entries := slices.ContainsFunc(all, func(t target) bool { return t.GetKind() == "ServiceEntry" })
 	for _, t := range all {
+		if t.GetKind() == "Service" && !exported(t.object, c.client()) {
+			none := ""
+			if !entries {
+				none = fmt.Sprintf("No ServiceEntry has the host %s, and ", host)
+			}
+			const annotation = "networking.istio.io/exportTo"
+			found = append(found, c.found("not-exported", t.object, "metadata.annotations", c.kubectl("get", t.object)+" -o yaml",
+				"%s%s is not exported to namespace %s (its annotation %s is %s): the sidecar does not know the host.", none, c.name(t.object), c.client(), annotation, t.GetAnnotations()[annotation]))
+			continue
+		}
 		if !exported(t.object, c.client()) {
 			field := "spec.exportTo"
-			if t.GetKind() == "Service" {
-				field = "metadata.annotations"
-			}
 			found = append(found, c.found("not-exported", t.object, field, c.kubectl("edit", t.object),
 				"%s is not exported to namespace %s (%s: %s), so the sidecar does not know %s.", c.name(t.object), c.client(), field, strings.Join(t.texts("spec", "exportTo"), ", "), host))
 			continue
@@ -118,6 +133,43 @@ func (c *facts) notVisible(all []target, host string) (found []evidence.Finding)
 			"%s leaves out %s: its egress.hosts are %s, and %s is in namespace %s.", c.name(sidecar), c.name(t.object), strings.Join(egressHosts(sidecar), ", "), host, t.GetNamespace()))
 	}
 	return found
+}
+
+// aliasOf explains a Service of type ExternalName: the sidecar knows it only where
+// the host behind it is registered.
+func (c *facts) aliasOf(seen []target, policy string) []evidence.Finding {
+	if len(seen) != 1 || seen[0].text("spec", "type") != "ExternalName" {
+		return nil
+	}
+	svc, behind := seen[0].object, seen[0].text("spec", "externalName")
+	if len(c.registered(behind, c.asked.port)) > 0 || !c.claimed("log", "path", "counter") && c.asked.status < 400 {
+		return nil
+	}
+	return one(c.found("alias-not-registered", svc, "spec.externalName", "kubectl get serviceentries -A",
+		"No ServiceEntry has the host %s, of which %s is another name (spec.externalName), and %s.", behind, c.name(svc), policy))
+}
+
+// letPass explains a request that was to be blocked, to a host that is registered.
+func (c *facts) letPass(l *evidence.Line) []evidence.Finding {
+	u, ok := upstreamOf(l)
+	if !ok || !c.wanted(plainlyBlocked) || l.Status >= 400 || !c.mayList(serviceEntries, services, sidecars) {
+		return nil
+	}
+	seen := c.visible(c.registered(c.asked.host, c.asked.port))
+	seen = slices.DeleteFunc(seen, func(t target) bool { return t.port == nil })
+	if len(seen) != 1 || !serves(u.host, c.asked.host) && u.host != c.asked.host {
+		return nil
+	}
+	t, field := seen[0], "metadata.name"
+	if i := slices.IndexFunc(t.texts("spec", "hosts"), func(h string) bool { return serves(h, c.asked.host) }); i >= 0 {
+		field = fmt.Sprintf("spec.hosts[%d]", i)
+	}
+	without := "no Sidecar leaves it out"
+	if sidecar := c.sidecarOf(); !sidecar.none() {
+		without = c.name(sidecar) + " does not leave it out"
+	}
+	return one(c.found("host-registered", t.object, field, c.kubectl("get", t.object)+" -o yaml",
+		"%s registers %s and its port %d (%s), and %s: so the sidecar does not block the request.", c.name(t.object), c.asked.host, c.asked.port, field, without))
 }
 
 // policy explains why unknown hosts may pass.
@@ -224,6 +276,20 @@ func (c *facts) nameNotFound() []evidence.Finding {
 	if se, near, i := c.near(c.asked.host); !se.none() && len(c.registered(c.asked.host, c.asked.port)) == 0 {
 		return one(c.found("host-misspelt", se, fmt.Sprintf("spec.hosts[%d]", i), next,
 			"The pod's DNS has no address for %s; %s has %s (spec.hosts[%d]).", c.asked.host, c.name(se), near, i))
+	}
+	for _, name := range c.names(c.asked.host) {
+		parts := strings.Split(name, ".")
+		if !strings.HasSuffix(name, ".svc.cluster.local") || len(parts) != 5 || !c.mayList(services) || !c.serviceNamed(name).none() {
+			continue
+		}
+		var here []string
+		for _, svc := range c.list(services) {
+			if svc.GetNamespace() == parts[1] {
+				here = append(here, svc.GetName())
+			}
+		}
+		return one(c.found("service-missing", object{}, "metadata.name", "kubectl -n "+parts[1]+" get services",
+			"The pod's DNS has no address for %s: there is no Service %s in namespace %s%s.", c.asked.host, parts[0], parts[1], nearOf(parts[0], here)))
 	}
 	return one(c.found("name-not-found", object{}, "", next, "The pod's DNS has no address for %s.", c.asked.host))
 }

@@ -41,8 +41,32 @@ func missing(c *facts) []evidence.Finding {
 			return c.nothingSelected(m[1], m[2])
 		}
 	}
+	if found := c.notConfigured(); found != nil {
+		return found
+	}
 	if m := notFound.FindStringSubmatch(text); m != nil && (c.Kind == "set" || c.Kind == "exec" || c.Kind == "logs") {
 		return c.noSuch(m[1], m[2])
+	}
+	return nil
+}
+
+// author matches how a proxy's configuration names the object that it comes from.
+var author = regexp.MustCompile(`/namespaces/([a-z0-9-]+)/(virtual-service|destination-rule)/([a-z0-9.-]+)`)
+
+// notConfigured says that an object is not there which a claim wants to find in a
+// proxy's configuration.
+func (c *facts) notConfigured() []evidence.Finding {
+	for i := range c.Verdicts {
+		v := &c.Verdicts[i]
+		m := author.FindStringSubmatch(v.Want)
+		if m == nil || strings.Contains(v.Got, m[0]) {
+			continue
+		}
+		kind := map[string]string{"virtual-service": "VirtualService", "destination-rule": "DestinationRule"}[m[2]]
+		if _, gone := c.get(cluster.Ref{APIVersion: networkingAPIVersion, Kind: kind, Namespace: m[1], Name: m[3]}); gone {
+			return one(c.found("object-missing", object{}, "metadata.name", fmt.Sprintf("kubectl -n %s get %ss", m[1], strings.ToLower(kind)),
+				"There is no %s %s in namespace %s, which the proxy's configuration was to name.", kind, m[3], m[1]))
+		}
 	}
 	return nil
 }
@@ -121,6 +145,14 @@ func others[O any](name string, all []O) string {
 	return ": there is " + strings.Join(names, ", ")
 }
 
+// nearOf says which of some names was perhaps meant by another, "" for none.
+func nearOf(name string, names []string) string {
+	if near, ok := nearest.Name(name, names); ok {
+		return "; there is " + near
+	}
+	return ""
+}
+
 // notReady explains a pod in which a command was to run.
 func (c *facts) notReady(e *cluster.NotReadyError) []evidence.Finding {
 	kind, name, named_ := strings.Cut(e.Query, "/")
@@ -136,5 +168,5 @@ func (c *facts) notReady(e *cluster.NotReadyError) []evidence.Finding {
 				"There is no %s %s in namespace %s%s.", kind, name, namespace, others(name, all)))
 		}
 	}
-	return one(c.found("pod-not-ready", object{}, "status.containerStatuses", describe, "No pod of %s is ready: %s.", e.Query, strings.TrimSuffix(short(e.Reason, 180), ".")))
+	return one(c.found("pod-not-ready", object{}, "status.containerStatuses", describe, "No pod of %s is ready: %s.", e.Query, strings.TrimSuffix(short(e.Reason, 220), ".")))
 }

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -13,7 +14,9 @@ import (
 var networkFamily = family{"The network", network, []Cause{
 	{"networkpolicy-egress", "503 and `UF` after the connect timeout; curl 28", "A NetworkPolicy that selects the sending pod does not allow the connection.", "Add the destination and the port to `spec.egress`."},
 	{"networkpolicy-ingress", "the same", "A NetworkPolicy that selects the receiving pod does not allow the connection.", "Add the sender and the port to `spec.ingress`."},
-	{"networkpolicy-dns", "curl 6", "A NetworkPolicy does not allow the pod to ask the cluster's DNS.", "Allow port 53 to the namespace of the DNS."},
+	{"networkpolicy-istiod", "the sidecar of a new pod does not get ready", "A NetworkPolicy does not allow the pod's sidecar the connection to istiod.", "Allow the namespace of istiod, port 15012."},
+	{"no-networkpolicy", "connected where no connection was expected", "No NetworkPolicy keeps the pod from the connection.", "Apply one that selects the pod, or correct the one that allows it."},
+	{"networkpolicy-dns", "curl 6 or 28", "A NetworkPolicy does not allow the pod to ask the cluster's DNS.", "Allow port 53 to the namespace of the DNS."},
 }}
 
 // A peer is one end of a connection.
@@ -34,8 +37,14 @@ func network(c *facts) []evidence.Finding {
 	if a == nil || a.Command == nil || c.asked.url == nil {
 		return nil
 	}
-	if c.asked.exit == 6 {
+	if c.asked.exit == 6 || c.asked.exit == 28 && unresolved(a) {
 		return c.dnsForbidden()
+	}
+	if found := c.notKept(); found != nil {
+		return found
+	}
+	if u, known := upstreamOf(c.line); c.elsewhere() && !(known && u.inMesh()) {
+		return nil // it is not on the expected way, which may be allowed
 	}
 	from, to, ok := c.unconnected()
 	if !ok || !c.mayList(networkPolicies, pods, namespaces) || len(c.list(networkPolicies)) == 0 {
@@ -276,6 +285,89 @@ func matchesSelector(selector map[string]any, labels map[string]string) bool {
 	return true
 }
 
+// unresolved reports whether curl gave up while it waited for the DNS.
+func unresolved(a *evidence.Attempt) bool {
+	return strings.Contains(a.Command.Stderr, "Resolving timed out") ||
+		slices.ContainsFunc(a.Transfers, func(t evidence.Transfer) bool { return strings.Contains(t.Error, "Resolving timed out") })
+}
+
+// notSelected says which labels a peer of a rule selects that no namespace has, ""
+// where the rules of the policies have no such peer.
+func (c *facts) notSelected(policies []object) string {
+	for _, p := range policies {
+		for i, rule := range p.maps("spec", "egress") {
+			for j, peer := range mapsAt(rule, "to") {
+				selector := mapAt(peer, "namespaceSelector")
+				if labels := labelsAt(selector, "matchLabels"); len(labels) > 0 && !slices.ContainsFunc(c.list(namespaces), func(n object) bool { return matchesSelector(selector, n.GetLabels()) }) {
+					return fmt.Sprintf("; no namespace has the label %s (spec.egress[%d].to[%d].namespaceSelector)", labelsText(labels), i, j)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// notKept explains a connection that was made and was not to be: no NetworkPolicy
+// keeps the pod from it. It is told where the claims are about the connection itself.
+func (c *facts) notKept() []evidence.Finding {
+	t := c.asked.transfer
+	connection := func(v *evidence.Verdict) bool {
+		key := strings.TrimPrefix(v.Key, "expect.")
+		return key == "stderr" && strings.Contains(v.Want, "Connected to") || strings.HasPrefix(key, "connection")
+	}
+	refused := func(v *evidence.Verdict) bool {
+		return strings.TrimPrefix(v.Key, "expect.") == "exitCode" && (v.Want == "28" || v.Want == "7") && v.Got == "0"
+	}
+	if t == nil || t.ExitCode != 0 || c.line != nil || !c.wanted(refused) || !c.wanted(connection) || !c.mayList(networkPolicies, pods, namespaces) {
+		return nil
+	}
+	pod := c.source()
+	to := c.peerAt(t.Remote)
+	if pod.none() || len(to.ports) == 0 {
+		return nil
+	}
+	var selecting []object
+	for _, p := range c.list(networkPolicies) {
+		egress := slices.Contains(p.texts("spec", "policyTypes"), "Egress") || at(p.Object, "spec", "egress") != nil
+		if egress && p.GetNamespace() == pod.GetNamespace() && matchesSelector(mapAt(p.Object, "spec", "podSelector"), pod.GetLabels()) {
+			selecting = append(selecting, p)
+		}
+	}
+	if len(selecting) == 0 {
+		return one(c.found("no-networkpolicy", object{}, "spec.podSelector", fmt.Sprintf("kubectl -n %s get networkpolicies", pod.GetNamespace()),
+			"No NetworkPolicy selects pod %s in namespace %s for egress, so nothing keeps it from %s.", pod.GetName(), pod.GetNamespace(), t.Remote))
+	}
+	own, _ := netip.ParseAddr(pod.text("status", "podIP"))
+	if len(selecting) > 1 || len(c.blocking("Egress", peer{ip: own, pod: pod}, to)) > 0 {
+		return nil
+	}
+	return one(c.found("no-networkpolicy", selecting[0], "spec.egress", c.kubectl("get", selecting[0])+" -o yaml",
+		"NetworkPolicy %s in namespace %s allows pod %s the connection to %s (spec.egress).", selecting[0].GetName(), pod.GetNamespace(), pod.GetName(), t.Remote))
+}
+
+// fromIstiod explains that the sidecar of a pod does not get its configuration: a
+// NetworkPolicy keeps it from istiod.
+func (c *facts) fromIstiod(pod object) []evidence.Finding {
+	if !c.mayList(networkPolicies, pods, namespaces) {
+		return nil
+	}
+	own, _ := netip.ParseAddr(pod.text("status", "podIP"))
+	for _, istiod := range c.list(pods) {
+		if istiod.GetNamespace() != c.IstioNamespace || istiod.GetLabels()["app"] != "istiod" {
+			continue
+		}
+		ip, _ := netip.ParseAddr(istiod.text("status", "podIP"))
+		blocking := c.blocking("Egress", peer{ip: own, pod: pod}, peer{ip: ip, pod: istiod, ports: []port{{15012, "TCP"}}})
+		if len(blocking) == 0 {
+			return nil
+		}
+		return one(c.found("networkpolicy-istiod", blocking[0], "spec.egress", c.kubectl("get", blocking[0])+" -o yaml",
+			"NetworkPolicy %s in namespace %s does not allow the sidecar of pod %s the connection to istiod (port 15012 in namespace %s)%s.",
+			blocking[0].GetName(), blocking[0].GetNamespace(), pod.GetName(), c.IstioNamespace, c.notSelected(blocking)))
+	}
+	return nil
+}
+
 // dnsForbidden explains that a pod may not ask the cluster's DNS.
 func (c *facts) dnsForbidden() []evidence.Finding {
 	pod := c.source()
@@ -294,8 +386,11 @@ func (c *facts) dnsForbidden() []evidence.Finding {
 			}
 		}
 		blocking := c.blocking("Egress", peer{ip: own, pod: pod}, peer{ip: ip, pod: dns, ports: []port{{53, "UDP"}}})
+		if len(blocking) == 0 {
+			return nil
+		}
 		return one(c.found("networkpolicy-dns", blocking[0], "spec.egress", c.kubectl("get", blocking[0])+" -o yaml",
-			"NetworkPolicy %s in namespace %s does not allow pod %s to ask the cluster's DNS (UDP port 53 in namespace kube-system; spec.egress), so %s has no address for it.", blocking[0].GetName(), blocking[0].GetNamespace(), pod.GetName(), c.asked.host))
+			"NetworkPolicy %s in namespace %s does not allow pod %s to ask the cluster's DNS (UDP port 53 in namespace kube-system; spec.egress), so it finds no address of %s%s.", blocking[0].GetName(), blocking[0].GetNamespace(), pod.GetName(), c.asked.host, c.notSelected(blocking)))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/egressplay/egressplay/evidence"
 )
@@ -37,12 +38,17 @@ func plainToTLS(c *facts) []evidence.Finding {
 		return nil
 	}
 	u, ok := upstreamOf(l)
-	if !ok || u.inMesh() || !c.mayList(destinationRules, virtualServices, serviceEntries) || !c.isTLS(u, l) {
+	if !ok || !c.mayList(destinationRules, virtualServices, serviceEntries) {
+		return nil
+	}
+	// A pod of the mesh speaks mutual TLS behind the rules' back, so there the far end
+	// has to say so itself.
+	if told := c.toldPlain(l); !told && (u.inMesh() || !c.isTLS(u, l)) {
 		return nil
 	}
 	h := c.hop(l)
 	t := c.tlsOf(h, u)
-	if f := c.inForce(h, u); f.known && f.tls {
+	if f := c.inForce(h, u); f.known && f.tls && !f.matches {
 		return nil // it speaks TLS: the far end said so itself
 	}
 	unselected := t.credential() != "" && !h.gateway && len(t.rule.labels("spec", "workloadSelector", "matchLabels")) == 0
@@ -64,19 +70,36 @@ func plainToTLS(c *facts) []evidence.Finding {
 	if !w.vs.none() {
 		who = c.name(w.vs)
 	}
+	rule := "No DestinationRule has"
+	if c.hasKind(backendTLSPolicies) {
+		if !c.mayList(backendTLSPolicies) {
+			return nil
+		}
+		if p := c.backendPolicy(u); !p.none() {
+			return nil // it should originate TLS, and does not
+		}
+		rule = "No DestinationRule and no BackendTLSPolicy has"
+	}
 	var f evidence.Finding
 	if near := c.nearRule(u); !near.none() {
 		f = c.found("rule-other-host", near, "spec.host", c.kubectl("edit", near),
-			"No DestinationRule has the proxy originate TLS for %s, to which %s sends plain HTTP; %s is for %s (spec.host).", u, who, c.name(near), near.text("spec", "host"))
+			"%s the proxy originate TLS for %s, to which %s sends plain HTTP; %s is for %s (spec.host).", rule, u, who, c.name(near), near.text("spec", "host"))
 		return one(f)
 	}
 	f = c.found("no-tls-origination", object{}, "spec.trafficPolicy", "kubectl get destinationrules -A",
-		"No DestinationRule has the proxy originate TLS for %s, to which %s sends plain HTTP.", u, who)
+		"%s the proxy originate TLS for %s, to which %s sends plain HTTP.", rule, u, who)
 	if !w.vs.none() {
 		f.Field = w.field
 		f.Object = &evidence.Change{APIVersion: w.vs.GetAPIVersion(), Kind: w.vs.GetKind(), Namespace: w.vs.GetNamespace(), Name: w.vs.GetName()}
 	}
 	return one(f)
+}
+
+// toldPlain reports whether the far end answered that it got plain HTTP on a port of
+// TLS, in the words of nginx or of Go.
+func (c *facts) toldPlain(l *evidence.Line) bool {
+	out := c.Attempt.Command.Stdout
+	return l.Status == 400 && (strings.Contains(out, "plain HTTP request was sent to HTTPS port") || strings.Contains(out, "Client sent an HTTP request to an HTTPS server"))
 }
 
 // isTLS reports whether the far end speaks TLS on the port of an upstream, as far as
@@ -218,15 +241,53 @@ func tlsToPlain(c *facts) []evidence.Finding {
 		return nil
 	}
 	t := c.tlsOf(c.hop(l), u)
-	if !t.originates() {
-		return nil
-	}
 	port := portOf(l.UpstreamHost)
 	if port == "" {
 		port = fmt.Sprint(u.port)
 	}
+	if !t.originates() {
+		p := c.backendPolicy(u)
+		if p.none() {
+			return nil
+		}
+		return one(c.found("tls-to-plain", p, "spec.targetRefs", c.kubectl("edit", p),
+			"%s has the proxy speak TLS to port %s of %s, which answers in plain text%s.", c.name(p), port, u.host, c.targetPortOf(u)))
+	}
 	return one(c.found("tls-to-plain", t.rule, t.field+".mode", c.kubectl("edit", t.rule),
 		"%s has the proxy speak TLS to port %s of %s (%s.mode %s), which answers in plain text.", c.name(t.rule), port, u.host, t.field, t.mode()))
+}
+
+// targetPortOf says which port a ServiceEntry's port leads to, "" where several
+// register it.
+func (c *facts) targetPortOf(u upstream) string {
+	all := c.registered(u.host, u.port)
+	if len(all) != 1 || all[0].GetKind() != "ServiceEntry" || all[0].port == nil {
+		return ""
+	}
+	field := fmt.Sprintf("spec.ports[%d]", all[0].index)
+	if target := numberAt(all[0].port, "targetPort"); target != 0 {
+		return fmt.Sprintf(" (%s: %s.targetPort %d)", c.name(all[0].object), field, target)
+	}
+	return fmt.Sprintf(" (%s gives %s no targetPort)", c.name(all[0].object), field)
+}
+
+// backendPolicy returns the BackendTLSPolicy for an upstream, the zero object for none.
+func (c *facts) backendPolicy(u upstream) object {
+	all := c.registered(u.host, u.port)
+	for _, p := range c.list(backendTLSPolicies) {
+		for _, ref := range p.maps("spec", "targetRefs") {
+			for _, t := range all {
+				section := textAt(ref, "sectionName")
+				if textAt(ref, "kind") == t.GetKind() && textAt(ref, "name") == t.GetName() && p.GetNamespace() == t.GetNamespace() && (section == "" || section == textAt(t.port, "name")) {
+					return p
+				}
+			}
+			if textAt(ref, "kind") == "Hostname" && textAt(ref, "name") == u.host {
+				return p
+			}
+		}
+	}
+	return object{}
 }
 
 // strict explains plain HTTP to a workload that wants the mesh's mutual TLS.

@@ -21,6 +21,7 @@ type unstructuredObject = unstructured.Unstructured
 var waitFamily = family{"A wait that does not end", waits, []Cause{
 	{"native-sidecar", "a JSON path of spec.containers does not find istio-proxy", "The pod has its sidecar among spec.initContainers (a native sidecar).", "Look in `spec.initContainers` as well."},
 	{"container-waiting", "a rollout that does not end", "A container of the pod waits, such as for its image.", "Do what its message says."},
+	{"volume-missing", "a rollout that does not end", "A Secret or a ConfigMap that a volume of the pod names is not there.", "Create it, or correct the volume."},
 	{"container-ended", "a rollout that does not end", "A container of the pod ends again and again.", "Look at its log."},
 	{"container-not-ready", "a rollout that does not end", "A container runs, and its readiness probe fails.", "Look at the probe and at the log."},
 	{"not-scheduled", "a rollout that does not end", "No node takes the pod.", "Do what the scheduler's message says."},
@@ -169,21 +170,65 @@ func (c *facts) podOf(p object) []evidence.Finding {
 				return one(c.found("container-ended", p, field, logs+" --previous",
 					"Container %s of pod %s ends again and again (%d restarts): last with exit code %d%s%s.", name, p.GetName(), numberAt(s, "restartCount"),
 					numberAt(last, "exitCode"), reasonOf(last), since(textAt(last, "finishedAt"))))
-			case reason != "" && reason != "PodInitializing" && reason != "ContainerCreating":
+			case reason == "ContainerCreating" || reason == "PodInitializing":
+				if found := c.volumeMissing(p); found != nil {
+					return found
+				}
+			case reason != "":
 				return one(c.found("container-waiting", p, field, c.kubectl("describe", p),
-					"Container %s of pod %s waits (%s%s): %s", name, p.GetName(), reason, since(p.text("status", "startTime")), short(cmp.Or(textAt(s, "state", "waiting", "message"), "no message"), 160)))
+					"Container %s of pod %s waits (%s%s): %s", name, p.GetName(), reason, since(p.text("status", "startTime")), short(cmp.Or(textAt(s, "state", "waiting", "message"), "no message"), 220)))
 			case list == "containerStatuses" && at(s, "state", "terminated") != nil && numberAt(s, "state", "terminated", "exitCode") != 0:
 				t := mapAt(s, "state", "terminated")
 				return one(c.found("container-ended", p, field, logs,
 					"Container %s of pod %s has ended with exit code %d%s%s.", name, p.GetName(), numberAt(t, "exitCode"), reasonOf(t), since(textAt(t, "finishedAt"))))
 			}
 			if ready, set := at(s, "ready").(bool); list == "containerStatuses" && set && !ready && at(s, "state", "running") != nil {
+				if name == "istio-proxy" {
+					if found := c.fromIstiod(p); found != nil {
+						return found
+					}
+				}
 				return one(c.found("container-not-ready", p, field, logs,
 					"Container %s of pod %s runs%s, but is not ready: its readiness probe does not succeed.", name, p.GetName(), since(textAt(s, "state", "running", "startedAt"))))
 			}
 		}
 	}
 	return nil
+}
+
+// volumeMissing explains a pod whose containers are not made: a Secret or a ConfigMap
+// of its volumes is not there.
+func (c *facts) volumeMissing(p object) []evidence.Finding {
+	var missing []evidence.Finding
+	for i, v := range p.maps("spec", "volumes") {
+		field := fmt.Sprintf("spec.volumes[%d]", i)
+		refs := []volumeRef{
+			{"Secret", textAt(v, "secret", "secretName"), field + ".secret", at(v, "secret", "optional")},
+			{"ConfigMap", textAt(v, "configMap", "name"), field + ".configMap", at(v, "configMap", "optional")},
+		}
+		for j, s := range mapsAt(v, "projected", "sources") {
+			of := fmt.Sprintf("%s.projected.sources[%d]", field, j)
+			refs = append(refs,
+				volumeRef{"Secret", textAt(s, "secret", "name"), of + ".secret", at(s, "secret", "optional")},
+				volumeRef{"ConfigMap", textAt(s, "configMap", "name"), of + ".configMap", at(s, "configMap", "optional")})
+		}
+		for _, r := range refs {
+			if r.name == "" || r.optional == true {
+				continue
+			}
+			if _, gone := c.get(cluster.Ref{APIVersion: "v1", Kind: r.kind, Namespace: p.GetNamespace(), Name: r.name}); gone {
+				missing = append(missing, c.found("volume-missing", p, r.field, fmt.Sprintf("kubectl -n %s get %ss", p.GetNamespace(), strings.ToLower(r.kind)),
+					"Pod %s waits for %s %s, which is not in namespace %s (%s).", p.GetName(), r.kind, r.name, p.GetNamespace(), r.field))
+			}
+		}
+	}
+	return missing[:min(len(missing), 1)] // the pod waits for this one, whatever else it lacks
+}
+
+// A volumeRef is an object of which a volume is made.
+type volumeRef struct {
+	kind, name, field string
+	optional          any
 }
 
 func reasonOf(terminated map[string]any) string {
@@ -249,6 +294,11 @@ func sidecarElsewhere(c *facts) []evidence.Finding {
 			return one(c.found("native-sidecar", pod, "spec.initContainers", fmt.Sprintf("kubectl -n %s get pod %s -o jsonpath='{.spec.initContainers[*].name}'", pod.GetNamespace(), name),
 				"Pod %s has its sidecar istio-proxy in spec.initContainers (a native sidecar), not in spec.containers.", name))
 		}
+	}
+	all := slices.Concat(pod.maps("spec", "initContainers"), pod.maps("spec", "containers"))
+	proxy := func(container map[string]any) bool { return textAt(container, "name") == "istio-proxy" }
+	if c.wanted(func(v *evidence.Verdict) bool { return strings.HasSuffix(v.Want, "=istio-proxy") }) && !slices.ContainsFunc(all, proxy) {
+		return c.whyNoSidecar(pod)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package explain
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -48,6 +49,64 @@ var networks = []string{"", "0", "6", "7", "28"}
 // directWanted reports whether a claim is that the request goes past the sidecar.
 func directWanted(v *evidence.Verdict) bool {
 	return strings.HasPrefix(strings.TrimPrefix(v.Key, "expect."), "path") && v.Want == "direct"
+}
+
+// anyStatus matches a status in what a claim shows of responses.
+var anyStatus = regexp.MustCompile(`\b[1-5]\d\d\b`)
+
+// noRedirectWanted reports whether a claim is that the first response is no
+// redirect, where it was one.
+func noRedirectWanted(v *evidence.Verdict) bool {
+	key := strings.TrimPrefix(v.Key, "expect.")
+	if key != "responses" && key != "responses[0].status" && key != "status" {
+		return false
+	}
+	want, got := anyStatus.FindString(v.Want), anyStatus.FindString(v.Got)
+	return want != "" && !strings.HasPrefix(want, "3") && strings.HasPrefix(got, "3")
+}
+
+// plainlyBlocked reports whether a claim says itself that the sidecar is to know no
+// way for the request.
+func plainlyBlocked(v *evidence.Verdict) bool {
+	key := strings.TrimPrefix(v.Key, "expect.")
+	return strings.HasPrefix(key, "path") && v.Want == "blocked" ||
+		strings.HasPrefix(key, "log") && (strings.Contains(v.Want, evidence.BlackHole) || strings.Contains(v.Want, "block_all"))
+}
+
+// clusterName matches the name of an upstream cluster.
+var clusterName = regexp.MustCompile(`outbound\|(\d+)\|([^|\s]*)\|([A-Za-z0-9.*-]+)`)
+
+// wantedUpstream returns the upstream to which the claims about the sidecar's log
+// want the request to go, and whether they name one and it went elsewhere.
+func (c *facts) wantedUpstream() (u upstream, ok bool) {
+	for i := range c.Verdicts {
+		v := &c.Verdicts[i]
+		key := strings.TrimPrefix(v.Key, "expect.")
+		if key != "log" && key != "log[0].cluster" {
+			continue
+		}
+		names := clusterName.FindAllString(v.Want, -1)
+		slices.Sort(names)
+		if names = slices.Compact(names); len(names) != 1 {
+			continue
+		}
+		m := clusterName.FindStringSubmatch(names[0])
+		port, err := strconv.Atoi(m[1])
+		if err != nil {
+			return u, false
+		}
+		u = upstream{port, m[2], m[3]}
+		got, _ := upstreamOf(c.line)
+		return u, c.line != nil && got != u
+	}
+	return u, false
+}
+
+// elsewhere reports whether claims name another upstream or a gateway than that to
+// which the sidecar sent the request.
+func (c *facts) elsewhere() bool {
+	_, other := c.wantedUpstream()
+	return other || c.line != nil && c.wanted(gatewayWanted)
 }
 
 // connected reports whether the command made a connection, as far as it tells.

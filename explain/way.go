@@ -18,7 +18,7 @@ var wayFamily = family{"Another way", otherWay, []Cause{
 	{"route-not-exported", "the request goes past the gateway, or a route has no effect", "The VirtualService is not exported to the client's namespace.", "Add the namespace to `spec.exportTo`."},
 	{"route-not-imported", "the same", "The Sidecar that selects the pod leaves the VirtualService out.", "Add it to the Sidecar's `spec.egress.hosts`."},
 	{"rival-route", "a route has no effect", "Two VirtualServices have the host: the older one counts.", "Merge the two."},
-	{"no-route-to-gateway", "the request goes past the gateway", "No VirtualService leads the host to the gateway.", "Apply one, or correct its host."},
+	{"no-route-to-gateway", "the request goes past the gateway", "No VirtualService, HTTPRoute or TLSRoute leads the host to the gateway.", "Apply one, or correct its host."},
 }}
 
 func otherWay(c *facts) []evidence.Finding {
@@ -63,11 +63,27 @@ func (c *facts) pastGateway(h hop) (found []evidence.Finding) {
 		found = append(found, c.found("route-other-host", vs, "spec.hosts", c.kubectl("edit", vs),
 			"No VirtualService leads %s to the gateway: %s is for %s (spec.hosts).", host, c.name(vs), strings.Join(hosts, ", ")))
 	}
-	if len(found) > 0 || len(c.list(httpRoutes)) > 0 || len(c.list(tlsRoutes)) > 0 {
+	if len(found) > 0 {
 		return found
 	}
+	kinds := "VirtualService"
+	for _, of := range [][2]string{{httpRoutes, "HTTPRoute"}, {tlsRoutes, "TLSRoute"}} {
+		if !c.hasKind(of[0]) {
+			continue
+		}
+		if !c.mayList(of[0]) || slices.ContainsFunc(c.list(of[0]), c.toGateway) {
+			return nil // that one may be meant
+		}
+		kinds += " or " + of[1]
+	}
 	return one(c.found("no-route-to-gateway", object{}, "spec.hosts", "kubectl get virtualservices -A",
-		"No VirtualService leads %s to the gateway, so the sidecar sends its requests straight to the host.", host))
+		"No %s leads %s to the gateway, so the sidecar sends its requests straight to the host.", kinds, host))
+}
+
+// toGateway reports whether a route of the Gateway API is for the host and leads to a
+// Service of the cluster.
+func (c *facts) toGateway(route object) bool {
+	return c.routeHas(route, c.asked.host) && slices.ContainsFunc(references(route), func(r reference) bool { return r.kind == "Service" })
 }
 
 // leadsToGateway reports whether a route of a VirtualService leads to a Service of

@@ -42,19 +42,24 @@ func witness(c *facts) []evidence.Finding {
 
 // noSidecar explains that nobody saw a request: its pod has no sidecar.
 func (c *facts) noSidecar() []evidence.Finding {
-	p := c.Attempt.Command.Pod
 	pod := c.source()
 	if pod.none() || !c.claimed("log", "path", "counter", "exitCode", "responses", "status", "connection", "arrived", "answer") {
 		return nil
 	}
 	// A pod without a sidecar reaches what it can: only what a sidecar does is
 	// explained by that there is none, and of nothing that is to go past one.
-	if c.wanted(directWanted) || !c.connected() {
+	if c.wanted(directWanted) || !c.connected() || c.asked.exit == 6 || c.asked.exit == 7 {
 		return nil
 	}
 	if !c.claimed("log", "path", "counter") && !c.wanted(blockedWanted) && !c.wanted(gatewayWanted) {
 		return nil
 	}
+	return c.whyNoSidecar(pod)
+}
+
+// whyNoSidecar explains that a pod has no sidecar.
+func (c *facts) whyNoSidecar(pod object) []evidence.Finding {
+	p := evidence.Pod{Namespace: pod.GetNamespace(), Name: pod.GetName()}
 	if value := pod.GetLabels()["sidecar.istio.io/inject"]; value == "false" {
 		return one(c.found("injection-refused", pod, "metadata.labels", c.kubectl("get", pod)+" -o yaml",
 			"Pod %s has no sidecar: its label sidecar.istio.io/inject is false.", p.Name))

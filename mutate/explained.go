@@ -11,7 +11,7 @@ import (
 // instead has words by which an explanation may name what was left out, besides its
 // kind and its name: what a reader would look at.
 var instead = map[string][]string{
-	"labels":         {"istio-injection", "no sidecar"},
+	"labels":         {"istio-injection", "no sidecar", "no namespace has the label"},
 	"policy":         {"outboundTrafficPolicy", "ConfigMap istio"},
 	"Role":           {"may not list Secrets"},
 	"RoleBinding":    {"may not list Secrets"},
@@ -19,9 +19,19 @@ var instead = map[string][]string{
 }
 
 // explains reports whether findings name what was left out: the object itself, or
-// where nothing of that name is there to be named, its kind.
+// where nothing of that name is there to be named, its kind; of a deletion the object
+// that is still there.
 func explains(without string, findings []evidence.Finding) bool {
 	kind, name, _ := strings.Cut(strings.TrimPrefix(without, "the "), " ")
+	if kind == "deletion" {
+		for object := range strings.SplitSeq(strings.TrimPrefix(name, "of "), ", ") {
+			of, called, _ := strings.Cut(object, "/")
+			if explains(of+" "+called, findings) {
+				return true
+			}
+		}
+		return false
+	}
 	for i := range findings {
 		f := &findings[i]
 		if f.Unknown {

@@ -54,7 +54,7 @@ func defaultKinds() []*kind {
 
 // WithGatewayAPI has the fake serve the kinds of the Gateway API too, and returns it.
 func (f *Fake) WithGatewayAPI() *Fake {
-	for _, words := range [][]string{{"Gateway", "gateways"}, {"HTTPRoute", "httproutes"}, {"TLSRoute", "tlsroutes"}, {"BackendTLSPolicy", "backendtlspolicies"}} {
+	for _, words := range [][]string{{"Gateway", "gateways"}, {"HTTPRoute", "httproutes"}, {"TLSRoute", "tlsroutes"}, {"BackendTLSPolicy", "backendtlspolicies"}, {"ReferenceGrant", "referencegrants"}, {"GRPCRoute", "grpcroutes"}} {
 		f.kinds = append(f.kinds, &kind{"gateway.networking.k8s.io", []string{"v1"}, words[0], words[1], nil, true})
 	}
 	return f
