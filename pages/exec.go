@@ -73,9 +73,15 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 	if isShellAlone(k.Command) && len(c.stages) == 1 {
 		return nil, true, m.open(c)
 	}
-	expect, ok := m.expected(c, k)
-	if !ok || steps.ReadsLog(k.Command) { // a script knows which lines are of earlier requests
-		return nil, false, nil
+	var expect *yaml.Node
+	if want := c.settings.says(); want != nil && len(c.stages) == 1 {
+		m.judged(c.st.shown, want)
+	} else {
+		var ok bool
+		expect, ok = m.expected(c, k)
+		if !ok || steps.ReadsLog(k.Command) { // a script knows which lines are of earlier requests
+			return nil, false, nil
+		}
 	}
 	n := c.at.mapping("in", in, "container", k.Flag("container"), "namespace", k.Namespace(), "command", c.at.texts(k.Command))
 	step := c.at.mapping("title", c.title, "exec", n)
@@ -217,7 +223,11 @@ func (m *mapper) logs(c *command, k *shell.Kubectl, words []word, plain bool) ([
 	if k.Is("follow") {
 		return nil, false, cannot("leave out -f", "kubectl logs -f does not end")
 	}
-	if !plain || len(c.st.shown) > 0 || len(c.stages) > 1 || k.Flag("selector") != "" || k.Is("previous") || k.Is("all-containers") || len(k.Args) != 1 || k.Flag("since") != "" {
+	want := c.settings.says()
+	if want != nil {
+		m.judged(c.st.shown, want)
+	}
+	if !plain || len(c.st.shown) > 0 && want == nil || len(c.stages) > 1 || k.Flag("selector") != "" || k.Is("previous") || k.Is("all-containers") || len(k.Args) != 1 || k.Flag("since") != "" {
 		return nil, false, nil
 	}
 	in, err := m.target(c, k, words)
