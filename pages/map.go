@@ -47,6 +47,7 @@ type mapper struct {
 	session   *session              // the shell in a pod that is open; nil for none
 	header    *yaml.Node            // what the page says as a playbook; nil for nothing
 	saidMore  map[*fence]bool       // whose annotation has been put in
+	injects   map[string]bool       // namespaces for which it is known whether they have the label for injection
 }
 
 // fail tells what keeps the page from being a playbook.

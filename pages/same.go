@@ -39,10 +39,16 @@ func stepData(s *runner.Step) (map[string]string, error) {
 		return nil, err
 	}
 	data := map[string]string{}
-	for what, v := range map[string]any{
-		"id": s.ID, "title": s.Title, "text": s.Text, "kind": s.Kind, "within": s.Within, "holds": s.Holds, "holdsFor": s.HoldsFor,
-		"continue": s.Continue, "timeout": s.Timeout, s.Kind: action,
-	} {
+	note(data, s.Kind, reflect.ValueOf(action))
+	said := reflect.ValueOf(*s)
+	for i := range said.NumField() {
+		switch name := said.Type().Field(i).Name; name {
+		case "StepInfo", "Bind", "Targets", "Reads", "Needs", "Looks": // which follow from the rest
+		default:
+			note(data, strings.ToLower(name), said.Field(i))
+		}
+	}
+	for what, v := range map[string]string{"id": s.ID, "title": s.Title, "text": s.Text, "kind": s.Kind} {
 		note(data, what, reflect.ValueOf(v))
 	}
 	for _, c := range checks {
