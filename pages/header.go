@@ -241,7 +241,7 @@ func (m *mapper) judged(shown []line, want *yaml.Node) {
 			}
 			continue
 		}
-		if !slices.Contains(claimed(want), strings.TrimSpace(strings.Trim(text, "."))) && !slices.Contains(claimed(want), text) {
+		if !slices.ContainsFunc(claimed(want), func(c claim) bool { return text == c.line() || text == c.text }) {
 			fail(l, "the page shows this, and its annotation does not expect it")
 		}
 	}
@@ -250,22 +250,37 @@ func (m *mapper) judged(shown []line, want *yaml.Node) {
 	}
 }
 
-// claimed returns the lines that an expectation claims of an output.
-func claimed(want *yaml.Node) (all []string) {
-	for _, name := range []string{"stdout", "stderr", "body"} {
-		n := key(want, name)
-		for _, text := range []string{valueOf(n, "equals"), valueOf(n, "contains")} {
-			for _, l := range strings.Split(text, "\n") {
-				if l = strings.TrimSpace(l); l != "" {
-					all = append(all, l)
-				}
+// A claim is a line that an expectation claims of an output; with part, a part of one.
+type claim struct {
+	text string
+	part bool
+}
+
+// line returns the line as a page shows it.
+func (c claim) line() string {
+	if c.part {
+		return "..." + c.text + "..."
+	}
+	return c.text
+}
+
+// claimed returns what an expectation claims of an output.
+func claimed(want *yaml.Node) (all []claim) {
+	add := func(text string, part bool) {
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		for _, l := range lines {
+			if l = strings.TrimSpace(l); l != "" {
+				all = append(all, claim{l, part && len(lines) == 1})
 			}
 		}
+	}
+	for _, name := range []string{"stdout", "stderr", "body"} {
+		n := key(want, name)
+		add(valueOf(n, "equals"), false)
+		add(valueOf(n, "contains"), true)
 		if list := key(n, "json"); list != nil {
 			for _, item := range list.Content {
-				if l := jsonClaim(item); l != "" {
-					all = append(all, l)
-				}
+				add(jsonClaim(item), false)
 			}
 		}
 	}

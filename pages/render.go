@@ -463,16 +463,27 @@ func shownOf(s *runner.Step, n *yaml.Node) string {
 		if len(lines) == 0 {
 			lines = append(lines, "...")
 		}
-		lines = append(lines, claim, "...")
+		lines = append(lines, claim.line(), "...")
 	}
 	code := key(want, "exitCode")
 	if is := key(code, "is"); is != nil {
 		code = is
 	}
 	if code != nil && code.Kind == yaml.ScalarNode && code.Value != "0" {
+		if isVerbose(n) && len(lines) == 0 {
+			lines = append(lines, "...")
+		}
 		lines = append(lines, terminated+code.Value)
 	}
 	return strings.Join(lines, "\n")
+}
+
+var verbose = regexp.MustCompile(`\bcurl\b.* (?:-[a-zA-Z]*v|--verbose)\b`)
+
+// isVerbose reports whether a command tells of its work beside what it is asked for.
+func isVerbose(n *yaml.Node) bool {
+	text, err := yaml.Marshal(key(n, "exec"))
+	return err == nil && verbose.Match(bytes.ReplaceAll(text, []byte(","), nil))
 }
 
 // statusLine returns the first line of a response.

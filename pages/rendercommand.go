@@ -57,7 +57,7 @@ func (r *renderer) command(i int, n *yaml.Node) (text string, said []string, ok 
 		}
 		return "$ " + line, nil, true
 	case *steps.Exec:
-		return execCommand(a, key(n, "expect"))
+		return execCommand(a, n)
 	case *steps.Shell:
 		return "$ " + strings.TrimRight(key(n, "shell").Value, "\n"), []string{"expect"}, true
 	}
@@ -307,7 +307,7 @@ func podCommand(verb string, in steps.Pod, namespace, container string) string {
 	return line
 }
 
-func execCommand(e *steps.Exec, want *yaml.Node) (string, []string, bool) {
+func execCommand(e *steps.Exec, n *yaml.Node) (string, []string, bool) {
 	if e.Stdin != "" {
 		return "", nil, false
 	}
@@ -316,7 +316,7 @@ func execCommand(e *steps.Exec, want *yaml.Node) (string, []string, bool) {
 		line += " " + unmark(word)
 	}
 	var said []string
-	if want != nil && len(want.Content) == 2 && want.Content[0].Value == "exitCode" && want.Content[1].Kind == yaml.ScalarNode && want.Content[1].Value != "0" {
+	if want := key(n, "expect"); want != nil && !isVerbose(n) && len(want.Content) == 2 && want.Content[0].Value == "exitCode" && want.Content[1].Kind == yaml.ScalarNode && want.Content[1].Value != "0" {
 		said = append(said, "expect")
 	}
 	return "$ " + line, said, true
