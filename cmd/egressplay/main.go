@@ -83,7 +83,7 @@ by --context or --kubeconfig.`,
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newRender(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newRender(), newDrift(), newUpdate(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShells(root)
