@@ -103,8 +103,8 @@ func (b *bench) run(ctx context.Context) (err error) {
 
 // inProcess runs the benchmarks that need no cluster.
 func (b *bench) inProcess(ctx context.Context) error {
-	fmt.Println("\nIn process, without a cluster: 100 steps of the runner, and reading a playbook")
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^(BenchmarkRun100Steps|BenchmarkLoad.*)$", "-benchmem", "./runner", "./playbooks")
+	fmt.Println("\nIn process, without a cluster: 100 steps of the runner, reading a playbook, and reading and linting a page of 600 lines")
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^(BenchmarkRun100Steps|BenchmarkLoad.*|BenchmarkLint600Lines)$", "-benchmem", "./runner", "./playbooks", "./pages")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("go test -bench: %w", err)

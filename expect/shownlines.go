@@ -12,11 +12,9 @@ import (
 
 // A comparison is one of what a tutorial shows with what came.
 type comparison struct {
-	page []shownLine // "..." for any lines
-	real []string
-	log  bool // what came is a log, which may have other lines, too
-	// exits says that the tutorial shows an exit code.
-	exits bool
+	page  []shownLine // "..." for any lines
+	real  []string
+	log   bool     // what came is a log, which may have other lines, too
 	soft  []string // in what they differ although they need not
 	bound *bindings
 }
@@ -35,10 +33,10 @@ var meter = regexp.MustCompile(`^\s*% Total\s|^\s*Dload\s+Upload|^\s*\d+\s+[\d.]
 
 func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 	c := &comparison{bound: newBindings(shell.Bound)}
-	showsCurl := false
+	showsCurl, exits := false, []string(nil)
 	for _, line := range page {
-		if terminated.MatchString(line.text) {
-			c.exits = true
+		if code, ok := ShownExitCode(line.text); ok {
+			exits = append(exits, code)
 			continue
 		}
 		showsCurl = showsCurl || strings.HasPrefix(line.text, "curl: (")
@@ -52,7 +50,7 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 			part = strings.TrimRight(part, " \t")
 			switch {
 			case part == "", meter.MatchString(part), terminated.MatchString(part):
-			case c.exits && !showsCurl && strings.HasPrefix(part, "curl: ("):
+			case !showsCurl && slices.Contains(exits, curlCode(part)): // says again what the exit code does
 			default:
 				c.real = append(c.real, part)
 			}
@@ -71,6 +69,17 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 		!slices.ContainsFunc(c.page, func(l shownLine) bool { return !isEllipsis(l.text) && !isLogLine(l.text) })
 	c.tables()
 	return c
+}
+
+var ofCurl = regexp.MustCompile(`^curl: \((\d+)\)`)
+
+// curlCode returns the number of a line in which curl says why it failed; "" for
+// another line.
+func curlCode(line string) string {
+	if m := ofCurl.FindStringSubmatch(line); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // outdent removes the indentation that all lines have, on each side.

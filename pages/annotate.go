@@ -22,6 +22,7 @@ type settings struct {
 	output string
 	tab    string
 	at     place
+	more   *yaml.Node // further keys of the step; nil for none
 }
 
 // settingKeys are the keys of an annotation.
@@ -69,6 +70,9 @@ func (s settings) merge(outer settings) settings {
 			*pair.into = pair.from
 		}
 	}
+	if s.more == nil {
+		s.more = outer.more
+	}
 	return s
 }
 
@@ -92,6 +96,7 @@ func parseSettings(text string) (settings, error) {
 
 // annotations are what the author of a page says in comments.
 type annotations struct {
+	header *yaml.Node              // what the page says as a playbook; nil for nothing
 	whole  settings                // of the whole page
 	fences map[*fence]settings     // of one fence
 	hidden map[*fence][]*yaml.Node // steps in front of a fence
@@ -132,6 +137,21 @@ func (m *mapper) readAnnotations() *annotations {
 		if body != "" && !strings.ContainsAny(body[:1], " \t\r\n") {
 			continue // a word of its own
 		}
+		if more := m.mappingOf(c, body); more != nil {
+			switch {
+			case c.at < firstProse && a.header == nil:
+				a.header = more
+			case next == nil:
+				m.fail(at, "put it right before a fence, or first in the page for all of it", "this annotation concerns no fence")
+			case a.fences[next].more != nil:
+				m.fail(at, "write one", "a second annotation with keys of the same step")
+			default:
+				s := a.fences[next]
+				s.more = more
+				a.fences[next] = s
+			}
+			continue
+		}
 		steps := m.hiddenSteps(c, body)
 		if next == nil {
 			a.last = append(a.last, steps...)
@@ -159,13 +179,26 @@ func (m *mapper) fenceBehind(at int) *fence {
 	return nil
 }
 
+// atItsLines returns a text of a comment behind so many line feeds that a parser's
+// lines are those of the page.
+func (c comment) atItsLines(body string) []byte {
+	lead := strings.Count(c.text[:strings.Index(c.text, "egressplay")], "\n")
+	return []byte(strings.Repeat("\n", c.at-1+lead) + body)
+}
+
+// mappingOf reads a comment that is a mapping; nil for another one.
+func (m *mapper) mappingOf(c comment, body string) *yaml.Node {
+	var doc yaml.Node
+	if yaml.Unmarshal(c.atItsLines(body), &doc) != nil || len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return nil
+	}
+	return doc.Content[0]
+}
+
 // hiddenSteps reads steps in the playbook's own grammar. Each is at its own lines.
 func (m *mapper) hiddenSteps(c comment, body string) []*yaml.Node {
-	// The text before it keeps the lines of the page.
-	lead := strings.Count(c.text[:strings.Index(c.text, "egressplay")], "\n")
-	text := strings.Repeat("\n", c.at-1+lead) + body
 	var doc yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+	if err := yaml.Unmarshal(c.atItsLines(body), &doc); err != nil {
 		m.fail(place{c.at, c.column}, "write a list of steps, as in a playbook", "the hidden steps are no YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
 		return nil
 	}

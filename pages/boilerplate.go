@@ -2,6 +2,8 @@ package pages
 
 import (
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // boilerplate puts in what the site's other files would bring in front of a
@@ -51,8 +53,13 @@ func (m *mapper) beforeEgress(at place) {
 // pages take for given.
 func (m *mapper) inject(at place) {
 	m.note(at, false, "the namespace gets the label istio-injection=enabled, which the page takes for given")
-	m.add(at.mapping("title", "Have a sidecar injected into each pod of the namespace",
-		"label", at.mapping("object", "namespace/${NAMESPACE}", "set", at.mapping("istio-injection", "enabled"))))
+	m.add(m.injection(at, "${NAMESPACE}"))
+}
+
+// injection returns the step that has sidecars injected into a namespace's pods.
+func (m *mapper) injection(at place, namespace string) *yaml.Node {
+	return at.mapping("title", "Have a sidecar injected into each pod of the namespace",
+		"label", at.mapping("object", "namespace/"+namespace, "set", at.mapping("istio-injection", "enabled")))
 }
 
 // deploysSample reports whether a statement deploys a sample of Istio into the

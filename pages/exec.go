@@ -58,6 +58,7 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 		return nil, false, cannot("", "kubectl exec: want a pod and a command")
 	}
 	m.renamePod(c, k)
+	m.endTail(c, k)
 	if !plain || slices.ContainsFunc(k.Command, mark.MatchString) {
 		return nil, false, nil
 	}
@@ -73,9 +74,15 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 	if isShellAlone(k.Command) && len(c.stages) == 1 {
 		return nil, true, m.open(c)
 	}
-	expect, ok := m.expected(c, k)
-	if !ok || steps.ReadsLog(k.Command) { // a script knows which lines are of earlier requests
-		return nil, false, nil
+	var expect *yaml.Node
+	if want := c.settings.says(); want != nil && len(c.stages) == 1 {
+		m.judged(c.st.shown, want)
+	} else {
+		var ok bool
+		expect, ok = m.expected(c, k)
+		if !ok || steps.ReadsLog(k.Command) { // a script knows which lines are of earlier requests
+			return nil, false, nil
+		}
 	}
 	n := c.at.mapping("in", in, "container", k.Flag("container"), "namespace", k.Namespace(), "command", c.at.texts(k.Command))
 	step := c.at.mapping("title", c.title, "exec", n)
@@ -96,6 +103,26 @@ func (m *mapper) renamePod(c *command, k *shell.Kubectl) {
 	st.lines = slices.Clone(st.lines)
 	for i := range st.lines {
 		st.lines[i].text = strings.ReplaceAll(st.lines[i].text, k.Args[0], "deploy/"+g[1])
+	}
+	if file, _, problem := shell.Parse(st.text()); problem == nil {
+		st.file = file
+	}
+}
+
+var follows = regexp.MustCompile(`\btail (?:-f|-F|--follow) `)
+
+// endTail leaves out what has tail wait for more: the file is read as it is, again
+// until it shows what the page does.
+func (m *mapper) endTail(c *command, k *shell.Kubectl) {
+	if path.Base(k.Command[0]) != "tail" || len(k.Command) < 3 || !follows.MatchString("tail "+k.Command[1]+" ") {
+		return
+	}
+	m.note(c.at, false, "tail %s does not end: what the file has is read again until it shows what the page does", k.Command[1])
+	k.Command = slices.Delete(slices.Clone(k.Command), 1, 2)
+	st := c.st
+	st.lines = slices.Clone(st.lines)
+	for i := range st.lines {
+		st.lines[i].text = follows.ReplaceAllString(st.lines[i].text, "tail ")
 	}
 	if file, _, problem := shell.Parse(st.text()); problem == nil {
 		st.file = file
@@ -217,7 +244,11 @@ func (m *mapper) logs(c *command, k *shell.Kubectl, words []word, plain bool) ([
 	if k.Is("follow") {
 		return nil, false, cannot("leave out -f", "kubectl logs -f does not end")
 	}
-	if !plain || len(c.st.shown) > 0 || len(c.stages) > 1 || k.Flag("selector") != "" || k.Is("previous") || k.Is("all-containers") || len(k.Args) != 1 || k.Flag("since") != "" {
+	want := c.settings.says()
+	if want != nil {
+		m.judged(c.st.shown, want)
+	}
+	if !plain || len(c.st.shown) > 0 && want == nil || len(c.stages) > 1 || k.Flag("selector") != "" || k.Is("previous") || k.Is("all-containers") || len(k.Args) != 1 || k.Flag("since") != "" {
 		return nil, false, nil
 	}
 	in, err := m.target(c, k, words)

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -368,8 +369,37 @@ func (m *mapper) injected(c *command, stmt *syntax.Stmt, k *shell.Kubectl, w wor
 		m.note(c.at, false, "not run: another way to what was done before, by injecting the sidecar into %s", baseOf(texts[3]))
 		return nil, nil
 	}
+	return m.injectedFile(c, stmt, k, texts[3])
+}
+
+// injectedFile maps apply of a file whose pods istioctl kube-inject gives their
+// sidecars: the label of the namespace does it.
+func (m *mapper) injectedFile(c *command, stmt *syntax.Stmt, k *shell.Kubectl, file string) ([]*yaml.Node, error) {
 	m.note(c.at, false, "the sidecar is injected by the namespace's label")
-	return m.appliedFile(c, stmt, k, texts[3], nil)
+	nodes, err := m.appliedFile(c, stmt, k, file, nil)
+	if err != nil || m.hasInjection(k.Namespace()) {
+		return nodes, err
+	}
+	return append([]*yaml.Node{m.injection(c.at, cmp.Or(k.Namespace(), "${NAMESPACE}"))}, nodes...), nil
+}
+
+// hasInjection reports whether a namespace has the label for injection by then:
+// the page sets it, or a step before. "" is the run's namespace.
+func (m *mapper) hasInjection(namespace string) bool {
+	if m.injects[namespace] || namespace == "" && m.builtin {
+		return true
+	}
+	if m.injects == nil {
+		m.injects = map[string]bool{}
+	}
+	m.injects[namespace] = true
+	for _, st := range m.statements {
+		words := strings.Fields(st.text())
+		if slices.Contains(words, "istio-injection=enabled") && (namespace == "" || slices.ContainsFunc(words, func(w string) bool { return w == namespace || strings.HasSuffix(w, "/"+namespace) })) {
+			return true
+		}
+	}
+	return false
 }
 
 // gone are objects of a namespace.

@@ -45,6 +45,9 @@ type mapper struct {
 	requests  map[string]request    // for certificates, by their files
 	issuers   map[string]issuer     // certificate authorities, by their files
 	session   *session              // the shell in a pod that is open; nil for none
+	header    *yaml.Node            // what the page says as a playbook; nil for nothing
+	saidMore  map[*fence]bool       // whose annotation has been put in
+	injects   map[string]bool       // namespaces for which it is known whether they have the label for injection
 }
 
 // fail tells what keeps the page from being a playbook.
@@ -74,6 +77,9 @@ func (m *mapper) playbook() *yaml.Node {
 	all, issues := split(m.page)
 	m.statements = all
 	notes := m.readAnnotations()
+	if m.saidMore = map[*fence]bool{}; notes.header != nil {
+		m.setHeader(notes.header)
+	}
 	entries, whole, file := m.overlay()
 	notes.whole = notes.whole.merge(whole)
 	tabName := m.options.Tab
@@ -106,7 +112,15 @@ func (m *mapper) playbook() *yaml.Node {
 		m.fail(place{i.line, i.column}, i.hint, "%s", i.msg)
 	}
 	m.readFences(notes)
-	done := map[*fence]bool{}
+	next := 0
+	hidden := func(last int) { // steps in front of fences, and in them
+		for ; next < len(m.page.fences) && m.page.fences[next].at <= last; next++ {
+			if f := m.page.fences[next]; m.chosen(f.tab, tabName) {
+				m.add(notes.hidden[f]...)
+				m.add(m.stepsOf(f)...)
+			}
+		}
+	}
 	for _, st := range m.statements {
 		if !m.chosen(st.fence.tab, tabName) {
 			at, column := st.place(1, 1)
@@ -114,10 +128,7 @@ func (m *mapper) playbook() *yaml.Node {
 			continue
 		}
 		m.boilerplate(st)
-		if !done[st.fence] {
-			done[st.fence] = true
-			m.add(notes.hidden[st.fence]...)
-		}
+		hidden(st.fence.at)
 		s := notes.fences[st.fence].merge(notes.whole)
 		at, column := st.place(1, 1)
 		var after []*yaml.Node
@@ -129,12 +140,9 @@ func (m *mapper) playbook() *yaml.Node {
 		m.statement(st, s)
 		m.add(after...)
 	}
-	for f, hidden := range notes.hidden { // in front of a fence without commands
-		if !done[f] {
-			m.add(hidden...)
-		}
-	}
+	hidden(len(m.page.lines))
 	m.add(notes.last...)
+	m.unsaid(notes)
 	return m.root()
 }
 
@@ -249,6 +257,9 @@ func (m *mapper) statement(st *statement, s settings) {
 	}
 	for _, n := range made {
 		m.apply(n, s)
+		if s.more != nil {
+			m.more(st.fence, n, s.more)
+		}
 	}
 	m.add(made...)
 }
@@ -279,7 +290,7 @@ func (m *mapper) apply(n *yaml.Node, s settings) {
 	if s.holds != "" && looks {
 		n.Content = append(n.Content, at.scalar("holds"), at.scalar(s.holds))
 	}
-	if looks && !sets {
+	if looks && !sets && m.header == nil {
 		n.Content = append(n.Content, at.scalar("continue"), at.truth())
 	}
 }
@@ -518,7 +529,9 @@ const terminated = "command terminated with exit code "
 // heading.
 func (m *mapper) title(st *statement) string {
 	text := ""
-	if t := m.page.textBefore(st.fence.at); t != nil {
+	if t := m.page.textBefore(st.fence.at); t != nil && m.header != nil {
+		return strings.TrimSuffix(strings.ReplaceAll(t.text, "${", "$"), ":")
+	} else if t != nil {
 		text = t.text
 	} else if h := m.page.headingBefore(st.fence.at); h != nil {
 		text = h.text
@@ -590,9 +603,13 @@ func (m *mapper) root() *yaml.Node {
 		m.fail(at, "commands stand in fences of code", "the page has no command that becomes a step")
 	}
 	root := at.mapping("apiVersion", "egressplay/v1", "kind", "Playbook", "name", m.name, "title", cleanTitle(title, m.name))
+	if m.header != nil && title != "" {
+		key(root, "title").Value = title
+	}
 	if len(m.requires) > 0 {
 		root.Content = append(root.Content, at.scalar("requires"), at.texts(m.requires))
 	}
+	m.headed(root)
 	root.Content = append(root.Content, at.scalar("steps"), at.list(m.steps...))
 	return root
 }

@@ -207,6 +207,11 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 		here := place{line, column}
 		w := wordOf(a.Value)
 		name := a.Name.Value
+		if given, err := m.given(name, w); err != nil {
+			return nil, false, err
+		} else if given {
+			continue
+		}
 		switch {
 		case name == "PATH" || name == "KUBECONFIG":
 			m.note(here, false, "not run: nothing of this machine is run, so that %s has no use", name)
@@ -274,7 +279,7 @@ func (m *mapper) lookup(c *command, sub *syntax.CmdSubst) (*yaml.Node, error) {
 	at := c.at
 	value := at.mapping("get", k.Args[0])
 	if len(k.Args) == 2 {
-		value = at.mapping("get", k.Args[0]+"/"+k.Args[1])
+		value = at.mapping("get", k.Args[0], "name", k.Args[1])
 	}
 	for _, pair := range [][2]string{{"selector", k.Flag("selector")}, {"namespace", k.Namespace()}, {"jsonpath", path}} {
 		if pair[1] != "" {

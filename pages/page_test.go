@@ -91,6 +91,7 @@ func TestStatements(t *testing.T) {
 		{"delete what may be gone", "kubectl -n x delete --ignore-not-found=true vs/a", `{delete: {objects: [vs/a], namespace: x, ifThere: true}}`},
 		{"delete a sample", "kubectl delete -f @samples/sleep/sleep.yaml@", `{delete: {objects: [serviceaccount/sleep, service/sleep, deployment/sleep]}}`},
 		{"a value", "export A=1 B=\"$POD:x\"", `{set: {A: {value: 1}, B: {value: "${POD}:x"}}}`},
+		{"a log that is followed", "$ kubectl exec -it $POD -- tail -f /var/log/x.log\nx", `{shell: "kubectl exec -it $POD -- tail /var/log/x.log"} {expect: {shown: "x\n"}}`},
 		{"logs", "kubectl logs $POD -c istio-proxy --tail 5", `{logs: {in: "${POD}", container: istio-proxy, tail: 5}}`},
 		{"logs that are shown", "$ kubectl logs $POD -c istio-proxy | tail -1\nx", `{shell: "kubectl logs $POD -c istio-proxy | tail -1"} {expect: {shown: "x\n"}}`},
 		{"the policy", "$ istioctl install <flags-you-used> --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", `{policy: {set: REGISTRY_ONLY}}`},
@@ -405,4 +406,18 @@ func TestFilesOutside(t *testing.T) {
 		}
 		assert.ErrorContains(t, err, test.want, what)
 	}
+}
+
+// TestInjected has files whose pods get their sidecars by istioctl: the namespace gets
+// the label where the page does not set it, once.
+func TestInjected(t *testing.T) {
+	steps, errs, _ := lint(t, "# T\n~~~bash\n$ kubectl create ns foo\n$ kubectl apply -f <(istioctl kube-inject -f samples/sleep/sleep.yaml) -n foo\n"+
+		"$ istioctl kube-inject -f samples/curl/curl.yaml | kubectl apply -n foo -f -\n$ kubectl label namespace bar istio-injection=enabled\n"+
+		"$ kubectl apply -f <(istioctl kube-inject -f samples/sleep/sleep.yaml) -n bar\n~~~\n", Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 6)
+	assert.Equal(t, bare("{label: {object: namespace/foo, set: {istio-injection: enabled}}}"), bare(steps[1]))
+	assert.Equal(t, bare("{apply: {files: [samples/sleep.yaml], namespace: foo}}"), bare(steps[2]))
+	assert.Equal(t, bare("{apply: {files: [samples/curl.yaml], namespace: foo}}"), bare(steps[3]))
+	assert.Equal(t, bare("{apply: {files: [samples/sleep.yaml], namespace: bar}}"), bare(steps[5]))
 }

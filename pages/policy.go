@@ -169,8 +169,7 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 			m.note(at, false, "not run: another way to what was done before, by injecting the sidecar into %s", baseOf(rest[1]))
 			return nil, true, nil
 		}
-		m.note(at, false, "the sidecar is injected by the namespace's label")
-		nodes, err := m.appliedFile(c, stmt, k, rest[1], nil)
+		nodes, err := m.injectedFile(c, stmt, k, rest[1])
 		return nodes, err == nil, err
 	}
 	return nil, false, cannot("", "istioctl %s is not known here", verb)

@@ -9,6 +9,7 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 )
 
 // A line is a line of a fence: its text without what Markdown puts in front of it,
@@ -301,7 +302,7 @@ func plain(n ast.Node, data []byte) string {
 		}
 		switch n := n.(type) {
 		case *ast.Text:
-			b.Write(n.Segment.Value(data))
+			b.Write(util.ResolveEntityNames(util.UnescapePunctuations(n.Segment.Value(data))))
 			if n.SoftLineBreak() || n.HardLineBreak() {
 				b.WriteByte(' ')
 			}

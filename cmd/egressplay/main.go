@@ -81,7 +81,7 @@ the run and gone afterwards. Name a cluster of your own by --context or --kubeco
 		RunE:                       noCommand,
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion(), newMan())
+	root.AddCommand(newRun(), newList(), newShow(), newLint(), newConvert(), newRender(), newDrift(), newUpdate(), newExplain(), newSchema(), newInit(), newCleanup(), newRBAC(), newWhy(), newLab(), newVersion(), newMan())
 	root.SetHelpCommand(newHelp())
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShells(root)

@@ -53,10 +53,13 @@ type runOptions struct {
 	repeat              int
 	color               string
 	pages               pageFlags
+	toStderr            bool // the transcript: stdout is for something else
 }
 
-func newRun() *cobra.Command {
-	var o runOptions
+func newRun() *cobra.Command { return newRunWith(new(runOptions)) }
+
+// newRunWith returns the verb run, whose flags are these options.
+func newRunWith(o *runOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run PLAYBOOK...",
 		Short: "Run playbooks",
@@ -96,20 +99,20 @@ that interrupted it, which is 130 for Ctrl-C.`,
 		},
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := placeFromEnv(cmd, &o); err != nil {
+			if err := placeFromEnv(cmd, o); err != nil {
 				return err
 			}
 			o.stdin = sync.OnceValues(readStdin)
 			if o.all || len(args) == 0 {
 				args = append(args, builtins()...)
 			}
-			return run(cmd.Context(), &o, args)
+			return run(cmd.Context(), o, args)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.all, "all", false, "run every built-in playbook")
 	addParts(cmd, &o.parts)
-	addPlace(cmd, &o)
+	addPlace(cmd, o)
 	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change what holds for a whole mesh or cluster that is no lab's")
 	f.DurationVar(&o.waitFor, "wait-for", 0, "how long to wait for another run that is changing the same namespace")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
@@ -168,7 +171,7 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 		return usagef("leave out one of them", "--dry-run runs nothing, so that there is nothing for --report")
 	}
 	tty := os.Stdout
-	if reports.toStdout() {
+	if reports.toStdout() || o.toStderr {
 		tty = os.Stderr
 	}
 	look, err := terminalOptions(o.color, tty)
