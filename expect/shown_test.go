@@ -42,6 +42,19 @@ func TestShownExitCodes(t *testing.T) {
 	assert.True(t, held(outcome(exit35, "curl: (35) Recv failure\n"+exit35, -1, 35)), "curl's own words beside the code")
 }
 
+func TestShownTimes(t *testing.T) {
+	const page = "200\nreal    0m5.024s\nuser    0m0.003s\nsys     0m0.003s\n"
+	gnu := func(elapsed string) string {
+		return "200\n0.01user 0.00system " + elapsed + "elapsed 0%CPU (0avgtext+0avgdata 10932maxresident)k\n0inputs+0outputs (0major+611minor)pagefaults 0swaps\n"
+	}
+	assert.True(t, held(outcome(page, "200\nreal\t0m 5.60s\nuser\t0m 0.00s\nsys\t0m 0.00s\n", -1, 0)), "busybox")
+	assert.True(t, held(outcome(page, gnu("0:05.45"), -1, 0)), "GNU")
+	assert.False(t, held(outcome(page, gnu("0:03.45"), -1, 0)), "another time")
+	assert.False(t, held(outcome(page, gnu("1:05.45"), -1, 0)), "a minute more")
+	assert.False(t, held(outcome(page, strings.Replace(gnu("0:05.45"), "200", "504", 1), -1, 0)), "another status")
+	assert.False(t, held(outcome("200", gnu("0:05.45"), -1, 0)), "times that are not shown")
+}
+
 func TestShownNamesTheCommand(t *testing.T) {
 	s := &evidence.Shell{Text: "x"}
 	for i, name := range []string{"first", "second"} {

@@ -52,6 +52,9 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 			part = strings.TrimRight(part, " \t")
 			switch {
 			case part == "", meter.MatchString(part), terminated.MatchString(part):
+			case usage.MatchString(part) && c.showsTimes():
+				c.real = append(c.real, timesOf(usage.FindStringSubmatch(part))...)
+			case faults.MatchString(part) && c.showsTimes():
 			case c.exits && !showsCurl && strings.HasPrefix(part, "curl: ("):
 			default:
 				c.real = append(c.real, part)

@@ -113,6 +113,11 @@ func (m *mapper) playbook() *yaml.Node {
 			m.note(place{at, column}, false, "not run: it is in the tab %q", st.fence.tab.name)
 			continue
 		}
+		if st.fence.closed != "" {
+			at, column := st.place(1, 1)
+			m.note(place{at, column}, false, "not run: it is in the part %q, which a reader may leave closed", st.fence.closed)
+			continue
+		}
 		m.boilerplate(st)
 		if !done[st.fence] {
 			done[st.fence] = true
@@ -184,12 +189,8 @@ func (m *mapper) chosen(t *tab, name string) bool {
 }
 
 func (m *mapper) notChosen(line int, name string) bool {
-	for _, f := range m.page.fences {
-		if f.at <= line && line <= f.end {
-			return !m.chosen(f.tab, name)
-		}
-	}
-	return false
+	f := m.page.fenceAt(line)
+	return f != nil && (!m.chosen(f.tab, name) || f.closed != "")
 }
 
 // statement maps one statement.
@@ -244,11 +245,14 @@ func (m *mapper) statement(st *statement, s settings) {
 		return
 	}
 	m.counts.Mapped++
-	if len(made) > 0 && !m.checkReads(st) {
+	if len(made) > 0 && !m.checkReads(st, made) {
 		return
 	}
 	for _, n := range made {
 		m.apply(n, s)
+		if m.page.cleansUp(st.lines[0].line) {
+			n.Content = append(n.Content, place{n.Line, n.Column}.scalar("cleansUp"), place{n.Line, n.Column}.truth())
+		}
 	}
 	m.add(made...)
 }
@@ -291,8 +295,16 @@ func setsSomething(text string) bool {
 	return problem == nil && len(assigned(file)) > 0
 }
 
+// mentions reports whether a variable stands in a step: what a step has no use for
+// need not be set.
+func mentions(nodes []*yaml.Node, name string) bool {
+	return slices.ContainsFunc(nodes, func(n *yaml.Node) bool {
+		return strings.Contains(n.Value, "$"+name) || strings.Contains(n.Value, "${"+name) || mentions(n.Content, name)
+	})
+}
+
 // checkReads tells of variables that a statement reads and that nothing has set.
-func (m *mapper) checkReads(st *statement) bool {
+func (m *mapper) checkReads(st *statement, made []*yaml.Node) bool {
 	ok := true
 	own := map[string]bool{}
 	syntax.Walk(st.file, func(n syntax.Node) bool {
@@ -304,7 +316,7 @@ func (m *mapper) checkReads(st *statement) bool {
 		case *syntax.WordIter:
 			own[n.Name.Value] = true
 		case *syntax.ParamExp:
-			if n.Param == nil || m.set[n.Param.Value] > 0 || own[n.Param.Value] || predefined[n.Param.Value] {
+			if n.Param == nil || m.set[n.Param.Value] > 0 || own[n.Param.Value] || predefined[n.Param.Value] || !mentions(made, n.Param.Value) {
 				return true
 			}
 			line, column := st.place(int(n.Pos().Line()), int(n.Pos().Col()))

@@ -193,7 +193,7 @@ func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) 
 			i++
 		}
 		switch {
-		case isSet, args[i] == "-y", args[i] == "--skip-confirmation", strings.Trim(args[i], "_") == "": // the last is left to the reader
+		case isSet, args[i] == "-y", args[i] == "--skip-confirmation", strings.HasPrefix(args[i], "--manifests="), strings.Trim(args[i], "_") == "": // the last is left to the reader
 		case files && !strings.HasPrefix(args[i], "-"):
 		default:
 			return nil, false, cannot("", "istioctl install with %s is not known here", args[i])

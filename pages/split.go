@@ -81,6 +81,9 @@ func init() {
 // strong are heads of lines that are commands also where others have a prompt.
 var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in )`)
 
+// makesFile matches a command that begins with the file into which it writes.
+var makesFile = regexp.MustCompile(`^> ?[\w./-]+ *(?:&&.*)?$`)
+
 var assignment = regexp.MustCompile(`^\s*[A-Z_][A-Z0-9_]*=(?:\S*[^,\s]|".*"|'.*'|\$\(.*\))?$`)
 
 // shellTags are the tags of fences that have commands.
@@ -185,6 +188,9 @@ func (s *splitter) fence(f *fence) {
 			continue
 		}
 		first, isPrompt, ok := starts(l, prompted)
+		if !ok && last == nil && !prompted && shellTags[f.tag] && makesFile.MatchString(l.text) {
+			first, ok = l, true
+		}
 		if ok {
 			st := &statement{fence: f, prompt: isPrompt}
 			n := s.statement(st, first, f.lines[i:])

@@ -93,7 +93,7 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 			attempt.Changes = append(attempt.Changes, changeOf(ref))
 		}
 		if apierrors.IsNotFound(err) {
-			err = &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none"}
+			err = &runner.Mismatch{What: ref.String(), Want: "there, to be deleted", Got: "none", Why: namesake(s, ref)}
 		}
 		if err != nil {
 			return attempt, err
@@ -101,6 +101,18 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		attempt.Text += ref.Long() + " deleted\n"
 	}
 	return attempt, nil
+}
+
+// namesake names an object that the run made, of the same name and a kind that has the
+// same name in another group: kubectl takes a short name such as gateway for one of
+// these groups. It returns "" where there is none.
+func namesake(s *runner.Scope, ref cluster.Ref) string {
+	for _, c := range s.Changes.Open() {
+		if o := c.Ref; !c.Deleted && strings.EqualFold(o.Kind, ref.Kind) && o.Name == ref.Name && o.Namespace == ref.Namespace && o.Long() != ref.Long() {
+			return fmt.Sprintf("what is there is %s, and %s means another kind to this cluster", o.Long(), strings.ToLower(ref.Kind))
+		}
+	}
+	return ""
 }
 
 // checkObject says what is wrong with a text that is to be KIND/NAME.
