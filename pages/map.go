@@ -71,7 +71,10 @@ func cannot(hint, format string, args ...any) error {
 
 // playbook maps the page.
 func (m *mapper) playbook() *yaml.Node {
-	all, issues := split(m.page)
+	all, issues, unused := split(m.page)
+	for _, at := range unused {
+		m.note(at, false, "what this shows is compared with nothing: the text above it does not say that a command prints it")
+	}
 	m.statements = all
 	notes := m.readAnnotations()
 	entries, whole, file := m.overlay()

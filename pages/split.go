@@ -3,10 +3,12 @@ package pages
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 
+	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/shell"
 )
 
@@ -100,10 +102,11 @@ type splitter struct {
 	page       *page
 	statements []*statement
 	issues     []issue
+	unused     []place // of fences that may be an output, and are not known to be one
 }
 
 // split finds the statements of a page.
-func split(p *page) ([]*statement, []issue) {
+func split(p *page) ([]*statement, []issue, []place) {
 	s := &splitter{page: p}
 	for _, f := range p.fences {
 		before := len(s.statements)
@@ -114,7 +117,7 @@ func split(p *page) ([]*statement, []issue) {
 			s.output(f)
 		}
 	}
-	return s.merge(), s.issues
+	return s.merge(), s.issues, s.unused
 }
 
 // hasCommand reports whether a fence whose tag says otherwise begins with a
@@ -371,7 +374,7 @@ func (s *splitter) broken(st *statement, problem *shell.Problem) {
 	s.issues = append(s.issues, e)
 }
 
-var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
+var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get|messages?|errors?|fails?|blocked|logs?|expect(?:ed)?)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
 
 // output gives a fence without commands to the statement before it, if it is what
 // the page shows of it.
@@ -398,7 +401,10 @@ func (s *splitter) output(f *fence) {
 			return
 		}
 	}
-	if between != "" && !ofOutput.MatchString(between) {
+	if between != "" && !ofOutput.MatchString(between) && !showsFact(f) {
+		if f.tag != "" && len(f.lines) > 0 {
+			s.unused = append(s.unused, place{f.lines[0].line, f.lines[0].column})
+		}
 		return
 	}
 	for _, l := range f.lines {
@@ -406,6 +412,15 @@ func (s *splitter) output(f *fence) {
 			last.show(l)
 		}
 	}
+}
+
+// showsFact reports whether a fence has what only a command prints: an exit code, a
+// status line, an error of curl.
+func showsFact(f *fence) bool {
+	return slices.ContainsFunc(f.lines, func(l line) bool {
+		_, exits := expect.ShownExitCode(l.text)
+		return exits || headLine.MatchString(l.text) || strings.HasPrefix(strings.TrimSpace(l.text), "curl: (")
+	})
 }
 
 // merge drops a statement that stands right behind itself, once with and once
