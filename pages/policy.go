@@ -133,6 +133,8 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	}
 	verb, rest := texts[1], texts[2:]
 	switch {
+	case verb == "proxy-config" || verb == "pc":
+		return nil, false, nil // a script
 	case verb == "x" && len(rest) > 0 && rest[0] == "uninstall":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil

@@ -19,9 +19,9 @@ type Result struct {
 	Stdout, Stderr string
 	// Last is what the program writes to its standard error once all its output is
 	// written.
-	Last string
-	Code int
-	Truncated      bool // there was more output than was kept
+	Last      string
+	Code      int
+	Truncated bool // there was more output than was kept
 }
 
 // A Program runs with its words, the first of them its name, and the text on its
