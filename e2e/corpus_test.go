@@ -39,6 +39,9 @@ func TestCorpusPages(t *testing.T) {
 		{id: "122", passed: 9, short: true},
 		// kubectl takes gateway for a kind of the Gateway API, where that is installed.
 		{id: "032", passed: 15, short: true, lines: []int{238}, shows: "what is there is gateway.networking.istio.io/istio-egressgateway"},
+		{id: "080", passed: 11},
+		// The headers that it shows are those of Istio 1.19 to 1.22; the last object is none.
+		{id: "110", passed: 23, lines: []int{82, 180, 273, 380, 542}, shows: "X-Envoy-External-Address"},
 		// A request by HTTP that is blocked is answered with 502, and not reset.
 		{id: "121", passed: 13, lines: []int{65}, shows: "HTTP/1.1 502 Bad Gateway"},
 	} {

@@ -70,6 +70,9 @@ func TestShownOfOtherAges(t *testing.T) {
 	assert.False(t, held(outcome(old, "curl: (35) OpenSSL/3.0.19: error:0A000410:SSL routines::sslv3 alert handshake failure"+exit35, -1, 35)))
 
 	const entry = `[2026-11-29T04:29:29.731Z] "GET /status/200 HTTP/1.1" 200 - via_upstream - "-" 0 0 1 0 "-" "curl/7.88.1" "16b1c1e6-af8f-4ed4-a816-61d443cb0af9" "httpbin.org" "203.0.113.13:80" outbound|80||httpbin.org 10.244.1.9:1 203.0.113.13:80 10.244.1.9:2 - default`
+	vs = outcome(strings.Replace(entry, " - default", " a.example default", 1), entry, -1, 0)
+	assert.False(t, held(vs))
+	assert.Contains(t, vs.String(), "SNI: shown a.example, was none")
 	open := strings.ReplaceAll(strings.ReplaceAll(entry, "203.0.113.13", "X.Y.Z"), "10.244.1.9", "X.Y.Z")
 	assert.True(t, held(outcome(open, entry, -1, 0)), "addresses that are left open")
 	assert.False(t, held(outcome(open, strings.Replace(entry, "203.0.113.13:80\" outbound", "203.0.113.13:443\" outbound", 1), -1, 0)), "another port")

@@ -303,6 +303,7 @@ func (c *comparison) explain() error {
 		d.got = scalar(c.real[at])
 	}
 	if farthest < n {
+		c.explainEntry(d, c.page[farthest].text)
 		if status := statusLine.FindStringSubmatch(c.page[farthest].text); status != nil {
 			c.explainStatus(d, farthest, status)
 		}

@@ -314,7 +314,7 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 }
 
 // placeholder is a part that the reader is to fill in.
-var placeholder = regexp.MustCompile(`<[A-Za-z][A-Za-z0-9 _.-]*>`)
+var placeholder = regexp.MustCompile(`<[\pL][\pL\pN _.-]*>`)
 
 // fillIn reads a statement with a part that the reader is to fill in: a word stands
 // in its place.

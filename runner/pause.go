@@ -110,7 +110,7 @@ func (q *sequence) cleanUp(ctx context.Context, i int) {
 		q.skip(step, nil)
 		return
 	}
-	q.last = i
+	q.last, q.scope.AfterFailure = i, true
 	q.statuses[i], q.unchecked[i], q.problems[i] = q.runner.step(ctx, q.scope, step)
 }
 

@@ -25,7 +25,8 @@ type Delete struct {
 	// ForGood says that the objects are not to be put back at the end. Without
 	// it an object that cannot be put back, such as a namespace, is not deleted.
 	ForGood bool `yaml:"forGood"`
-	// IfThere lets an object be there or not, as --ignore-not-found does.
+	// IfThere lets an object be there or not, as --ignore-not-found does. So does a
+	// failure of an earlier step: what the object is made by may not have run.
 	IfThere bool `yaml:"ifThere"`
 }
 
@@ -85,7 +86,7 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 			return attempt, err
 		}
 		err = s.Changes.Delete(ctx, ref, d.ForGood)
-		if apierrors.IsNotFound(err) && d.IfThere {
+		if apierrors.IsNotFound(err) && (d.IfThere || s.AfterFailure) {
 			attempt.Text += ref.Long() + " is not there\n"
 			continue
 		}

@@ -90,4 +90,7 @@ func TestDeletesWhatMayBeGone(t *testing.T) {
 	assert.Equal(t, "configmap/gone is not there\n", a.Text)
 	_, err = (&Delete{Objects: []string{"configmap/gone"}}).Try(t.Context(), scope)
 	assert.Error(t, err)
+	scope.AfterFailure = true
+	_, err = (&Delete{Objects: []string{"configmap/gone"}}).Try(t.Context(), scope)
+	assert.NoError(t, err, "what makes it may not have run")
 }
