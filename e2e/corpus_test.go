@@ -40,6 +40,10 @@ func TestCorpusPages(t *testing.T) {
 		// kubectl takes gateway for a kind of the Gateway API, where that is installed.
 		{id: "032", passed: 15, short: true, lines: []int{238}, shows: "what is there is gateway.networking.istio.io/istio-egressgateway"},
 		{id: "080", passed: 11},
+		// The log of a request by HTTP has no SNI; and gateway is another kind, as on 032.
+		{id: "030", passed: 24, lines: []int{352, 416}, shows: "SNI: shown edition.cnn.com, was none"},
+		// It shows a header that httpbin.org sent in 2019.
+		{id: "079", passed: 22, lines: []int{102, 249}, shows: "\"Connection\": \"close\""},
 		// The headers that it shows are those of Istio 1.19 to 1.22; the last object is none.
 		{id: "110", passed: 23, lines: []int{82, 180, 273, 380, 542}, shows: "X-Envoy-External-Address"},
 		// A request by HTTP that is blocked is answered with 502, and not reset.
