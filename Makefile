@@ -95,6 +95,10 @@ test: setup-test build test-unit test-ordinary-user ## everything, the lab inclu
 	@echo "==> test with labs: egressplay"
 	@$(GO) test $(LAB_TEST) ./... # nothing is said after go's own results
 
+.PHONY: test-long
+test-long: build ## tests with labs that take long: other people's tutorials, from the folder corpus of EGRESSPLAY_SHARED
+	EGRESSPLAY_E2E_CORPUS=all $(GO) test $(LAB_TEST) -v -run '^TestCorpusPages$$' ./e2e
+
 .PHONY: test-unit
 test-unit: ## no lab, no root, no network; with the race detector
 	$(phase) "unit tests: egressplay" go test -race ./...

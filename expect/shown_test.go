@@ -42,6 +42,42 @@ func TestShownExitCodes(t *testing.T) {
 	assert.True(t, held(outcome(exit35, "curl: (35) Recv failure\n"+exit35, -1, 35)), "curl's own words beside the code")
 }
 
+func TestShownTimes(t *testing.T) {
+	const page = "200\nreal    0m5.024s\nuser    0m0.003s\nsys     0m0.003s\n"
+	gnu := func(elapsed string) string {
+		return "200\n0.01user 0.00system " + elapsed + "elapsed 0%CPU (0avgtext+0avgdata 10932maxresident)k\n0inputs+0outputs (0major+611minor)pagefaults 0swaps\n"
+	}
+	assert.True(t, held(outcome(page, "200\nreal\t0m 5.60s\nuser\t0m 0.00s\nsys\t0m 0.00s\n", -1, 0)), "busybox")
+	assert.True(t, held(outcome(page, gnu("0:05.45"), -1, 0)), "GNU")
+	assert.False(t, held(outcome(page, gnu("0:03.45"), -1, 0)), "another time")
+	assert.False(t, held(outcome(page, gnu("1:05.45"), -1, 0)), "a minute more")
+	assert.False(t, held(outcome(page, strings.Replace(gnu("0:05.45"), "200", "504", 1), -1, 0)), "another status")
+	assert.False(t, held(outcome("200", gnu("0:05.45"), -1, 0)), "times that are not shown")
+}
+
+func TestShownOfOtherAges(t *testing.T) {
+	const page = "{\n  \"headers\": {\n    \"Host\": \"a.example\",\n    \"X-Amzn-Trace-Id\": \"Root=1-6675d2e5-5a8cf34f1b08829c1201f79f\"\n  }\n}\n"
+	const real = "{\n  \"headers\": {\n    \"Host\": \"a.example\"\n  }\n}\n"
+	vs := outcome(page, real, -1, 0)
+	assert.True(t, held(vs), "a header of somebody's network")
+	assert.Contains(t, vs.String(), "nobody sent")
+	assert.False(t, held(outcome(page, strings.Replace(real, "a.example", "b.example", 1), -1, 0)), "another host")
+	assert.False(t, held(outcome(strings.Replace(page, "X-Amzn-Trace-Id", "X-Envoy-Internal", 1), real, -1, 0)), "a header of the mesh")
+
+	const exit35 = "\ncommand terminated with exit code 35\n"
+	const old = "curl: (35) error:1408F10B:SSL routines:ssl3_get_record:wrong version number" + exit35
+	assert.True(t, held(outcome(old, "curl: (35) OpenSSL/3.0.19: error:0A00010B:SSL routines::wrong version number"+exit35, -1, 35)))
+	assert.False(t, held(outcome(old, "curl: (35) OpenSSL/3.0.19: error:0A000410:SSL routines::sslv3 alert handshake failure"+exit35, -1, 35)))
+
+	const entry = `[2026-11-29T04:29:29.731Z] "GET /status/200 HTTP/1.1" 200 - via_upstream - "-" 0 0 1 0 "-" "curl/7.88.1" "16b1c1e6-af8f-4ed4-a816-61d443cb0af9" "httpbin.org" "203.0.113.13:80" outbound|80||httpbin.org 10.244.1.9:1 203.0.113.13:80 10.244.1.9:2 - default`
+	vs = outcome(strings.Replace(entry, " - default", " a.example default", 1), entry, -1, 0)
+	assert.False(t, held(vs))
+	assert.Contains(t, vs.String(), "SNI: shown a.example, was none")
+	open := strings.ReplaceAll(strings.ReplaceAll(entry, "203.0.113.13", "X.Y.Z"), "10.244.1.9", "X.Y.Z")
+	assert.True(t, held(outcome(open, entry, -1, 0)), "addresses that are left open")
+	assert.False(t, held(outcome(open, strings.Replace(entry, "203.0.113.13:80\" outbound", "203.0.113.13:443\" outbound", 1), -1, 0)), "another port")
+}
+
 func TestShownNamesTheCommand(t *testing.T) {
 	s := &evidence.Shell{Text: "x"}
 	for i, name := range []string{"first", "second"} {

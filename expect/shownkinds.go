@@ -12,10 +12,12 @@ var (
 	headerLine = regexp.MustCompile(`^(?:[<>] )?([A-Za-z][A-Za-z0-9-]*): ?(.*)$`)
 	jsonLine   = regexp.MustCompile(`^\s*"([^"]+)":\s*(.*?),?$`)
 	timeLine   = regexp.MustCompile(`^(real|user|sys)\s+(?:(\d+)m\s*)?([\d.]+)s?$`)
-	entryLine  = regexp.MustCompile(`^\[(?:[^\]]+)\] "([^"]*)" (\d+) (\S+) (.*)$`)
-	squidLine  = regexp.MustCompile(`^\d+\.\d+\s+\d+\s+(\S+)\s+(\S+)\s+\d+\s+(\S+)\s+(\S+)\s`)
-	upstream   = regexp.MustCompile(`\b(?:outbound|inbound)\|[^\s"]*|\b(?:PassthroughCluster|BlackHoleCluster|InboundPassthroughCluster[^\s"]*)`)
-	quoted     = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
+	// OpenSSL's ages number its errors differently, and name or do not name the function.
+	tlsError  = regexp.MustCompile(`^(curl: \(\d+\)) (?:OpenSSL/[\w.]+: )?error:[0-9A-F]{8}:SSL routines:\w*:(.*)$`)
+	entryLine = regexp.MustCompile(`^\[(?:[^\]]+)\] "([^"]*)" (\d+) (\S+) (.*)$`)
+	squidLine = regexp.MustCompile(`^\d+\.\d+\s+\d+\s+(\S+)\s+(\S+)\s+\d+\s+(\S+)\s+(\S+)\s`)
+	upstream  = regexp.MustCompile(`\b(?:outbound|inbound)\|[^\s"]*|\b(?:PassthroughCluster|BlackHoleCluster|InboundPassthroughCluster[^\s"]*)`)
+	quoted    = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
 )
 
 // isLogLine reports whether a line is one of an access log.
@@ -49,6 +51,10 @@ func lineMatches(page, real string, bound *bindings) (ok bool, soft string) {
 	if p := squidLine.FindStringSubmatch(page); p != nil {
 		r := squidLine.FindStringSubmatch(real)
 		return r != nil && slices.Equal(p[2:], r[2:]), ""
+	}
+	if p := tlsError.FindStringSubmatch(page); p != nil {
+		r := tlsError.FindStringSubmatch(real)
+		return r != nil && p[1] == r[1] && p[2] == r[2], ""
 	}
 	if p := timeLine.FindStringSubmatch(page); p != nil {
 		r := timeLine.FindStringSubmatch(real)

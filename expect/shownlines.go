@@ -50,6 +50,9 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 			part = strings.TrimRight(part, " \t")
 			switch {
 			case part == "", meter.MatchString(part), terminated.MatchString(part):
+			case usage.MatchString(part) && c.showsTimes():
+				c.real = append(c.real, timesOf(usage.FindStringSubmatch(part))...)
+			case faults.MatchString(part) && c.showsTimes():
 			case !showsCurl && slices.Contains(exits, curlCode(part)): // says again what the exit code does
 			default:
 				c.real = append(c.real, part)
@@ -138,6 +141,7 @@ type cell struct {
 	possible bool
 	soft     int  // lines that differ although they need not
 	skip     bool // the next line of what came is left out
+	gone     bool // the next line of the page is, see mayBeGone
 }
 
 // run finds the way in which the shown lines stand, in order, in those that came,
@@ -159,6 +163,9 @@ func (c *comparison) run() error {
 	for i, j := 0, 0; i < n || j < m; {
 		switch at := cells[i][j]; {
 		case i < n && isEllipsis(c.page[i].text) && !at.skip:
+			i++
+		case at.gone:
+			c.soft = append(c.soft, "nobody sent "+cutLine(strings.TrimSpace(c.page[i].text)))
 			i++
 		case at.skip:
 			if !c.log && !(i < n && isEllipsis(c.page[i].text)) && !c.inEllipsis(i) {
@@ -195,6 +202,11 @@ func (c *comparison) best(cells [][]cell, i, j int) cell {
 	consider := func(next cell, soft int, skip bool) {
 		if next.possible && (!best.possible || next.soft+soft < best.soft) {
 			best = cell{possible: true, soft: next.soft + soft, skip: skip}
+		}
+	}
+	if i < n && mayBeGone(c.page[i].text) {
+		if consider(cells[i+1][j], 1, false); best.possible {
+			best.gone = true
 		}
 	}
 	ellipsis := i < n && isEllipsis(c.page[i].text)
@@ -242,6 +254,21 @@ func (c *comparison) mayLack(line string) bool {
 	return verbose && (strings.HasPrefix(line, "*") || strings.HasPrefix(line, ">") || strings.HasPrefix(line, "<") || strings.HasPrefix(line, "{ [") || strings.HasPrefix(line, "} ["))
 }
 
+// mayBeGone reports whether a shown line is a header, also as a key of a JSON object,
+// that the network in front of a host on the internet adds: not each has such a one.
+func mayBeGone(line string) bool {
+	m := jsonLine.FindStringSubmatch(line)
+	if m == nil {
+		m = headerLine.FindStringSubmatch(line)
+	}
+	return m != nil && slices.Contains(ofNetworks, strings.ToLower(m[1]))
+}
+
+// ofNetworks are the headers that networks in front of a host add.
+var ofNetworks = []string{
+	"alt-svc", "cf-ray", "fastly-restarts", "p3p", "report-to", "x-amzn-trace-id", "x-cache", "x-cache-hits", "x-served-by", "x-timer",
+}
+
 // explain finds the shown line at which the two part.
 func (c *comparison) explain() error {
 	n, m := len(c.page), len(c.real)
@@ -267,6 +294,9 @@ func (c *comparison) explain() error {
 			continue
 		}
 		next := make([]bool, m+1)
+		if mayBeGone(c.page[i].text) {
+			copy(next, reach)
+		}
 		for j := range m {
 			if ok, _ := lineMatches(c.page[i].text, c.real[j], nil); reach[j] && ok {
 				next[j+1] = true
@@ -282,6 +312,7 @@ func (c *comparison) explain() error {
 		d.got = scalar(c.real[at])
 	}
 	if farthest < n {
+		c.explainEntry(d, c.page[farthest].text)
 		if status := statusLine.FindStringSubmatch(c.page[farthest].text); status != nil {
 			c.explainStatus(d, farthest, status)
 		}

@@ -16,13 +16,13 @@ type token struct {
 }
 
 // kindsOfTokens are the kinds of values that vary, in the order in which they are
-// looked for. A literal text is of the kind "".
+// looked for. An address that an author leaves open is X.Y.Z. A literal text is of the kind "".
 var kindsOfTokens = []struct{ kind, pattern string }{
 	{"date", `(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT`},
 	{"date", `\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}`},
 	{"date", `\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?`},
 	{"uuid", `\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`},
-	{"address", `\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b`},
+	{"address", `\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b|\b[XYZ]\.[XYZ]\.[XYZ](?:\.[XYZ])?\b`},
 	{"pod", `-(?:[0-9a-f]{8,10}|[bcdfghjklmnpqrstvwxz2456789]{7,10}|\d{9,10})-[a-z0-9]{5}\b`},
 	{"client", `\bcurl/\d+\.[0-9.]+(?:-DEV)?`},
 	{"id", `\b[0-9a-f]{16,}\b`},
@@ -83,7 +83,7 @@ func newBindings(earlier []evidence.Binding) *bindings {
 
 // bind notes a pair of values, and reports whether it fits with those before.
 func (b *bindings) bind(kind, page, real string) bool {
-	if b == nil || kind == "date" || kind == "client" || kind == "port" {
+	if b == nil || kind == "date" || kind == "client" || kind == "port" || kind == "address" && strings.ContainsAny(page, "XYZ") {
 		return true
 	}
 	p, r := token{kind, page}, token{kind, real}

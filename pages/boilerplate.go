@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -62,14 +63,21 @@ func (m *mapper) injection(at place, namespace string) *yaml.Node {
 		"label", at.mapping("object", "namespace/"+namespace, "set", at.mapping("istio-injection", "enabled")))
 }
 
+// labelsOther matches a command that has sidecars injected into another namespace than
+// the run's.
+var labelsOther = regexp.MustCompile(`label\s+(?:--overwrite\s+)?(?:ns|namespaces?)[ /]("?\$?[\w{}-]+"?)`)
+
 // deploysSample reports whether a statement deploys a sample of Istio into the
-// run's namespace, on a page that nowhere labels it.
+// run's namespace, on a page that nowhere labels that one.
 func (m *mapper) deploysSample(st *statement) bool {
 	text := st.text()
 	if !strings.HasPrefix(text, "kubectl") || !strings.Contains(text, "samples/") || !strings.Contains(text, "apply") && !strings.Contains(text, "create") || strings.Contains(text, " -n ") {
 		return false
 	}
 	for _, other := range m.statements {
+		if g := labelsOther.FindStringSubmatch(other.text()); g != nil && g[1] != "default" && !strings.Contains(g[1], "$") {
+			continue
+		}
 		if strings.Contains(other.text(), "istio-injection") {
 			return false
 		}

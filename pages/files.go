@@ -49,7 +49,7 @@ func (m *mapper) find(c *command, file string) (text string, line int, path stri
 	if _, err := m.readFile(name); err == nil {
 		return "", 0, name, nil
 	}
-	if f := m.fenceOf(name); f != nil {
+	if f := m.fenceOf(name, c.at.line); f != nil {
 		texts := make([]string, len(f.lines))
 		for i, l := range f.lines {
 			texts[i] = l.text
@@ -68,10 +68,11 @@ func (m *mapper) readFile(name string) ([]byte, error) {
 	return m.source.ReadFile(name)
 }
 
-// fenceOf returns the fence that is a file: its author says so, or its first line
-// is a comment with the name, or the sentence before it names it and no other one
-// is named so.
-func (m *mapper) fenceOf(name string) *fence {
+// fenceOf returns the fence that is a file where a line of the page names it: the
+// author says so, or its first line is a comment with the name, or the sentence before
+// it names it. Of several it is the last one above the line, as the page has written
+// the file then.
+func (m *mapper) fenceOf(name string, at int) *fence {
 	base := name[strings.LastIndexByte(name, '/')+1:]
 	names := func(text string) bool {
 		return slices.ContainsFunc(strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(" \t`\"'(),;:[]*<>", c) || c > 0x2000 }), func(w string) bool {
@@ -90,6 +91,11 @@ func (m *mapper) fenceOf(name string) *fence {
 			if isManifest(f) {
 				found = append(found, f)
 			}
+		}
+	}
+	for i := len(found) - 1; i >= 0; i-- {
+		if found[i].at < at {
+			return found[i]
 		}
 	}
 	if len(found) != 1 {

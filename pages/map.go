@@ -74,7 +74,10 @@ func cannot(hint, format string, args ...any) error {
 
 // playbook maps the page.
 func (m *mapper) playbook() *yaml.Node {
-	all, issues := split(m.page)
+	all, issues, unused := split(m.page)
+	for _, at := range unused {
+		m.note(at, false, "what this shows is compared with nothing: the text above it does not say that a command prints it")
+	}
 	m.statements = all
 	notes := m.readAnnotations()
 	if m.saidMore = map[*fence]bool{}; notes.header != nil {
@@ -125,6 +128,11 @@ func (m *mapper) playbook() *yaml.Node {
 		if !m.chosen(st.fence.tab, tabName) {
 			at, column := st.place(1, 1)
 			m.note(place{at, column}, false, "not run: it is in the tab %q", st.fence.tab.name)
+			continue
+		}
+		if st.fence.closed != "" {
+			at, column := st.place(1, 1)
+			m.note(place{at, column}, false, "not run: it is in the part %q, which a reader may leave closed", st.fence.closed)
 			continue
 		}
 		m.boilerplate(st)
@@ -192,12 +200,8 @@ func (m *mapper) chosen(t *tab, name string) bool {
 }
 
 func (m *mapper) notChosen(line int, name string) bool {
-	for _, f := range m.page.fences {
-		if f.at <= line && line <= f.end {
-			return !m.chosen(f.tab, name)
-		}
-	}
-	return false
+	f := m.page.fenceAt(line)
+	return f != nil && (!m.chosen(f.tab, name) || f.closed != "")
 }
 
 // statement maps one statement.
@@ -252,13 +256,16 @@ func (m *mapper) statement(st *statement, s settings) {
 		return
 	}
 	m.counts.Mapped++
-	if len(made) > 0 && !m.checkReads(st) {
+	if len(made) > 0 && !m.checkReads(st, made) {
 		return
 	}
 	for _, n := range made {
 		m.apply(n, s)
 		if s.more != nil {
 			m.more(st.fence, n, s.more)
+		}
+		if m.page.cleansUp(st.lines[0].line) {
+			n.Content = append(n.Content, place{n.Line, n.Column}.scalar("cleansUp"), place{n.Line, n.Column}.truth())
 		}
 	}
 	m.add(made...)
@@ -302,8 +309,16 @@ func setsSomething(text string) bool {
 	return problem == nil && len(assigned(file)) > 0
 }
 
+// mentions reports whether a variable stands in a step: what a step has no use for
+// need not be set.
+func mentions(nodes []*yaml.Node, name string) bool {
+	return slices.ContainsFunc(nodes, func(n *yaml.Node) bool {
+		return strings.Contains(n.Value, "$"+name) || strings.Contains(n.Value, "${"+name) || mentions(n.Content, name)
+	})
+}
+
 // checkReads tells of variables that a statement reads and that nothing has set.
-func (m *mapper) checkReads(st *statement) bool {
+func (m *mapper) checkReads(st *statement, made []*yaml.Node) bool {
 	ok := true
 	own := map[string]bool{}
 	syntax.Walk(st.file, func(n syntax.Node) bool {
@@ -315,7 +330,7 @@ func (m *mapper) checkReads(st *statement) bool {
 		case *syntax.WordIter:
 			own[n.Name.Value] = true
 		case *syntax.ParamExp:
-			if n.Param == nil || m.set[n.Param.Value] > 0 || own[n.Param.Value] || predefined[n.Param.Value] {
+			if n.Param == nil || m.set[n.Param.Value] > 0 || own[n.Param.Value] || predefined[n.Param.Value] || !mentions(made, n.Param.Value) {
 				return true
 			}
 			line, column := st.place(int(n.Pos().Line()), int(n.Pos().Col()))

@@ -30,10 +30,22 @@ func (m *mapper) native(c *command) (nodes []*yaml.Node, handled bool, err error
 			return nil, false, nil
 		}
 		return m.call(c, first, cmd)
-	case *syntax.ForClause:
-		return nil, false, nil
+	case nil:
+		return nil, true, m.emptied(first)
 	}
 	return nil, false, nil
+}
+
+// emptied notes the files that > FILE makes, or makes empty.
+func (m *mapper) emptied(stmt *syntax.Stmt) error {
+	for _, r := range stmt.Redirs {
+		w := wordOf(r.Word)
+		if r.Op != syntax.RdrOut || w.dynamic || strings.Contains(w.text, "${") {
+			return cannot("", "a redirection without a command is not known in this form")
+		}
+		m.files[baseOf(w.text)] = memoryFile{}
+	}
+	return nil
 }
 
 // notOurs are programs that make a cloud or a cluster, which is there already.

@@ -283,7 +283,7 @@ func TestSplit(t *testing.T) {
 		{"a file", "~~~yaml\napiVersion: v1\nkind: Pod\n~~~", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			statements, issues := split(read(strings.ReplaceAll(test.text, "~~~", "```")))
+			statements, issues, _ := split(read(strings.ReplaceAll(test.text, "~~~", "```")))
 			assert.Empty(t, issues)
 			var got []string
 			for _, st := range statements {
@@ -299,7 +299,7 @@ func TestSplit(t *testing.T) {
 }
 
 func TestPlaces(t *testing.T) {
-	statements, _ := split(read("---\ntitle: x\n---\n1. é\n\n   ```bash\n   $ kubectl get \\\n       pod\n   é\n   ```\n"))
+	statements, _, _ := split(read("---\ntitle: x\n---\n1. é\n\n   ```bash\n   $ kubectl get \\\n       pod\n   é\n   ```\n"))
 	require.Len(t, statements, 1)
 	line, column := statements[0].place(1, 1)
 	assert.Equal(t, [2]int{7, 6}, [2]int{line, column})

@@ -133,6 +133,8 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	}
 	verb, rest := texts[1], texts[2:]
 	switch {
+	case verb == "proxy-config" || verb == "pc":
+		return nil, false, nil // a script
 	case verb == "x" && len(rest) > 0 && rest[0] == "uninstall":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil
@@ -192,7 +194,7 @@ func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) 
 			i++
 		}
 		switch {
-		case isSet, args[i] == "-y", args[i] == "--skip-confirmation", strings.Trim(args[i], "_") == "": // the last is left to the reader
+		case isSet, args[i] == "-y", args[i] == "--skip-confirmation", strings.HasPrefix(args[i], "--manifests="), strings.Trim(args[i], "_") == "": // the last is left to the reader
 		case files && !strings.HasPrefix(args[i], "-"):
 		default:
 			return nil, false, cannot("", "istioctl install with %s is not known here", args[i])

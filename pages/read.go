@@ -2,6 +2,7 @@ package pages
 
 import (
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -26,7 +27,8 @@ type fence struct {
 	lines   []line
 	at, end int // the lines of the fence itself
 	tab     *tab
-	noSnip  bool // its author says that nobody is to test it
+	noSnip  bool   // its author says that nobody is to test it
+	closed  string // the summary of the part that a reader leaves closed; "" for none
 }
 
 // A tab is one of several variants of a part of the page.
@@ -58,6 +60,7 @@ type page struct {
 	comments     []comment
 	tabs         []*tab
 	boilerplates []include
+	details      []detail
 }
 
 // An include is a part of the page that stands in another file.
@@ -75,6 +78,11 @@ func read(data string) *page {
 	source := p.prepare()
 	p.markdown(source)
 	sort.SliceStable(p.fences, func(i, j int) bool { return p.fences[i].at < p.fences[j].at })
+	p.findDetails(func(at int) bool { return p.fenceAt(at) == nil })
+	p.fences = slices.DeleteFunc(p.fences, func(f *fence) bool {
+		f.closed = p.closed(f.at)
+		return f.closed != "" && isData(f)
+	})
 	return p
 }
 
@@ -86,6 +94,19 @@ var (
 	opens      = regexp.MustCompile("^[\\s>]*(?:[-*+]\\s+|\\d+[.)]\\s+)?(`{3,}|~{3,})[^`]*$")
 	killercoda = regexp.MustCompile("^(\\s*)```\\{\\{[a-z ]+\\}\\}\\s*$")
 )
+
+// fenceAt returns the fence that a line lies in; nil for none.
+func (p *page) fenceAt(at int) *fence {
+	for _, f := range p.fences {
+		if f.at <= at && at <= f.end {
+			return f
+		}
+	}
+	return nil
+}
+
+// isData reports whether a fence says that it has no commands.
+func isData(f *fence) bool { return f.tag != "" && !shellTags[f.tag] && !hasCommand(f) }
 
 // prepare makes Markdown of what is none: the blocks and the shortcodes of Hugo, the
 // fences of Killercoda, the front matter. Each line stays in its place.

@@ -3,10 +3,12 @@ package pages
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 
+	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/shell"
 )
 
@@ -81,6 +83,9 @@ func init() {
 // strong are heads of lines that are commands also where others have a prompt.
 var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in )`)
 
+// makesFile matches a command that begins with the file into which it writes.
+var makesFile = regexp.MustCompile(`^> ?[\w./-]+ *(?:&&.*)?$`)
+
 var assignment = regexp.MustCompile(`^\s*[A-Z_][A-Z0-9_]*=(?:\S*[^,\s]|".*"|'.*'|\$\(.*\))?$`)
 
 // shellTags are the tags of fences that have commands.
@@ -97,10 +102,11 @@ type splitter struct {
 	page       *page
 	statements []*statement
 	issues     []issue
+	unused     []place // of fences that may be an output, and are not known to be one
 }
 
 // split finds the statements of a page.
-func split(p *page) ([]*statement, []issue) {
+func split(p *page) ([]*statement, []issue, []place) {
 	s := &splitter{page: p}
 	for _, f := range p.fences {
 		before := len(s.statements)
@@ -111,7 +117,7 @@ func split(p *page) ([]*statement, []issue) {
 			s.output(f)
 		}
 	}
-	return s.merge(), s.issues
+	return s.merge(), s.issues, s.unused
 }
 
 // hasCommand reports whether a fence whose tag says otherwise begins with a
@@ -185,6 +191,9 @@ func (s *splitter) fence(f *fence) {
 			continue
 		}
 		first, isPrompt, ok := starts(l, prompted)
+		if !ok && last == nil && !prompted && shellTags[f.tag] && makesFile.MatchString(l.text) {
+			first, ok = l, true
+		}
 		if ok {
 			st := &statement{fence: f, prompt: isPrompt}
 			n := s.statement(st, first, f.lines[i:])
@@ -305,7 +314,7 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 }
 
 // placeholder is a part that the reader is to fill in.
-var placeholder = regexp.MustCompile(`<[A-Za-z][A-Za-z0-9 _.-]*>`)
+var placeholder = regexp.MustCompile(`<[\pL][\pL\pN _.-]*>`)
 
 // fillIn reads a statement with a part that the reader is to fill in: a word stands
 // in its place.
@@ -365,7 +374,7 @@ func (s *splitter) broken(st *statement, problem *shell.Problem) {
 	s.issues = append(s.issues, e)
 }
 
-var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
+var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get|messages?|errors?|fails?|blocked|logs?|expect(?:ed)?)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
 
 // output gives a fence without commands to the statement before it, if it is what
 // the page shows of it.
@@ -392,7 +401,10 @@ func (s *splitter) output(f *fence) {
 			return
 		}
 	}
-	if between != "" && !ofOutput.MatchString(between) {
+	if between != "" && !ofOutput.MatchString(between) && !showsFact(f) {
+		if f.tag != "" && len(f.lines) > 0 {
+			s.unused = append(s.unused, place{f.lines[0].line, f.lines[0].column})
+		}
 		return
 	}
 	for _, l := range f.lines {
@@ -400,6 +412,15 @@ func (s *splitter) output(f *fence) {
 			last.show(l)
 		}
 	}
+}
+
+// showsFact reports whether a fence has what only a command prints: an exit code, a
+// status line, an error of curl.
+func showsFact(f *fence) bool {
+	return slices.ContainsFunc(f.lines, func(l line) bool {
+		_, exits := expect.ShownExitCode(l.text)
+		return exits || headLine.MatchString(l.text) || strings.HasPrefix(strings.TrimSpace(l.text), "curl: (")
+	})
 }
 
 // merge drops a statement that stands right behind itself, once with and once

@@ -28,7 +28,7 @@ type Output struct {
 // that it has.
 func Update(page string, outputs map[int]Output) (updated string, changed []int) {
 	lines := strings.Split(page, "\n")
-	statements, _ := split(read(page))
+	statements, _, _ := split(read(page))
 	slices.Reverse(statements) // so that the lines in front keep their numbers
 	for _, st := range statements {
 		at, _ := st.place(1, 1)

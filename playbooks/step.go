@@ -33,6 +33,7 @@ type step struct {
 	// Holds is a number of tries, or a duration.
 	Holds    *yaml.Node     `yaml:"holds"`
 	Continue bool           `yaml:"continue"`
+	CleansUp bool           `yaml:"cleansUp"`
 	Timeout  *time.Duration `yaml:"timeout"`
 	// ChangesNothing is why leaving the step out changes no later result. A run
 	// has no use for it: the mutation tester holds the playbook to it.
@@ -418,6 +419,7 @@ func (s *step) bindable(file string, within *time.Duration) runner.Step {
 		Holds:    max(s.holds.times, 1),
 		HoldsFor: s.holds.over,
 		Continue: s.Continue,
+		CleansUp: s.CleansUp,
 		Timeout:  first(s.Timeout),
 		Targets:  s.targets,
 		Reads:    s.reads,

@@ -102,6 +102,18 @@ func (q *sequence) run(ctx context.Context, i int) (stop error) {
 	return q.problems[i]
 }
 
+// cleanUp runs the step at i although an earlier one has ended the playbook. A step
+// that needs a variable which no step has set any more is skipped.
+func (q *sequence) cleanUp(ctx context.Context, i int) {
+	step := &q.playbook.Steps[i]
+	if _, _, err := step.Bind(q.scope.Lookup); err != nil {
+		q.skip(step, nil)
+		return
+	}
+	q.last, q.scope.AfterFailure = i, true
+	q.statuses[i], q.unchecked[i], q.problems[i] = q.runner.step(ctx, q.scope, step)
+}
+
 // pause asks whoever steers the run. The playbook's clock stands still until then.
 func (q *sequence) pause(ctx context.Context, p *Paused) (Decision, error) {
 	p.Last = q.runner.finished

@@ -146,8 +146,8 @@ func (r *Runner) run(ctx context.Context, p *Playbook, info *PlaybookInfo, summa
 }
 
 // steps runs a playbook's steps in order, up to the first one that does not
-// pass and does not let the rest continue, and says of the rest that they were
-// skipped.
+// pass and does not let the rest continue. Of the rest it runs those that clean up,
+// and says of the others that they were skipped.
 func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook, summary *Summary) (Status, error) {
 	limit := r.Timeout
 	if p.Timeout > 0 && (limit == 0 || p.Timeout < limit) {
@@ -171,6 +171,8 @@ func (r *Runner) steps(ctx context.Context, s *Scope, p *Playbook, summary *Summ
 		switch {
 		case step.Choice == LeftOut:
 			sequence.skip(step, errLeftOut)
+		case stop != nil && step.CleansUp && sequence.last >= 0 && ctx.Err() == nil:
+			sequence.cleanUp(ctx, i)
 		case stop != nil:
 			sequence.skip(step, nil)
 		default:

@@ -358,6 +358,29 @@ func TestAStepMayLetTheRestContinue(t *testing.T) {
 	assert.ErrorContains(t, events.last(PlaybookFinished).Problem, "the one that fails")
 }
 
+func TestAStepMayCleanUpAfterAFailure(t *testing.T) {
+	failing, cleans, failsToo := step(passing(), says(notHeld)), step(passing()), step(passing(), says(notHeld))
+	cleans.CleansUp, failsToo.CleansUp = true, true
+	result, events := run(t, &Runner{}, t.Context(), failing, step(passing()), failsToo, cleans, step(passing()))
+	assert.Equal(t, "run.started playbook.started step.started step.finished=failed step.finished=skipped step.started step.finished=failed "+
+		"step.started step.finished=passed step.finished=skipped playbook.finished=failed run.finished", events.kinds())
+	assert.Equal(t, Summary{Failed: 1}, result.Summary)
+
+	unbound := step(passing())
+	unbound.CleansUp = true
+	unbound.Bind = func(Lookup) (Action, []Check, error) { return nil, nil, errors.New("no value") }
+	_, events = run(t, &Runner{}, t.Context(), failing, unbound)
+	assert.Equal(t, Skipped, events.last(StepFinished).Status, "what needs a value that nothing has set")
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	interrupted := step(action{try: func(context.Context, *Scope) (*evidence.Attempt, error) {
+		cancel(ErrInterrupted)
+		return nil, errors.New("too late")
+	}})
+	_, events = run(t, &Runner{}, ctx, interrupted, cleans)
+	assert.Equal(t, Skipped, events.last(StepFinished).Status, "whoever interrupts a run wants its end")
+}
+
 func TestAPlaybookMayRunSeveralTimes(t *testing.T) {
 	result, events := run(t, &Runner{Repeat: 3}, t.Context(), step(passing()))
 	assert.Equal(t, Summary{Passed: 3}, result.Summary)

@@ -15,6 +15,10 @@ import (
 // A Scope is what the steps of one playbook share: the cluster, the variables
 // and what has to be put back.
 type Scope struct {
+	// AfterFailure says that an earlier step has ended the playbook, and that the step
+	// runs because it cleans up.
+	AfterFailure bool
+
 	Cluster cluster.Interface
 
 	// Namespace is where objects and pods are that name no namespace.

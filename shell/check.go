@@ -58,6 +58,18 @@ func Check(file *syntax.File, isProgram func(name string) bool) []Problem {
 type checker struct {
 	isProgram func(string) bool
 	problems  []Problem
+	toNames   *syntax.Stmt // a command of which only the names of a certificate are read
+}
+
+// lastOf returns the last command of a pipe.
+func lastOf(s *syntax.Stmt) *syntax.Stmt {
+	for {
+		b, ok := s.Cmd.(*syntax.BinaryCmd)
+		if !ok || b.Op != syntax.Pipe {
+			return s
+		}
+		s = b.Y
+	}
 }
 
 func (c *checker) refuse(n syntax.Node, hint, format string, args ...any) {
@@ -80,10 +92,17 @@ func (c *checker) stmt(s *syntax.Stmt) {
 	}
 	switch cmd := s.Cmd.(type) {
 	case *syntax.CallExpr:
+		if len(cmd.Args) > 0 && cmd.Args[0].Lit() == "openssl" && c.toNames != s {
+			c.refuse(s, "", `openssl is known here as openssl x509 -text -noout | grep "Subject Alternative Name" alone`)
+			return
+		}
 		c.call(cmd)
 	case *syntax.BinaryCmd:
 		if cmd.Op != syntax.Pipe && cmd.Op != syntax.AndStmt {
 			c.refuse(cmd.Y, "make each side a command of its own", "%s is not run here", cmd.Op)
+		}
+		if cmd.Op == syntax.Pipe && readsNames(cmd.Y) {
+			c.toNames = lastOf(cmd.X)
 		}
 		c.stmt(cmd.X)
 		c.stmt(cmd.Y)

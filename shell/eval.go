@@ -17,8 +17,11 @@ const maxOutput = 1 << 20
 // A Result is what a program did.
 type Result struct {
 	Stdout, Stderr string
-	Code           int
-	Truncated      bool // there was more output than was kept
+	// Last is what the program writes to its standard error once all its output is
+	// written.
+	Last      string
+	Code      int
+	Truncated bool // there was more output than was kept
 }
 
 // A Program runs with its words, the first of them its name, and the text on its
@@ -56,19 +59,27 @@ type Script struct {
 	Programs map[string]Program
 
 	out   Output
-	inner int // how deep in $(...)
+	inner int    // how deep in $(...)
+	last  string // what programs write behind the output that is not shown yet
 }
 
 // Run runs a script that [Check] has accepted.
 func (s *Script) Run(ctx context.Context, file *syntax.File) (*Output, error) {
 	for _, stmt := range file.Stmts {
 		text, _, err := s.stmt(ctx, stmt, "", false)
-		s.show(text)
+		s.showAll(text)
 		if err != nil {
 			return &s.out, err
 		}
 	}
 	return &s.out, nil
+}
+
+// showAll shows a text, and behind it what programs wrote last.
+func (s *Script) showAll(text string) {
+	s.show(text)
+	s.show(s.last)
+	s.last = ""
 }
 
 func (s *Script) show(text string) {
@@ -101,7 +112,7 @@ func (s *Script) stmt(ctx context.Context, stmt *syntax.Stmt, stdin string, behi
 			return text, code, nil
 		}
 		if s.inner == 0 {
-			s.show(text)
+			s.showAll(text)
 			text = ""
 		}
 		second, code, err := s.stmt(ctx, cmd.Y, stdin, false)
@@ -163,6 +174,8 @@ func (s *Script) call(ctx context.Context, stmt *syntax.Stmt, call *syntax.CallE
 	s.out.Truncated = s.out.Truncated || result.Truncated
 	stdout, stderr := redirect(stmt.Redirs, result)
 	s.show(stderr)
+	_, last := redirect(stmt.Redirs, Result{Stderr: result.Last})
+	s.last += last
 	return stdout, result.Code, err
 }
 

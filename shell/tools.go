@@ -14,19 +14,20 @@ type Tool func(args []string) (Filter, error)
 // Tools are the tools that there are. Each does what the GNU tool of its name
 // does, for the options that it knows, and reads no file. Keep it sorted.
 var Tools = map[string]Tool{
-	"base64": base64Tool,
-	"cat":    catTool,
-	"cut":    cutTool,
-	"echo":   echoTool,
-	"grep":   grepTool,
-	"head":   headTool,
-	"jq":     jqTool,
-	"sed":    sedTool,
-	"sort":   sortTool,
-	"tail":   tailTool,
-	"true":   trueTool,
-	"uniq":   uniqTool,
-	"wc":     wcTool,
+	"base64":  base64Tool,
+	"cat":     catTool,
+	"cut":     cutTool,
+	"echo":    echoTool,
+	"grep":    grepTool,
+	"head":    headTool,
+	"jq":      jqTool,
+	"openssl": opensslTool,
+	"sed":     sedTool,
+	"sort":    sortTool,
+	"tail":    tailTool,
+	"true":    trueTool,
+	"uniq":    uniqTool,
+	"wc":      wcTool,
 }
 
 // options splits arguments into options and operands as getopt does. takes are

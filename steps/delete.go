@@ -25,7 +25,8 @@ type Delete struct {
 	// ForGood says that the objects are not to be put back at the end. Without
 	// it an object that cannot be put back, such as a namespace, is not deleted.
 	ForGood bool `yaml:"forGood"`
-	// IfThere lets an object be there or not, as --ignore-not-found does.
+	// IfThere lets an object be there or not, as --ignore-not-found does. So does a
+	// failure of an earlier step: what the object is made by may not have run.
 	IfThere bool `yaml:"ifThere"`
 }
 
@@ -86,7 +87,7 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 			return attempt, err
 		}
 		err = s.Changes.Delete(ctx, ref, d.ForGood)
-		if apierrors.IsNotFound(err) && d.IfThere {
+		if apierrors.IsNotFound(err) && (d.IfThere || s.AfterFailure) {
 			attempt.Text += ref.Long() + " is not there\n"
 			continue
 		}
@@ -94,7 +95,7 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 			attempt.Changes = append(attempt.Changes, changeOf(ref))
 		}
 		if apierrors.IsNotFound(err) {
-			err = &runner.Mismatch{What: ref.String(), Want: "an object to delete", Got: "none"}
+			err = &runner.Mismatch{What: ref.String(), Want: "an object to delete", Got: "none", Why: namesake(s, ref)}
 		}
 		if err != nil {
 			return attempt, err
@@ -102,6 +103,18 @@ func (d *Delete) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, e
 		attempt.Text += ref.Long() + " deleted\n"
 	}
 	return attempt, nil
+}
+
+// namesake names an object that the run made, of the same name and a kind that has the
+// same name in another group: kubectl takes a short name such as gateway for one of
+// these groups. It returns "" where there is none.
+func namesake(s *runner.Scope, ref cluster.Ref) string {
+	for _, c := range s.Changes.Open() {
+		if o := c.Ref; !c.Deleted && strings.EqualFold(o.Kind, ref.Kind) && o.Name == ref.Name && o.Namespace == ref.Namespace && o.Long() != ref.Long() {
+			return fmt.Sprintf("what is there is %s, and %s means another kind to this cluster", o.Long(), strings.ToLower(ref.Kind))
+		}
+	}
+	return ""
 }
 
 // checkObject says what is wrong with a text that is to be KIND/NAME.

@@ -92,12 +92,13 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 	p.scope.Ran(a)
 	read := sinceOf(e.Argv, a.Command.Stdout, lastRequest(p.scope))
 	p.reads = append(p.reads, read)
-	r := shell.Result{Stdout: read.text, Stderr: a.Command.Stderr, Code: *a.Command.ExitCode, Truncated: a.Command.Truncated}
+	r := shell.Result{Stdout: read.text, Code: *a.Command.ExitCode, Truncated: a.Command.Truncated}
+	r.Stderr, r.Last = cutTimes(a.Command.Stderr)
 	if r.Code != 0 {
-		if r.Stderr != "" && !strings.HasSuffix(r.Stderr, "\n") {
+		if r.Stderr != "" && r.Last == "" && !strings.HasSuffix(r.Stderr, "\n") {
 			r.Stderr += "\n"
 		}
-		r.Stderr += fmt.Sprintf("command terminated with exit code %d\n", r.Code)
+		r.Last += fmt.Sprintf("command terminated with exit code %d\n", r.Code)
 	}
 	return r, nil
 }

@@ -58,15 +58,15 @@ func (s *Script) UnmarshalText(text []byte) error {
 
 // CheckScript returns what in a script cannot run in a step of the kind shell.
 func CheckScript(file *syntax.File) []shell.Problem {
-	problems := shell.Check(file, func(name string) bool { return name == "kubectl" })
+	problems := shell.Check(file, func(name string) bool { return name == "kubectl" || name == "istioctl" })
 	syntax.Walk(file, func(n syntax.Node) bool {
 		call, _ := n.(*syntax.CallExpr)
 		k, is, err := kubectlOf(call)
-		if !is {
-			return true
-		}
-		if err == nil {
+		if is && err == nil {
 			err = checkLook(k)
+		}
+		if call != nil && len(call.Args) > 0 && call.Args[0].Lit() == "istioctl" {
+			_, err = parseProxyConfig(wordsOf(call))
 		}
 		if err != nil {
 			problems = append(problems, shell.Problem{Line: int(call.Pos().Line()), Column: int(call.Pos().Col()), Msg: err.Error()})
@@ -82,12 +82,17 @@ func kubectlOf(call *syntax.CallExpr) (k *shell.Kubectl, is bool, err error) {
 	if call == nil || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" {
 		return nil, false, nil
 	}
+	k, err = shell.ParseKubectl(wordsOf(call))
+	return k, true, err
+}
+
+// wordsOf returns the words of a call as they are written.
+func wordsOf(call *syntax.CallExpr) []string {
 	words := make([]string, len(call.Args))
 	for i, w := range call.Args {
 		words[i] = sourceOf(w)
 	}
-	k, err = shell.ParseKubectl(words)
-	return k, true, err
+	return words
 }
 
 // sourceOf returns a word without its quotes, what is known only at the run as it
@@ -225,7 +230,7 @@ func (s *Shell) script(k *kubectlProgram) (*shell.Script, map[string]string) {
 			return value, ok
 		},
 		Set:      func(name, value string) { set[name] = value },
-		Programs: map[string]shell.Program{"kubectl": k.run},
+		Programs: map[string]shell.Program{"kubectl": k.run, "istioctl": (&istioctlProgram{k.scope}).run},
 	}, set
 }
 

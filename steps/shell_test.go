@@ -69,6 +69,19 @@ func TestShellOnlyLooks(t *testing.T) {
 	assert.Error(t, s.Script.ExpandVars(func(string) (string, bool) { return "", false }))
 }
 
+func TestCutTimes(t *testing.T) {
+	for stderr, want := range map[string][2]string{
+		"":               {"", ""},
+		"curl: (28) x\n": {"curl: (28) x\n", ""},
+		"real\t0m 5.02s\nuser\t0m 0.00s\nsys\t0m 0.00s\n":                                                          {"", "real\t0m 5.02s\nuser\t0m 0.00s\nsys\t0m 0.00s\n"},
+		"x\n\nreal\t0m5.024s\nuser\t0m0.003s\nsys\t0m0.003s\n":                                                     {"x\n", "\nreal\t0m5.024s\nuser\t0m0.003s\nsys\t0m0.003s\n"},
+		"0.01user 0.00system 0:05.45elapsed 0%CPU (0a+0d 1k)\n0inputs+0outputs (0major+6minor)pagefaults 0swaps\n": {"", "0.01user 0.00system 0:05.45elapsed 0%CPU (0a+0d 1k)\n0inputs+0outputs (0major+6minor)pagefaults 0swaps\n"},
+	} {
+		rest, times := cutTimes(stderr)
+		assert.Equal(t, want, [2]string{rest, times}, "%q", stderr)
+	}
+}
+
 func TestDeletesWhatMayBeGone(t *testing.T) {
 	scope := runner.NewScope(clustertest.NewFake(), nil)
 	scope.Namespace = "default"
@@ -77,4 +90,7 @@ func TestDeletesWhatMayBeGone(t *testing.T) {
 	assert.Equal(t, "configmap/gone is not there\n", a.Text)
 	_, err = (&Delete{Objects: []string{"configmap/gone"}}).Try(t.Context(), scope)
 	assert.Error(t, err)
+	scope.AfterFailure = true
+	_, err = (&Delete{Objects: []string{"configmap/gone"}}).Try(t.Context(), scope)
+	assert.NoError(t, err, "what makes it may not have run")
 }

@@ -1,0 +1,129 @@
+package pages
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const tipAndSolution = deploySleep + `
+<details>
+<summary>Tip</summary>
+
+~~~bash
+> a.yaml && vi a.yaml
+~~~
+~~~yaml
+# File a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: # TODO
+~~~
+~~~bash
+kubectl apply -f a.yaml
+~~~
+</details>
+<details>
+<summary><b>Solution</b></summary>
+
+~~~bash
+> a.yaml && vi a.yaml
+~~~
+~~~yaml
+# File a.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: done}
+~~~
+~~~bash
+kubectl apply -f a.yaml
+~~~
+</details>
+`
+
+// TestDetails leaves a tip closed, and opens what else a page has folded.
+func TestDetails(t *testing.T) {
+	steps, errs, notes := lint(t, tipAndSolution, Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 4)
+	assert.Contains(t, steps[3], "done")
+	assert.Contains(t, strings.Join(notes, "\n"), `not run: it is in the part "Tip"`)
+	steps, errs, _ = lint(t, strings.Replace(strings.Replace(tipAndSolution, ">Tip<", ">Part 1<", 1), "name: # TODO", "name: first", 1), Options{})
+	require.Empty(t, errs)
+	assert.Len(t, steps, 5)
+}
+
+// TestCleanUp marks what takes away what the page made, and nothing else.
+func TestCleanUp(t *testing.T) {
+	for heading, want := range map[string]bool{
+		"## Cleanup": true, "## Clean up": true, "## Tear down the sample": true, "## 清理": true, "## Очищення": true, "## Remove the gateway": true,
+		"## Before you begin": false, "## What is removed": false,
+	} {
+		text := deploySleep + heading + "\n### A part\n~~~bash\n$ kubectl delete -f samples/sleep/sleep.yaml\n~~~\n"
+		steps, errs, _ := lint(t, text, Options{})
+		require.Empty(t, errs)
+		assert.Equal(t, want, strings.Contains(steps[3], "cleansUp: true"), heading)
+		assert.NotContains(t, strings.Join(steps[:3], ""), "cleansUp")
+		steps, _, _ = lint(t, text+"## Go on\n~~~bash\n$ kubectl create ns a\n~~~\n", Options{})
+		assert.NotContains(t, steps[4], "cleansUp", "the section has ended")
+	}
+}
+
+// TestFileOfTheTime takes the fence in which the page has written a file last.
+func TestFileOfTheTime(t *testing.T) {
+	fence := func(name string) string {
+		return "Write `a.yaml`:\n~~~yaml\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + "}\n~~~\n~~~bash\n$ kubectl apply -f a.yaml\n~~~\n"
+	}
+	steps, errs, _ := lint(t, "# T\n"+fence("one")+fence("two"), Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 2)
+	assert.Contains(t, steps[0], "one")
+	assert.Contains(t, steps[1], "two")
+}
+
+// TestOutputBehindText has an output that stands behind a text. What only a command
+// prints is one in any case; what may be one, and is not compared, is told.
+func TestOutputBehindText(t *testing.T) {
+	page := func(text, output string) string {
+		return deploySleep + "~~~bash\n$ kubectl exec $POD -c sleep -- curl -sS http://a.example\n~~~\n\n" + text + "\n\n~~~text\n" + output + "\n~~~\n"
+	}
+	for _, c := range []struct {
+		text, output string
+		compared     bool
+	}{
+		{"It is blocked with this message:", "no", true},
+		{"Look at this.", "curl: (56) Recv failure\ncommand terminated with exit code 56", true},
+		{"Look at this.", "HTTP/1.1 200 OK", true},
+		{"A poem.", "a rose", false},
+	} {
+		steps, errs, notes := lint(t, page(c.text, c.output), Options{})
+		require.Empty(t, errs)
+		assert.Equal(t, c.compared, strings.Contains(steps[3], "expect"), c.output)
+		assert.Equal(t, !c.compared, strings.Contains(strings.Join(notes, "\n"), "compared with nothing"), c.output)
+	}
+}
+
+// TestUnusedVariables asks for no variable that no step has a use for.
+func TestUnusedVariables(t *testing.T) {
+	_, errs, _ := lint(t, "# T\n~~~bash\n$ istioctl install -y --manifests=/x/$V/m --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY\n~~~\n", Options{})
+	assert.Empty(t, errs)
+	_, errs, _ = lint(t, "# T\n~~~bash\n$ kubectl delete cm $V\n~~~\n", Options{})
+	assert.Len(t, errs, 1)
+}
+
+// TestSecretOfAProxy has a look at a proxy's certificates, as pages have it.
+func TestSecretOfAProxy(t *testing.T) {
+	const command = `istioctl pc secret -n istio-system "$(kubectl get pod -l istio=egressgateway -n istio-system -o jsonpath='{.items[0].metadata.name}')" -ojson | ` +
+		`jq '[.dynamicActiveSecrets[] | select(.name == "default")][0].secret.tlsCertificate.certificateChain.inlineBytes' -r | base64 -d | openssl x509 -text -noout | grep 'Subject Alternative Name' -A 1`
+	steps, errs, _ := lint(t, "# T\n~~~bash\n$ "+command+"\n            X509v3 Subject Alternative Name: critical\n                URI:spiffe://a\n~~~\n", Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 1)
+	assert.Contains(t, steps[0], "shell:")
+	assert.Contains(t, steps[0], "shown:")
+	_, errs, _ = lint(t, "# T\n~~~bash\n$ istioctl pc routes deploy/a\n~~~\n", Options{})
+	require.Len(t, errs, 1)
+	assert.Contains(t, errs[0], "istioctl proxy-config routes is not known here")
+}

@@ -1,0 +1,202 @@
+package steps
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/egressplay/egressplay/runner"
+	"github.com/egressplay/egressplay/shell"
+)
+
+// An istioctlProgram is istioctl within a script: proxy-config secret, for a table or
+// in JSON.
+type istioctlProgram struct{ scope *runner.Scope }
+
+// A secretsLook is istioctl proxy-config secret.
+type secretsLook struct {
+	pod, namespace string
+	json           bool
+}
+
+// parseProxyConfig reads an istioctl command line, whose first word is istioctl. An
+// error says why it cannot stand in a script.
+func parseProxyConfig(argv []string) (*secretsLook, error) {
+	look := &secretsLook{}
+	var words []string
+	for i := 1; i < len(argv); i++ {
+		name, value, given := strings.Cut(argv[i], "=")
+		switch {
+		case !strings.HasPrefix(name, "-"):
+			words = append(words, argv[i])
+			continue
+		case strings.HasPrefix(name, "-o") && len(name) > 2:
+			name, value, given = "-o", name[2:], true
+		}
+		if !given {
+			if i++; i == len(argv) {
+				return nil, fmt.Errorf("istioctl: %s has no value", name)
+			}
+			value = argv[i]
+		}
+		switch {
+		case name == "-n" || name == "--namespace":
+			look.namespace = value
+		case (name == "-o" || name == "--output") && value == "json":
+			look.json = true
+		default:
+			return nil, fmt.Errorf("istioctl: %s %s is not known here", name, value)
+		}
+	}
+	switch {
+	case len(words) == 0:
+		return nil, errors.New("istioctl without a command")
+	case words[0] != "proxy-config" && words[0] != "pc" || len(words) < 2:
+		return nil, fmt.Errorf("istioctl %s is not known here", words[0])
+	case words[1] != "secret" && words[1] != "secrets" && words[1] != "s":
+		return nil, fmt.Errorf("istioctl proxy-config %s is not known here, but secret is", words[1])
+	case len(words) != 3:
+		return nil, errors.New("istioctl proxy-config secret: want one pod")
+	}
+	name, namespace, _ := strings.Cut(words[2], ".")
+	look.pod, look.namespace = name, cmp.Or(namespace, look.namespace)
+	return look, nil
+}
+
+// run is a [shell.Program].
+func (p *istioctlProgram) run(ctx context.Context, argv []string, _ string) (shell.Result, error) {
+	look, err := parseProxyConfig(argv)
+	if err != nil {
+		return shell.Result{}, err
+	}
+	e := &Exec{In: Pod{Name: look.pod}, Container: "istio-proxy", Namespace: look.namespace}
+	pod, err := e.Pod(ctx, p.scope)
+	if err != nil {
+		return shell.Result{}, err
+	}
+	if err := p.scope.InForce(ctx, pod); err != nil {
+		return shell.Result{}, err
+	}
+	dump := func(resource string) ([]any, error) {
+		a, err := run(ctx, p.scope.Cluster, pod, []string{"pilot-agent", "request", "GET", "config_dump?resource=" + resource}, "")
+		if err != nil {
+			return nil, err
+		}
+		var answer struct{ Configs []any }
+		if err := json.Unmarshal([]byte(a.Command.Stdout), &answer); err != nil || *a.Command.ExitCode != 0 {
+			return nil, fmt.Errorf("the proxy does not tell its secrets: exit code %d, %q", *a.Command.ExitCode, a.Command.Stderr)
+		}
+		return answer.Configs, nil
+	}
+	warming, err := dump("dynamic_warming_secrets")
+	if err != nil {
+		return shell.Result{}, err
+	}
+	active, err := dump("dynamic_active_secrets")
+	if err != nil {
+		return shell.Result{}, err
+	}
+	if look.json {
+		text, err := secretsJSON(warming, active)
+		return shell.Result{Stdout: text}, err
+	}
+	return shell.Result{Stdout: secretsTable(warming, active, time.Now())}, nil
+}
+
+// secretsJSON prints secrets as istioctl does, with the names that protobuf gives to
+// fields in JSON.
+func secretsJSON(warming, active []any) (string, error) {
+	dump := map[string]any{}
+	for name, list := range map[string][]any{"dynamicWarmingSecrets": warming, "dynamicActiveSecrets": active} {
+		if len(list) > 0 {
+			dump[name] = camel(list)
+		}
+	}
+	text, err := json.MarshalIndent(dump, "", "    ")
+	return string(text) + "\n", err
+}
+
+// camel writes the names of fields as protobuf's JSON does: tls_certificate as
+// tlsCertificate.
+func camel(value any) any {
+	switch value := value.(type) {
+	case []any:
+		out := make([]any, len(value))
+		for i := range value {
+			out[i] = camel(value[i])
+		}
+		return out
+	case map[string]any:
+		out := map[string]any{}
+		for name, v := range value {
+			parts := strings.Split(name, "_")
+			for i := 1; i < len(parts); i++ {
+				if parts[i] != "" {
+					parts[i] = strings.ToUpper(parts[i][:1]) + parts[i][1:]
+				}
+			}
+			out[strings.Join(parts, "")] = camel(v)
+		}
+		return out
+	}
+	return value
+}
+
+// secretsTable prints the table of istioctl (istioctl/pkg/writer/compare/sds).
+func secretsTable(warming, active []any, now time.Time) string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 5, 5, ' ', 0)
+	fmt.Fprintln(w, "RESOURCE NAME\tTYPE\tSTATUS\tVALID CERT\tSERIAL NUMBER\tNOT AFTER\tNOT BEFORE")
+	for _, list := range []struct {
+		state   string
+		secrets []any
+	}{{"WARMING", warming}, {"ACTIVE", active}} {
+		for _, s := range list.secrets {
+			secret, _ := s.(map[string]any)
+			name, _ := secret["name"].(string)
+			fmt.Fprintf(w, "%s\t%s\n", name, certificateRow(secret, list.state, now))
+		}
+	}
+	if len(warming)+len(active) == 0 {
+		return "No secret items to show.\n"
+	}
+	_ = w.Flush()
+	return out.String()
+}
+
+// certificateRow returns what the table says of a secret's first certificate.
+func certificateRow(secret map[string]any, state string, now time.Time) string {
+	inner, _ := secret["secret"].(map[string]any)
+	var data []byte
+	for _, path := range [][2]string{{"tls_certificate", "certificate_chain"}, {"validation_context", "trusted_ca"}} {
+		of, _ := inner[path[0]].(map[string]any)
+		source, _ := of[path[1]].(map[string]any)
+		if text, ok := source["inline_bytes"].(string); ok && len(data) == 0 {
+			data = []byte(text)
+			if decoded, err := base64.StdEncoding.DecodeString(text); err == nil {
+				data = decoded
+			}
+		}
+	}
+	var cert *x509.Certificate
+	if block, _ := pem.Decode(data); block != nil {
+		cert, _ = x509.ParseCertificate(block.Bytes)
+	}
+	if cert == nil {
+		return "\t" + state + "\tfalse\t\t\t"
+	}
+	kind := "Cert Chain"
+	if cert.IsCA {
+		kind = "CA"
+	}
+	valid := now.After(cert.NotBefore) && now.Before(cert.NotAfter)
+	return fmt.Sprintf("%s\t%s\t%t\t%032x\t%s\t%s", kind, state, valid, cert.SerialNumber, cert.NotAfter.UTC().Format(time.RFC3339), cert.NotBefore.UTC().Format(time.RFC3339))
+}

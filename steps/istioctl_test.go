@@ -1,0 +1,46 @@
+package steps
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParseProxyConfig(t *testing.T) {
+	for _, c := range []struct {
+		argv []string
+		want secretsLook
+	}{
+		{[]string{"istioctl", "pc", "secret", "-n", "istio-system", "p", "-ojson"}, secretsLook{"p", "istio-system", true}},
+		{[]string{"istioctl", "-n", "a", "proxy-config", "secret", "deploy/x"}, secretsLook{"deploy/x", "a", false}},
+		{[]string{"istioctl", "proxy-config", "s", "p.b", "--output=json"}, secretsLook{"p", "b", true}},
+	} {
+		got, err := parseProxyConfig(c.argv)
+		require.NoError(t, err)
+		assert.Equal(t, &c.want, got)
+	}
+	for _, argv := range [][]string{
+		{"istioctl"}, {"istioctl", "pc", "secret"}, {"istioctl", "pc", "route", "p"}, {"istioctl", "pc", "secret", "p", "-o", "yaml"}, {"istioctl", "pc", "secret", "p", "-n"},
+		{"istioctl", "install"}, {"istioctl", "pc", "secret", "p", "--kubeconfig", "x"},
+	} {
+		_, err := parseProxyConfig(argv)
+		assert.Error(t, err, "%v", argv)
+	}
+}
+
+// TestSecretsTable holds the table to what istioctl of Istio 1.31 prints.
+func TestSecretsTable(t *testing.T) {
+	assert.Equal(t, "No secret items to show.\n", secretsTable(nil, nil, time.Now()))
+	var active []any
+	require.NoError(t, json.Unmarshal([]byte(`[{"name": "default", "secret": {"tls_certificate": {"certificate_chain": {"inline_bytes": "eA=="}}}}]`), &active))
+	assert.Equal(t, "RESOURCE NAME     TYPE     STATUS     VALID CERT     SERIAL NUMBER     NOT AFTER     NOT BEFORE\n"+
+		"default                    ACTIVE     false                                          \n", secretsTable(nil, active, time.Now()))
+	text, err := secretsJSON(nil, active)
+	require.NoError(t, err)
+	assert.Contains(t, text, `"tlsCertificate"`)
+	assert.Contains(t, text, `"inlineBytes": "eA=="`)
+	assert.Contains(t, text, `"dynamicActiveSecrets"`)
+}
