@@ -31,8 +31,7 @@ func Drifted(page, playbook *runner.Playbook) (all []Drift, same int) {
 	alike := func(i, j int) bool {
 		return p[i].Kind == q[j].Kind && (p[i].Title == q[j].Title || sameAction(&p[i], &q[j]))
 	}
-	var between func(i, j, to, until int, match func(i, j int) bool, then func(i, j, to, until int))
-	between = func(i, j, to, until int, match func(i, j int) bool, then func(i, j, to, until int)) {
+	between := func(i, j, to, until int, match func(i, j int) bool, then func(i, j, to, until int)) {
 		first, second := i, j
 		for _, pair := range inOrder(to-i, until-j, func(a, b int) bool { return match(first+a, second+b) }) {
 			a, b := first+pair[0], second+pair[1]
