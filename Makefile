@@ -18,7 +18,7 @@ LINKED := /cmd/egressplay-(agent|components|etcd|istiod)$$
 # Everything is compiled in one way, so that go's cache serves build, vet and test.
 GO := env CGO_ENABLED=0 go
 FLAGS := -trimpath -buildvcs=false
-LAB_TEST := $(FLAGS) -count=1 -p 1 -timeout 30m -tags lab
+LAB_TEST := $(FLAGS) -count=1 -p 1 -timeout 45m -tags lab
 phase := @$(CURDIR)/scripts/phase
 
 # What the linked-in programs say of themselves.
@@ -95,10 +95,6 @@ test: setup-test build test-unit test-ordinary-user ## everything, the lab inclu
 	@echo "==> test with labs: egressplay"
 	@$(GO) test $(LAB_TEST) ./... # nothing is said after go's own results
 
-.PHONY: test-long
-test-long: build ## tests with labs that take long: other people's tutorials, from the folder corpus of EGRESSPLAY_SHARED
-	EGRESSPLAY_E2E_CORPUS=all $(GO) test $(LAB_TEST) -v -run '^TestCorpusPages$$' ./e2e
-
 .PHONY: test-unit
 test-unit: ## no lab, no root, no network; with the race detector
 	$(phase) "unit tests: egressplay" go test -race ./...
@@ -113,9 +109,13 @@ ifeq ($(shell id -u),0)
 	$(phase) "test with labs as an ordinary user: egressplay" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user ./e2e
 endif
 
+# The tests of e2e that take only a sample in make test: here they take everything.
+LONG = TestCorpusPages|TestShownCommandsCanBePasted|TestTutorials|TestPlaybooksPassWithTheLeastRoles|TestARunThatIsKilledAtAnyPointIsPutBack
+
 .PHONY: test-long
-test-long: setup-test build ## with a lab, what takes too long for each time: pastes the commands of every built-in playbook into a bash
-	$(phase) "paste what the built-in playbooks show" env EGRESSPLAY_E2E_PASTE=all $(GO) test $(LAB_TEST) -timeout 90m -v -run TestShownCommandsCanBePasted ./e2e
+test-long: setup-test build images ## with a lab, what takes hours: all pages, all shown commands, a kill at each point of each playbook; LONG='TEST|TEST'
+	$(phase) "tests that take long" env EGRESSPLAY_E2E_CORPUS=all EGRESSPLAY_E2E_PASTE=all EGRESSPLAY_E2E_TUTORIALS=all \
+		EGRESSPLAY_E2E_RBAC=all EGRESSPLAY_E2E_KILL=all $(GO) test $(LAB_TEST) -timeout 6h -v -run '^($(LONG))$$' ./e2e
 
 .PHONY: bench
 bench: build ## what a step costs, in process and in a lab
