@@ -125,7 +125,7 @@ func (c *facts) noSuch(kind, name string) []evidence.Finding {
 		"There is no %s among the %s of namespace %s%s.", name, kind, namespace, others(name, all)))
 }
 
-// others says which names are there instead of one.
+// others returns which names exist instead of one, to stand behind "There is no NAME".
 func others[O any](name string, all []O) string {
 	var names []string
 	for i := range all {
@@ -138,7 +138,7 @@ func others[O any](name string, all []O) string {
 	}
 	switch {
 	case len(names) == 0:
-		return ": there is none"
+		return ", nor any other"
 	case len(names) > 3:
 		return ": there are " + strings.Join(names[:3], ", ") + " and others"
 	}
