@@ -30,6 +30,7 @@ type Shell struct {
 var (
 	_ runner.PodAction = (*Shell)(nil)
 	_ Definer          = (*Shell)(nil)
+	_ Reader           = (*Shell)(nil)
 )
 
 // A Script is the text of a script, checked. Its variables are a shell's own,
@@ -86,18 +87,24 @@ func kubectlOf(call *syntax.CallExpr) (k *shell.Kubectl, is bool, err error) {
 	return k, true, err
 }
 
-// wordsOf returns the words of a call as they are written.
-func wordsOf(call *syntax.CallExpr) []string {
+// wordsOf returns the words of a call, with x for what is known only at the run.
+func wordsOf(call *syntax.CallExpr) []string { return wordsWith(call, "x") }
+
+// varyingWordsOf returns the words of a call, with ${} for what is known only at the
+// run, as in a text with a variable.
+func varyingWordsOf(call *syntax.CallExpr) []string { return wordsWith(call, "${}") }
+
+func wordsWith(call *syntax.CallExpr, unknown string) []string {
 	words := make([]string, len(call.Args))
 	for i, w := range call.Args {
-		words[i] = sourceOf(w)
+		words[i] = sourceOf(w, unknown)
 	}
 	return words
 }
 
-// sourceOf returns a word without its quotes, what is known only at the run as it
-// is written.
-func sourceOf(w *syntax.Word) string {
+// sourceOf returns a word without its quotes, with unknown in place of what is known
+// only at the run.
+func sourceOf(w *syntax.Word, unknown string) string {
 	var b strings.Builder
 	var walk func(parts []syntax.WordPart, quoted bool)
 	walk = func(parts []syntax.WordPart, quoted bool) {
@@ -110,7 +117,7 @@ func sourceOf(w *syntax.Word) string {
 			case *syntax.DblQuoted:
 				walk(part.Parts, true)
 			default:
-				b.WriteString("x")
+				b.WriteString(unknown)
 			}
 		}
 	}

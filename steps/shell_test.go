@@ -94,3 +94,35 @@ func TestDeletesWhatMayBeGone(t *testing.T) {
 	_, err = (&Delete{Objects: []string{"configmap/gone"}}).Try(t.Context(), scope)
 	assert.NoError(t, err, "what makes it may not have run")
 }
+
+// What a script reads is known before the run, so that missing permissions are.
+func TestWhatAScriptReadsIsKnown(t *testing.T) {
+	for script, want := range map[string][]string{
+		"kubectl get pod -l app=sleep -o name | wc -l":                      {"list pod"},
+		"kubectl get pods,services -A -o name":                              {"list pods in *", "list services in *"},
+		"for n in a b; do kubectl -n other get service $n -o name; done":    {"get service/${} in other"},
+		"X=$(kubectl get configmap/istio -n istio-system -o yaml); echo $X": {"get configmap/istio in istio-system"},
+		"kubectl logs deploy/sleep -c istio-proxy":                          {"list Pod", "list ReplicaSet", "get deploy/sleep", "get Pod log"},
+		"kubectl exec \"$POD\" -- curl -s http://a.example | head -1":       {"get Pod/${}", "create Pod/${} exec"},
+		"kubectl describe pod kube-apiserver -n kube-system | grep range":   {"get servicecidr/kubernetes"},
+		"echo a": nil,
+	} {
+		s := &Shell{}
+		require.NoError(t, s.Script.UnmarshalText([]byte(script)), script)
+		var got []string
+		for _, a := range s.Reads() {
+			text := a.Verb + " " + a.Ref.Kind
+			if a.Ref.Name != "" {
+				text += "/" + a.Ref.Name
+			}
+			if a.Ref.Namespace != "" {
+				text += " in " + a.Ref.Namespace
+			}
+			if a.Subresource != "" {
+				text += " " + a.Subresource
+			}
+			got = append(got, text)
+		}
+		assert.Equal(t, want, got, script)
+	}
+}
