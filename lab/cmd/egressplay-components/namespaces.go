@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -39,8 +40,14 @@ func newControllerManagerCommand() *cobra.Command {
 		if err != nil {
 			return fmt.Errorf("the namespace controller's client: %w", err)
 		}
+		address := net.JoinHostPort(cmd.Flag("bind-address").Value.String(), cmd.Flag("secure-port").Value.String())
 		go func() {
-			if err := deleteNamespaces(cmd.Context(), config); err != nil {
+			// kube-controller-manager sets up logging, which clients use, before it serves.
+			err := served(cmd.Context(), address)
+			if err == nil {
+				err = deleteNamespaces(cmd.Context(), config)
+			}
+			if err != nil {
 				fmt.Fprintln(os.Stderr, "the namespace controller ended:", err)
 				os.Exit(1) // it is started again
 			}
@@ -48,6 +55,21 @@ func newControllerManagerCommand() *cobra.Command {
 		return run(cmd, args)
 	}
 	return c
+}
+
+// served returns once an address accepts a connection.
+func served(ctx context.Context, address string) error {
+	for {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(firstPause):
+		}
+	}
 }
 
 const (
