@@ -81,11 +81,7 @@ func (s *clusterSink) Send(e Event) {
 // finished adds how a part ended. The last one ends the run.
 func (s *clusterSink) finished(e Event) {
 	s.statuses = append(s.statuses, e.Status)
-	s.summary.Passed += e.Summary.Passed
-	s.summary.Failed += e.Summary.Failed
-	s.summary.Skipped += e.Summary.Skipped
-	s.summary.Error += e.Summary.Error
-	s.summary.NotChecked += e.Summary.NotChecked
+	s.summary = s.summary.And(*e.Summary)
 	for _, what := range e.Left {
 		s.left = append(s.left, fmt.Sprintf("%s, in context %q", what, s.context))
 	}

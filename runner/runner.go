@@ -385,6 +385,14 @@ func (s *Summary) Add(status Status) {
 	}
 }
 
+// And returns the sum of two summaries.
+func (s Summary) And(other Summary) Summary {
+	return Summary{
+		Passed: s.Passed + other.Passed, Failed: s.Failed + other.Failed, Skipped: s.Skipped + other.Skipped,
+		Error: s.Error + other.Error, NotChecked: s.NotChecked + other.NotChecked,
+	}
+}
+
 // Status returns how a run with these playbooks ended: that of the worst one.
 func (s Summary) Status() Status {
 	switch {
