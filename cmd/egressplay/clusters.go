@@ -48,9 +48,9 @@ type stage struct {
 	take func(context.Context) error
 }
 
-// stages connects to each cluster of the run and sees whether the playbooks can be run
-// there, before anything is changed in any. The error has what is wrong in all of them;
-// the stages are to be left also then.
+// stages connects to each cluster of the run and checks that the playbooks can be run
+// there. It changes nothing in any of them. The error names what is wrong in each; the
+// caller leaves the stages also where there is an error.
 func (s *session) stages(ctx context.Context) (all []*stage, err error) {
 	parts := s.parts()
 	var wrong []error
@@ -63,7 +63,7 @@ func (s *session) stages(ctx context.Context) (all []*stage, err error) {
 		case err == nil:
 		case ctx.Err() != nil:
 			return all, context.Cause(ctx)
-		case len(parts) == 1 || isPlaybook(err): // which is the same everywhere
+		case len(parts) == 1 || isPlaybook(err): // a playbook's mistake is told as it is
 			return all, err
 		default:
 			wrong = append(wrong, inContext(part.o.context, err))
@@ -89,7 +89,7 @@ func (s *session) parts() []*session {
 	return parts
 }
 
-// prepare connects to the cluster and sees whether the playbooks can be run there.
+// prepare connects to the cluster and checks that the playbooks can be run there.
 func (s *session) prepare(ctx context.Context) (*stage, error) {
 	p, err := s.connect(ctx)
 	if err != nil {
