@@ -406,9 +406,29 @@ func addPlace(cmd *cobra.Command, o *runOptions) {
 
 // addContext adds the flag that names the one context of a cluster.
 func addContext(cmd *cobra.Command, o *runOptions) {
-	cmd.Flags().StringVar(&o.context, "context", "", "the cluster of this context of your kubeconfig")
+	cmd.Flags().Var(&oneContext{value: &o.context}, "context", "the cluster of this `CONTEXT` of your kubeconfig")
 	register(cmd, "context", completeContexts)
 }
+
+// A oneContext is the value of a flag that is given once at most.
+type oneContext struct {
+	value *string
+	given bool
+}
+
+// Set implements [pflag.Value].
+func (c *oneContext) Set(name string) error {
+	if c.given {
+		return errors.New("only run takes several contexts")
+	}
+	*c.value, c.given = name, true
+	return nil
+}
+
+func (c *oneContext) String() string { return *c.value }
+
+// Type implements [pflag.Value].
+func (c *oneContext) Type() string { return "string" }
 
 // placeFromEnv takes from the environment what the flags do not say.
 func placeFromEnv(cmd *cobra.Command, o *runOptions) error {
