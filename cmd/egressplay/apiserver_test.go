@@ -22,6 +22,7 @@ import (
 // lab serves it, with "old" one of another version; with "hang" it answers only
 // the first change, so that a clean-up does not end. With "two" there is another one, with
 // the context "other" and the file requests-other, which with "denies" permits nothing.
+// With "steals" somebody else takes each Lease of the first one, and the other has a pod a.
 func apiserver(ts *testscript.TestScript, neg bool, args []string) {
 	names := []string{"real"}
 	if slices.Contains(args, "two") {
@@ -37,6 +38,7 @@ func apiserver(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		s := &api{
 			hang: slices.Contains(args, "hang"), denies: name == "other" && slices.Contains(args, "denies"),
+			steals: name == "real" && slices.Contains(args, "steals"), pod: name == "other" && slices.Contains(args, "steals"),
 			requests: requests, gone: make(chan struct{}),
 		}
 		if slices.Contains(args, "lab") {
@@ -61,6 +63,8 @@ type api struct {
 	labVersion string
 	hang       bool
 	denies     bool
+	steals     bool
+	pod        bool
 	requests   io.Writer
 	gone       chan struct{}
 
@@ -99,6 +103,9 @@ func (s *api) keep(r *http.Request) (code int, answer map[string]any) {
 		return 200, given
 	case now == nil:
 		return 404, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404, "message": path + " not found"}
+	case r.Method == http.MethodGet && s.steals && strings.Contains(path, "/leases/"):
+		now["spec"].(map[string]any)["holderIdentity"] = "another"
+		delete(now["metadata"].(map[string]any), "annotations") // they are about the process
 	case r.Method == http.MethodPatch:
 		data := now["data"].(map[string]any)
 		for key, value := range given["data"].(map[string]any) {
@@ -178,6 +185,8 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(200, namespace())
+	case s.pod && path == "/api/v1/namespaces/default/pods/a":
+		answer(200, object{"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "a", "namespace": "default", "uid": "2"}})
 	case path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
 		answer(201, object{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": object{"allowed": !s.denies}})
 	case strings.Contains(path, "/secrets") || strings.Contains(path, "/leases"):
