@@ -24,7 +24,12 @@ type report struct {
 	DurationMS int64             `json:"durationMs"`
 	Target     string            `json:"target"`
 	Versions   map[string]string `json:"versions"`
-	Mistakes   []struct {
+	Targets    []struct {
+		Context  string            `json:"context"`
+		Target   string            `json:"target"`
+		Versions map[string]string `json:"versions"`
+	} `json:"targets"`
+	Mistakes []struct {
 		At   evidence.Position `json:"at"`
 		Text string            `json:"text"`
 		Hint string            `json:"hint"`
@@ -53,6 +58,7 @@ type playbookReport struct {
 	Source     string       `json:"source"`
 	Part       string       `json:"part"`
 	Round      int          `json:"round"`
+	Context    string       `json:"context"`
 	File       string       `json:"file"`
 	Status     string       `json:"status"`
 	Started    time.Time    `json:"started"`

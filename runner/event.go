@@ -16,7 +16,8 @@ type EventKind string
 // between its last StepFinished and its PlaybookFinished. Each event of a
 // playbook has Playbook, each event of a step has Step.
 const (
-	RunStarted       EventKind = "run.started"       // Target, Playbooks
+	RunStarted       EventKind = "run.started"       // Target, or Targets where there are several; Playbooks
+	ClusterStarted   EventKind = "cluster.started"   // Target: where the run goes on; only in a run in several clusters
 	PlaybookStarted  EventKind = "playbook.started"  //
 	StepStarted      EventKind = "step.started"      // Command
 	Waiting          EventKind = "waiting"           // Text: what a step waits for before its attempts
@@ -48,6 +49,7 @@ type Event struct {
 	Time time.Time `json:"time"`
 
 	Target    *Target        `json:"target,omitempty"`
+	Targets   []Target       `json:"targets,omitempty"`   // all of a run in several clusters
 	Playbooks []PlaybookInfo `json:"playbooks,omitempty"` // all of the run
 	Playbook  *PlaybookInfo  `json:"playbook,omitempty"`
 	Step      *StepInfo      `json:"step,omitempty"`
@@ -132,6 +134,8 @@ type PlaybookInfo struct {
 	Source string `json:"source,omitempty"`
 	// Part says which part of it runs; "" for all of it.
 	Part string `json:"part,omitempty"`
+	// Context names the cluster in which it runs; "" in a run in one cluster.
+	Context string `json:"context,omitempty"`
 	// Round is which repetition of it runs, from 1; 0 where it runs once.
 	Round int `json:"round,omitempty"`
 }
@@ -140,6 +144,8 @@ type PlaybookInfo struct {
 type Target struct {
 	// Name is the lab's or the context's name.
 	Name string `json:"name"`
+	// Context names the cluster in a run in several clusters; "" in a run in one.
+	Context string `json:"context,omitempty"`
 	// Lab says that a lab of ours serves the cluster.
 	Lab bool `json:"lab"`
 	// Describe is one line for a reader, such as `lab "default" (running)`.

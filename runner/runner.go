@@ -94,17 +94,7 @@ const (
 func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	started := time.Now()
 	r.watchSecrets(r.Changes)
-	rounds := max(r.Repeat, 1)
-	var infos []PlaybookInfo
-	for round := range rounds {
-		for _, p := range playbooks {
-			info := p.Info()
-			if rounds > 1 {
-				info.Round = round + 1
-			}
-			infos = append(infos, info)
-		}
-	}
+	infos := Infos(playbooks, r.Repeat)
 	r.send(Event{Kind: RunStarted, Target: &r.Target, Playbooks: infos})
 	for _, note := range r.Notes {
 		r.send(Event{Kind: Note, Text: note})
@@ -121,6 +111,22 @@ func (r *Runner) Run(ctx context.Context, playbooks []*Playbook) Result {
 	result.Interrupted = ctx.Err() != nil
 	r.send(Event{Kind: RunFinished, Status: result.Summary.Status(), Took: time.Since(started), Summary: &result.Summary, Left: result.Left})
 	return result
+}
+
+// Infos returns what a run of playbooks consists of, in order, each as often as it is
+// repeated.
+func Infos(playbooks []*Playbook, repeat int) (infos []PlaybookInfo) {
+	rounds := max(repeat, 1)
+	for round := range rounds {
+		for _, p := range playbooks {
+			info := p.Info()
+			if rounds > 1 {
+				info.Round = round + 1
+			}
+			infos = append(infos, info)
+		}
+	}
+	return infos
 }
 
 // run runs one playbook and cleans up after it.
@@ -376,6 +382,14 @@ func (s *Summary) Add(status Status) {
 		s.Skipped++
 	case Errored:
 		s.Error++
+	}
+}
+
+// And returns the sum of two summaries.
+func (s Summary) And(other Summary) Summary {
+	return Summary{
+		Passed: s.Passed + other.Passed, Failed: s.Failed + other.Failed, Skipped: s.Skipped + other.Skipped,
+		Error: s.Error + other.Error, NotChecked: s.NotChecked + other.NotChecked,
 	}
 }
 

@@ -14,9 +14,11 @@ import (
 // shown returns what leaves the runner of an event: a copy in which each text is
 // bounded, without control sequences and without secrets. Everything else in this
 // package has the texts as they are, for the verdicts to be true.
-func (r *Runner) shown(e Event) Event {
+func (r *Runner) shown(e Event) Event { return shown(e, r.Secrets) }
+
+func shown(e Event, secrets *redact.Redactor) Event {
 	e.Evidence = bounded(e.Evidence)
-	return shower{r.Secrets}.copy(reflect.ValueOf(e)).Interface().(Event)
+	return shower{secrets}.copy(reflect.ValueOf(e)).Interface().(Event)
 }
 
 // A shower copies values with their texts made fit to be shown. It goes by

@@ -29,7 +29,7 @@ func (f *flakes) note(e runner.Event) {
 	if f.steps == nil {
 		f.steps = map[string]*flake{}
 	}
-	where := fmt.Sprintf("%s:%d: %s", e.Step.File, e.Step.Line, e.Step.Title)
+	where := fmt.Sprintf("%s:%d: %s%s", e.Step.File, e.Step.Line, e.Step.Title, inContext(e.Playbook.Context))
 	s := f.steps[where]
 	if s == nil {
 		s = &flake{where: where}

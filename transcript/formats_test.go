@@ -143,9 +143,38 @@ func TestFormats(t *testing.T) {
 	extensions := map[string]string{"github": "github.txt", "html": "html", "json": "json", "jsonl": "jsonl", "junit": "junit.xml", "markdown": "md"}
 	assert.ElementsMatch(t, transcript.FormatNames(), slices.Collect(maps.Keys(extensions)))
 	for format, extension := range extensions {
-		t.Run(format, func(t *testing.T) { golden(t, "whole."+extension, in(format, wholeRun)) })
+		t.Run(format, func(t *testing.T) {
+			golden(t, "whole."+extension, in(format, wholeRun))
+			golden(t, "clusters."+extension, in(format, clustersRun))
+		})
 	}
 	golden(t, "whole.summary.md", whole(wholeRun).Summary())
+	golden(t, "clusters.summary.md", whole(clustersRun).Summary())
+}
+
+// A report of several clusters that was planned tells what was to run in each, also
+// where a cluster repeats its playbooks or the run ends early.
+func TestReportPlansEachCluster(t *testing.T) {
+	type found struct {
+		Playbooks []struct{ Name, Context, Status string }
+	}
+	read := func(r *transcript.Report) (all []string) {
+		var doc found
+		require.NoError(t, json.Unmarshal(r.In(transcript.Formats["json"]), &doc))
+		for _, p := range doc.Playbooks {
+			all = append(all, p.Context+" "+p.Name+" "+p.Status)
+		}
+		return all
+	}
+	r := transcript.NewReport([]*runner.Playbook{{Name: "p"}, {Name: "q"}}, "a", "b")
+	assert.Equal(t, []string{"a p skipped", "a q skipped", "b p skipped", "b q skipped"}, read(r))
+	for _, name := range []string{"p", "q", "p", "q"} {
+		info := runner.PlaybookInfo{Name: name, Context: "a"}
+		r.Send(runner.Event{Kind: runner.PlaybookStarted, Playbook: &info})
+		r.Send(runner.Event{Kind: runner.PlaybookFinished, Playbook: &info, Status: runner.Passed})
+	}
+	r.Send(runner.Event{Kind: runner.PlaybookStarted, Playbook: &runner.PlaybookInfo{Name: "p", Context: "b"}})
+	assert.Equal(t, []string{"a p passed", "a q passed", "a p passed", "a q passed", "b p error", "b q skipped"}, read(r))
 }
 
 // No format says that a playbook has passed of which a part was run, without saying
@@ -162,7 +191,7 @@ func TestFormatsOfAPart(t *testing.T) {
 // Every document is whole after every event, and of every other run.
 func TestFormatsOfEveryRun(t *testing.T) {
 	for name := range transcript.Formats {
-		for _, events := range [][]runner.Event{nil, passedRun, failedRun, interruptedRun, leftRun, keptRun, flakyRun, hostileRun} {
+		for _, events := range [][]runner.Event{nil, passedRun, failedRun, interruptedRun, leftRun, keptRun, flakyRun, hostileRun, clustersRun} {
 			text := string(in(name, events))
 			assert.False(t, strings.ContainsAny(text, "\x1b\r\x07\u009b\u202e"), "%s has a control character", name)
 		}
@@ -276,7 +305,7 @@ func checkJUnit(doc []byte) error {
 }
 
 func TestJUnit(t *testing.T) {
-	for _, events := range [][]runner.Event{nil, passedRun, failedRun, interruptedRun, leftRun, keptRun, flakyRun, hostileRun, wholeRun} {
+	for _, events := range [][]runner.Event{nil, passedRun, failedRun, interruptedRun, leftRun, keptRun, flakyRun, hostileRun, wholeRun, clustersRun} {
 		assert.NoError(t, checkJUnit(in("junit", events)))
 	}
 	var doc struct {
@@ -333,7 +362,7 @@ func TestJUnitOfARunThatDidNotBegin(t *testing.T) {
 // The page is well-formed, loads nothing, runs nothing, and shows each step and each
 // way.
 func TestHTML(t *testing.T) {
-	for _, events := range [][]runner.Event{nil, passedRun, failedRun, interruptedRun, leftRun, keptRun, flakyRun, hostileRun, wholeRun} {
+	for _, events := range [][]runner.Event{nil, passedRun, failedRun, interruptedRun, leftRun, keptRun, flakyRun, hostileRun, wholeRun, clustersRun} {
 		checkHTML(t, in("html", events))
 	}
 	count := checkHTML(t, in("html", wholeRun))
@@ -377,7 +406,7 @@ func checkHTML(t *testing.T, page []byte) map[string]int {
 // A workflow command is one line that begins with ::, and nothing that a pod has
 // written becomes one.
 func TestGitHub(t *testing.T) {
-	for _, events := range [][]runner.Event{failedRun, hostileRun, wholeRun} {
+	for _, events := range [][]runner.Event{failedRun, hostileRun, wholeRun, clustersRun} {
 		for line := range strings.Lines(string(in("github", events))) {
 			assert.Regexp(t, `^::(error|warning|notice)( |::)`, line)
 		}

@@ -20,30 +20,31 @@ func githubAnnotations(d *document) []byte {
 		d.annotate(&b, "error", m.At, "", m.Text+hintLine(m.Hint))
 	}
 	for _, p := range d.Playbooks {
-		at := evidence.Position{File: p.File}
+		at, in := evidence.Position{File: p.File}, inContext(p.Context)
 		switch {
 		case p.Error == nil || len(d.Mistakes) > 0:
 		case p.Status == runner.Skipped:
-			d.annotate(&b, "notice", at, p.Title, "skipped: "+*p.Error)
+			d.annotate(&b, "notice", at, p.Title+in, "skipped: "+*p.Error)
 		default:
-			d.annotate(&b, "error", at, p.Title, *p.Error)
+			d.annotate(&b, "error", at, p.Title+in, *p.Error)
 		}
 		for _, s := range p.Steps {
-			d.annotateStep(&b, s)
+			d.annotateStep(&b, s, in)
 		}
 		for _, u := range p.Cleanup {
 			if u.Error != "" {
-				d.annotate(&b, "error", at, "not put back: "+u.What, u.Error)
+				d.annotate(&b, "error", at, "not put back: "+u.What+in, u.Error)
 			}
 		}
 	}
 	return b.Bytes()
 }
 
-func (d *document) annotateStep(b *bytes.Buffer, s *stepReport) {
-	at := evidence.Position{File: s.File, Line: s.Line}
+// annotateStep annotates a step. in says in which of several clusters it ran.
+func (d *document) annotateStep(b *bytes.Buffer, s *stepReport, in string) {
+	at, title := evidence.Position{File: s.File, Line: s.Line}, s.Title+in
 	for _, v := range s.of(evidence.NotChecked) {
-		d.annotate(b, "warning", v.At, s.Title, "not checked here: "+v.Subject()+", for "+v.Why)
+		d.annotate(b, "warning", v.At, title, "not checked here: "+v.Subject()+", for "+v.Why)
 	}
 	if s.Error == nil || s.Status == runner.Skipped {
 		return
@@ -65,10 +66,10 @@ func (d *document) annotateStep(b *bytes.Buffer, s *stepReport) {
 		if i == 0 {
 			text += more
 		}
-		d.annotate(b, "error", at, s.Title, text)
+		d.annotate(b, "error", at, title, text)
 	}
 	if len(wrong) == 0 {
-		d.annotate(b, "error", at, s.Title, *s.Error+more)
+		d.annotate(b, "error", at, title, *s.Error+more)
 	}
 }
 
@@ -149,6 +150,7 @@ func githubSummary(d *document) []byte {
 		if p.Round > 0 {
 			round += fmt.Sprintf(" (round %d)", p.Round)
 		}
+		round += inContext(p.Context)
 		passed := 0
 		for _, s := range p.Steps {
 			if s.Status == runner.Passed {

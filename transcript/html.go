@@ -16,6 +16,7 @@ var htmlText string
 // htmlTemplate is well-formed XML as well, so that a strict parser reads the page.
 var htmlTemplate = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"clean":    clean,
+	"context":  inContext,
 	"count":    Count,
 	"drawings": drawings,
 	"line":     oneLine,

@@ -80,7 +80,7 @@ func junitDocument(d *document) []byte {
 }
 
 func junitSuiteOf(d *document, p *playbookReport) junitSuite {
-	s := junitSuite{Name: p.Name, File: p.File, Time: junitTime(p.DurationMS)}
+	s := junitSuite{Name: p.class(), File: p.File, Time: junitTime(p.DurationMS)}
 	if p.Round > 0 {
 		s.Name += fmt.Sprintf(" (round %d)", p.Round)
 	}
@@ -92,11 +92,12 @@ func junitSuiteOf(d *document, p *playbookReport) junitSuite {
 	}
 	add := func(name, value string) { s.Properties = append(s.Properties, junitProperty{name, value}) }
 	add("title", p.Title)
-	if d.Target != "" {
-		add("target", d.Target)
+	target, versions := d.in(p)
+	if target != "" {
+		add("target", target)
 	}
 	for _, name := range []string{"egressplay", "kubernetes", "istio", "envoy"} {
-		if v := d.Versions[name]; v != "" {
+		if v := versions[name]; v != "" {
 			add(name, v)
 		}
 	}
@@ -104,7 +105,7 @@ func junitSuiteOf(d *document, p *playbookReport) junitSuite {
 		s.add(junitCaseOf(p, step))
 	}
 	if p.Error != nil {
-		c := junitCase{Name: "the playbook", Classname: p.Name, Time: junitTime(0)}
+		c := junitCase{Name: "the playbook", Classname: p.class(), Time: junitTime(0)}
 		if p.Status == runner.Skipped {
 			c.Skipped = &junitProblem{Message: *p.Error}
 		} else {
@@ -115,12 +116,20 @@ func junitSuiteOf(d *document, p *playbookReport) junitSuite {
 	for _, u := range p.Cleanup {
 		if u.Error != "" {
 			s.add(junitCase{
-				Name: "put back: " + u.What, Classname: p.Name, Time: junitTime(u.DurationMS),
+				Name: "put back: " + u.What, Classname: p.class(), Time: junitTime(u.DurationMS),
 				Error: &junitProblem{Message: "not put back: " + u.What, Type: "cleanup", Text: u.Error},
 			})
 		}
 	}
 	return s
+}
+
+// class returns the name of a playbook, which differs from one cluster to another.
+func (p *playbookReport) class() string {
+	if p.Context == "" {
+		return p.Name
+	}
+	return p.Name + " (context " + p.Context + ")"
 }
 
 func (s *junitSuite) add(c junitCase) {
@@ -137,7 +146,7 @@ func (s *junitSuite) add(c junitCase) {
 }
 
 func junitCaseOf(p *playbookReport, s *stepReport) junitCase {
-	c := junitCase{Name: fmt.Sprintf("%d %s", s.Index, s.Title), Classname: p.Name, Time: junitTime(s.DurationMS)}
+	c := junitCase{Name: fmt.Sprintf("%d %s", s.Index, s.Title), Classname: p.class(), Time: junitTime(s.DurationMS)}
 	said := ""
 	if s.Error != nil {
 		said = *s.Error

@@ -35,16 +35,28 @@ func (d *document) where() string {
 	if !d.Started.IsZero() {
 		text += " at " + d.Started.UTC().Format("2006-01-02 15:04 UTC")
 	}
+	if len(d.Targets) == 0 {
+		return text + withVersions(d.Versions) + "."
+	}
+	var each []string
+	for _, t := range d.Targets {
+		each = append(each, t.Target+withVersions(t.Versions))
+	}
+	return text + ": " + strings.Join(each, "; ") + "."
+}
+
+// withVersions says what took part.
+func withVersions(by map[string]string) string {
 	var versions []string
 	for _, name := range []string{"egressplay", "kubernetes", "istio", "envoy"} {
-		if v := d.Versions[name]; v != "" {
+		if v := by[name]; v != "" {
 			versions = append(versions, name+" "+v)
 		}
 	}
-	if len(versions) > 0 {
-		text += ", with " + strings.Join(versions, ", ")
+	if len(versions) == 0 {
+		return ""
 	}
-	return text + "."
+	return ", with " + strings.Join(versions, ", ")
 }
 
 // markdown is a text in CommonMark that is being written.
@@ -83,6 +95,7 @@ func (b *markdown) playbook(d *document, p *playbookReport) {
 	if p.Round > 0 {
 		title += fmt.Sprintf(", round %d", p.Round)
 	}
+	title += inContext(p.Context)
 	b.paragraph("# %s", escape(title))
 	if p.Text != "" {
 		b.paragraph("%s", passage(p.Text))

@@ -297,6 +297,45 @@ var flakyRun = func() []runner.Event {
 	return append(all, runner.Event{Kind: runner.RunFinished, Status: runner.Failed, Took: 3 * time.Second, Summary: &runner.Summary{Passed: 2, Failed: 1}})
 }()
 
+// clustersRun is a run of one playbook in two clusters. In the second a step fails, and
+// a change could not be put back.
+var clustersRun = func() []runner.Event {
+	only, info := request, origination
+	only.Index, info.Steps = 1, 1
+	failure := problem(only, "status: want 200, got 503", "", evidence.Verdict{Key: "expect.status", At: at(53), Outcome: evidence.NotHeld, Want: "200", Got: "503"})
+	targets := []runner.Target{
+		{Name: "default", Context: "lab", Lab: true, Describe: `lab "default" (context "lab")`, Versions: map[string]string{"egressplay": "0.1.0", "kubernetes": "v1.36.3", "istio": "1.31-dev"}},
+		{Name: "kind|<b>", Context: "kind|<b>", Describe: `the cluster of context "kind|<b>" (https://127.0.0.1:6443)`, Versions: map[string]string{"egressplay": "0.1.0", "kubernetes": "v1.35.0"}},
+	}
+	infos := []runner.PlaybookInfo{info, info}
+	all := []runner.Event{{Kind: runner.RunStarted, Targets: targets, Playbooks: infos}}
+	for i := range infos {
+		infos[i].Context = targets[i].Context
+		finished := runner.Event{Kind: runner.StepFinished, Step: &only, Command: curl, Status: runner.Passed, Took: time.Second, Attempts: 1}
+		ended := runner.Event{Kind: runner.PlaybookFinished, Status: runner.Passed, Took: time.Second}
+		back := undone("label istio-injection of namespace default", "as they were", 8*time.Millisecond)
+		back.Status = runner.Passed
+		if i == 1 {
+			finished.Status, finished.Problem = runner.Failed, failure
+			ended.Status, ended.Problem, ended.Left = runner.Failed, failure, []string{back.Undo}
+			back.Status, back.Back, back.Problem = runner.Errored, "", &runner.Problem{Text: "the server does not answer"}
+		}
+		all = append(all, runner.Event{Kind: runner.ClusterStarted, Target: &targets[i]}, runner.Event{Kind: runner.Note, Text: "no Lease may be made here"})
+		for _, e := range []runner.Event{{Kind: runner.PlaybookStarted}, {Kind: runner.StepStarted, Step: &only, Command: curl}, finished, cleanup[0], back, ended} {
+			e.Playbook = &infos[i]
+			all = append(all, e)
+		}
+	}
+	all = append(all, runner.Event{
+		Kind: runner.RunFinished, Status: runner.Failed, Took: 3 * time.Second, Summary: &runner.Summary{Passed: 1, Failed: 1},
+		Left: []string{`label istio-injection of namespace default, in context "kind|<b>"`},
+	})
+	for i := range all {
+		all[i].Time = noon.Add(time.Duration(i) * 100 * time.Millisecond)
+	}
+	return all
+}()
+
 // hostileRun has texts that try to reach the terminal of the reader.
 var hostileRun = func() []runner.Event {
 	const evil = "\x1b[1ma\rb\u202e\x9b1m"

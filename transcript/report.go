@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type Report struct {
 
 	open    bool     // a playbook was begun that has not ended
 	failed  bool     // something could not be put back
+	context string   // of the cluster in which a run in several goes on
 	pending []string // what the open playbook still has to put back
 	left    []string // what the others left
 }
@@ -37,6 +39,9 @@ type document struct {
 	DurationMS int64             `json:"durationMs"`
 	Target     string            `json:"target"`
 	Versions   map[string]string `json:"versions"`
+	// Targets are the clusters of a run in several, Target says then how many there
+	// are, and Versions has what is the same in all of them.
+	Targets []targetReport `json:"targets,omitempty"`
 	// Mistakes are what kept the playbooks from being read.
 	Mistakes  []Mistake         `json:"mistakes,omitempty"`
 	Notes     []string          `json:"notes,omitempty"`
@@ -54,6 +59,13 @@ type Mistake struct {
 	Hint string            `json:"hint,omitempty"`
 }
 
+// A targetReport is one of several clusters.
+type targetReport struct {
+	Context  string            `json:"context"`
+	Target   string            `json:"target"`
+	Versions map[string]string `json:"versions"`
+}
+
 type playbookReport struct {
 	Name       string        `json:"name"`
 	Title      string        `json:"title"`
@@ -62,7 +74,8 @@ type playbookReport struct {
 	Part       string        `json:"part,omitempty"`   // which part of it is run; "" for all of it
 	Source     string        `json:"source,omitempty"` // a URL
 	File       string        `json:"file"`
-	Round      int           `json:"round,omitempty"` // of several, from 1
+	Context    string        `json:"context,omitempty"` // of one of several clusters
+	Round      int           `json:"round,omitempty"`   // of several, from 1
 	Status     runner.Status `json:"status"`
 	Started    time.Time     `json:"started,omitzero"`
 	DurationMS int64         `json:"durationMs"`
@@ -125,15 +138,23 @@ type cleanupReport struct {
 	Left   []string      `json:"left"`
 }
 
-// NewReport returns the report of a run of these playbooks that has not begun.
-func NewReport(playbooks []*runner.Playbook) *Report {
+// NewReport returns the report of a run of these playbooks that has not begun. A run
+// in several clusters has their contexts.
+func NewReport(playbooks []*runner.Playbook, contexts ...string) *Report {
 	r := &Report{doc: document{Version: 2, Versions: map[string]string{}, Playbooks: []*playbookReport{}}}
-	for _, p := range playbooks {
-		pr := newPlaybookReport(p.Info())
-		for i := range p.Steps {
-			pr.step(&p.Steps[i].StepInfo)
+	if len(contexts) == 0 {
+		contexts = []string{""}
+	}
+	for _, context := range contexts {
+		for _, p := range playbooks {
+			info := p.Info()
+			info.Context = context
+			pr := newPlaybookReport(info)
+			for i := range p.Steps {
+				pr.step(&p.Steps[i].StepInfo)
+			}
+			r.doc.Playbooks = append(r.doc.Playbooks, pr)
 		}
-		r.doc.Playbooks = append(r.doc.Playbooks, pr)
 	}
 	return r
 }
@@ -147,7 +168,7 @@ func newPlaybookReport(info runner.PlaybookInfo) *playbookReport {
 // is takes down which playbook it is.
 func (p *playbookReport) is(info *runner.PlaybookInfo) {
 	p.Name, p.Title, p.Topic, p.File, p.Round = info.Name, info.Title, info.Topic, info.File, info.Round
-	p.Text, p.Source, p.Part = info.Text, info.Source, info.Part
+	p.Text, p.Source, p.Part, p.Context = info.Text, info.Source, info.Part, info.Context
 }
 
 // Fail says why the playbooks that have not begun could not be run.
@@ -168,15 +189,16 @@ func (r *Report) Send(e runner.Event) {
 	defer r.mu.Unlock()
 	switch e.Kind {
 	case runner.RunStarted:
-		r.doc.Started, r.doc.Target = e.Time, e.Target.Describe
-		for name, version := range e.Target.Versions {
-			r.doc.Versions[name] = version
-		}
+		r.doc.Started = e.Time
+		r.doc.at(e)
+	case runner.ClusterStarted:
+		r.context = e.Target.Context
 	case runner.Note:
-		r.doc.Notes = append(r.doc.Notes, e.Text)
+		r.doc.Notes = append(r.doc.Notes, e.Text+inContext(r.context))
 	case runner.PlaybookStarted:
-		if r.next == len(r.doc.Playbooks) {
-			r.doc.Playbooks = append(r.doc.Playbooks, newPlaybookReport(*e.Playbook))
+		// A playbook that is repeated is planned once.
+		if r.next == len(r.doc.Playbooks) || r.doc.Playbooks[r.next].Context != e.Playbook.Context {
+			r.doc.Playbooks = slices.Insert(r.doc.Playbooks, r.next, newPlaybookReport(*e.Playbook))
 		}
 		p := r.doc.Playbooks[r.next]
 		r.next++
@@ -202,10 +224,40 @@ func (r *Report) Send(e runner.Event) {
 			p.Error = &e.Problem.Text
 		}
 		r.open, r.pending = false, nil
-		r.left = append(r.left, e.Left...)
+		for _, what := range e.Left {
+			r.left = append(r.left, what+inContext(p.Context))
+		}
 	case runner.RunFinished:
 		r.doc.DurationMS = e.Took.Milliseconds()
 	}
+}
+
+// at takes down where a run takes place.
+func (d *document) at(e runner.Event) {
+	if e.Target != nil {
+		d.Target = e.Target.Describe
+		maps.Copy(d.Versions, e.Target.Versions)
+		return
+	}
+	d.Target = Count(len(e.Targets), "cluster", "clusters")
+	for _, target := range e.Targets {
+		d.Targets = append(d.Targets, targetReport{target.Context, target.Describe, target.Versions})
+	}
+	for name, version := range e.Targets[0].Versions {
+		if !slices.ContainsFunc(e.Targets, func(target runner.Target) bool { return target.Versions[name] != version }) {
+			d.Versions[name] = version
+		}
+	}
+}
+
+// in returns where a playbook ran, and what took part there.
+func (d *document) in(p *playbookReport) (target string, versions map[string]string) {
+	for _, t := range d.Targets {
+		if t.Context == p.Context {
+			return t.Target, t.Versions
+		}
+	}
+	return d.Target, d.Versions
 }
 
 // finished takes down how a step ended.

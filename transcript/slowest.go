@@ -17,6 +17,7 @@ type slowest struct {
 
 type slowStep struct {
 	step      runner.StepInfo
+	context   string // of the cluster in which it ran
 	took      time.Duration
 	waitedFor string
 }
@@ -24,8 +25,8 @@ type slowStep struct {
 // missed takes down an attempt that did not hold.
 func (s *slowest) missed(e runner.Event) { s.reason = oneLine(problemText(e.Problem)) }
 
-// note takes down a step that has ended; at most n are kept.
-func (s *slowest) note(e runner.Event, n int) {
+// note takes down a step of a playbook that has ended; at most n are kept.
+func (s *slowest) note(e runner.Event, p runner.PlaybookInfo, n int) {
 	reason := s.reason
 	s.reason = ""
 	if e.Status == runner.Skipped {
@@ -36,7 +37,7 @@ func (s *slowest) note(e runner.Event, n int) {
 	} else {
 		reason = fmt.Sprintf("%d tries, before the last: %s", e.Attempts, reason)
 	}
-	s.steps = append(s.steps, slowStep{step: *e.Step, took: e.Took, waitedFor: reason})
+	s.steps = append(s.steps, slowStep{step: *e.Step, context: p.Context, took: e.Took, waitedFor: reason})
 	slices.SortStableFunc(s.steps, func(a, b slowStep) int { return cmp.Compare(b.took, a.took) })
 	s.steps = s.steps[:min(len(s.steps), n)]
 }
@@ -46,7 +47,7 @@ func (s *slowest) add(b *block, p palette, width int) {
 	b.add("", p.strong, "The slowest steps")
 	for _, step := range s.steps {
 		const lead = "          "
-		b.add("", p.faint, fold(fmt.Sprintf("%8s  %s:%d: %s", took(step.took), oneLine(step.step.File), step.step.Line, oneLine(step.step.Title)), width)...)
+		b.add("", p.faint, fold(fmt.Sprintf("%8s  %s:%d: %s%s", took(step.took), oneLine(step.step.File), step.step.Line, oneLine(step.step.Title), inContext(step.context)), width)...)
 		b.add(lead, p.faint, cut(step.waitedFor, max(width-len(lead), 0)))
 	}
 }

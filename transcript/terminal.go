@@ -62,6 +62,8 @@ type Terminal struct {
 	failures  []failure
 	slowest   slowest
 	flakes    flakes
+	clusters  clusters
+	context   string // of the cluster in which a run in several goes on
 	playbook  runner.PlaybookInfo
 	untitled  bool   // its title has not been written
 	command   string // of the step that runs
@@ -160,6 +162,11 @@ func (t *Terminal) Send(e runner.Event) {
 		if t.waiting = (wait{}); !t.o.Quiet {
 			t.write(t.header(e))
 		}
+	case runner.ClusterStarted:
+		t.context = e.Target.Context
+		if t.waiting = (wait{}); !t.o.Quiet {
+			t.write("\n" + t.where("In ", e.Target))
+		}
 	case runner.PlaybookStarted:
 		t.playbooks++
 		t.playbook, t.short, t.cleaning, t.ended = *e.Playbook, false, false, map[int]runner.Status{}
@@ -175,10 +182,13 @@ func (t *Terminal) Send(e runner.Event) {
 	case runner.Waiting:
 		t.waiting.note = oneLine(e.Text)
 	case runner.Note:
+		if t.o.Quiet { // else it stands below the name of the cluster
+			e.Text += inContext(t.context)
+		}
 		t.write(t.note(e.Text))
 	case runner.StepFinished:
 		t.count(e)
-		t.slowest.note(e, t.o.Slowest)
+		t.slowest.note(e, t.playbook, t.o.Slowest)
 		t.flakes.note(e)
 		t.stopped = t.stopped || e.Problem != nil && e.Problem.Interrupted
 		if e.Command == "" {
@@ -206,6 +216,7 @@ func (t *Terminal) Send(e runner.Event) {
 			t.write(t.undone(e))
 		}
 	case runner.PlaybookFinished:
+		t.clusters.note(t.playbook.Context, e.Status)
 		t.waiting = wait{}
 		if end := t.ending(e); end != "" {
 			t.entitle()
@@ -253,9 +264,7 @@ func (t *Terminal) write(text string) {
 
 // header says what is run, and where.
 func (t *Terminal) header(e runner.Event) string {
-	var b block
-	target := *e.Target
-	runs, rounds := len(e.Playbooks), 1
+	runs, rounds := len(e.Playbooks)/max(len(e.Targets), 1), 1
 	for _, p := range e.Playbooks {
 		rounds = max(rounds, p.Round)
 	}
@@ -266,7 +275,18 @@ func (t *Terminal) header(e runner.Event) string {
 	if rounds > 1 {
 		what += fmt.Sprintf(" %d times", rounds)
 	}
-	b.add("", t.p.strong, fold("Runs "+what+" in "+oneLine(target.Describe), t.o.Width())...)
+	if len(e.Targets) > 0 {
+		var b block
+		b.add("", t.p.strong, fold(fmt.Sprintf("Runs %s in %d clusters, one after the other", what, len(e.Targets)), t.o.Width())...)
+		return b.String()
+	}
+	return t.where("Runs "+what+" in ", e.Target)
+}
+
+// where says in which cluster something takes place, and what takes part.
+func (t *Terminal) where(what string, target *runner.Target) string {
+	var b block
+	b.add("", t.p.strong, fold(what+oneLine(target.Describe), t.o.Width())...)
 	var versions []string
 	for _, name := range []string{"kubernetes", "istio", "envoy"} {
 		if v := target.Versions[name]; v != "" {
@@ -294,6 +314,7 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 	if p.Round > 0 {
 		about += fmt.Sprintf(", round %d", p.Round)
 	}
+	about += inContext(p.Context)
 	b.add("", t.p.faint, fold(about, t.o.Width())...)
 	if t.o.Verbose || t.o.Texts {
 		if p.Text != "" {
@@ -625,20 +646,20 @@ func (t *Terminal) summary(e runner.Event) string {
 	t.flakes.add(&b, t.p, t.o.Width())
 	if t.playbooks > 1 && !t.flakes.rounds { // else they are among those already
 		for _, f := range t.failures {
-			b.add("", t.p.bad, fold(fmt.Sprintf("%s:%d: %s", oneLine(f.step.File), f.step.Line, oneLine(f.step.Title)), t.o.Width())...)
+			b.add("", t.p.bad, fold(fmt.Sprintf("%s:%d: %s%s", oneLine(f.step.File), f.step.Line, oneLine(f.step.Title), inContext(f.playbook.Context)), t.o.Width())...)
 		}
 	}
+	one, many := "playbook", "playbooks"
+	if t.flakes.rounds {
+		one, many = "run", "runs"
+	}
+	t.clusters.add(&b, t.p, t.o.Width(), func(s runner.Summary) []string { return countsOf(s, one, many, t.stopped) })
 	mark, look := t.p.mark(e.Status)
 	var parts []string
-	if t.playbooks > 1 {
-		one, many := "playbook", "playbooks"
-		if t.flakes.rounds {
-			one, many = "run", "runs"
-		}
-		parts = counts(map[runner.Status]int{
-			runner.Passed: e.Summary.Passed, runner.Failed: e.Summary.Failed,
-			runner.Skipped: e.Summary.Skipped, runner.Errored: e.Summary.Error,
-		}, one, many, t.stopped)
+	if t.clusters.several() {
+		parts = countsOf(*e.Summary, "run", "runs", t.stopped)
+	} else if t.playbooks > 1 {
+		parts = countsOf(*e.Summary, one, many, t.stopped)
 	} else {
 		parts = counts(t.steps, "step", "steps", t.stopped)
 	}
@@ -654,11 +675,18 @@ func (t *Terminal) summary(e runner.Event) string {
 	if n := e.Summary.NotChecked; n > 0 {
 		parts = append(parts, Count(n, "claim", "claims")+" not checked here")
 	}
-	b.add("", look.Bold(true), fold(mark+" "+strings.Join(parts, ", ")+" in "+took(e.Took), t.o.Width())...)
+	b.add("", look.Bold(true), fold(mark+" "+t.clusters.lead()+strings.Join(parts, ", ")+" in "+took(e.Took), t.o.Width())...)
 	if len(e.Left) > 0 {
 		b.add("", t.p.warn, Count(len(e.Left), "change", "changes")+" not put back, see above")
 	}
 	return b.String()
+}
+
+// countsOf renders how many playbooks ended in each way, as [counts] does.
+func countsOf(s runner.Summary, one, many string, stopped bool) []string {
+	return counts(map[runner.Status]int{
+		runner.Passed: s.Passed, runner.Failed: s.Failed, runner.Skipped: s.Skipped, runner.Errored: s.Error,
+	}, one, many, stopped)
 }
 
 // counts renders how many ended in each way: "3 steps passed, 1 failed".

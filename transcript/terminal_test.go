@@ -55,6 +55,8 @@ func TestTerminal(t *testing.T) {
 		{"whole-verbose.txt", wholeRun, transcript.Options{Verbose: true, Width: width(80)}},
 		{"whole-quiet.txt", wholeRun, transcript.Options{Quiet: true}},
 		{"part.txt", partRun, transcript.Options{}},
+		{"clusters.txt", clustersRun, transcript.Options{Slowest: 2}},
+		{"clusters-quiet.txt", clustersRun, transcript.Options{Quiet: true}},
 		{"failed-verbose.txt", failedRun, transcript.Options{Verbose: true}},
 		{"hostile-verbose.txt", hostileRun, transcript.Options{Verbose: true}},
 	} {

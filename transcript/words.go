@@ -52,15 +52,16 @@ func summaryWords(d *document) string {
 			part = ", only " + p.Part + " run"
 		}
 	}
-	parts := counts(map[runner.Status]int{
-		runner.Passed: d.Summary.Passed, runner.Failed: d.Summary.Failed,
-		runner.Skipped: d.Summary.Skipped, runner.Errored: d.Summary.Error,
-	}, "playbook", "playbooks", false)
+	one, many, lead := "playbook", "playbooks", ""
+	if n := len(d.Targets); n > 0 {
+		one, many, lead = "run", "runs", "in "+Count(n, "cluster", "clusters")+": "
+	}
+	parts := countsOf(d.Summary, one, many, false)
 	if n := d.Summary.NotChecked; n > 0 {
 		parts = append(parts, Count(n, "claim", "claims")+" not checked here")
 	}
 	if len(parts) == 0 {
 		return "nothing was run"
 	}
-	return strings.Join(parts, ", ") + part
+	return lead + strings.Join(parts, ", ") + part
 }

@@ -20,40 +20,51 @@ import (
 // is patched, Secrets and Leases. It writes a kubeconfig with the context "real" to the file
 // config, and what it is asked to the file requests. With "lab" it says that a
 // lab serves it, with "old" one of another version; with "hang" it answers only
-// the first change, so that a clean-up does not end.
+// the first change, so that a clean-up does not end. With "two" there is another one, with
+// the context "other" and the file requests-other, which with "denies" permits nothing.
+// With "steals" somebody else takes each Lease of the first one, and the other has a pod a.
 func apiserver(ts *testscript.TestScript, neg bool, args []string) {
-	requests, err := os.Create(ts.MkAbs("requests"))
-	ts.Check(err)
-	s := &api{hang: slices.Contains(args, "hang"), requests: requests, gone: make(chan struct{})}
-	if slices.Contains(args, "lab") {
-		s.labVersion = version
+	names := []string{"real"}
+	if slices.Contains(args, "two") {
+		names = append(names, "other")
 	}
-	if slices.Contains(args, "old") {
-		s.labVersion = "0.0.1"
+	var clusters, contexts strings.Builder
+	for _, name := range names {
+		file := "requests"
+		if name == "other" {
+			file += "-other"
+		}
+		requests, err := os.Create(ts.MkAbs(file))
+		ts.Check(err)
+		s := &api{
+			hang: slices.Contains(args, "hang"), denies: name == "other" && slices.Contains(args, "denies"),
+			steals: name == "real" && slices.Contains(args, "steals"), pod: name == "other" && slices.Contains(args, "steals"),
+			requests: requests, gone: make(chan struct{}),
+		}
+		if slices.Contains(args, "lab") {
+			s.labVersion = version
+		}
+		if slices.Contains(args, "old") {
+			s.labVersion = "0.0.1"
+		}
+		s.labels = map[string]any{"kubernetes.io/metadata.name": "default"}
+		server := httptest.NewServer(s)
+		ts.Defer(server.Close)
+		ts.Defer(func() { close(s.gone) }) // first: Close waits for the answers
+		fmt.Fprintf(&clusters, "- name: %s\n  cluster: {server: %q}\n", name, server.URL)
+		fmt.Fprintf(&contexts, "- name: %s\n  context: {cluster: %[1]s, user: me}\n", name)
 	}
-	s.labels = map[string]any{"kubernetes.io/metadata.name": "default"}
-	server := httptest.NewServer(s)
-	ts.Defer(server.Close)
-	ts.Defer(func() { close(s.gone) }) // first: Close waits for the answers
-	config := fmt.Sprintf(`apiVersion: v1
-kind: Config
-clusters:
-- name: real
-  cluster: {server: %q}
-users:
-- name: me
-  user: {}
-contexts:
-- name: real
-  context: {cluster: real, user: me}
-current-context: real
-`, server.URL)
+	config := "apiVersion: v1\nkind: Config\nclusters:\n" + clusters.String() +
+		"users:\n- name: me\n  user: {}\ncontexts:\n" + contexts.String() + "current-context: real\n"
 	ts.Check(os.WriteFile(ts.MkAbs("config"), []byte(config), 0o600))
 }
 
 type api struct {
 	labVersion string
 	hang       bool
+	denies     bool
+	steals     bool
+	pod        bool
 	requests   io.Writer
 	gone       chan struct{}
 
@@ -92,6 +103,9 @@ func (s *api) keep(r *http.Request) (code int, answer map[string]any) {
 		return 200, given
 	case now == nil:
 		return 404, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404, "message": path + " not found"}
+	case r.Method == http.MethodGet && s.steals && strings.Contains(path, "/leases/"):
+		now["spec"].(map[string]any)["holderIdentity"] = "another"
+		delete(now["metadata"].(map[string]any), "annotations") // they are about the process
 	case r.Method == http.MethodPatch:
 		data := now["data"].(map[string]any)
 		for key, value := range given["data"].(map[string]any) {
@@ -171,8 +185,10 @@ func (s *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(200, namespace())
+	case s.pod && path == "/api/v1/namespaces/default/pods/a":
+		answer(200, object{"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": "a", "namespace": "default", "uid": "2"}})
 	case path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
-		answer(201, object{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": object{"allowed": true}})
+		answer(201, object{"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "status": object{"allowed": !s.denies}})
 	case strings.Contains(path, "/secrets") || strings.Contains(path, "/leases"):
 		code, obj := s.keep(r)
 		answer(code, obj)

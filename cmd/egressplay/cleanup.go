@@ -56,6 +56,7 @@ tried, 4 when something could not be put back.`,
 	f.BoolVar(&all, "all", false, "put back what all runs left that have ended")
 	f.BoolVar(&list, "list", false, "list the runs that left something, or still go on")
 	addPlace(cmd, &o)
+	addContext(cmd, &o)
 	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "put back also what is outside of the namespace in which it was noted")
 	f.StringVar(&o.color, "color", "auto", "use colours: auto, always or never")
 	return cmd

@@ -28,8 +28,11 @@ func completeContexts(cmd *cobra.Command, _ []string, _ string) ([]cobra.Complet
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	var names []cobra.Completion
+	named, _ := cmd.Flags().GetStringArray("context") // only run takes several
 	for name := range config.Contexts {
-		names = append(names, name)
+		if !slices.Contains(named, name) {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names, cobra.ShellCompDirectiveNoFileComp

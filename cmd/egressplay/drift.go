@@ -68,6 +68,9 @@ func (l *look) seen(cmd *cobra.Command, page string) (*seen, error) {
 		defer os.RemoveAll(dir)
 		file = filepath.Join(dir, "report.json")
 		l.options.report, l.options.toStderr = []string{"json=" + file}, true
+		if l.options.several() != nil {
+			return nil, usagef("name one", "%s runs a page in one cluster, and --context names %d", cmd.Name(), len(l.options.contexts))
+		}
 		l.run.SetContext(cmd.Context())
 		// That some of the page does not hold is what is asked for.
 		if err := l.run.RunE(l.run, []string{page}); err != nil && !errors.Is(err, exitCodeError(exitFailed)) {

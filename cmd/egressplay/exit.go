@@ -1,6 +1,11 @@
 package main
 
-import "github.com/egressplay/egressplay/runner"
+import (
+	"cmp"
+	"errors"
+
+	"github.com/egressplay/egressplay/runner"
+)
 
 // The exit codes.
 const (
@@ -18,6 +23,26 @@ type outcome struct {
 	err     error
 	summary runner.Summary
 	left    bool // something could not be put back
+	idle    bool // in one of several clusters no playbook passed
+}
+
+// and returns the outcome of a run that went on in another cluster.
+func (o outcome) and(next outcome) outcome {
+	return outcome{
+		signal:  cmp.Or(o.signal, next.signal),
+		err:     errors.Join(o.err, next.err),
+		summary: o.summary.And(next.summary),
+		left:    o.left || next.left,
+		idle:    o.idle || o.summary.Passed == 0 || next.summary.Passed == 0,
+	}
+}
+
+// in names the context of an outcome's error.
+func (o outcome) in(context string) outcome {
+	if o.err != nil {
+		o.err = inContext(context, o.err)
+	}
+	return o
 }
 
 // exitCode returns the exit code of an outcome: of several that apply, the first
@@ -30,7 +55,7 @@ func exitCode(o outcome) int {
 		return exitUsage
 	case o.summary.Failed > 0:
 		return exitFailed
-	case o.err != nil, o.summary.Error > 0, o.summary.Passed == 0:
+	case o.err != nil, o.summary.Error > 0, o.summary.Passed == 0, o.idle:
 		return exitError
 	case o.left:
 		return exitLeft

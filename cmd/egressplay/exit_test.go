@@ -47,3 +47,36 @@ func TestExitCode(t *testing.T) {
 		})
 	}
 }
+
+// The code of a run in several clusters is that of the cluster in which it ended worst.
+func TestExitCodeOfSeveralClusters(t *testing.T) {
+	passed := outcome{summary: runner.Summary{Passed: 2}}
+	skipped := outcome{summary: runner.Summary{Skipped: 2}}
+	failed := outcome{summary: runner.Summary{Passed: 1, Failed: 1}}
+	left := outcome{summary: runner.Summary{Passed: 2}, left: true}
+	broken := outcome{summary: runner.Summary{Passed: 2}, err: errors.New("broken")}
+	interrupted := outcome{signal: int(syscall.SIGINT), summary: runner.Summary{Error: 1}}
+	for _, tt := range []struct {
+		name     string
+		clusters []outcome
+		want     int
+	}{
+		{"both passed", []outcome{passed, passed}, 0},
+		{"one failed", []outcome{failed, passed}, 1},
+		{"all skipped in the first", []outcome{skipped, passed, passed}, 3},
+		{"all skipped in the last", []outcome{passed, passed, skipped}, 3},
+		{"some skipped in each", []outcome{{summary: runner.Summary{Passed: 1, Skipped: 1}}, {summary: runner.Summary{Passed: 1, Skipped: 1}}}, 0},
+		{"something left in the first", []outcome{left, passed}, 4},
+		{"an error in the first", []outcome{broken, left}, 3},
+		{"a failure before an error", []outcome{broken, failed}, 1},
+		{"an interrupt before all", []outcome{failed, interrupted, skipped}, 130},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			all := tt.clusters[0]
+			for _, next := range tt.clusters[1:] {
+				all = all.and(next)
+			}
+			assert.Equal(t, tt.want, exitCode(all))
+		})
+	}
+}

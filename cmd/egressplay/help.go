@@ -15,7 +15,8 @@ var topics = []struct{ name, short, long string }{
   4     everything passed, but something could not be put back
   130   interrupted by Ctrl-C; 143 by SIGTERM: 128 and the number of the signal
 
-Of several that apply, the first in the order 130 and 143, 2, 1, 3, 4.`},
+Of several that apply, the first in the order 130 and 143, 2, 1, 3, 4. A run in several
+clusters has the code of the cluster in which it ended worst, in the same order.`},
 	{"environment", "The environment variables that are read", `  EGRESSPLAY_CONTEXT      the context of your kubeconfig that run, cleanup and why use,
                           as --context
   EGRESSPLAY_KUBECONFIG   the kubeconfig that they use, as --kubeconfig; KUBECONFIG is

@@ -64,6 +64,7 @@ without those that it needs, and says what is lost without the others.`,
 	f.StringArrayVar(&o.users, "user", nil, "also bind the roles to this user")
 	f.StringArrayVar(&o.groups, "group", nil, "also bind the roles to this group")
 	addPlace(cmd, &o.runOptions)
+	addContext(cmd, &o.runOptions)
 	f.StringVar(&o.revision, "revision", "", "istiod's revision, if it has one")
 	addSet(cmd, &o.set, &o.setSecret)
 	return cmd

@@ -78,8 +78,12 @@ func (r *reports) toStdout() bool {
 }
 
 // plan begins the report of a run of these playbooks.
-func (r *reports) plan(list []*runner.Playbook) {
-	r.collected = transcript.NewReport(list)
+func (r *reports) plan(list []*runner.Playbook, o *runOptions) {
+	var contexts []string
+	for _, name := range o.several() {
+		contexts = append(contexts, runner.Plain(o.secrets.Text(name)))
+	}
+	r.collected = transcript.NewReport(list, contexts...)
 	r.collected.Workspace = os.Getenv("GITHUB_WORKSPACE")
 }
 
@@ -168,7 +172,7 @@ func (r *reports) fail(err error, secrets *redact.Redactor) {
 // unread reports that the playbooks could not be read, and returns the error of the
 // run.
 func (r *reports) unread(ctx context.Context, o *runOptions, args []string, err error) error {
-	r.plan(unread(args))
+	r.plan(unread(args), o)
 	err = errors.Join(safe(err, o.secrets), r.open())
 	r.fail(err, o.secrets)
 	err = errors.Join(err, r.write(ctx, false), r.write(ctx, true))

@@ -31,6 +31,7 @@ const undoTimeout = time.Minute
 type runOptions struct {
 	all                 bool
 	context, kubeconfig string
+	contexts            []string // all that run is told to use
 	labName             string
 	parts               parts
 	stdin               func() ([]byte, error)
@@ -74,7 +75,9 @@ they only look; what changes something or sets a variable runs, and is marked.
 
 It runs in the lab: the running one, the one that --lab names, or one that is started
 for the run and gone afterwards. A cluster of your own is named by --context, by --kubeconfig or by
-EGRESSPLAY_CONTEXT or EGRESSPLAY_KUBECONFIG.
+EGRESSPLAY_CONTEXT or EGRESSPLAY_KUBECONFIG. With several --context the playbooks run in
+each cluster, one after the other. All of them are asked first whether they can be run
+there; what goes wrong in one does not keep them from running in the next.
 
 Whatever a playbook changes is put back when it ends, also after Ctrl-C; a second
 Ctrl-C quits at once.
@@ -82,12 +85,14 @@ Ctrl-C quits at once.
 The exit code is 0 when every playbook passed, 1 when an expectation did not hold,
 2 for bad usage or a bad playbook, 3 when it could not be run or everything was
 skipped, 4 when something could not be put back, 128 and the number of the signal
-that interrupted it, which is 130 for Ctrl-C.`,
+that interrupted it, which is 130 for Ctrl-C. A run in several clusters has the code of
+the cluster in which it ended worst.`,
 		Example: `  egressplay run tls-origination
   egressplay run --all --report junit=report.xml --report html=report.html
   egressplay run tls-origination --from "An HTTP request" -v
   egressplay run --topic 3 --quiet
-  egressplay run mine.yaml --context kind-kind --allow-mesh-changes`,
+  egressplay run mine.yaml --context kind-kind --allow-mesh-changes
+  egressplay run mine.yaml --context old-mesh --context new-mesh`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.all && len(args) > 0 {
 				return usagef("leave out --all, or the names", "--all runs every built-in playbook, and %q names one", args[0])
@@ -113,6 +118,8 @@ that interrupted it, which is 130 for Ctrl-C.`,
 	f.BoolVar(&o.all, "all", false, "run every built-in playbook")
 	addParts(cmd, &o.parts)
 	addPlace(cmd, o)
+	f.StringArrayVar(&o.contexts, "context", nil, "the cluster of this `CONTEXT` of your kubeconfig; may be repeated, for one cluster after the other")
+	register(cmd, "context", completeContexts)
 	f.BoolVar(&o.allowMeshChanges, "allow-mesh-changes", false, "let playbooks change what holds for a whole mesh or cluster that is no lab's")
 	f.DurationVar(&o.waitFor, "wait-for", 0, "how long to wait for another run that is changing the same namespace")
 	f.StringVar(&o.revision, "revision", "", "istiod's revision")
@@ -201,7 +208,7 @@ func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.dryRun == "client" {
 		return (&session{o: o, playbooks: list}).planned(ctx, os.Stdout, nil)
 	}
-	reports.plan(list)
+	reports.plan(list, o)
 	if err := reports.open(); err != nil {
 		if isFull(err) {
 			return err
@@ -247,51 +254,68 @@ type session struct {
 	lab       atomic.Pointer[ownLab] // the lab that was started for the run, if one was
 	standing  bool                   // no lab is to be started
 	journal   atomic.Pointer[changes.Journal]
+	part      atomic.Pointer[session] // the one whose cluster it is at, itself where there is one
 }
 
-// play runs the playbooks where they are to be run.
-func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outcome {
-	o := s.o
-	p, err := s.connect(ctx)
-	if err == nil && p.client.Namespace() != "default" && o.namespace == "" {
-		s.playbooks, err = load(o, s.args, p.client.Namespace())
-	}
-	if err == nil {
-		err = s.allow(p)
-	}
-	var notes []string
-	if err == nil {
-		notes, err = s.permitted(ctx, p)
-	}
-	if err == nil && o.dryRun == "server" {
-		s.wait("")
-		for _, note := range notes {
-			s.note(note)
+// play runs the playbooks where they are to be run: in one cluster, or in several, one
+// after the other.
+func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) (out outcome) {
+	all, err := s.stages(ctx)
+	defer func() {
+		for _, st := range all {
+			out.left = !st.leave(ctx) || out.left
 		}
-		err := s.planned(ctx, s.stdout, p)
+	}()
+	if err == nil && s.o.dryRun == "server" {
+		err := s.judged(ctx, all)
 		return outcome{signal: signalOf(ctx), err: err, summary: runner.Summary{Passed: len(s.playbooks)}}
-	}
-	var take func(context.Context) error
-	if err == nil && s.hosts != nil {
-		take, err = p.hold(ctx, s.hosts)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		s.reports.fail(err, o.secrets)
+		s.reports.fail(err, s.o.secrets)
 		return outcome{signal: signalOf(ctx), err: err}
 	}
+	now := all[0]
+	var pause func(context.Context, runner.Paused) (runner.Decision, error)
+	if s.o.step || s.o.pauseOnFailure {
+		shell := func(ctx context.Context) error { return now.session.shell(ctx, now.place, now.namespace()) }
+		pause = pauses(os.Stdin, s.term, shell, cancel)
+	}
+	for i, sink := range s.sinks(all) {
+		now = all[i]
+		s.part.Store(now.session)
+		part := now.perform(ctx, sink, pause)
+		if len(all) > 1 {
+			part = part.in(now.session.o.context)
+		}
+		if i > 0 {
+			part = out.and(part)
+		}
+		out = part
+	}
+	if skipped := s.o.pages.skipped(); skipped != "" {
+		s.note(skipped)
+	}
+	return out
+}
 
+// perform runs the playbooks in a cluster. What ends the run there, such as a Lease that
+// is lost, does not end it elsewhere.
+func (st *stage) perform(ctx context.Context, sink runner.Sink, pause func(context.Context, runner.Paused) (runner.Decision, error)) outcome {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s, o, p := st.session, st.session.o, st.place
 	m := &mesh.Mesh{
 		Cluster: p.client, Namespace: o.istioNamespace, Revision: o.revision,
-		Workloads: cmp.Or(o.namespace, p.client.Namespace()),
+		Workloads: st.namespace(),
 	}
 	defer m.Close()
 	r := &runner.Runner{
 		Cluster:        p.client,
 		Target:         p.target,
-		Sink:           runner.Sinks{s.reports, s.term},
+		Sink:           sink,
 		Secrets:        o.secrets,
 		Namespace:      m.Workloads,
 		IstioNamespace: o.istioNamespace,
@@ -304,29 +328,25 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 		Require:        m.Missing,
 		Collectors:     []runner.Collector{&mesh.Witness{Mesh: m}, p},
 		Settler:        &mesh.Sync{Mesh: m},
+		Pause:          pause,
+		StepByStep:     o.step,
 	}
 	if p.lab != "" {
 		r.Internet = func(ctx context.Context, playbook *runner.Playbook) (func(context.Context) error, error) {
 			return p.hold(ctx, &hostsFile{playbook.File, playbook.Internet})
 		}
 	}
-	if o.step || o.pauseOnFailure {
-		r.Pause, r.StepByStep = pauses(os.Stdin, s.term, func(ctx context.Context) error { return s.shell(ctx, p, r.Namespace) }, cancel), o.step
-	}
 	witness := &mesh.Witness{Mesh: m}
 	r.Explain = (&explain.Explainer{Cluster: p.client, Look: witness.Look, Config: m.Ask}).Explain
 	var release func(context.Context)
 	r.Changes, release = s.changesOf(p, r, cancel)
 	s.journal.Store(r.Changes)
-	r.Notes = notes
-	if r.Changes.Store != nil {
+	r.Notes = st.notes
+	if r.Changes.Store != nil && ctx.Err() == nil {
 		r.Notes = append(r.Notes, leftBefore(ctx, p, r.Namespace)...)
 	}
 	result := r.Run(ctx, s.playbooks)
 	s.giveBack(ctx, release)
-	if skipped := o.pages.skipped(); skipped != "" {
-		s.note(skipped)
-	}
 	out := outcome{summary: result.Summary, left: len(result.Left) > 0}
 	if o.keep {
 		out.err = s.keep(ctx, r.Changes)
@@ -339,14 +359,6 @@ func (s *session) play(ctx context.Context, cancel context.CancelCauseFunc) outc
 	}
 	if result.Interrupted {
 		out.signal = signalOf(ctx)
-	}
-	if take != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
-		defer cancel()
-		if err := take(ctx); err != nil {
-			out.left = true
-			s.note(fmt.Sprintf("the hosts of --internet were not taken away: %v", err))
-		}
 	}
 	return out
 }
@@ -382,16 +394,41 @@ func (s *session) giveBack(ctx context.Context, release func(context.Context)) {
 	release(ctx)
 }
 
-// addPlace adds the flags that say in which cluster, and where in it.
+// addPlace adds the flags that say in which cluster, and where in it, but --context: see
+// [addContext].
 func addPlace(cmd *cobra.Command, o *runOptions) {
 	f := cmd.Flags()
 	f.StringVar(&o.labName, "lab", "", "the running lab with this `NAME`")
-	f.StringVar(&o.context, "context", "", "the cluster of this context of your kubeconfig")
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the cluster of this kubeconfig `FILE`, at its current context if --context names none")
 	f.StringVarP(&o.namespace, "namespace", "n", "", "where the playbooks' objects are (default that of the context)")
 	f.StringVar(&o.istioNamespace, "istio-namespace", "istio-system", "where istiod is")
+}
+
+// addContext adds the flag that names the one context of a cluster.
+func addContext(cmd *cobra.Command, o *runOptions) {
+	cmd.Flags().Var(&oneContext{value: &o.context}, "context", "the cluster of this `CONTEXT` of your kubeconfig")
 	register(cmd, "context", completeContexts)
 }
+
+// A oneContext is the value of a flag that is given once at most.
+type oneContext struct {
+	value *string
+	given bool
+}
+
+// Set implements [pflag.Value].
+func (c *oneContext) Set(name string) error {
+	if c.given {
+		return errors.New("only run takes several contexts")
+	}
+	*c.value, c.given = name, true
+	return nil
+}
+
+func (c *oneContext) String() string { return *c.value }
+
+// Type implements [pflag.Value].
+func (c *oneContext) Type() string { return "string" }
 
 // placeFromEnv takes from the environment what the flags do not say.
 func placeFromEnv(cmd *cobra.Command, o *runOptions) error {
@@ -411,7 +448,7 @@ func placeFromEnv(cmd *cobra.Command, o *runOptions) error {
 	if !cmd.Flags().Changed("kubeconfig") {
 		o.kubeconfig = os.Getenv("EGRESSPLAY_KUBECONFIG")
 	}
-	return nil
+	return o.chooseContext()
 }
 
 // guard returns what tells changes of the run's own workloads from others.
@@ -483,7 +520,8 @@ func (s *session) quit(signal int) {
 			fmt.Fprintln(s.stderr, "    "+what)
 		}
 	}
-	if how := s.howToPutBack(s.journal.Load()); how != "" && s.lab.Load() == nil {
+	part := cmp.Or(s.part.Load(), s)
+	if how := part.howToPutBack(part.journal.Load()); how != "" && s.lab.Load() == nil {
 		fmt.Fprintln(s.stderr, "  "+how)
 	}
 	now, done := context.WithCancel(context.Background())

@@ -53,6 +53,7 @@ The exit code is 0 when the server answered with less than 400, 1 when it did no
 		},
 	}
 	addPlace(cmd, &o)
+	addContext(cmd, &o)
 	f := cmd.Flags()
 	f.Lookup("namespace").Usage = "where the pod is (default that of the context)"
 	f.StringVarP(&container, "container", "c", "", "the container in which curl is")
