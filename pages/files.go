@@ -203,11 +203,35 @@ func (m *mapper) learn(n *yaml.Node) {
 	if v := key(key(n, "policy"), "set"); v != nil {
 		m.policy = v.Value
 	}
+	if v := key(key(n, "delete"), "objects"); v != nil {
+		ns := valueOf(key(n, "delete"), "namespace")
+		m.deployments = slices.DeleteFunc(m.deployments, func(d deployment) bool {
+			return d.namespace == ns && slices.ContainsFunc(v.Content, func(o *yaml.Node) bool {
+				kind, name, _ := strings.Cut(o.Value, "/")
+				return strings.HasPrefix(kind, "deploy") && name == d.name
+			})
+		})
+	}
 	v := key(n, "apply")
 	if v == nil {
 		return
 	}
-	var texts []string
+	for _, d := range m.deploymentsOf([]*yaml.Node{n}) {
+		if !slices.Contains(m.deployments, d) {
+			m.deployments = append(m.deployments, d)
+		}
+	}
+	for _, text := range m.manifestsOf(v) {
+		m.learnLabels(text)
+	}
+}
+
+// manifestsOf returns the texts that an apply step applies. v is what stands at its
+// verb, and may be nil.
+func (m *mapper) manifestsOf(v *yaml.Node) (texts []string) {
+	if v == nil {
+		return nil
+	}
 	if v.Kind == yaml.ScalarNode {
 		texts = append(texts, v.Value)
 	}
@@ -221,9 +245,7 @@ func (m *mapper) learn(n *yaml.Node) {
 			}
 		}
 	}
-	for _, text := range texts {
-		m.learnLabels(text)
-	}
+	return texts
 }
 
 // learnLabels notes the labels of the pods that a manifest makes.

@@ -35,19 +35,23 @@ type mapper struct {
 	requires   []string
 	steps      []*yaml.Node
 
-	values    map[string]string     // of variables whose value the page writes out
-	set       map[string]int        // variables that have a value, and the line
-	files     map[string]memoryFile // that the page writes
-	labels    []map[string]string   // of the pods that the page deploys
-	policy    string                // the outbound traffic policy that the page sets
-	lastApply string                // the file of the last apply
-	builtin   bool                  // the label for injection has been put in
-	requests  map[string]request    // for certificates, by their files
-	issuers   map[string]issuer     // certificate authorities, by their files
-	session   *session              // the shell in a pod that is open; nil for none
-	header    *yaml.Node            // what the page says as a playbook; nil for nothing
-	saidMore  map[*fence]bool       // whose annotation has been put in
-	injects   map[string]bool       // namespaces for which it is known whether they have the label for injection
+	values      map[string]string     // of variables whose value the page writes out
+	set         map[string]int        // variables that have a value, and the line
+	files       map[string]memoryFile // that the page writes
+	labels      []map[string]string   // of the pods that the page deploys
+	policy      string                // the outbound traffic policy that the page sets
+	lastApply   string                // the file of the last apply
+	lastBypass  *bypass               // the last kube-inject with ranges of addresses; nil for none
+	deployments []deployment          // that the page has deployed by now
+	ranges      string                // of addresses that the page has confined all sidecars to; "" for none
+	bypassed    []deployment          // of these, whose sidecars are confined to ranges of addresses
+	builtin     bool                  // the label for injection has been put in
+	requests    map[string]request    // for certificates, by their files
+	issuers     map[string]issuer     // certificate authorities, by their files
+	session     *session              // the shell in a pod that is open; nil for none
+	header      *yaml.Node            // what the page says as a playbook; nil for nothing
+	saidMore    map[*fence]bool       // whose annotation has been put in
+	injects     map[string]bool       // namespaces for which it is known whether they have the label for injection
 }
 
 // fail tells what keeps the page from being a playbook.
@@ -229,7 +233,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	case st == nil:
 		m.counts.Mapped++
 		return
-	case st.blank != "" && !strings.HasPrefix(strings.TrimSpace(st.text()), "istioctl"):
+	case st.blank != "" && !isInstallation(strings.TrimSpace(st.text())):
 		err = cannot("write it out", "what stands for %s is left to the reader", st.blank)
 	default:
 		made, err = m.unit(st, s)

@@ -141,7 +141,7 @@ func TestRefused(t *testing.T) {
 		{"$ kubectl delete svc <your service>", "page.md:11:3: what stands for <your service> is left to the reader"},
 		{"$ source ~/.bashrc", "page.md:11:3: source is no program"},
 		{"$ kubectl apply -f - <<EOF\na: b\n EOF", "page.md:11:22: a shell cannot read this: unclosed here-document"},
-		{"$ istioctl install --set values.global.proxy.includeIPRanges=\"10.0.0.1/24\"", "page.md:11:3: the setting values.global.proxy.includeIPRanges"},
+		{"$ istioctl install --set values.global.proxy.excludeOutboundPorts=80", "page.md:11:3: the setting values.global.proxy.excludeOutboundPorts=80 of the mesh"},
 		{"frobnicate now", "page.md:11:1: \"frobnicate\" is no program that is known here"},
 		{"$ kubectl exec $POD -- curl -s u > /tmp/x", "page.md:11:34: kubectl with a redirection of a file"},
 		{"$ kubectl get cm istio -n istio-system -o yaml | grep -o mode:.*\nmode: REGISTRY_ONLY", "page.md:11:3: the page shows REGISTRY_ONLY here, and nothing on it sets that"},

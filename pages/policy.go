@@ -182,7 +182,7 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) {
 	at := c.at
 	var nodes []*yaml.Node
-	gateway, files := false, false
+	gateway, files, ranges := false, false, ""
 	for i := 0; i < len(args); i++ {
 		setting, isSet := strings.CutPrefix(args[i], "--set=")
 		switch {
@@ -204,7 +204,9 @@ func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) 
 		}
 		setting = strings.Trim(setting, `"'`)
 		g := modeSetting.FindStringSubmatch(setting)
-		switch {
+		switch of := rangesSetting.FindStringSubmatch(setting); {
+		case of != nil:
+			ranges = strings.Trim(of[1], `"'`)
 		case g != nil:
 			nodes = append(nodes, at.mapping("title", c.title, "policy", at.mapping("set", g[1])))
 		case !harmless.MatchString(setting):
@@ -221,8 +223,27 @@ func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) 
 	if files {
 		return nil, false, cannot("", "a file of settings of the mesh is not read here")
 	}
-	if len(nodes) == 0 {
+	confined, err := m.confine(c, ranges)
+	if nodes = append(nodes, confined...); err == nil && len(nodes) == 0 {
 		m.note(at, false, "not run: Istio must be there already")
 	}
-	return nodes, true, nil
+	return nodes, err == nil, err
 }
+
+// confine has the page's sidecars take what an installation says; without ranges
+// they take all addresses, as they did before.
+func (m *mapper) confine(c *command, ranges string) ([]*yaml.Node, error) {
+	if ranges == "" {
+		return m.endBypass(c)
+	}
+	return m.bypassAll(c, ranges)
+}
+
+// isInstallation reports whether a command installs Istio, so that flags which are
+// left to the reader are those of an installation that is there.
+func isInstallation(text string) bool {
+	return strings.HasPrefix(text, "istioctl") || helmOfOld.MatchString(text)
+}
+
+// helmOfOld matches an installation of Istio by the charts that it had before 1.5.
+var helmOfOld = regexp.MustCompile(`^helm template install/kubernetes/helm/istio\s`)
