@@ -48,6 +48,7 @@ type mapper struct {
 	builtin     bool                  // the label for injection has been put in
 	requests    map[string]request    // for certificates, by their files
 	issuers     map[string]issuer     // certificate authorities, by their files
+	switched    map[int]*tab          // of tabs that undo each other, the ones that are run
 	session     *session              // the shell in a pod that is open; nil for none
 	header      *yaml.Node            // what the page says as a playbook; nil for nothing
 	saidMore    map[*fence]bool       // whose annotation has been put in
@@ -83,6 +84,7 @@ func (m *mapper) playbook() *yaml.Node {
 		m.note(at, false, "what this shows is compared with nothing: the text above it does not say that a command prints it")
 	}
 	m.statements = all
+	m.switched = m.switches()
 	notes := m.readAnnotations()
 	if m.saidMore = map[*fence]bool{}; notes.header != nil {
 		m.setHeader(notes.header)
@@ -131,6 +133,10 @@ func (m *mapper) playbook() *yaml.Node {
 	for _, st := range m.statements {
 		if !m.chosen(st.fence.tab, tabName) {
 			at, column := st.place(1, 1)
+			if only, is := m.switched[st.fence.tab.set]; is && only == nil {
+				m.note(place{at, column}, false, "not run: the tab %q and another one undo each other, and the page goes on with neither; --tab chooses", st.fence.tab.name)
+				continue
+			}
 			m.note(place{at, column}, false, "not run: it is in the tab %q", st.fence.tab.name)
 			continue
 		}
@@ -190,7 +196,8 @@ func (m *mapper) checkTab(name string) {
 }
 
 // chosen reports whether a tab is one that is run: the named one of each set that
-// has it, the first of the others.
+// has it, of tabs that undo each other the one that the page goes on with, the first
+// of the others.
 func (m *mapper) chosen(t *tab, name string) bool {
 	if t == nil {
 		return true
@@ -199,6 +206,9 @@ func (m *mapper) chosen(t *tab, name string) bool {
 		if other.set == t.set && other.name == name {
 			return t.name == name
 		}
+	}
+	if only, is := m.switched[t.set]; is {
+		return only != nil && only.name == t.name
 	}
 	return t.first
 }
@@ -225,6 +235,11 @@ func (m *mapper) statement(st *statement, s settings) {
 		return
 	}
 	m.counts.Statements++
+	if s.exit == "" && s.more == nil && m.asksPolicy(st) {
+		m.note(at, false, "not run: the page says that it may be either policy, which claims nothing")
+		m.counts.Mapped++
+		return
+	}
 	before := len(m.steps)
 	var made []*yaml.Node
 	st, err := m.inSession(st)

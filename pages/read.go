@@ -365,3 +365,24 @@ func (p *page) textBefore(at int) *prose {
 	}
 	return t
 }
+
+// textBehind returns the paragraph behind a line, if no fence and no heading lies
+// between them.
+func (p *page) textBehind(at int) *prose {
+	for i := range p.prose {
+		t := &p.prose[i]
+		if t.at <= at {
+			continue
+		}
+		for _, f := range p.fences {
+			if f.at > at && f.at < t.at {
+				return nil
+			}
+		}
+		if t.level > 0 {
+			return nil
+		}
+		return t
+	}
+	return nil
+}
