@@ -129,6 +129,25 @@ func (m *mapper) endTail(c *command, k *shell.Kubectl) {
 	}
 }
 
+var followsLog = regexp.MustCompile(`^(.*\bkubectl\b.*\blogs\b.*?) (?:-f|--follow(?:=true)?)( .*)?$`)
+var noneBefore = regexp.MustCompile(` --tail[ =]0\b`)
+
+// endLogs leaves out what has kubectl logs wait for more, as endTail does, and that
+// it is to begin with what comes then.
+func (m *mapper) endLogs(c *command) {
+	m.note(c.at, false, "kubectl logs -f does not end: the log is read again until it shows what the page does")
+	st := c.st
+	st.lines = slices.Clone(st.lines)
+	for i := range st.lines {
+		if g := followsLog.FindStringSubmatch(st.lines[i].text); g != nil {
+			st.lines[i].text = noneBefore.ReplaceAllString(g[1]+g[2], "")
+		}
+	}
+	if file, _, problem := shell.Parse(st.text()); problem == nil {
+		st.file = file
+	}
+}
+
 func isShellAlone(command []string) bool {
 	name := path.Base(command[0])
 	return (name == "sh" || name == "bash" || name == "ash") && (len(command) == 1 || len(command) == 2 && (command[1] == "-i" || command[1] == "-l" || command[1] == "-il"))
@@ -242,7 +261,7 @@ func (m *mapper) logs(c *command, k *shell.Kubectl, words []word, plain bool) ([
 		m.renamePod(c, k)
 	}
 	if k.Is("follow") {
-		return nil, false, cannot("leave out -f", "kubectl logs -f does not end")
+		m.endLogs(c)
 	}
 	want := c.settings.says()
 	if want != nil {
