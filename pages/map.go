@@ -235,6 +235,9 @@ func (m *mapper) statement(st *statement, s settings) {
 		return
 	}
 	m.counts.Statements++
+	if st.alias != "" {
+		m.note(at, false, "%s is taken for kubectl", st.alias)
+	}
 	if s.exit == "" && s.more == nil && m.asksPolicy(st) {
 		m.note(at, false, "not run: the page says that it may be either policy, which claims nothing")
 		m.counts.Mapped++

@@ -87,6 +87,9 @@ func TestStatements(t *testing.T) {
 		{"a grep of which nothing is shown", "$ kubectl exec $POD -- curl -s u | grep -i 'a.b'", `{exec: {in: "${POD}", command: [curl, -s, u]}} {expect: {stdout: {matches: "(?m)(?i)a.b"}}}`},
 		{"a status line of the body", "$ kubectl exec $POD -- curl -s https://a.example | grep HTTP/\nHTTP/2 200", `{shell: "kubectl exec $POD -- curl -s https://a.example | grep HTTP/"} {expect: {shown: "HTTP/2 200\n"}}`},
 		{"two at once", "$ kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v\ncommand terminated with exit code 35\ncommand terminated with exit code 35", `{shell: "kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v"} {expect: {shown: "command terminated with exit code 35\ncommand terminated with exit code 35\n"}}`},
+		{"k for kubectl", "k exec -n x deploy/sleep -- curl -s u", `{exec: {in: deploy/sleep, namespace: x, command: [curl, -s, u]}}`},
+		{"k for kubectl, behind a prompt and in a substitution", "me in ~/x on main λ k exec $(k get pod -l app=sleep -o jsonpath='{.items..metadata.name}') -- curl -s u", `{exec: {in: {selector: app=sleep}, command: [curl, -s, u]}}`},
+		{"oc for kubectl", "$ oc get pods | grep sleep", `{shell: "kubectl get pods | grep sleep"}`},
 		{"delete", "kubectl delete serviceentry a b", `{delete: {objects: [serviceentry/a, serviceentry/b]}}`},
 		{"delete what may be gone", "kubectl -n x delete --ignore-not-found=true vs/a", `{delete: {objects: [vs/a], namespace: x, ifThere: true}}`},
 		{"delete a sample", "kubectl delete -f @samples/sleep/sleep.yaml@", `{delete: {objects: [serviceaccount/sleep, service/sleep, deployment/sleep]}}`},
@@ -124,6 +127,8 @@ func TestStatements(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"$ ./scripts/loop.sh", "page.md:11:3: ./scripts/loop.sh is no program"},
+		{"$ oc new-project x", "page.md:11:3: oc is no program"},
+		{"$ kubectl exec $POD -- curl -s u | k frob", "page.md:11:36: k is no program"},
 		{"$ curl http://a.example", "page.md:11:3: curl would run on this machine"},
 		{"$ kubectl exec $NONE -- curl -s u", "page.md:11:16: nothing on this page sets the variable NONE"},
 		{"$ kubectl exec $POD -- curl -s u | awk '{print $1}'", "page.md:11:36: awk is no program"},

@@ -92,7 +92,7 @@ var (
 	textBegins = regexp.MustCompile(`\{\{<\s*text\s+(.*?)\s*>\}\}\s*$`)
 	textEnds   = regexp.MustCompile(`^\s*\{\{<\s*/text\s*>\}\}`)
 	opens      = regexp.MustCompile("^[\\s>]*(?:[-*+]\\s+|\\d+[.)]\\s+)?(`{3,}|~{3,})[^`]*$")
-	killercoda = regexp.MustCompile("^(\\s*)```\\{\\{[a-z ]+\\}\\}\\s*$")
+	killercoda = regexp.MustCompile("^(\\s*)```\\{\\{[\\w ]+\\}\\}\\s*$")
 )
 
 // fenceAt returns the fence that a line lies in; nil for none.

@@ -23,6 +23,8 @@ type statement struct {
 	blank string
 	// prompt says that the page marks it as a command.
 	prompt bool
+	// alias is the name by which the page calls kubectl; "" for its own.
+	alias string
 }
 
 func (s *statement) text() string {
@@ -58,6 +60,7 @@ var prompts = []*regexp.Regexp{
 	regexp.MustCompile(`^\s*➜ +\S+ +`),
 	regexp.MustCompile(`^\s*/ # `),
 	regexp.MustCompile(`^\s*> \$ `),
+	regexp.MustCompile(`^(?:\s*|.*\s)[λ❯] +`),
 }
 
 // asRoot is the prompt of root, which looks like a comment.
@@ -162,7 +165,7 @@ func starts(l line, prompted bool) (first line, isPrompt, ok bool) {
 	}
 	blanks := len(t.text) - len(strings.TrimLeft(t.text, " \t"))
 	t = line{t.text[blanks:], t.line, t.column + blanks}
-	if strong.MatchString(t.text) {
+	if strong.MatchString(t.text) || isAliased(t.text) {
 		return t, false, true
 	}
 	if prompted {
@@ -191,11 +194,12 @@ func (s *splitter) fence(f *fence) {
 			continue
 		}
 		first, isPrompt, ok := starts(l, prompted)
+		first, other := named(first)
 		if !ok && last == nil && !prompted && shellTags[f.tag] && makesFile.MatchString(l.text) {
 			first, ok = l, true
 		}
 		if ok {
-			st := &statement{fence: f, prompt: isPrompt}
+			st := &statement{fence: f, prompt: isPrompt, alias: other}
 			n := s.statement(st, first, f.lines[i:])
 			i += n - 1
 			prose, blank = false, false
@@ -293,6 +297,7 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 				if m := strings.TrimPrefix(next.text, "> "); st.prompt && m != next.text {
 					next = line{m, next.line, next.column + 2}
 				}
+				next, _ = named(next)
 				st.lines = append(st.lines, next)
 				continue
 			}
