@@ -326,6 +326,9 @@ func (m *mapper) appliedFile(c *command, stmt *syntax.Stmt, k *shell.Kubectl, fi
 	if strings.Contains(file, "gateway-api") && strings.HasPrefix(file, "https://") {
 		return m.gatewayAPI(c)
 	}
+	if nodes := m.mustBeThere(c, file); nodes != nil {
+		return nodes, nil
+	}
 	m.lastApply = baseOf(file)
 	text, line, path, err := m.find(c, file)
 	if err != nil {
@@ -434,6 +437,10 @@ func (m *mapper) deleted(c *command, stmt *syntax.Stmt, k *shell.Kubectl) ([]*ya
 			return nil, cannot("", "kubectl delete: either files or objects")
 		}
 		for _, file := range files {
+			if m.generated[baseOf(file)] != nil {
+				m.note(c.at, false, "not run: what %s has was there before", baseOf(file))
+				continue
+			}
 			list, err := m.objectsIn(c, stmt, k, file)
 			if err != nil {
 				return nil, err

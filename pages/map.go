@@ -35,24 +35,25 @@ type mapper struct {
 	requires   []string
 	steps      []*yaml.Node
 
-	values      map[string]string     // of variables whose value the page writes out
-	set         map[string]int        // variables that have a value, and the line
-	files       map[string]memoryFile // that the page writes
-	labels      []map[string]string   // of the pods that the page deploys
-	policy      string                // the outbound traffic policy that the page sets
-	lastApply   string                // the file of the last apply
-	lastBypass  *bypass               // the last kube-inject with ranges of addresses; nil for none
-	deployments []deployment          // that the page has deployed by now
-	ranges      string                // of addresses that the page has confined all sidecars to; "" for none
-	bypassed    []deployment          // of these, whose sidecars are confined to ranges of addresses
-	builtin     bool                  // the label for injection has been put in
-	requests    map[string]request    // for certificates, by their files
-	issuers     map[string]issuer     // certificate authorities, by their files
-	switched    map[int]*tab          // of tabs that undo each other, the ones that are run
-	session     *session              // the shell in a pod that is open; nil for none
-	header      *yaml.Node            // what the page says as a playbook; nil for nothing
-	saidMore    map[*fence]bool       // whose annotation has been put in
-	injects     map[string]bool       // namespaces for which it is known whether they have the label for injection
+	values      map[string]string       // of variables whose value the page writes out
+	set         map[string]int          // variables that have a value, and the line
+	files       map[string]memoryFile   // that the page writes
+	labels      []map[string]string     // of the pods that the page deploys
+	policy      string                  // the outbound traffic policy that the page sets
+	lastApply   string                  // the file of the last apply
+	lastBypass  *bypass                 // the last kube-inject with ranges of addresses; nil for none
+	deployments []deployment            // that the page has deployed by now
+	ranges      string                  // of addresses that the page has confined all sidecars to; "" for none
+	bypassed    []deployment            // of these, whose sidecars are confined to ranges of addresses
+	builtin     bool                    // the label for injection has been put in
+	requests    map[string]request      // for certificates, by their files
+	issuers     map[string]issuer       // certificate authorities, by their files
+	switched    map[int]*tab            // of tabs that undo each other, the ones that are run
+	generated   map[string][]deployment // gateways that must be there, by the files that istioctl generates
+	session     *session                // the shell in a pod that is open; nil for none
+	header      *yaml.Node              // what the page says as a playbook; nil for nothing
+	saidMore    map[*fence]bool         // whose annotation has been put in
+	injects     map[string]bool         // namespaces for which it is known whether they have the label for injection
 }
 
 // fail tells what keeps the page from being a playbook.

@@ -60,7 +60,7 @@ var nothing = map[string]bool{"clear": true, "unset": true, "sleep": true, "cd":
 func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*yaml.Node, bool, error) {
 	name := call.Args[0].Lit()
 	texts, words, plain := m.wordsOf(call)
-	if r := ofFile(stmt); r != nil && (name == "kubectl" || name == "istioctl" || name == "helm" || name == "openssl") {
+	if r := ofFile(stmt); r != nil && (name == "kubectl" || name == "istioctl" || name == "helm" || name == "openssl") && !isGenerate(texts) {
 		return nil, false, &unmappedError{line: int(r.Pos().Line()), column: int(r.Pos().Col()), msg: fmt.Sprintf("%s with a redirection of a file is not known here", name)}
 	}
 	switch {

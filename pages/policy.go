@@ -135,6 +135,8 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	switch {
 	case verb == "proxy-config" || verb == "pc":
 		return nil, false, nil // a script
+	case isGenerate(texts):
+		return m.generate(c, stmt, rest[1:])
 	case verb == "x" && len(rest) > 0 && rest[0] == "uninstall":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil
