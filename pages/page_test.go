@@ -87,6 +87,7 @@ func TestStatements(t *testing.T) {
 		{"a grep of which nothing is shown", "$ kubectl exec $POD -- curl -s u | grep -i 'a.b'", `{exec: {in: "${POD}", command: [curl, -s, u]}} {expect: {stdout: {matches: "(?m)(?i)a.b"}}}`},
 		{"a status line of the body", "$ kubectl exec $POD -- curl -s https://a.example | grep HTTP/\nHTTP/2 200", `{shell: "kubectl exec $POD -- curl -s https://a.example | grep HTTP/"} {expect: {shown: "HTTP/2 200\n"}}`},
 		{"two at once", "$ kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v\ncommand terminated with exit code 35\ncommand terminated with exit code 35", `{shell: "kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v"} {expect: {shown: "command terminated with exit code 35\ncommand terminated with exit code 35\n"}}`},
+		{"clusters of a pod of another cluster", "$ istioctl pc clusters sleep-5f7cbdff8f-x2abc -n x", `{shell: istioctl pc clusters deploy/sleep -n x}`},
 		{"k for kubectl", "k exec -n x deploy/sleep -- curl -s u", `{exec: {in: deploy/sleep, namespace: x, command: [curl, -s, u]}}`},
 		{"k for kubectl, behind a prompt and in a substitution", "me in ~/x on main λ k exec $(k get pod -l app=sleep -o jsonpath='{.items..metadata.name}') -- curl -s u", `{exec: {in: {selector: app=sleep}, command: [curl, -s, u]}}`},
 		{"oc for kubectl", "$ oc get pods | grep sleep", `{shell: "kubectl get pods | grep sleep"}`},

@@ -134,6 +134,12 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	verb, rest := texts[1], texts[2:]
 	switch {
 	case verb == "proxy-config" || verb == "pc":
+		for _, w := range texts[2:] {
+			if g := ofDeployment.FindStringSubmatch(w); g != nil {
+				m.note(at, false, "the pod %s is one of another cluster: deploy/%s is taken", w, g[1])
+				m.renamePod(c, w)
+			}
+		}
 		return nil, false, nil // a script
 	case isGenerate(texts):
 		return m.generate(c, stmt, rest[1:])
