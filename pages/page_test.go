@@ -88,6 +88,8 @@ func TestStatements(t *testing.T) {
 		{"a status line of the body", "$ kubectl exec $POD -- curl -s https://a.example | grep HTTP/\nHTTP/2 200", `{shell: "kubectl exec $POD -- curl -s https://a.example | grep HTTP/"} {expect: {shown: "HTTP/2 200\n"}}`},
 		{"two at once", "$ kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v\ncommand terminated with exit code 35\ncommand terminated with exit code 35", `{shell: "kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v"} {expect: {shown: "command terminated with exit code 35\ncommand terminated with exit code 35\n"}}`},
 		{"clusters of a pod of another cluster", "$ istioctl pc clusters sleep-5f7cbdff8f-x2abc -n x", `{shell: istioctl pc clusters deploy/sleep -n x}`},
+		{"typed in a pod", "root@sleep-5f7cbdff8f-x2abc:/# curl -s u", `{exec: {in: deploy/sleep, command: [curl, -s, u]}}`},
+		{"typed in a pod, with a pipe there", "root@sleep-5f7cbdff8f-x2abc:/tmp# curl -s u | grep x\nx", `{shell: "kubectl exec deploy/sleep -- sh -c 'curl -s u | grep x'"} {expect: {shown: x }}`},
 		{"k for kubectl", "k exec -n x deploy/sleep -- curl -s u", `{exec: {in: deploy/sleep, namespace: x, command: [curl, -s, u]}}`},
 		{"k for kubectl, behind a prompt and in a substitution", "me in ~/x on main λ k exec $(k get pod -l app=sleep -o jsonpath='{.items..metadata.name}') -- curl -s u", `{exec: {in: {selector: app=sleep}, command: [curl, -s, u]}}`},
 		{"oc for kubectl", "$ oc get pods | grep sleep", `{shell: "kubectl get pods | grep sleep"}`},
@@ -252,6 +254,22 @@ func TestAlternative(t *testing.T) {
 	require.Empty(t, errs)
 	assert.Len(t, steps, 3)
 	assert.Contains(t, strings.Join(notes, "\n"), "another way to what was done before")
+}
+
+// TestTypedInAPod has a fence of which one line has the prompt of a pod's shell: curl
+// on the others is typed there, and what only the host has is not.
+func TestTypedInAPod(t *testing.T) {
+	const fence = "~~~bash\ncurl -s u\nroot@sleep-5f7cbdff8f-x2abc:/# curl -s v\nkubectl get pod\n~~~\n"
+	steps, errs, notes := lint(t, deploySleep+fence, Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 6)
+	assert.Equal(t, "{exec: {in: deploy/sleep, command: [curl, -s, u]}}", steps[3])
+	assert.Equal(t, "{exec: {in: deploy/sleep, command: [curl, -s, v]}}", steps[4])
+	assert.Contains(t, strings.Join(notes, "\n"), "page.md:8:1: typed in a pod, as the prompt says: it is run in deploy/sleep")
+	for _, prompt := range []string{"me@laptop:~$", "root@sleep:/#"} {
+		_, errs, _ = lint(t, deploySleep+strings.Replace(fence, "root@sleep-5f7cbdff8f-x2abc:/#", prompt, 1), Options{})
+		assert.Len(t, errs, 2)
+	}
 }
 
 func TestLeftOut(t *testing.T) {

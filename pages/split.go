@@ -23,6 +23,8 @@ type statement struct {
 	blank string
 	// prompt says that the page marks it as a command.
 	prompt bool
+	// pod is where the page types it, as a prompt says; "" for the host.
+	pod string
 	// alias is the name by which the page calls kubectl; "" for its own.
 	alias string
 }
@@ -120,6 +122,7 @@ func split(p *page) ([]*statement, []issue, []place) {
 			s.output(f)
 		}
 	}
+	inPods(s.statements)
 	return s.merge(), s.issues, s.unused
 }
 
@@ -200,6 +203,9 @@ func (s *splitter) fence(f *fence) {
 		}
 		if ok {
 			st := &statement{fence: f, prompt: isPrompt, alias: other}
+			if g := inPod.FindStringSubmatch(l.text); g != nil && isPrompt {
+				st.pod = "deploy/" + g[1]
+			}
 			n := s.statement(st, first, f.lines[i:])
 			i += n - 1
 			prose, blank = false, false
@@ -229,6 +235,21 @@ func (s *splitter) fence(f *fence) {
 			last.show(l)
 		}
 		blank = false
+	}
+}
+
+// inPod matches the prompt of a shell in a pod of a Deployment.
+var inPod = regexp.MustCompile(`^\s*[\w.-]+@([a-z0-9-]+)-[a-z0-9]{8,10}-[a-z0-9]{5}:[^\s]*[#$] ?`)
+
+// inPods gives curl without a prompt to the pod in whose shell another statement of
+// its fence is typed: who copied the fence left the first prompt out.
+func inPods(all []*statement) {
+	for _, st := range all {
+		for _, other := range all {
+			if st.pod == "" && !st.prompt && strings.HasPrefix(st.text(), "curl ") && other.fence == st.fence {
+				st.pod = other.pod
+			}
+		}
 	}
 }
 
