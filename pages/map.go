@@ -81,8 +81,8 @@ func cannot(hint, format string, args ...any) error {
 // playbook maps the page.
 func (m *mapper) playbook() *yaml.Node {
 	all, issues, unused := split(m.page)
-	for _, at := range unused {
-		m.note(at, false, "what this shows is compared with nothing: the text above it does not say that a command prints it")
+	for _, u := range unused {
+		m.note(place{u.line, u.column}, false, "what this shows is compared with nothing: %s", u.msg)
 	}
 	m.statements = all
 	m.switched = m.switches()

@@ -272,6 +272,23 @@ func TestTypedInAPod(t *testing.T) {
 	}
 }
 
+// TestSecondOutput has a fence behind a command whose output is there already.
+func TestSecondOutput(t *testing.T) {
+	page := func(between, second string) string {
+		return deploySleep + "~~~bash\n$ kubectl exec $POD -- curl -s u\nx\n~~~\n" + between + "\n~~~\n" + second + "\n~~~\n"
+	}
+	for _, text := range []string{page("The output is then:", "y"), page("Later:", "command terminated with exit code 7")} {
+		_, errs, notes := lint(t, text, Options{})
+		require.Empty(t, errs)
+		assert.Contains(t, strings.Join(notes, "\n"), "page.md:13:1: what this shows is compared with nothing: the command before it shows its output in line 9")
+	}
+	for _, text := range []string{page("A file:", "y"), page("# Another section\nThe output is:", "y")} {
+		_, errs, notes := lint(t, text, Options{})
+		require.Empty(t, errs)
+		assert.NotContains(t, strings.Join(notes, "\n"), "compared with nothing")
+	}
+}
+
 func TestLeftOut(t *testing.T) {
 	page := deploySleep + "## GKE\n~~~bash\n$ gcloud container clusters describe X\n$ curl -L https://istio.io/downloadIstio | sh -\n$ ./scripts/loop.sh\n~~~\n"
 	_, errs, notes := lint(t, page, Options{})
@@ -302,7 +319,7 @@ func TestSplit(t *testing.T) {
 		{"an output of its own", "~~~bash\nkubectl get pod\n~~~\nThe output is:\n~~~\nx\n~~~", []string{"kubectl get pod|x"}},
 		{"a fence that is something else", "~~~bash\nkubectl get pod\n~~~\nThis is the file:\n~~~yaml\nx: y\n~~~", []string{"kubectl get pod|"}},
 		{"a heading between", "~~~bash\nkubectl get pod\n~~~\n# H\n~~~\nx\n~~~", []string{"kubectl get pod|"}},
-		{"Killercoda", "~~~plain\nkubectl get pod\n~~~{{exec}}\n\nText\n\n~~~plain\nkubectl get svc\n~~~{{exec}}", []string{"kubectl get pod|", "kubectl get svc|"}},
+		{"Killercoda", "~~~plain\nkubectl get pod\n~~~{{exec}}\n\nText\n\n~~~plain\nkubectl get svc\n~~~{{execute T1}}\n\nkubectl is run.", []string{"kubectl get pod|", "kubectl get svc|"}},
 		{"in a list", "1. Text\n\n   ~~~bash\n   $ kubectl get pod\n   x\n   ~~~\n", []string{"kubectl get pod|x"}},
 		{"comments", "~~~bash\n# first\nkubectl get pod # now\n# then\nkubectl get svc\n~~~", []string{"kubectl get pod # now|", "kubectl get svc|"}},
 		{"itself again", "~~~bash\nkubectl get pod\n~~~\n~~~\n$ kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},

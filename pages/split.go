@@ -107,11 +107,11 @@ type splitter struct {
 	page       *page
 	statements []*statement
 	issues     []issue
-	unused     []place // of fences that may be an output, and are not known to be one
+	unused     []issue // fences that may be an output, and are compared with nothing
 }
 
 // split finds the statements of a page.
-func split(p *page) ([]*statement, []issue, []place) {
+func split(p *page) ([]*statement, []issue, []issue) {
 	s := &splitter{page: p}
 	for _, f := range p.fences {
 		before := len(s.statements)
@@ -409,7 +409,7 @@ func (s *splitter) output(f *fence) {
 		return
 	}
 	last := s.statements[len(s.statements)-1]
-	if len(last.shown) > 0 || last.fence.end > f.at || last.fence.tab != f.tab {
+	if last.fence.end > f.at || last.fence.tab != f.tab {
 		return
 	}
 	between := ""
@@ -422,14 +422,20 @@ func (s *splitter) output(f *fence) {
 		}
 		between += t.text + "\n"
 	}
+	if len(last.shown) > 0 {
+		if ofOutput.MatchString(between) || showsFact(f) {
+			s.compareNothing(f, fmt.Sprintf("the command before it shows its output in line %d", last.shown[0].line))
+		}
+		return
+	}
 	for _, other := range s.page.fences {
 		if other != f && other.at > last.fence.at && other.at < f.at {
 			return
 		}
 	}
 	if between != "" && !ofOutput.MatchString(between) && !showsFact(f) {
-		if f.tag != "" && len(f.lines) > 0 {
-			s.unused = append(s.unused, place{f.lines[0].line, f.lines[0].column})
+		if f.tag != "" {
+			s.compareNothing(f, "the text above it does not say that a command prints it")
 		}
 		return
 	}
@@ -437,6 +443,13 @@ func (s *splitter) output(f *fence) {
 		if strings.TrimSpace(l.text) != "" {
 			last.show(l)
 		}
+	}
+}
+
+// compareNothing notes a fence that is compared with nothing, and why.
+func (s *splitter) compareNothing(f *fence, why string) {
+	if len(f.lines) > 0 {
+		s.unused = append(s.unused, issue{line: f.lines[0].line, column: f.lines[0].column, msg: why})
 	}
 }
 
