@@ -150,6 +150,26 @@ func (m *mapper) edited(c *command, file string) error {
 	return cannot("", "no fence behind it is the file that is written")
 }
 
+// shownFile notes a file of which the page shows what cat prints, where that is a
+// manifest as a whole and there is no file of the name.
+func (m *mapper) shownFile(c *command, file string) bool {
+	name := baseOf(file)
+	_, written := m.files[name]
+	if _, err := m.readFile(name); written || err == nil || strings.Contains(name, "${") || hasEllipsis(c.st.shown) || !isManifest(&fence{lines: c.st.shown}) {
+		return false
+	}
+	texts := make([]string, len(c.st.shown))
+	for i, l := range c.st.shown {
+		texts[i] = l.text
+	}
+	text := literal(strings.Join(texts, "\n")) + "\n"
+	if objects, err := objectsOfText(text); err != nil || len(objects) == 0 {
+		return false
+	}
+	m.files[name] = memoryFile{text, c.st.shown[0].line}
+	return true
+}
+
 // An object of a manifest.
 type object struct{ apiVersion, kind, name, namespace string }
 

@@ -50,6 +50,7 @@ type mapper struct {
 	issuers     map[string]issuer       // certificate authorities, by their files
 	switched    map[int]*tab            // of tabs that undo each other, the ones that are run
 	generated   map[string][]deployment // gateways that must be there, by the files that istioctl generates
+	skipped     map[string]int          // variables that a statement would set which is not run, and its line
 	session     *session                // the shell in a pod that is open; nil for none
 	header      *yaml.Node              // what the page says as a playbook; nil for nothing
 	saidMore    map[*fence]bool         // whose annotation has been put in
@@ -269,6 +270,7 @@ func (m *mapper) statement(st *statement, s settings) {
 		}
 		if m.options.SkipUnmapped {
 			m.note(at, true, "not run: %s", e.msg)
+			m.skip(st, line)
 			return
 		}
 		hint := e.hint
@@ -278,10 +280,11 @@ func (m *mapper) statement(st *statement, s settings) {
 		m.fail(at, hint, "%s", e.msg)
 		return
 	}
-	m.counts.Mapped++
 	if len(made) > 0 && !m.checkReads(st, made) {
+		m.skip(st, line)
 		return
 	}
+	m.counts.Mapped++
 	for _, n := range made {
 		m.apply(n, s)
 		if s.more != nil {
@@ -292,6 +295,18 @@ func (m *mapper) statement(st *statement, s settings) {
 		}
 	}
 	m.add(made...)
+}
+
+// skip notes the variables of a statement that is not run: what reads them is not run
+// either, where the reader has chosen to skip. st may be nil.
+func (m *mapper) skip(st *statement, line int) {
+	if st == nil || !m.options.SkipUnmapped {
+		return
+	}
+	for _, name := range assigned(st.file) {
+		delete(m.set, name)
+		m.skipped[name] = line
+	}
 }
 
 // meansPolicy reports whether a statement that its author marks as no test sets
@@ -358,6 +373,11 @@ func (m *mapper) checkReads(st *statement, made []*yaml.Node) bool {
 			}
 			line, column := st.place(int(n.Pos().Line()), int(n.Pos().Col()))
 			name := n.Param.Value
+			if by := m.skipped[name]; by > 0 {
+				m.note(place{line, column}, true, "not run: it reads %s, which line %d would set", name, by)
+				ok = false
+				return false
+			}
 			m.fail(place{line, column}, "a hidden step or the overlay can set it: set: {"+name+": VALUE}", "nothing on this page sets the variable %s", name)
 			m.set[name] = line // told once
 			ok = false

@@ -177,6 +177,9 @@ func (m *mapper) textFile(c *command, stmt *syntax.Stmt, name string, texts []st
 	if name == "cat" && doc != nil && out == nil && len(c.stages) == 2 && len(texts) == 1 {
 		return m.piped(c, doc)
 	}
+	if name == "cat" && len(texts) == 2 && len(stmt.Redirs) == 0 && len(c.stages) == 1 && m.shownFile(c, texts[1]) {
+		return nil, true, nil
+	}
 	if out == nil || len(c.stages) > 1 {
 		return nil, false, nil
 	}

@@ -272,6 +272,19 @@ func TestTypedInAPod(t *testing.T) {
 	}
 }
 
+// TestSkippedVariables has commands that read what a skipped one would set.
+func TestSkippedVariables(t *testing.T) {
+	page := deploySleep + "~~~bash\n$ export A=$(minikube ip)\n$ export B=$A\n$ kubectl exec $POD -- curl -s http://$B/\n$ kubectl exec $POD -- curl -s u\n~~~\n"
+	steps, errs, notes := lint(t, page, Options{SkipUnmapped: true})
+	require.Empty(t, errs)
+	assert.Len(t, steps, 4)
+	for _, want := range []string{"page.md:8:14: not run: minikube is no program", "page.md:9:12: not run: it reads A, which line 8 would set", "page.md:10:39: not run: it reads B, which line 9 would set"} {
+		assert.Contains(t, strings.Join(notes, "\n"), want)
+	}
+	_, errs, _ = lint(t, page, Options{})
+	assert.NotEmpty(t, errs)
+}
+
 // TestSecondOutput has a fence behind a command whose output is there already.
 func TestSecondOutput(t *testing.T) {
 	page := func(between, second string) string {
@@ -286,6 +299,22 @@ func TestSecondOutput(t *testing.T) {
 		_, errs, notes := lint(t, text, Options{})
 		require.Empty(t, errs)
 		assert.NotContains(t, strings.Join(notes, "\n"), "compared with nothing")
+	}
+}
+
+// TestShownFile has a file of the author's that the page shows by cat.
+func TestShownFile(t *testing.T) {
+	page := func(shown string) string {
+		return deploySleep + "~~~bash\n$ cat gw/a.yaml\n" + shown + "\n$ kubectl apply -f gw/a.yaml\n~~~\n"
+	}
+	const manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a"
+	steps, errs, _ := lint(t, page(manifest), Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 4)
+	assert.Equal(t, bare("{apply: "+strings.ReplaceAll(manifest, "\n", " ")+" }"), bare(steps[3]))
+	for _, shown := range []string{"", "a text", manifest + "\n...", "apiVersion: v1\nkind: [", "a: b"} {
+		_, errs, _ = lint(t, page(shown), Options{})
+		assert.Contains(t, strings.Join(errs, "\n"), "page.md:8:3: cat: it reads no file", shown)
 	}
 }
 
@@ -309,6 +338,7 @@ func TestSplit(t *testing.T) {
 	}{
 		{"prompts", "~~~\n$ kubectl a\nx\n$ kubectl b\n~~~", []string{"kubectl a|x", "kubectl b|"}},
 		{"root's prompt", "~~~\n[root@m k]# kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},
+		{"a prompt with its glyph", "~~~bash\n tutorials \ue0b0 kubectl get pod\nx\n tutorials \ue0b0 \n\ndir/x > kubectl get svc\n~~~", []string{"kubectl get pod|x", "kubectl get svc|"}},
 		{"a user's prompt", "~~~\nme@host:~$ kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},
 		{"no prompts", "~~~bash\nkubectl get pod\nNAME  READY\nkubectl get svc\n~~~", []string{"kubectl get pod|NAME  READY", "kubectl get svc|"}},
 		{"some with, some without", "~~~\n1. Do it\n kubectl get pod\n$ kubectl get svc\nx\n~~~", []string{"kubectl get pod|", "kubectl get svc|x"}},

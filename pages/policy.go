@@ -16,6 +16,7 @@ var modeLine = regexp.MustCompile(`\bmode: (ALLOW_ANY|REGISTRY_ONLY)\b`)
 // tableColumns are the columns of the tables that can be compared.
 var tableColumns = []string{
 	"NAME", "READY", "STATUS", "RESTARTS", "AGE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "IP", "NODE", "HOSTS", "LOCATION", "RESOLUTION", "GATEWAYS", "HOST", "NOMINATED NODE", "READINESS GATES",
+	"UP-TO-DATE", "AVAILABLE", "DESIRED", "CURRENT", "SELECTOR", "CONTAINERS", "IMAGES",
 }
 
 // get maps kubectl get: the outbound traffic policy where that is looked at and
@@ -143,6 +144,12 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 		return nil, false, nil // a script
 	case isGenerate(texts):
 		return m.generate(c, stmt, rest[1:])
+	case verb == "version", verb == "x" && len(rest) > 0 && rest[0] == "precheck":
+		m.note(at, false, "not run: it tells of the installation, which must be there already")
+		return nil, true, nil
+	case verb == "profile":
+		m.note(at, false, "not run: it tells what istioctl itself has")
+		return nil, true, nil
 	case verb == "x" && len(rest) > 0 && rest[0] == "uninstall":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil

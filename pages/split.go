@@ -63,6 +63,7 @@ var prompts = []*regexp.Regexp{
 	regexp.MustCompile(`^\s*/ # `),
 	regexp.MustCompile(`^\s*> \$ `),
 	regexp.MustCompile(`^(?:\s*|.*\s)[λ❯] +`),
+	regexp.MustCompile(`^\s*[\w/.~-]+ [\x{e0b0}>] `),
 }
 
 // asRoot is the prompt of root, which looks like a comment.
@@ -217,6 +218,7 @@ func (s *splitter) fence(f *fence) {
 		}
 		t := strings.TrimSpace(l.text)
 		switch {
+		case isPrompt: // and nothing behind it
 		case prose:
 		case isComment(t):
 		case isNumbered(t), blank && isSentence(t):
