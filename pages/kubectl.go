@@ -347,6 +347,19 @@ func (m *mapper) gatewayAPI(c *command) ([]*yaml.Node, error) {
 	return nil, nil
 }
 
+// orGatewayAPI reports whether a command installs the kinds of the Gateway API where
+// they are not there: kubectl get crd ... || kubectl apply ....
+func orGatewayAPI(st *statement, stmt *syntax.Stmt) bool {
+	b, ok := stmt.Cmd.(*syntax.BinaryCmd)
+	if !ok || b.Op != syntax.OrStmt {
+		return false
+	}
+	text := st.text()
+	looks := strings.TrimSpace(text[b.X.Pos().Offset():b.OpPos.Offset()])
+	installs := text[b.Y.Pos().Offset():b.Y.End().Offset()]
+	return strings.HasPrefix(looks, "kubectl get crd gateways.gateway.networking.k8s.io") && strings.Contains(installs, "kubectl ") && strings.Contains(installs, "/gateway-api/")
+}
+
 // hereDocument returns the here-document of a command.
 func hereDocument(stmt *syntax.Stmt) *syntax.Redirect {
 	for _, r := range stmt.Redirs {

@@ -477,6 +477,9 @@ type command struct {
 func (m *mapper) command(st *statement, stmt *syntax.Stmt, s settings) ([]*yaml.Node, error) {
 	line, column := st.place(int(stmt.Pos().Line()), int(stmt.Pos().Col()))
 	c := &command{st: st, stmt: stmt, at: place{line, column}, stages: stages(stmt), settings: s, title: m.title(st)}
+	if orGatewayAPI(st, stmt) {
+		return m.gatewayAPI(c)
+	}
 	nodes, handled, err := m.native(c)
 	if handled || err != nil {
 		return nodes, err

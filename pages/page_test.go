@@ -285,6 +285,25 @@ func TestSkippedVariables(t *testing.T) {
 	assert.NotEmpty(t, errs)
 }
 
+// TestGatewayAPIWhereItIsNot has the command that installs the Gateway API's kinds only
+// where they are not there.
+func TestGatewayAPIWhereItIsNot(t *testing.T) {
+	for _, text := range []string{
+		"$ kubectl get crd gateways.gateway.networking.k8s.io &> /dev/null || \\\n  { kubectl kustomize \"github.com/kubernetes-sigs/gateway-api/config/crd?ref=v1.1.0\" | kubectl apply -f -; }",
+		"$ kubectl get crd gateways.gateway.networking.k8s.io || kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.4.0/x.yaml",
+	} {
+		steps, errs, notes := lint(t, deploySleep+"~~~bash\n"+text+"\n~~~\n", Options{})
+		require.Empty(t, errs)
+		assert.Len(t, steps, 3)
+		assert.Contains(t, strings.Join(notes, "\n"), "the kinds of the Gateway API must be there already")
+	}
+	for _, text := range []string{"$ kubectl get crd x || kubectl apply -f https://github.com/kubernetes-sigs/gateway-api/x.yaml", "$ kubectl get pod || true"} {
+		_, errs, _ := lint(t, deploySleep+"~~~bash\n"+text+"\n~~~\n", Options{})
+		require.NotEmpty(t, errs)
+		assert.Contains(t, errs[0], "|| is not run here")
+	}
+}
+
 // TestSecondOutput has a fence behind a command whose output is there already.
 func TestSecondOutput(t *testing.T) {
 	page := func(between, second string) string {
