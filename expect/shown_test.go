@@ -245,3 +245,18 @@ func TestShownOverOutputs(t *testing.T) {
 		}
 	}
 }
+
+// TestShownSerials compares rows of certificates, of which grep has left out the head.
+func TestShownSerials(t *testing.T) {
+	const page = "kubernetes://client     Cert Chain     ACTIVE     true     1     2024-06-04T12:15:20Z     2023-06-05T12:15:20Z\n" +
+		"kubernetes://client-ca     CA     ACTIVE     true     10792363984292733914     2024-06-04T12:15:19Z     2023-06-05T12:15:19Z\n"
+	real := strings.NewReplacer("     1     ", "     0000000000000000b1f2c3d4e5f60718     ", "10792363984292733914", "00000000000000000000000000000002", "2024", "2027", "2023", "2026").Replace(page)
+	assert.True(t, held(outcome(page, real, 0, 0)), "other serial numbers")
+	for what, other := range map[string]string{
+		"another state": strings.Replace(real, "ACTIVE", "WARMING", 1), "not valid": strings.Replace(real, "true", "false", 1),
+		"another type": strings.Replace(real, "Cert Chain", "CA", 1), "another name": strings.Replace(real, "client-ca", "other-ca", 1),
+		"no serial number": strings.Replace(real, "00000000000000000000000000000002", "", 1),
+	} {
+		assert.False(t, held(outcome(page, other, 0, 0)), what)
+	}
+}

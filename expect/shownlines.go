@@ -71,6 +71,7 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 	c.log = c.log || slices.ContainsFunc(c.page, func(l shownLine) bool { return isLogLine(l.text) }) &&
 		!slices.ContainsFunc(c.page, func(l shownLine) bool { return !isEllipsis(l.text) && !isLogLine(l.text) })
 	c.tables()
+	c.serials()
 	return c
 }
 

@@ -57,7 +57,7 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 	if len(k.Args) == 0 || len(k.Command) == 0 {
 		return nil, false, cannot("", "kubectl exec: want a pod and a command")
 	}
-	m.renamePod(c, k)
+	m.renamePod(c, k.Args[0])
 	m.endTail(c, k)
 	if !plain || slices.ContainsFunc(k.Command, mark.MatchString) {
 		return nil, false, nil
@@ -94,15 +94,15 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 
 // renamePod writes deploy/NAME for the name of a pod of another cluster, for a
 // statement that becomes a script.
-func (m *mapper) renamePod(c *command, k *shell.Kubectl) {
-	g := ofDeployment.FindStringSubmatch(k.Args[0])
+func (m *mapper) renamePod(c *command, name string) {
+	g := ofDeployment.FindStringSubmatch(name)
 	if g == nil {
 		return
 	}
 	st := c.st
 	st.lines = slices.Clone(st.lines)
 	for i := range st.lines {
-		st.lines[i].text = strings.ReplaceAll(st.lines[i].text, k.Args[0], "deploy/"+g[1])
+		st.lines[i].text = strings.ReplaceAll(st.lines[i].text, name, "deploy/"+g[1])
 	}
 	if file, _, problem := shell.Parse(st.text()); problem == nil {
 		st.file = file
@@ -123,6 +123,25 @@ func (m *mapper) endTail(c *command, k *shell.Kubectl) {
 	st.lines = slices.Clone(st.lines)
 	for i := range st.lines {
 		st.lines[i].text = follows.ReplaceAllString(st.lines[i].text, "tail ")
+	}
+	if file, _, problem := shell.Parse(st.text()); problem == nil {
+		st.file = file
+	}
+}
+
+var followsLog = regexp.MustCompile(`^(.*\bkubectl\b.*\blogs\b.*?) (?:-f|--follow(?:=true)?)( .*)?$`)
+var noneBefore = regexp.MustCompile(` --tail[ =]0\b`)
+
+// endLogs leaves out what has kubectl logs wait for more, as endTail does, and that
+// it is to begin with what comes then.
+func (m *mapper) endLogs(c *command) {
+	m.note(c.at, false, "kubectl logs -f does not end: the log is read again until it shows what the page does")
+	st := c.st
+	st.lines = slices.Clone(st.lines)
+	for i := range st.lines {
+		if g := followsLog.FindStringSubmatch(st.lines[i].text); g != nil {
+			st.lines[i].text = noneBefore.ReplaceAllString(g[1]+g[2], "")
+		}
 	}
 	if file, _, problem := shell.Parse(st.text()); problem == nil {
 		st.file = file
@@ -239,10 +258,10 @@ func printsStatus(command []string) bool {
 // logs maps kubectl logs.
 func (m *mapper) logs(c *command, k *shell.Kubectl, words []word, plain bool) ([]*yaml.Node, bool, error) {
 	if len(k.Args) > 0 {
-		m.renamePod(c, k)
+		m.renamePod(c, k.Args[0])
 	}
 	if k.Is("follow") {
-		return nil, false, cannot("leave out -f", "kubectl logs -f does not end")
+		m.endLogs(c)
 	}
 	want := c.settings.says()
 	if want != nil {

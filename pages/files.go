@@ -150,6 +150,26 @@ func (m *mapper) edited(c *command, file string) error {
 	return cannot("", "no fence behind it is the file that is written")
 }
 
+// shownFile notes a file of which the page shows what cat prints, where that is a
+// manifest as a whole and there is no file of the name.
+func (m *mapper) shownFile(c *command, file string) bool {
+	name := baseOf(file)
+	_, written := m.files[name]
+	if _, err := m.readFile(name); written || err == nil || strings.Contains(name, "${") || hasEllipsis(c.st.shown) || !isManifest(&fence{lines: c.st.shown}) {
+		return false
+	}
+	texts := make([]string, len(c.st.shown))
+	for i, l := range c.st.shown {
+		texts[i] = l.text
+	}
+	text := literal(strings.Join(texts, "\n")) + "\n"
+	if objects, err := objectsOfText(text); err != nil || len(objects) == 0 {
+		return false
+	}
+	m.files[name] = memoryFile{text, c.st.shown[0].line}
+	return true
+}
+
 // An object of a manifest.
 type object struct{ apiVersion, kind, name, namespace string }
 
@@ -203,11 +223,35 @@ func (m *mapper) learn(n *yaml.Node) {
 	if v := key(key(n, "policy"), "set"); v != nil {
 		m.policy = v.Value
 	}
+	if v := key(key(n, "delete"), "objects"); v != nil {
+		ns := valueOf(key(n, "delete"), "namespace")
+		m.deployments = slices.DeleteFunc(m.deployments, func(d deployment) bool {
+			return d.namespace == ns && slices.ContainsFunc(v.Content, func(o *yaml.Node) bool {
+				kind, name, _ := strings.Cut(o.Value, "/")
+				return strings.HasPrefix(kind, "deploy") && name == d.name
+			})
+		})
+	}
 	v := key(n, "apply")
 	if v == nil {
 		return
 	}
-	var texts []string
+	for _, d := range m.deploymentsOf([]*yaml.Node{n}) {
+		if !slices.Contains(m.deployments, d) {
+			m.deployments = append(m.deployments, d)
+		}
+	}
+	for _, text := range m.manifestsOf(v) {
+		m.learnLabels(text)
+	}
+}
+
+// manifestsOf returns the texts that an apply step applies. v is what stands at its
+// verb, and may be nil.
+func (m *mapper) manifestsOf(v *yaml.Node) (texts []string) {
+	if v == nil {
+		return nil
+	}
 	if v.Kind == yaml.ScalarNode {
 		texts = append(texts, v.Value)
 	}
@@ -221,9 +265,7 @@ func (m *mapper) learn(n *yaml.Node) {
 			}
 		}
 	}
-	for _, text := range texts {
-		m.learnLabels(text)
-	}
+	return texts
 }
 
 // learnLabels notes the labels of the pods that a manifest makes.

@@ -96,7 +96,11 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 	}
 	switch k.Verb {
 	case "apply", "create", "replace":
-		return m.applied(c, stmt, k, words)
+		nodes, err := m.applied(c, stmt, k, words)
+		if err != nil {
+			return nil, err
+		}
+		return m.bypassNew(c, nodes)
 	case "delete":
 		return m.deleted(c, stmt, k)
 	case "create namespace", "create serviceaccount", "create configmap", "create secret generic", "create secret tls", "create role", "create rolebinding":
@@ -322,6 +326,9 @@ func (m *mapper) appliedFile(c *command, stmt *syntax.Stmt, k *shell.Kubectl, fi
 	if strings.Contains(file, "gateway-api") && strings.HasPrefix(file, "https://") {
 		return m.gatewayAPI(c)
 	}
+	if nodes := m.mustBeThere(c, file); nodes != nil {
+		return nodes, nil
+	}
 	m.lastApply = baseOf(file)
 	text, line, path, err := m.find(c, file)
 	if err != nil {
@@ -338,6 +345,19 @@ func (m *mapper) gatewayAPI(c *command) ([]*yaml.Node, error) {
 	m.require("gatewayAPI")
 	m.note(c.at, false, "not run: the kinds of the Gateway API must be there already")
 	return nil, nil
+}
+
+// orGatewayAPI reports whether a command installs the kinds of the Gateway API where
+// they are not there: kubectl get crd ... || kubectl apply ....
+func orGatewayAPI(st *statement, stmt *syntax.Stmt) bool {
+	b, ok := stmt.Cmd.(*syntax.BinaryCmd)
+	if !ok || b.Op != syntax.OrStmt {
+		return false
+	}
+	text := st.text()
+	looks := strings.TrimSpace(text[b.X.Pos().Offset():b.OpPos.Offset()])
+	installs := text[b.Y.Pos().Offset():b.Y.End().Offset()]
+	return strings.HasPrefix(looks, "kubectl get crd gateways.gateway.networking.k8s.io") && strings.Contains(installs, "kubectl ") && strings.Contains(installs, "/gateway-api/")
 }
 
 // hereDocument returns the here-document of a command.
@@ -359,17 +379,28 @@ func (m *mapper) injected(c *command, stmt *syntax.Stmt, k *shell.Kubectl, w wor
 	}
 	call, ok := w.proc.Stmts[0].Cmd.(*syntax.CallExpr)
 	if !ok || len(call.Args) < 4 || call.Args[0].Lit() != "istioctl" || call.Args[1].Lit() != "kube-inject" {
-		return nil, cannot("", "only <(istioctl kube-inject -f FILE) is known here")
+		return nil, cannot("", "only <(istioctl kube-inject -f FILE --includeIPRanges=RANGES) is known here")
 	}
 	texts, _, plain := m.wordsOf(call)
-	if !plain || len(texts) != 4 || texts[2] != "-f" {
-		return nil, cannot("", "only <(istioctl kube-inject -f FILE) is known here")
+	flags, err := readInjected(texts[2:])
+	if err != nil || !plain {
+		return nil, cannot("", "only <(istioctl kube-inject -f FILE --includeIPRanges=RANGES) is known here")
 	}
-	if baseOf(texts[3]) == m.lastApply {
-		m.note(c.at, false, "not run: another way to what was done before, by injecting the sidecar into %s", baseOf(texts[3]))
+	if flags.ranges != "" && m.otherRanges(c, flags.file) {
+		m.note(c.at, false, "not run: it is for another platform than line %d", m.lastBypass.line)
 		return nil, nil
 	}
-	return m.injectedFile(c, stmt, k, texts[3])
+	if flags.ranges == "" && baseOf(flags.file) == m.lastApply {
+		m.note(c.at, false, "not run: another way to what was done before, by injecting the sidecar into %s", baseOf(flags.file))
+		return nil, nil
+	}
+	nodes, err := m.injectedFile(c, stmt, k, flags.file)
+	if err != nil || flags.ranges == "" {
+		return nodes, err
+	}
+	m.lastBypass = &bypass{baseOf(flags.file), c.at.line}
+	confined, err := m.bypass(c, flags.ranges, m.deploymentsOf(nodes))
+	return append(nodes, confined...), err
 }
 
 // injectedFile maps apply of a file whose pods istioctl kube-inject gives their
@@ -419,6 +450,10 @@ func (m *mapper) deleted(c *command, stmt *syntax.Stmt, k *shell.Kubectl) ([]*ya
 			return nil, cannot("", "kubectl delete: either files or objects")
 		}
 		for _, file := range files {
+			if m.generated[baseOf(file)] != nil {
+				m.note(c.at, false, "not run: what %s has was there before", baseOf(file))
+				continue
+			}
 			list, err := m.objectsIn(c, stmt, k, file)
 			if err != nil {
 				return nil, err

@@ -35,19 +35,26 @@ type mapper struct {
 	requires   []string
 	steps      []*yaml.Node
 
-	values    map[string]string     // of variables whose value the page writes out
-	set       map[string]int        // variables that have a value, and the line
-	files     map[string]memoryFile // that the page writes
-	labels    []map[string]string   // of the pods that the page deploys
-	policy    string                // the outbound traffic policy that the page sets
-	lastApply string                // the file of the last apply
-	builtin   bool                  // the label for injection has been put in
-	requests  map[string]request    // for certificates, by their files
-	issuers   map[string]issuer     // certificate authorities, by their files
-	session   *session              // the shell in a pod that is open; nil for none
-	header    *yaml.Node            // what the page says as a playbook; nil for nothing
-	saidMore  map[*fence]bool       // whose annotation has been put in
-	injects   map[string]bool       // namespaces for which it is known whether they have the label for injection
+	values      map[string]string       // of variables whose value the page writes out
+	set         map[string]int          // variables that have a value, and the line
+	files       map[string]memoryFile   // that the page writes
+	labels      []map[string]string     // of the pods that the page deploys
+	policy      string                  // the outbound traffic policy that the page sets
+	lastApply   string                  // the file of the last apply
+	lastBypass  *bypass                 // the last kube-inject with ranges of addresses; nil for none
+	deployments []deployment            // that the page has deployed by now
+	ranges      string                  // of addresses that the page has confined all sidecars to; "" for none
+	bypassed    []deployment            // of these, whose sidecars are confined to ranges of addresses
+	builtin     bool                    // the label for injection has been put in
+	requests    map[string]request      // for certificates, by their files
+	issuers     map[string]issuer       // certificate authorities, by their files
+	switched    map[int]*tab            // of tabs that undo each other, the ones that are run
+	generated   map[string][]deployment // gateways that must be there, by the files that istioctl generates
+	skipped     map[string]int          // variables that a statement would set which is not run, and its line
+	session     *session                // the shell in a pod that is open; nil for none
+	header      *yaml.Node              // what the page says as a playbook; nil for nothing
+	saidMore    map[*fence]bool         // whose annotation has been put in
+	injects     map[string]bool         // namespaces for which it is known whether they have the label for injection
 }
 
 // fail tells what keeps the page from being a playbook.
@@ -75,10 +82,11 @@ func cannot(hint, format string, args ...any) error {
 // playbook maps the page.
 func (m *mapper) playbook() *yaml.Node {
 	all, issues, unused := split(m.page)
-	for _, at := range unused {
-		m.note(at, false, "what this shows is compared with nothing: the text above it does not say that a command prints it")
+	for _, u := range unused {
+		m.note(place{u.line, u.column}, false, "what this shows is compared with nothing: %s", u.msg)
 	}
 	m.statements = all
+	m.switched = m.switches()
 	notes := m.readAnnotations()
 	if m.saidMore = map[*fence]bool{}; notes.header != nil {
 		m.setHeader(notes.header)
@@ -127,6 +135,10 @@ func (m *mapper) playbook() *yaml.Node {
 	for _, st := range m.statements {
 		if !m.chosen(st.fence.tab, tabName) {
 			at, column := st.place(1, 1)
+			if only, is := m.switched[st.fence.tab.set]; is && only == nil {
+				m.note(place{at, column}, false, "not run: the tab %q and another one undo each other, and the page goes on with neither; --tab chooses", st.fence.tab.name)
+				continue
+			}
 			m.note(place{at, column}, false, "not run: it is in the tab %q", st.fence.tab.name)
 			continue
 		}
@@ -186,7 +198,8 @@ func (m *mapper) checkTab(name string) {
 }
 
 // chosen reports whether a tab is one that is run: the named one of each set that
-// has it, the first of the others.
+// has it, of tabs that undo each other the one that the page goes on with, the first
+// of the others.
 func (m *mapper) chosen(t *tab, name string) bool {
 	if t == nil {
 		return true
@@ -195,6 +208,9 @@ func (m *mapper) chosen(t *tab, name string) bool {
 		if other.set == t.set && other.name == name {
 			return t.name == name
 		}
+	}
+	if only, is := m.switched[t.set]; is {
+		return only != nil && only.name == t.name
 	}
 	return t.first
 }
@@ -221,6 +237,14 @@ func (m *mapper) statement(st *statement, s settings) {
 		return
 	}
 	m.counts.Statements++
+	if st.alias != "" {
+		m.note(at, false, "%s is taken for kubectl", st.alias)
+	}
+	if s.exit == "" && s.more == nil && m.asksPolicy(st) {
+		m.note(at, false, "not run: the page says that it may be either policy, which claims nothing")
+		m.counts.Mapped++
+		return
+	}
 	before := len(m.steps)
 	var made []*yaml.Node
 	st, err := m.inSession(st)
@@ -229,7 +253,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	case st == nil:
 		m.counts.Mapped++
 		return
-	case st.blank != "" && !strings.HasPrefix(strings.TrimSpace(st.text()), "istioctl"):
+	case st.blank != "" && !isInstallation(strings.TrimSpace(st.text())):
 		err = cannot("write it out", "what stands for %s is left to the reader", st.blank)
 	default:
 		made, err = m.unit(st, s)
@@ -246,6 +270,7 @@ func (m *mapper) statement(st *statement, s settings) {
 		}
 		if m.options.SkipUnmapped {
 			m.note(at, true, "not run: %s", e.msg)
+			m.skip(st, line)
 			return
 		}
 		hint := e.hint
@@ -255,10 +280,11 @@ func (m *mapper) statement(st *statement, s settings) {
 		m.fail(at, hint, "%s", e.msg)
 		return
 	}
-	m.counts.Mapped++
 	if len(made) > 0 && !m.checkReads(st, made) {
+		m.skip(st, line)
 		return
 	}
+	m.counts.Mapped++
 	for _, n := range made {
 		m.apply(n, s)
 		if s.more != nil {
@@ -269,6 +295,18 @@ func (m *mapper) statement(st *statement, s settings) {
 		}
 	}
 	m.add(made...)
+}
+
+// skip notes the variables of a statement that is not run: what reads them is not run
+// either, where the reader has chosen to skip. st may be nil.
+func (m *mapper) skip(st *statement, line int) {
+	if st == nil || !m.options.SkipUnmapped {
+		return
+	}
+	for _, name := range assigned(st.file) {
+		delete(m.set, name)
+		m.skipped[name] = line
+	}
 }
 
 // meansPolicy reports whether a statement that its author marks as no test sets
@@ -335,6 +373,11 @@ func (m *mapper) checkReads(st *statement, made []*yaml.Node) bool {
 			}
 			line, column := st.place(int(n.Pos().Line()), int(n.Pos().Col()))
 			name := n.Param.Value
+			if by := m.skipped[name]; by > 0 {
+				m.note(place{line, column}, true, "not run: it reads %s, which line %d would set", name, by)
+				ok = false
+				return false
+			}
 			m.fail(place{line, column}, "a hidden step or the overlay can set it: set: {"+name+": VALUE}", "nothing on this page sets the variable %s", name)
 			m.set[name] = line // told once
 			ok = false
@@ -434,6 +477,9 @@ type command struct {
 func (m *mapper) command(st *statement, stmt *syntax.Stmt, s settings) ([]*yaml.Node, error) {
 	line, column := st.place(int(stmt.Pos().Line()), int(stmt.Pos().Col()))
 	c := &command{st: st, stmt: stmt, at: place{line, column}, stages: stages(stmt), settings: s, title: m.title(st)}
+	if orGatewayAPI(st, stmt) {
+		return m.gatewayAPI(c)
+	}
 	nodes, handled, err := m.native(c)
 	if handled || err != nil {
 		return nodes, err

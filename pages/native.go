@@ -60,7 +60,7 @@ var nothing = map[string]bool{"clear": true, "unset": true, "sleep": true, "cd":
 func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*yaml.Node, bool, error) {
 	name := call.Args[0].Lit()
 	texts, words, plain := m.wordsOf(call)
-	if r := ofFile(stmt); r != nil && (name == "kubectl" || name == "istioctl" || name == "helm" || name == "openssl") {
+	if r := ofFile(stmt); r != nil && (name == "kubectl" || name == "istioctl" || name == "helm" || name == "openssl") && !isGenerate(texts) {
 		return nil, false, &unmappedError{line: int(r.Pos().Line()), column: int(r.Pos().Col()), msg: fmt.Sprintf("%s with a redirection of a file is not known here", name)}
 	}
 	switch {
@@ -113,13 +113,13 @@ func ofFile(stmt *syntax.Stmt) *syntax.Redirect {
 	return nil
 }
 
-var platforms = regexp.MustCompile(`(?i)\b(?:IBM Cloud|GKE|Google|Azure|AKS|EKS|Amazon|OpenShift|ICP)\b`)
+var platforms = regexp.MustCompile(`(?i)\b(?:IBM Cloud|GKE|Google|Azure|AKS|EKS|Amazon|OpenShift|ICP|ACS)\b`)
 
-// otherPlatform reports whether a command stands below a heading that names a cloud,
-// and reads a file of that.
+// otherPlatform reports whether a command stands below a heading or a sentence that
+// names a cloud, and reads a file of that.
 func (m *mapper) otherPlatform(c *command) bool {
-	h := m.page.headingBefore(c.at.line)
-	return h != nil && platforms.MatchString(h.text) && strings.Contains(c.st.text(), "/")
+	names := func(t *prose) bool { return t != nil && platforms.MatchString(t.text) }
+	return (names(m.page.headingBefore(c.at.line)) || names(m.page.textBefore(c.st.fence.at))) && strings.Contains(c.st.text(), "/")
 }
 
 // isDownload reports whether a command fetches Istio.
@@ -130,6 +130,9 @@ func isDownload(c *command) bool {
 
 // helm takes the charts of Istio itself as there.
 func (m *mapper) helm(c *command, texts []string) ([]*yaml.Node, bool, error) {
+	if helmOfOld.MatchString(strings.Join(texts, " ")) {
+		return m.helmTemplate(c, texts[3:])
+	}
 	rest := strings.Join(texts[1:], " ")
 	istio := regexp.MustCompile(`^(?:repo (?:add istio|update)|(?:install|upgrade)\b.*\bistio/(?:base|istiod|cni|gateway|ztunnel)\b)`)
 	if istio.MatchString(rest) && !strings.Contains(rest, "--set") {
@@ -137,6 +140,27 @@ func (m *mapper) helm(c *command, texts []string) ([]*yaml.Node, bool, error) {
 		return nil, true, nil
 	}
 	return nil, false, cannot("", "helm is no program that is there: nothing of this machine is run")
+}
+
+// helmTemplate maps helm template ... | kubectl apply -f - of Istio's charts of old to
+// what it sets, as istioctl install does.
+func (m *mapper) helmTemplate(c *command, args []string) ([]*yaml.Node, bool, error) {
+	if len(c.stages) != 2 || !m.isApplyOfInput(c.stages[1]) {
+		return nil, false, cannot("", "helm template is known here for Istio's charts alone, with | kubectl apply -f -")
+	}
+	var rest []string
+	for i := 0; i < len(args); i++ {
+		switch {
+		case (args[i] == "-x" || args[i] == "--name" || args[i] == "--namespace") && i+1 < len(args):
+			i++
+		case args[i] == "--set" && i+1 < len(args) && strings.HasPrefix(args[i+1], "global."):
+			i++
+			rest = append(rest, "--set", "values."+args[i])
+		default:
+			rest = append(rest, args[i])
+		}
+	}
+	return m.install(c, rest)
 }
 
 // textFile notes a file that cat or echo writes.
@@ -152,6 +176,9 @@ func (m *mapper) textFile(c *command, stmt *syntax.Stmt, name string, texts []st
 	}
 	if name == "cat" && doc != nil && out == nil && len(c.stages) == 2 && len(texts) == 1 {
 		return m.piped(c, doc)
+	}
+	if name == "cat" && len(texts) == 2 && len(stmt.Redirs) == 0 && len(c.stages) == 1 && m.shownFile(c, texts[1]) {
+		return nil, true, nil
 	}
 	if out == nil || len(c.stages) > 1 {
 		return nil, false, nil

@@ -69,7 +69,7 @@ func (r *Reader) Read(s playbooks.Source) (*yaml.Node, playbooks.Errors) {
 	}
 	m := &mapper{
 		options: r.Options, source: s, page: read(data), name: nameOf(s.Name),
-		values: map[string]string{}, set: map[string]int{}, files: map[string]memoryFile{},
+		values: map[string]string{}, set: map[string]int{}, files: map[string]memoryFile{}, generated: map[string][]deployment{}, skipped: map[string]int{},
 	}
 	root := m.playbook()
 	r.Notes[s.File] = m.notes

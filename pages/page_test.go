@@ -87,12 +87,20 @@ func TestStatements(t *testing.T) {
 		{"a grep of which nothing is shown", "$ kubectl exec $POD -- curl -s u | grep -i 'a.b'", `{exec: {in: "${POD}", command: [curl, -s, u]}} {expect: {stdout: {matches: "(?m)(?i)a.b"}}}`},
 		{"a status line of the body", "$ kubectl exec $POD -- curl -s https://a.example | grep HTTP/\nHTTP/2 200", `{shell: "kubectl exec $POD -- curl -s https://a.example | grep HTTP/"} {expect: {shown: "HTTP/2 200\n"}}`},
 		{"two at once", "$ kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v\ncommand terminated with exit code 35\ncommand terminated with exit code 35", `{shell: "kubectl exec $POD -- curl -s u; kubectl exec $POD -- curl -s v"} {expect: {shown: "command terminated with exit code 35\ncommand terminated with exit code 35\n"}}`},
+		{"clusters of a pod of another cluster", "$ istioctl pc clusters sleep-5f7cbdff8f-x2abc -n x", `{shell: istioctl pc clusters deploy/sleep -n x}`},
+		{"typed in a pod", "root@sleep-5f7cbdff8f-x2abc:/# curl -s u", `{exec: {in: deploy/sleep, command: [curl, -s, u]}}`},
+		{"typed in a pod, with a pipe there", "root@sleep-5f7cbdff8f-x2abc:/tmp# curl -s u | grep x\nx", `{shell: "kubectl exec deploy/sleep -- sh -c 'curl -s u | grep x'"} {expect: {shown: x }}`},
+		{"k for kubectl", "k exec -n x deploy/sleep -- curl -s u", `{exec: {in: deploy/sleep, namespace: x, command: [curl, -s, u]}}`},
+		{"k for kubectl, behind a prompt and in a substitution", "me in ~/x on main λ k exec $(k get pod -l app=sleep -o jsonpath='{.items..metadata.name}') -- curl -s u", `{exec: {in: {selector: app=sleep}, command: [curl, -s, u]}}`},
+		{"oc for kubectl", "$ oc get pods | grep sleep", `{shell: "kubectl get pods | grep sleep"}`},
 		{"delete", "kubectl delete serviceentry a b", `{delete: {objects: [serviceentry/a, serviceentry/b]}}`},
 		{"delete what may be gone", "kubectl -n x delete --ignore-not-found=true vs/a", `{delete: {objects: [vs/a], namespace: x, ifThere: true}}`},
 		{"delete a sample", "kubectl delete -f @samples/sleep/sleep.yaml@", `{delete: {objects: [serviceaccount/sleep, service/sleep, deployment/sleep]}}`},
 		{"a value", "export A=1 B=\"$POD:x\"", `{set: {A: {value: 1}, B: {value: "${POD}:x"}}}`},
 		{"a log that is followed", "$ kubectl exec -it $POD -- tail -f /var/log/x.log\nx", `{shell: "kubectl exec -it $POD -- tail /var/log/x.log"} {expect: {shown: "x\n"}}`},
 		{"logs", "kubectl logs $POD -c istio-proxy --tail 5", `{logs: {in: "${POD}", container: istio-proxy, tail: 5}}`},
+		{"logs that are followed", "kubectl logs -f $POD -c istio-proxy --tail 5", `{logs: {in: "${POD}", container: istio-proxy, tail: 5}}`},
+		{"logs that are followed and shown", "$ kubectl logs -l app=sleep -f --tail=0 -c istio-proxy | grep x\nx", `{shell: "kubectl logs -l app=sleep -c istio-proxy | grep x"} {expect: {shown: "x\n"}}`},
 		{"logs that are shown", "$ kubectl logs $POD -c istio-proxy | tail -1\nx", `{shell: "kubectl logs $POD -c istio-proxy | tail -1"} {expect: {shown: "x\n"}}`},
 		{"the policy", "$ istioctl install <flags-you-used> --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", `{policy: {set: REGISTRY_ONLY}}`},
 		{"the policy, on two lines", "$ istioctl install <flags-you-used> \\\n    --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", `{policy: {set: REGISTRY_ONLY}}`},
@@ -122,6 +130,8 @@ func TestStatements(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"$ ./scripts/loop.sh", "page.md:11:3: ./scripts/loop.sh is no program"},
+		{"$ oc new-project x", "page.md:11:3: oc is no program"},
+		{"$ kubectl exec $POD -- curl -s u | k frob", "page.md:11:36: k is no program"},
 		{"$ curl http://a.example", "page.md:11:3: curl would run on this machine"},
 		{"$ kubectl exec $NONE -- curl -s u", "page.md:11:16: nothing on this page sets the variable NONE"},
 		{"$ kubectl exec $POD -- curl -s u | awk '{print $1}'", "page.md:11:36: awk is no program"},
@@ -133,7 +143,7 @@ func TestRefused(t *testing.T) {
 		{"$ kubectl delete pod --all", "page.md:11:3: kubectl delete by a selector"},
 		{"$ kubectl get pod -w", "page.md:11:3: kubectl get: --watch is not known"},
 		{"$ while true; do kubectl get pod; done", "page.md:11:3: while, which has no bound"},
-		{"$ kubectl logs -f $POD", "page.md:11:3: kubectl logs -f does not end"},
+		{"$ kubectl logs $POD \\\n  -f\nx", "page.md:11:3: "},
 		{"$ kubectl --kubeconfig /etc/x get pod", "page.md:11:3: "},
 		{"$ kubectl get pod < /etc/passwd", "page.md:11:19: kubectl with a redirection of a file"},
 		{"$ kubectl delete svc x > out.txt", "page.md:11:24: kubectl with a redirection of a file"},
@@ -141,7 +151,7 @@ func TestRefused(t *testing.T) {
 		{"$ kubectl delete svc <your service>", "page.md:11:3: what stands for <your service> is left to the reader"},
 		{"$ source ~/.bashrc", "page.md:11:3: source is no program"},
 		{"$ kubectl apply -f - <<EOF\na: b\n EOF", "page.md:11:22: a shell cannot read this: unclosed here-document"},
-		{"$ istioctl install --set values.global.proxy.includeIPRanges=\"10.0.0.1/24\"", "page.md:11:3: the setting values.global.proxy.includeIPRanges"},
+		{"$ istioctl install --set values.global.proxy.excludeOutboundPorts=80", "page.md:11:3: the setting values.global.proxy.excludeOutboundPorts=80 of the mesh"},
 		{"frobnicate now", "page.md:11:1: \"frobnicate\" is no program that is known here"},
 		{"$ kubectl exec $POD -- curl -s u > /tmp/x", "page.md:11:34: kubectl with a redirection of a file"},
 		{"$ kubectl get cm istio -n istio-system -o yaml | grep -o mode:.*\nmode: REGISTRY_ONLY", "page.md:11:3: the page shows REGISTRY_ONLY here, and nothing on it sets that"},
@@ -246,6 +256,87 @@ func TestAlternative(t *testing.T) {
 	assert.Contains(t, strings.Join(notes, "\n"), "another way to what was done before")
 }
 
+// TestTypedInAPod has a fence of which one line has the prompt of a pod's shell: curl
+// on the others is typed there, and what only the host has is not.
+func TestTypedInAPod(t *testing.T) {
+	const fence = "~~~bash\ncurl -s u\nroot@sleep-5f7cbdff8f-x2abc:/# curl -s v\nkubectl get pod\n~~~\n"
+	steps, errs, notes := lint(t, deploySleep+fence, Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 6)
+	assert.Equal(t, "{exec: {in: deploy/sleep, command: [curl, -s, u]}}", steps[3])
+	assert.Equal(t, "{exec: {in: deploy/sleep, command: [curl, -s, v]}}", steps[4])
+	assert.Contains(t, strings.Join(notes, "\n"), "page.md:8:1: typed in a pod, as the prompt says: it is run in deploy/sleep")
+	for _, prompt := range []string{"me@laptop:~$", "root@sleep:/#"} {
+		_, errs, _ = lint(t, deploySleep+strings.Replace(fence, "root@sleep-5f7cbdff8f-x2abc:/#", prompt, 1), Options{})
+		assert.Len(t, errs, 2)
+	}
+}
+
+// TestSkippedVariables has commands that read what a skipped one would set.
+func TestSkippedVariables(t *testing.T) {
+	page := deploySleep + "~~~bash\n$ export A=$(minikube ip)\n$ export B=$A\n$ kubectl exec $POD -- curl -s http://$B/\n$ kubectl exec $POD -- curl -s u\n~~~\n"
+	steps, errs, notes := lint(t, page, Options{SkipUnmapped: true})
+	require.Empty(t, errs)
+	assert.Len(t, steps, 4)
+	for _, want := range []string{"page.md:8:14: not run: minikube is no program", "page.md:9:12: not run: it reads A, which line 8 would set", "page.md:10:39: not run: it reads B, which line 9 would set"} {
+		assert.Contains(t, strings.Join(notes, "\n"), want)
+	}
+	_, errs, _ = lint(t, page, Options{})
+	assert.NotEmpty(t, errs)
+}
+
+// TestGatewayAPIWhereItIsNot has the command that installs the Gateway API's kinds only
+// where they are not there.
+func TestGatewayAPIWhereItIsNot(t *testing.T) {
+	for _, text := range []string{
+		"$ kubectl get crd gateways.gateway.networking.k8s.io &> /dev/null || \\\n  { kubectl kustomize \"github.com/kubernetes-sigs/gateway-api/config/crd?ref=v1.1.0\" | kubectl apply -f -; }",
+		"$ kubectl get crd gateways.gateway.networking.k8s.io || kubectl apply --server-side -f https://github.com/kubernetes-sigs/gateway-api/releases/download/v1.4.0/x.yaml",
+	} {
+		steps, errs, notes := lint(t, deploySleep+"~~~bash\n"+text+"\n~~~\n", Options{})
+		require.Empty(t, errs)
+		assert.Len(t, steps, 3)
+		assert.Contains(t, strings.Join(notes, "\n"), "the kinds of the Gateway API must be there already")
+	}
+	for _, text := range []string{"$ kubectl get crd x || kubectl apply -f https://github.com/kubernetes-sigs/gateway-api/x.yaml", "$ kubectl get pod || true"} {
+		_, errs, _ := lint(t, deploySleep+"~~~bash\n"+text+"\n~~~\n", Options{})
+		require.NotEmpty(t, errs)
+		assert.Contains(t, errs[0], "|| is not run here")
+	}
+}
+
+// TestSecondOutput has a fence behind a command whose output is there already.
+func TestSecondOutput(t *testing.T) {
+	page := func(between, second string) string {
+		return deploySleep + "~~~bash\n$ kubectl exec $POD -- curl -s u\nx\n~~~\n" + between + "\n~~~\n" + second + "\n~~~\n"
+	}
+	for _, text := range []string{page("The output is then:", "y"), page("Later:", "command terminated with exit code 7")} {
+		_, errs, notes := lint(t, text, Options{})
+		require.Empty(t, errs)
+		assert.Contains(t, strings.Join(notes, "\n"), "page.md:13:1: what this shows is compared with nothing: the command before it shows its output in line 9")
+	}
+	for _, text := range []string{page("A file:", "y"), page("# Another section\nThe output is:", "y")} {
+		_, errs, notes := lint(t, text, Options{})
+		require.Empty(t, errs)
+		assert.NotContains(t, strings.Join(notes, "\n"), "compared with nothing")
+	}
+}
+
+// TestShownFile has a file of the author's that the page shows by cat.
+func TestShownFile(t *testing.T) {
+	page := func(shown string) string {
+		return deploySleep + "~~~bash\n$ cat gw/a.yaml\n" + shown + "\n$ kubectl apply -f gw/a.yaml\n~~~\n"
+	}
+	const manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a"
+	steps, errs, _ := lint(t, page(manifest), Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 4)
+	assert.Equal(t, bare("{apply: "+strings.ReplaceAll(manifest, "\n", " ")+" }"), bare(steps[3]))
+	for _, shown := range []string{"", "a text", manifest + "\n...", "apiVersion: v1\nkind: [", "a: b"} {
+		_, errs, _ = lint(t, page(shown), Options{})
+		assert.Contains(t, strings.Join(errs, "\n"), "page.md:8:3: cat: it reads no file", shown)
+	}
+}
+
 func TestLeftOut(t *testing.T) {
 	page := deploySleep + "## GKE\n~~~bash\n$ gcloud container clusters describe X\n$ curl -L https://istio.io/downloadIstio | sh -\n$ ./scripts/loop.sh\n~~~\n"
 	_, errs, notes := lint(t, page, Options{})
@@ -266,6 +357,7 @@ func TestSplit(t *testing.T) {
 	}{
 		{"prompts", "~~~\n$ kubectl a\nx\n$ kubectl b\n~~~", []string{"kubectl a|x", "kubectl b|"}},
 		{"root's prompt", "~~~\n[root@m k]# kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},
+		{"a prompt with its glyph", "~~~bash\n tutorials \ue0b0 kubectl get pod\nx\n tutorials \ue0b0 \n\ndir/x > kubectl get svc\n~~~", []string{"kubectl get pod|x", "kubectl get svc|"}},
 		{"a user's prompt", "~~~\nme@host:~$ kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},
 		{"no prompts", "~~~bash\nkubectl get pod\nNAME  READY\nkubectl get svc\n~~~", []string{"kubectl get pod|NAME  READY", "kubectl get svc|"}},
 		{"some with, some without", "~~~\n1. Do it\n kubectl get pod\n$ kubectl get svc\nx\n~~~", []string{"kubectl get pod|", "kubectl get svc|x"}},
@@ -276,7 +368,7 @@ func TestSplit(t *testing.T) {
 		{"an output of its own", "~~~bash\nkubectl get pod\n~~~\nThe output is:\n~~~\nx\n~~~", []string{"kubectl get pod|x"}},
 		{"a fence that is something else", "~~~bash\nkubectl get pod\n~~~\nThis is the file:\n~~~yaml\nx: y\n~~~", []string{"kubectl get pod|"}},
 		{"a heading between", "~~~bash\nkubectl get pod\n~~~\n# H\n~~~\nx\n~~~", []string{"kubectl get pod|"}},
-		{"Killercoda", "~~~plain\nkubectl get pod\n~~~{{exec}}\n\nText\n\n~~~plain\nkubectl get svc\n~~~{{exec}}", []string{"kubectl get pod|", "kubectl get svc|"}},
+		{"Killercoda", "~~~plain\nkubectl get pod\n~~~{{exec}}\n\nText\n\n~~~plain\nkubectl get svc\n~~~{{execute T1}}\n\nkubectl is run.", []string{"kubectl get pod|", "kubectl get svc|"}},
 		{"in a list", "1. Text\n\n   ~~~bash\n   $ kubectl get pod\n   x\n   ~~~\n", []string{"kubectl get pod|x"}},
 		{"comments", "~~~bash\n# first\nkubectl get pod # now\n# then\nkubectl get svc\n~~~", []string{"kubectl get pod # now|", "kubectl get svc|"}},
 		{"itself again", "~~~bash\nkubectl get pod\n~~~\n~~~\n$ kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},

@@ -16,6 +16,7 @@ var modeLine = regexp.MustCompile(`\bmode: (ALLOW_ANY|REGISTRY_ONLY)\b`)
 // tableColumns are the columns of the tables that can be compared.
 var tableColumns = []string{
 	"NAME", "READY", "STATUS", "RESTARTS", "AGE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "IP", "NODE", "HOSTS", "LOCATION", "RESOLUTION", "GATEWAYS", "HOST", "NOMINATED NODE", "READINESS GATES",
+	"UP-TO-DATE", "AVAILABLE", "DESIRED", "CURRENT", "SELECTOR", "CONTAINERS", "IMAGES",
 }
 
 // get maps kubectl get: the outbound traffic policy where that is looked at and
@@ -134,7 +135,21 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	verb, rest := texts[1], texts[2:]
 	switch {
 	case verb == "proxy-config" || verb == "pc":
+		for _, w := range texts[2:] {
+			if g := ofDeployment.FindStringSubmatch(w); g != nil {
+				m.note(at, false, "the pod %s is one of another cluster: deploy/%s is taken", w, g[1])
+				m.renamePod(c, w)
+			}
+		}
 		return nil, false, nil // a script
+	case isGenerate(texts):
+		return m.generate(c, stmt, rest[1:])
+	case verb == "version", verb == "x" && len(rest) > 0 && rest[0] == "precheck":
+		m.note(at, false, "not run: it tells of the installation, which must be there already")
+		return nil, true, nil
+	case verb == "profile":
+		m.note(at, false, "not run: it tells what istioctl itself has")
+		return nil, true, nil
 	case verb == "x" && len(rest) > 0 && rest[0] == "uninstall":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil
@@ -182,7 +197,7 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) {
 	at := c.at
 	var nodes []*yaml.Node
-	gateway, files := false, false
+	gateway, files, ranges := false, false, ""
 	for i := 0; i < len(args); i++ {
 		setting, isSet := strings.CutPrefix(args[i], "--set=")
 		switch {
@@ -204,7 +219,9 @@ func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) 
 		}
 		setting = strings.Trim(setting, `"'`)
 		g := modeSetting.FindStringSubmatch(setting)
-		switch {
+		switch of := rangesSetting.FindStringSubmatch(setting); {
+		case of != nil:
+			ranges = strings.Trim(of[1], `"'`)
 		case g != nil:
 			nodes = append(nodes, at.mapping("title", c.title, "policy", at.mapping("set", g[1])))
 		case !harmless.MatchString(setting):
@@ -221,8 +238,27 @@ func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) 
 	if files {
 		return nil, false, cannot("", "a file of settings of the mesh is not read here")
 	}
-	if len(nodes) == 0 {
+	confined, err := m.confine(c, ranges)
+	if nodes = append(nodes, confined...); err == nil && len(nodes) == 0 {
 		m.note(at, false, "not run: Istio must be there already")
 	}
-	return nodes, true, nil
+	return nodes, err == nil, err
 }
+
+// confine has the page's sidecars take what an installation says; without ranges
+// they take all addresses, as they did before.
+func (m *mapper) confine(c *command, ranges string) ([]*yaml.Node, error) {
+	if ranges == "" {
+		return m.endBypass(c)
+	}
+	return m.bypassAll(c, ranges)
+}
+
+// isInstallation reports whether a command installs Istio, so that flags which are
+// left to the reader are those of an installation that is there.
+func isInstallation(text string) bool {
+	return strings.HasPrefix(text, "istioctl") || helmOfOld.MatchString(text)
+}
+
+// helmOfOld matches an installation of Istio by the charts that it had before 1.5.
+var helmOfOld = regexp.MustCompile(`^helm template install/kubernetes/helm/istio\s`)

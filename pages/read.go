@@ -92,7 +92,7 @@ var (
 	textBegins = regexp.MustCompile(`\{\{<\s*text\s+(.*?)\s*>\}\}\s*$`)
 	textEnds   = regexp.MustCompile(`^\s*\{\{<\s*/text\s*>\}\}`)
 	opens      = regexp.MustCompile("^[\\s>]*(?:[-*+]\\s+|\\d+[.)]\\s+)?(`{3,}|~{3,})[^`]*$")
-	killercoda = regexp.MustCompile("^(\\s*)```\\{\\{[a-z ]+\\}\\}\\s*$")
+	killercoda = regexp.MustCompile("^(\\s*)```\\{\\{[\\w ]+\\}\\}\\s*$")
 )
 
 // fenceAt returns the fence that a line lies in; nil for none.
@@ -364,4 +364,25 @@ func (p *page) textBefore(at int) *prose {
 		}
 	}
 	return t
+}
+
+// textBehind returns the paragraph behind a line, if no fence and no heading lies
+// between them.
+func (p *page) textBehind(at int) *prose {
+	for i := range p.prose {
+		t := &p.prose[i]
+		if t.at <= at {
+			continue
+		}
+		for _, f := range p.fences {
+			if f.at > at && f.at < t.at {
+				return nil
+			}
+		}
+		if t.level > 0 {
+			return nil
+		}
+		return t
+	}
+	return nil
 }

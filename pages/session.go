@@ -41,6 +41,10 @@ func (m *mapper) open(c *command) error {
 // inSession returns the statement that what is typed in a session means on the
 // host; nil where there is nothing to do. Without a session it is st itself.
 func (m *mapper) inSession(st *statement) (*statement, error) {
+	if st.pod != "" {
+		m.note(place{st.lines[0].line, st.lines[0].column}, false, "typed in a pod, as the prompt says: it is run in %s", st.pod)
+		return typedIn(st, "kubectl exec "+st.pod)
+	}
 	s := m.session
 	if s == nil {
 		return st, nil
@@ -55,6 +59,13 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 		m.session = nil
 		return st, nil
 	}
+	return typedIn(st, s.prefix)
+}
+
+// typedIn returns the statement on the host that a statement in a pod means. prefix is
+// kubectl exec of the pod.
+func typedIn(st *statement, prefix string) (*statement, error) {
+	text := st.text()
 	there := *st
 	command := text
 	if len(st.file.Stmts) != 1 || strings.ContainsAny(text, "$`\n\\") || !isCall(st.file.Stmts[0]) {
@@ -65,7 +76,7 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 		}
 	}
 	first := st.lines[0]
-	first.text = s.prefix + " -- " + command
+	first.text = prefix + " -- " + command
 	if strings.Contains(command, "\n") {
 		return nil, cannot("", "a command of several lines in a session is not known here")
 	}

@@ -23,6 +23,10 @@ type statement struct {
 	blank string
 	// prompt says that the page marks it as a command.
 	prompt bool
+	// pod is where the page types it, as a prompt says; "" for the host.
+	pod string
+	// alias is the name by which the page calls kubectl; "" for its own.
+	alias string
 }
 
 func (s *statement) text() string {
@@ -58,6 +62,8 @@ var prompts = []*regexp.Regexp{
 	regexp.MustCompile(`^\s*➜ +\S+ +`),
 	regexp.MustCompile(`^\s*/ # `),
 	regexp.MustCompile(`^\s*> \$ `),
+	regexp.MustCompile(`^(?:\s*|.*\s)[λ❯] +`),
+	regexp.MustCompile(`^\s*[\w/.~-]+ [\x{e0b0}>] `),
 }
 
 // asRoot is the prompt of root, which looks like a comment.
@@ -102,11 +108,11 @@ type splitter struct {
 	page       *page
 	statements []*statement
 	issues     []issue
-	unused     []place // of fences that may be an output, and are not known to be one
+	unused     []issue // fences that may be an output, and are compared with nothing
 }
 
 // split finds the statements of a page.
-func split(p *page) ([]*statement, []issue, []place) {
+func split(p *page) ([]*statement, []issue, []issue) {
 	s := &splitter{page: p}
 	for _, f := range p.fences {
 		before := len(s.statements)
@@ -117,6 +123,7 @@ func split(p *page) ([]*statement, []issue, []place) {
 			s.output(f)
 		}
 	}
+	inPods(s.statements)
 	return s.merge(), s.issues, s.unused
 }
 
@@ -162,7 +169,7 @@ func starts(l line, prompted bool) (first line, isPrompt, ok bool) {
 	}
 	blanks := len(t.text) - len(strings.TrimLeft(t.text, " \t"))
 	t = line{t.text[blanks:], t.line, t.column + blanks}
-	if strong.MatchString(t.text) {
+	if strong.MatchString(t.text) || isAliased(t.text) {
 		return t, false, true
 	}
 	if prompted {
@@ -191,11 +198,15 @@ func (s *splitter) fence(f *fence) {
 			continue
 		}
 		first, isPrompt, ok := starts(l, prompted)
+		first, other := named(first)
 		if !ok && last == nil && !prompted && shellTags[f.tag] && makesFile.MatchString(l.text) {
 			first, ok = l, true
 		}
 		if ok {
-			st := &statement{fence: f, prompt: isPrompt}
+			st := &statement{fence: f, prompt: isPrompt, alias: other}
+			if g := inPod.FindStringSubmatch(l.text); g != nil && isPrompt {
+				st.pod = "deploy/" + g[1]
+			}
 			n := s.statement(st, first, f.lines[i:])
 			i += n - 1
 			prose, blank = false, false
@@ -207,6 +218,7 @@ func (s *splitter) fence(f *fence) {
 		}
 		t := strings.TrimSpace(l.text)
 		switch {
+		case isPrompt: // and nothing behind it
 		case prose:
 		case isComment(t):
 		case isNumbered(t), blank && isSentence(t):
@@ -225,6 +237,21 @@ func (s *splitter) fence(f *fence) {
 			last.show(l)
 		}
 		blank = false
+	}
+}
+
+// inPod matches the prompt of a shell in a pod of a Deployment.
+var inPod = regexp.MustCompile(`^\s*[\w.-]+@([a-z0-9-]+)-[a-z0-9]{8,10}-[a-z0-9]{5}:[^\s]*[#$] ?`)
+
+// inPods gives curl without a prompt to the pod in whose shell another statement of
+// its fence is typed: who copied the fence left the first prompt out.
+func inPods(all []*statement) {
+	for _, st := range all {
+		for _, other := range all {
+			if st.pod == "" && !st.prompt && strings.HasPrefix(st.text(), "curl ") && other.fence == st.fence {
+				st.pod = other.pod
+			}
+		}
 	}
 }
 
@@ -293,6 +320,7 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 				if m := strings.TrimPrefix(next.text, "> "); st.prompt && m != next.text {
 					next = line{m, next.line, next.column + 2}
 				}
+				next, _ = named(next)
 				st.lines = append(st.lines, next)
 				continue
 			}
@@ -383,7 +411,7 @@ func (s *splitter) output(f *fence) {
 		return
 	}
 	last := s.statements[len(s.statements)-1]
-	if len(last.shown) > 0 || last.fence.end > f.at || last.fence.tab != f.tab {
+	if last.fence.end > f.at || last.fence.tab != f.tab {
 		return
 	}
 	between := ""
@@ -396,14 +424,20 @@ func (s *splitter) output(f *fence) {
 		}
 		between += t.text + "\n"
 	}
+	if len(last.shown) > 0 {
+		if ofOutput.MatchString(between) || showsFact(f) {
+			s.compareNothing(f, fmt.Sprintf("the command before it shows its output in line %d", last.shown[0].line))
+		}
+		return
+	}
 	for _, other := range s.page.fences {
 		if other != f && other.at > last.fence.at && other.at < f.at {
 			return
 		}
 	}
 	if between != "" && !ofOutput.MatchString(between) && !showsFact(f) {
-		if f.tag != "" && len(f.lines) > 0 {
-			s.unused = append(s.unused, place{f.lines[0].line, f.lines[0].column})
+		if f.tag != "" {
+			s.compareNothing(f, "the text above it does not say that a command prints it")
 		}
 		return
 	}
@@ -411,6 +445,13 @@ func (s *splitter) output(f *fence) {
 		if strings.TrimSpace(l.text) != "" {
 			last.show(l)
 		}
+	}
+}
+
+// compareNothing notes a fence that is compared with nothing, and why.
+func (s *splitter) compareNothing(f *fence, why string) {
+	if len(f.lines) > 0 {
+		s.unused = append(s.unused, issue{line: f.lines[0].line, column: f.lines[0].column, msg: why})
 	}
 }
 

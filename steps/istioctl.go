@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,20 +18,28 @@ import (
 	"github.com/egressplay/egressplay/shell"
 )
 
-// An istioctlProgram is istioctl within a script: proxy-config secret, for a table or
-// in JSON.
+// An istioctlProgram is istioctl within a script: the tables of proxy-config secret,
+// listener and cluster, and the JSON of the first.
 type istioctlProgram struct{ scope *runner.Scope }
 
-// A secretsLook is istioctl proxy-config secret.
-type secretsLook struct {
+// A proxyLook is istioctl proxy-config.
+type proxyLook struct {
+	of             string // secret, listener or cluster
 	pod, namespace string
 	json           bool
 }
 
+// looked are the names by which istioctl knows what a proxy has.
+var looked = map[string]string{
+	"secret": "secret", "secrets": "secret", "s": "secret",
+	"listener": "listener", "listeners": "listener", "l": "listener",
+	"cluster": "cluster", "clusters": "cluster", "c": "cluster",
+}
+
 // parseProxyConfig reads an istioctl command line, whose first word is istioctl. An
 // error says why it cannot stand in a script.
-func parseProxyConfig(argv []string) (*secretsLook, error) {
-	look := &secretsLook{}
+func parseProxyConfig(argv []string) (*proxyLook, error) {
+	look := &proxyLook{}
 	var words []string
 	for i := 1; i < len(argv); i++ {
 		name, value, given := strings.Cut(argv[i], "=")
@@ -61,11 +70,14 @@ func parseProxyConfig(argv []string) (*secretsLook, error) {
 		return nil, errors.New("istioctl without a command")
 	case words[0] != "proxy-config" && words[0] != "pc" || len(words) < 2:
 		return nil, fmt.Errorf("istioctl %s is not known here", words[0])
-	case words[1] != "secret" && words[1] != "secrets" && words[1] != "s":
-		return nil, fmt.Errorf("istioctl proxy-config %s is not known here, but secret is", words[1])
+	case looked[words[1]] == "":
+		return nil, fmt.Errorf("istioctl proxy-config %s is not known here, but secret, listener and cluster are", words[1])
 	case len(words) != 3:
-		return nil, errors.New("istioctl proxy-config secret: want one pod")
+		return nil, fmt.Errorf("istioctl proxy-config %s: want one pod", words[1])
+	case look.json && looked[words[1]] != "secret":
+		return nil, fmt.Errorf("istioctl proxy-config %s is known here as a table, not in JSON", words[1])
 	}
+	look.of = looked[words[1]]
 	name, namespace, _ := strings.Cut(words[2], ".")
 	look.pod, look.namespace = name, cmp.Or(namespace, look.namespace)
 	return look, nil
@@ -92,23 +104,40 @@ func (p *istioctlProgram) run(ctx context.Context, argv []string, _ string) (she
 		}
 		var answer struct{ Configs []any }
 		if err := json.Unmarshal([]byte(a.Command.Stdout), &answer); err != nil || *a.Command.ExitCode != 0 {
-			return nil, fmt.Errorf("the proxy does not tell its secrets: exit code %d, %q", *a.Command.ExitCode, a.Command.Stderr)
+			return nil, fmt.Errorf("the proxy does not tell its configuration: exit code %d, %q", *a.Command.ExitCode, a.Command.Stderr)
 		}
 		return answer.Configs, nil
 	}
-	warming, err := dump("dynamic_warming_secrets")
+	return look.table(dump)
+}
+
+// table prints what a proxy has. dump asks it for a part of its configuration.
+func (l *proxyLook) table(dump func(resource string) ([]any, error)) (shell.Result, error) {
+	parts := map[string][2]string{
+		"secret":   {"dynamic_warming_secrets", "dynamic_active_secrets"},
+		"listener": {"dynamic_listeners", "static_listeners"},
+		"cluster":  {"dynamic_active_clusters", "static_clusters"},
+	}[l.of]
+	first, err := dump(parts[0])
 	if err != nil {
 		return shell.Result{}, err
 	}
-	active, err := dump("dynamic_active_secrets")
+	second, err := dump(parts[1])
 	if err != nil {
 		return shell.Result{}, err
 	}
-	if look.json {
-		text, err := secretsJSON(warming, active)
-		return shell.Result{Stdout: text}, err
+	text := ""
+	switch {
+	case l.of == "listener":
+		text, err = listenersTable(slices.Concat(first, second))
+	case l.of == "cluster":
+		text, err = clustersTable(slices.Concat(first, second))
+	case l.json:
+		text, err = secretsJSON(first, second)
+	default:
+		text = secretsTable(first, second, time.Now())
 	}
-	return shell.Result{Stdout: secretsTable(warming, active, time.Now())}, nil
+	return shell.Result{Stdout: text}, err
 }
 
 // secretsJSON prints secrets as istioctl does, with the names that protobuf gives to

@@ -12,18 +12,20 @@ import (
 func TestParseProxyConfig(t *testing.T) {
 	for _, c := range []struct {
 		argv []string
-		want secretsLook
+		want proxyLook
 	}{
-		{[]string{"istioctl", "pc", "secret", "-n", "istio-system", "p", "-ojson"}, secretsLook{"p", "istio-system", true}},
-		{[]string{"istioctl", "-n", "a", "proxy-config", "secret", "deploy/x"}, secretsLook{"deploy/x", "a", false}},
-		{[]string{"istioctl", "proxy-config", "s", "p.b", "--output=json"}, secretsLook{"p", "b", true}},
+		{[]string{"istioctl", "pc", "secret", "-n", "istio-system", "p", "-ojson"}, proxyLook{"secret", "p", "istio-system", true}},
+		{[]string{"istioctl", "-n", "a", "proxy-config", "secret", "deploy/x"}, proxyLook{"secret", "deploy/x", "a", false}},
+		{[]string{"istioctl", "proxy-config", "s", "p.b", "--output=json"}, proxyLook{"secret", "p", "b", true}},
+		{[]string{"istioctl", "pc", "listeners", "p"}, proxyLook{"listener", "p", "", false}},
+		{[]string{"istioctl", "proxy-config", "cluster", "p", "-n", "a"}, proxyLook{"cluster", "p", "a", false}},
 	} {
 		got, err := parseProxyConfig(c.argv)
 		require.NoError(t, err)
 		assert.Equal(t, &c.want, got)
 	}
 	for _, argv := range [][]string{
-		{"istioctl"}, {"istioctl", "pc", "secret"}, {"istioctl", "pc", "route", "p"}, {"istioctl", "pc", "secret", "p", "-o", "yaml"}, {"istioctl", "pc", "secret", "p", "-n"},
+		{"istioctl"}, {"istioctl", "pc", "secret"}, {"istioctl", "pc", "route", "p"}, {"istioctl", "pc", "cluster", "p", "-o", "json"}, {"istioctl", "pc", "listener", "p", "--port", "80"}, {"istioctl", "pc", "secret", "p", "-o", "yaml"}, {"istioctl", "pc", "secret", "p", "-n"},
 		{"istioctl", "install"}, {"istioctl", "pc", "secret", "p", "--kubeconfig", "x"},
 	} {
 		_, err := parseProxyConfig(argv)

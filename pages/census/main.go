@@ -33,20 +33,23 @@ func main() {
 }
 
 // A count is how much of some pages became playbooks.
-type count struct{ pages, whole, statements, mapped int }
+type count struct{ pages, whole, filesOnly, statements, mapped int }
 
-func (c *count) add(whole bool, n pages.Counts) {
+func (c *count) add(err error, n pages.Counts) {
 	c.pages++
-	if whole {
+	switch {
+	case err == nil:
 		c.whole++
+	case lacksFiles(errorsOf(err)):
+		c.filesOnly++
 	}
 	c.statements += n.Statements
 	c.mapped += n.Mapped
 }
 
 func (c count) String() string {
-	return fmt.Sprintf("pages mapped whole %d of %d (%.0f %%), statements %d of %d (%.1f %%)",
-		c.whole, c.pages, percent(c.whole, c.pages), c.mapped, c.statements, percent(c.mapped, c.statements))
+	return fmt.Sprintf("pages mapped whole %d of %d (%.0f %%), %d more but for files that the folder lacks, statements %d of %d (%.1f %%)",
+		c.whole, c.pages, percent(c.whole, c.pages), c.filesOnly, c.mapped, c.statements, percent(c.mapped, c.statements))
 }
 
 func percent(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
@@ -68,7 +71,7 @@ func census(folder string, verbose bool) error {
 		r := pages.NewReader(pages.Options{Read: os.ReadFile})
 		_, err := playbooks.Load([]string{file}, playbooks.Options{Readers: map[string]playbooks.Reader{".md": r.Read}})
 		n := r.Counts[file]
-		all.add(err == nil, n)
+		all.add(err, n)
 		for _, group := range []string{kinds[filepath.Base(file)], originOf(file)} {
 			if group == "" {
 				continue
@@ -76,7 +79,7 @@ func census(folder string, verbose bool) error {
 			if groups[group] == nil {
 				groups[group] = new(count)
 			}
-			groups[group].add(err == nil, n)
+			groups[group].add(err, n)
 		}
 		if errs, ok := errors.AsType[playbooks.Errors](err); ok {
 			for _, e := range errs {
@@ -101,6 +104,26 @@ func census(folder string, verbose bool) error {
 		fmt.Printf("%5d  %s\n", reasons[name], name)
 	}
 	return nil
+}
+
+var (
+	ofFiles = regexp.MustCompile(`^(?:the page has not written the file|the sample .* is not built in)`)
+	ofPods  = regexp.MustCompile(`^nothing on this page deploys a pod`) // which a file deploys that is not there
+)
+
+// lacksFiles reports whether all that keeps a page from being mapped is that files
+// beside it, or samples, are not in the folder.
+func lacksFiles(errs playbooks.Errors) bool {
+	files := false
+	for _, e := range errs {
+		switch {
+		case ofFiles.MatchString(e.Msg):
+			files = true
+		case !ofPods.MatchString(e.Msg):
+			return false
+		}
+	}
+	return files
 }
 
 func errorsOf(err error) playbooks.Errors {
