@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -62,7 +63,7 @@ func TestCorpusPages(t *testing.T) {
 			if overlay := filepath.Join(overlays, c.id+".yaml"); isFile(overlay) {
 				args = append(args, "--with", overlay)
 			}
-			e := egressplay(t, args...)
+			e := begin(t, args...).waitFor(10 * time.Minute)
 			summary := fmt.Sprintf("✓ %d steps passed", c.passed)
 			if len(c.lines) > 0 {
 				summary = fmt.Sprintf("✗ %d steps passed, %d failed", c.passed, len(c.lines))
