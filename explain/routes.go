@@ -97,6 +97,9 @@ func noRoute(c *facts) []evidence.Finding {
 	if own := slices.Contains(c.names(c.asked.host), u.host) && u.subset == "" && u.port == c.asked.port; own {
 		return nil // that needs no route
 	}
+	if svc, _, _ := c.serviceAt(c.line.DownstreamLocal); !svc.none() && strings.HasPrefix(u.host, svc.GetName()+"."+svc.GetNamespace()+".") {
+		return nil // the client has gone to its address
+	}
 	if sent && !slices.Contains(c.names(c.asked.host), got.host) && !serves(got.host, c.asked.host) {
 		return nil // somebody has led it elsewhere
 	}
