@@ -103,7 +103,7 @@ func sameSubject(a, b string) bool {
 }
 
 // common returns the longest series of pairs of lines that mean the same, in order.
-func common(page, came []string) (pairs [][2]int) {
+func common(page, came []string) [][2]int {
 	same := func(i, j int) bool {
 		if strings.TrimSpace(page[i]) == "" || isEllipsis(page[i]) {
 			return false
@@ -111,30 +111,5 @@ func common(page, came []string) (pairs [][2]int) {
 		ok, _ := lineMatches(strings.TrimSpace(page[i]), strings.TrimSpace(came[j]), nil)
 		return ok
 	}
-	n, m := len(page), len(came)
-	length := make([][]int, n+1)
-	for i := range length {
-		length[i] = make([]int, m+1)
-	}
-	for i := n - 1; i >= 0; i-- {
-		for j := m - 1; j >= 0; j-- {
-			length[i][j] = max(length[i+1][j], length[i][j+1])
-			if same(i, j) {
-				length[i][j] = max(length[i][j], length[i+1][j+1]+1)
-			}
-		}
-	}
-	for i, j := 0, 0; i < n && j < m; {
-		switch {
-		case same(i, j) && length[i][j] == length[i+1][j+1]+1:
-			pairs = append(pairs, [2]int{i, j})
-			i++
-			j++
-		case length[i+1][j] >= length[i][j+1]:
-			i++
-		default:
-			j++
-		}
-	}
-	return pairs
+	return InOrder(len(page), len(came), same)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -33,7 +34,7 @@ func Drifted(page, playbook *runner.Playbook) (all []Drift, same int) {
 	}
 	between := func(i, j, to, until int, match func(i, j int) bool, then func(i, j, to, until int)) {
 		first, second := i, j
-		for _, pair := range inOrder(to-i, until-j, func(a, b int) bool { return match(first+a, second+b) }) {
+		for _, pair := range expect.InOrder(to-i, until-j, func(a, b int) bool { return match(first+a, second+b) }) {
 			a, b := first+pair[0], second+pair[1]
 			then(i, j, a, b)
 			if diff := sameStep(&p[a], &q[b]); len(diff) == 0 {
@@ -76,40 +77,4 @@ func sameAction(a, b *runner.Step) bool {
 	return !slices.ContainsFunc(sameStep(a, b), func(d difference) bool {
 		return d.what == a.Kind || strings.HasPrefix(d.what, a.Kind+".")
 	})
-}
-
-// inOrder returns the longest series of pairs that match, in order.
-func inOrder(n, m int, match func(i, j int) bool) (pairs [][2]int) {
-	fits := make([][]bool, n)
-	for i := range fits {
-		fits[i] = make([]bool, m)
-		for j := range fits[i] {
-			fits[i][j] = match(i, j)
-		}
-	}
-	length := make([][]int, n+1)
-	for i := range length {
-		length[i] = make([]int, m+1)
-	}
-	for i := n - 1; i >= 0; i-- {
-		for j := m - 1; j >= 0; j-- {
-			length[i][j] = max(length[i+1][j], length[i][j+1])
-			if fits[i][j] {
-				length[i][j] = max(length[i][j], length[i+1][j+1]+1)
-			}
-		}
-	}
-	for i, j := 0, 0; i < n && j < m; {
-		switch {
-		case fits[i][j] && length[i][j] == length[i+1][j+1]+1:
-			pairs = append(pairs, [2]int{i, j})
-			i++
-			j++
-		case length[i+1][j] >= length[i][j+1]:
-			i++
-		default:
-			j++
-		}
-	}
-	return pairs
 }

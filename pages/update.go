@@ -205,7 +205,7 @@ func commonLines(a, b []string) (pairs [][2]int) {
 	for last < len(a)-first && last < len(b)-first && a[len(a)-1-last] == b[len(b)-1-last] {
 		last++
 	}
-	for _, p := range inOrder(len(a)-first-last, len(b)-first-last, func(i, j int) bool { return a[first+i] == b[first+j] }) {
+	for _, p := range expect.InOrder(len(a)-first-last, len(b)-first-last, func(i, j int) bool { return a[first+i] == b[first+j] }) {
 		pairs = append(pairs, [2]int{first + p[0], first + p[1]})
 	}
 	for ; last > 0; last-- {
