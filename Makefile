@@ -88,12 +88,16 @@ uninstall: ## remove what make install has copied there
 images: ## get the images nginx and squid, from this Debian's packages; nothing is installed
 	$(phase) "get the images nginx and squid" scripts/images
 
+# Tests with labs wait most of the time: those of the two users run side by side.
 .PHONY: test
-test: setup-test build test-unit test-ordinary-user ## everything, the lab included; a missing lab fails
+test: setup-test build test-unit ## everything, the lab included; a missing lab fails
+	@scripts/beside '$(MAKE) test-ordinary-user' '$(MAKE) test-labs'
+
+.PHONY: test-labs
+test-labs: build
 	$(phase) "test with labs: lab" $(GO) test -C lab $(LAB_TEST) ./...
 	$(phase) "make, unpack and run a release of this machine" $(GO) test -C release $(LAB_TEST) ./...
-	@echo "==> test with labs: egressplay"
-	@$(GO) test $(LAB_TEST) ./... # nothing is said after go's own results
+	$(phase) "test with labs: egressplay" $(GO) test $(LAB_TEST) ./...
 
 .PHONY: test-unit
 test-unit: ## no lab, no root, no network; with the race detector
