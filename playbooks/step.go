@@ -411,9 +411,12 @@ func within(n *yaml.Node, f func(*yaml.Node) bool) bool {
 
 // bindable returns the step as the runner takes it.
 func (s *step) bindable(file string, within *time.Duration) runner.Step {
-	looker, ok := s.action.(steps.Looker)
+	role := runner.Acts
+	if looker, ok := s.action.(steps.Looker); ok {
+		role = looker.Role()
+	}
 	return runner.Step{
-		Looks:    ok && looker.OnlyLooks(),
+		Role:     role,
 		StepInfo: runner.StepInfo{Index: s.index, ID: s.ID, Title: s.Title, Text: strings.TrimSpace(s.Text), Kind: s.verb, File: file, Line: s.node.Line},
 		Within:   cmp.Or(first(s.Within, within), s.kind.Within, defaultWithin),
 		Holds:    max(s.holds.times, 1),

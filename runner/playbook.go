@@ -65,6 +65,23 @@ const (
 	LeftOut Choice = "left out" // it was not chosen, and does not run
 )
 
+// A Role is what a step is to the steps after it.
+type Role int
+
+const (
+	// Acts is the role of a step that changes something, sets something or waits:
+	// each step after it may need it.
+	Acts Role = iota
+	// Looks is the role of a step that no other one needs.
+	Looks
+	// Requests is the role of a step that looks by a request: those need it that read
+	// what the request has left.
+	Requests
+	// ReadsTraces is the role of a step that looks at what the requests before it have
+	// left, such as the lines of a log.
+	ReadsTraces
+)
+
 // A Step is one step of a playbook.
 type Step struct {
 	StepInfo
@@ -84,9 +101,8 @@ type Step struct {
 	// Timeout bounds the whole step, whatever its attempts do.
 	Timeout time.Duration
 
-	// Looks says that no other step can need this one: it changes nothing, sets
-	// nothing and waits for nothing.
-	Looks bool
+	// Role says what the step is to those after it.
+	Role Role
 	// Targets are the objects that the step changes, as far as that is known
 	// before the run.
 	Targets []changes.Target

@@ -103,8 +103,13 @@ func (e *Exec) Command(s *runner.Scope) string {
 // Repeats implements [runner.Action].
 func (e *Exec) Repeats() bool { return true }
 
-// OnlyLooks implements [Looker].
-func (e *Exec) OnlyLooks() bool { return true }
+// Role implements [Looker].
+func (e *Exec) Role() runner.Role {
+	if onlyReads(e.Argv) {
+		return runner.ReadsTraces
+	}
+	return runner.Requests
+}
 
 // Reads implements [Reader].
 func (e *Exec) Reads() []cluster.Access {

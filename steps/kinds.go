@@ -115,12 +115,11 @@ type Limited interface {
 	CannotShow(needs evidence.Needs) error
 }
 
-// A Looker is a step kind that may do nothing but look, so that no other step can
-// need it.
+// A Looker is a step kind that may do nothing but look: change nothing, set nothing
+// and wait for nothing. The role of each other kind is [runner.Acts].
 type Looker interface {
-	// OnlyLooks reports whether the step changes nothing, sets nothing and waits for
-	// nothing.
-	OnlyLooks() bool
+	// Role returns what the step is to those after it.
+	Role() runner.Role
 }
 
 // A FileReader is a step kind that names files. ReadFiles is called once,

@@ -80,8 +80,8 @@ func (l *Logs) Reads() []cluster.Access {
 // Repeats implements [runner.Action].
 func (l *Logs) Repeats() bool { return true }
 
-// OnlyLooks implements [Looker].
-func (l *Logs) OnlyLooks() bool { return true }
+// Role implements [Looker].
+func (l *Logs) Role() runner.Role { return runner.ReadsTraces }
 
 // Try implements [runner.Action].
 func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {

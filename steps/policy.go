@@ -84,8 +84,13 @@ func (p *Policy) Command(s *runner.Scope) string {
 // Repeats implements [runner.Action].
 func (p *Policy) Repeats() bool { return p.Set == "" }
 
-// OnlyLooks implements [Looker].
-func (p *Policy) OnlyLooks() bool { return p.Set == "" }
+// Role implements [Looker].
+func (p *Policy) Role() runner.Role {
+	if p.Set == "" {
+		return runner.Looks
+	}
+	return runner.Acts
+}
 
 // Try implements [runner.Action].
 func (p *Policy) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {

@@ -130,10 +130,11 @@ func (p *parts) mark(playbook *runner.Playbook) error {
 		}
 	}
 	all := !slices.Contains(meant, false)
+	read := requestsRead(steps, meant)
 	for i := range steps {
 		switch later := slices.Contains(meant[i:], true); {
 		case meant[i]:
-		case later && !steps[i].Looks:
+		case later && steps[i].Role == runner.Acts, read[i]:
 			steps[i].Choice = runner.Needed
 		default:
 			steps[i].Choice, steps[i].Targets = runner.LeftOut, nil
@@ -143,6 +144,25 @@ func (p *parts) mark(playbook *runner.Playbook) error {
 		playbook.Part = partWords(meant)
 	}
 	return nil
+}
+
+// requestsRead reports for each step whether its request is one whose traces a step
+// reads that is meant: the last one before that, and those before which nothing was
+// changed in between.
+func requestsRead(steps []runner.Step, meant []bool) []bool {
+	read := make([]bool, len(steps))
+	for i := range steps {
+		if !meant[i] || steps[i].Role != runner.ReadsTraces {
+			continue
+		}
+		found := false
+		for j := i - 1; j >= 0 && !(found && steps[j].Role == runner.Acts); j-- {
+			if steps[j].Role == runner.Requests {
+				read[j], found = true, true
+			}
+		}
+	}
+	return read
 }
 
 // partWords says which steps of a playbook are run: "steps 2, 4 to 6 of 9".

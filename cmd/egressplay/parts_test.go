@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -9,18 +10,18 @@ import (
 	"github.com/egressplay/egressplay/runner"
 )
 
-// sixSteps is a playbook that changes something in its steps 1, 2 and 4, and looks
-// in 3, 5 and 6.
+// sixSteps is a playbook that changes something in its steps 1, 2 and 4, and makes a
+// request in 3, 5 and 6.
 func sixSteps() *runner.Playbook {
 	p := &runner.Playbook{Name: "six"}
 	for i, s := range []struct {
 		id, title string
-		looks     bool
+		role      runner.Role
 	}{
-		{"", "Deploy the sample", false}, {"set", "Set SOURCE_POD", false}, {"plain", "An HTTP request", true},
-		{"", "Apply the rule", false}, {"tls", "An HTTPS request", true}, {"", "The request of 7", true},
+		{"", "Deploy the sample", runner.Acts}, {"set", "Set SOURCE_POD", runner.Acts}, {"plain", "An HTTP request", runner.Requests},
+		{"", "Apply the rule", runner.Acts}, {"tls", "An HTTPS request", runner.Requests}, {"", "The request of 7", runner.Requests},
 	} {
-		p.Steps = append(p.Steps, runner.Step{StepInfo: runner.StepInfo{Index: i + 1, ID: s.id, Title: s.title}, Looks: s.looks})
+		p.Steps = append(p.Steps, runner.Step{StepInfo: runner.StepInfo{Index: i + 1, ID: s.id, Title: s.title}, Role: s.role})
 	}
 	return p
 }
@@ -50,6 +51,37 @@ func TestPartsMark(t *testing.T) {
 		}
 		assert.Equal(t, tt.want, got, "%+v", tt.parts)
 		assert.Equal(t, tt.words, p.Part)
+	}
+}
+
+// A step that reads a log needs the requests that have left its lines.
+func TestPartsOfALog(t *testing.T) {
+	const acts, looks, requests, reads = runner.Acts, runner.Looks, runner.Requests, runner.ReadsTraces
+	for _, tt := range []struct {
+		roles  []runner.Role
+		needed []int // of the last step
+	}{
+		{[]runner.Role{requests, reads}, []int{0}},
+		{[]runner.Role{requests, acts, requests, looks, requests, reads}, []int{1, 2, 4}},
+		{[]runner.Role{requests, acts, reads, reads}, []int{0, 1}},
+		{[]runner.Role{acts, reads}, []int{0}},
+		{[]runner.Role{requests, requests}, nil},
+		{[]runner.Role{requests, looks}, nil},
+	} {
+		p := &runner.Playbook{Name: "log"}
+		for i, role := range tt.roles {
+			p.Steps = append(p.Steps, runner.Step{StepInfo: runner.StepInfo{Index: i + 1}, Role: role})
+		}
+		part := parts{only: []string{strconv.Itoa(len(tt.roles))}}
+		_, err := part.choose([]*runner.Playbook{p})
+		require.NoError(t, err)
+		var needed []int
+		for i, s := range p.Steps {
+			if s.Choice == runner.Needed {
+				needed = append(needed, i)
+			}
+		}
+		assert.Equal(t, tt.needed, needed, "%v", tt.roles)
 	}
 }
 
