@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/steps"
 )
 
@@ -26,7 +27,7 @@ var noBuiltin = fstest.MapFS{}
 // lists stands for the lists of kinds, so that a new kind changes no test.
 var lists = func() *strings.Replacer {
 	verbs := slices.Sorted(maps.Keys(steps.Kinds))
-	keys := append(keysOf(fieldsOf(reflect.TypeFor[step]())), verbs...)
+	keys := append(fill.Keys(fill.Fields(reflect.TypeFor[step]())), verbs...)
 	slices.Sort(keys)
 	return strings.NewReplacer(
 		strings.Join(keys, ", "), "THE-KEYS-OF-A-STEP",

@@ -1,6 +1,8 @@
 package playbooks
 
 import (
+	"github.com/egressplay/egressplay/playbooks/fill"
+
 	"cmp"
 	"embed"
 	"io/fs"
@@ -53,7 +55,7 @@ func show(builtin fs.FS, name string) ([]byte, *Error) {
 		return nil, &Error{
 			File: name,
 			Msg:  "no built-in playbook of that name",
-			Hint: cmp.Or(didYouMean(name, names), "there are "+strings.Join(names, ", ")),
+			Hint: cmp.Or(fill.DidYouMean(name, names), "there are "+strings.Join(names, ", ")),
 		}
 	}
 	return text, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/steps"
 )
 
@@ -50,16 +51,16 @@ func TestDocs(t *testing.T) {
 
 // documented asserts that a text has the keys of a type as `key` or key:.
 func documented(t *testing.T, text string, typ reflect.Type, depth int) {
-	if depth > 8 || typ == nodeType {
+	if depth > 8 || typ == fill.NodeType {
 		return
 	}
 	switch typ.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		documented(t, text, typ.Elem(), depth+1)
 	case reflect.Struct:
-		for _, f := range fieldsOf(typ) {
-			assert.True(t, strings.Contains(text, "`"+f.key+"`") || strings.Contains(text, f.key+": "), "%s of %s", f.key, typ)
-			documented(t, text, typ.FieldByIndex(f.index).Type, depth+1)
+		for _, f := range fill.Fields(typ) {
+			assert.True(t, strings.Contains(text, "`"+f.Key+"`") || strings.Contains(text, f.Key+": "), "%s of %s", f.Key, typ)
+			documented(t, text, typ.FieldByIndex(f.Index).Type, depth+1)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/egressplay/egressplay/docs"
 	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
 )
@@ -63,7 +64,7 @@ func explain(keys []string) (*Explanation, *Error) {
 	case (first == "step" || first == "steps") && len(rest) == 0:
 		e := explained("", reflect.TypeFor[step](), row("The header", "steps"), "A step")
 		for _, verb := range slices.Sorted(maps.Keys(steps.Kinds)) {
-			e.Keys = append(e.Keys, ExplainedKey{Name: verb, Wants: wants(reflect.TypeOf(steps.Kinds[verb].New()).Elem()), Text: verbSummary(verb)})
+			e.Keys = append(e.Keys, ExplainedKey{Name: verb, Wants: fill.Wants(reflect.TypeOf(steps.Kinds[verb].New()).Elem()), Text: verbSummary(verb)})
 		}
 		return e, nil
 	case first == "step" || first == "steps":
@@ -81,10 +82,10 @@ func explain(keys []string) (*Explanation, *Error) {
 	case first == "defaults":
 		return walk(rest, reflect.TypeFor[defaults](), row("The header", "defaults"), "")
 	}
-	if slices.Contains(keysOf(fieldsOf(reflect.TypeFor[header]())), first) {
+	if slices.Contains(fill.Keys(fill.Fields(reflect.TypeFor[header]())), first) {
 		return inTable(keys, reflect.TypeFor[header](), "The header")
 	}
-	if slices.Contains(keysOf(fieldsOf(reflect.TypeFor[step]())), first) {
+	if slices.Contains(fill.Keys(fill.Fields(reflect.TypeFor[step]())), first) {
 		return inTable(keys, reflect.TypeFor[step](), "A step")
 	}
 	return nil, unknownPath(first, ExplainedPaths())
@@ -92,7 +93,7 @@ func explain(keys []string) (*Explanation, *Error) {
 
 // ExplainedPaths returns the first keys of all paths, sorted.
 func ExplainedPaths() []string {
-	all := append(keysOf(fieldsOf(reflect.TypeFor[header]())), keysOf(fieldsOf(reflect.TypeFor[step]()))...)
+	all := append(fill.Keys(fill.Fields(reflect.TypeFor[header]())), fill.Keys(fill.Fields(reflect.TypeFor[step]()))...)
 	all = append(all, "playbook", "step")
 	all = slices.AppendSeq(all, maps.Keys(steps.Kinds))
 	slices.Sort(all)
@@ -101,16 +102,16 @@ func ExplainedPaths() []string {
 
 // inTable explains a key of a table in the reference.
 func inTable(keys []string, t reflect.Type, heading string) (*Explanation, *Error) {
-	for _, f := range fieldsOf(t) {
-		if f.key == keys[0] {
-			e, err := walk(keys[1:], t.FieldByIndex(f.index).Type, row(heading, f.key), "")
+	for _, f := range fill.Fields(t) {
+		if f.Key == keys[0] {
+			e, err := walk(keys[1:], t.FieldByIndex(f.Index).Type, row(heading, f.Key), "")
 			if err == nil && len(keys) == 1 {
 				e.Wants = wantsOf(t, f)
 			}
 			return e, err
 		}
 	}
-	return nil, unknownPath(keys[0], keysOf(fieldsOf(t)))
+	return nil, unknownPath(keys[0], fill.Keys(fill.Fields(t)))
 }
 
 // explainExpect explains what can be expected.
@@ -119,7 +120,7 @@ func explainExpect(keys []string, known []string) (*Explanation, *Error) {
 	if len(keys) == 0 {
 		e := &Explanation{Wants: "a mapping", Text: section(heading)}
 		for _, key := range known {
-			e.Keys = append(e.Keys, ExplainedKey{Name: key, Wants: wants(reflect.TypeOf(expect.Kinds[key]()).Elem()), Text: firstSentence(row(heading, key))})
+			e.Keys = append(e.Keys, ExplainedKey{Name: key, Wants: fill.Wants(reflect.TypeOf(expect.Kinds[key]()).Elem()), Text: firstSentence(row(heading, key))})
 		}
 		return e, nil
 	}
@@ -146,21 +147,21 @@ func walk(keys []string, t reflect.Type, text, example string) (*Explanation, *E
 	for len(keys) > 0 {
 		inner := mappingOf(t)
 		fields := fieldsOfMapping(inner)
-		i := slices.IndexFunc(fields, func(f field) bool { return f.key == keys[0] })
+		i := slices.IndexFunc(fields, func(f fill.Field) bool { return f.Key == keys[0] })
 		switch {
 		case i >= 0:
-			t = inner.FieldByIndex(fields[i].index).Type
+			t = inner.FieldByIndex(fields[i].Index).Type
 			text, example = cmp.Or(comment(example, keys[0]), quotedIn(text, keys[0])), ""
 		case inner != t && inner.Kind() == reflect.Struct && mapOf(t) && len(keys) > 1:
 			// the name of a variable or of a header
 		case t.Kind() == reflect.Slice && strings.Trim(keys[0], "0123456789") == "":
 			// an item of a list
 		default:
-			return nil, unknownPath(keys[0], keysOf(fields))
+			return nil, unknownPath(keys[0], fill.Keys(fields))
 		}
 		keys = keys[1:]
 	}
-	e := &Explanation{Wants: wants(t), Text: text, Example: example}
+	e := &Explanation{Wants: fill.Wants(t), Text: text, Example: example}
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -169,7 +170,7 @@ func walk(keys []string, t reflect.Type, text, example string) (*Explanation, *E
 	}
 	for _, f := range fieldsOfMapping(mappingOf(t)) {
 		e.Keys = append(e.Keys, ExplainedKey{
-			Name: f.key, Wants: wants(mappingOf(t).FieldByIndex(f.index).Type), Required: f.required, Text: comment(example, f.key),
+			Name: f.Key, Wants: fill.Wants(mappingOf(t).FieldByIndex(f.Index).Type), Required: f.Required, Text: comment(example, f.Key),
 		})
 	}
 	return e, nil
@@ -177,7 +178,7 @@ func walk(keys []string, t reflect.Type, text, example string) (*Explanation, *E
 
 // mappingOf returns the struct that a type is, points to, or has as its items.
 func mappingOf(t reflect.Type) reflect.Type {
-	for !isText(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) && t != nodeType {
+	for !fill.IsText(t) && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) && t != fill.NodeType {
 		t = t.Elem()
 	}
 	return t
@@ -187,20 +188,20 @@ func mapOf(t reflect.Type) bool {
 	return t.Kind() == reflect.Map || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Map
 }
 
-func fieldsOfMapping(t reflect.Type) []field {
-	if t.Kind() != reflect.Struct || isText(t) {
+func fieldsOfMapping(t reflect.Type) []fill.Field {
+	if t.Kind() != reflect.Struct || fill.IsText(t) {
 		return nil
 	}
-	return fieldsOf(t)
+	return fill.Fields(t)
 }
 
 // wantsOf names what a field takes, also one that the loader decodes by itself.
-func wantsOf(t reflect.Type, f field) string {
-	typ := t.FieldByIndex(f.index).Type
-	if typ != nodeType {
-		return wants(typ)
+func wantsOf(t reflect.Type, f fill.Field) string {
+	typ := t.FieldByIndex(f.Index).Type
+	if typ != fill.NodeType {
+		return fill.Wants(typ)
 	}
-	switch f.key {
+	switch f.Key {
 	case "apiVersion", "kind":
 		return "a text"
 	case "steps", "internet":
@@ -214,11 +215,11 @@ func wantsOf(t reflect.Type, f field) string {
 // explained explains a struct whose keys stand in a table of the reference.
 func explained(path string, t reflect.Type, text, heading string) *Explanation {
 	e := &Explanation{Path: path, Wants: "a mapping", Text: text}
-	for _, f := range fieldsOf(t) {
-		what := row(heading, f.key)
+	for _, f := range fill.Fields(t) {
+		what := row(heading, f.Key)
 		e.Keys = append(e.Keys, ExplainedKey{
-			Name: f.key, Wants: wantsOf(t, f), Text: firstSentence(what),
-			Required: f.required || strings.Contains(what, "required"),
+			Name: f.Key, Wants: wantsOf(t, f), Text: firstSentence(what),
+			Required: f.Required || strings.Contains(what, "required"),
 		})
 	}
 	return e
@@ -228,9 +229,9 @@ func unknownPath(key string, known []string) *Error {
 	slices.Sort(known)
 	hint := "there is nothing below it"
 	if len(known) > 0 {
-		hint = cmp.Or(didYouMean(key, known), "there are "+strings.Join(known, ", "))
+		hint = cmp.Or(fill.DidYouMean(key, known), "there are "+strings.Join(known, ", "))
 	}
-	return &Error{Msg: fmt.Sprintf("there is no %s", quote(runner.Plain(key))), Hint: hint}
+	return &Error{Msg: fmt.Sprintf("there is no %s", fill.Quote(runner.Plain(key))), Hint: hint}
 }
 
 // section returns the first paragraphs below a heading, up to a table or code.

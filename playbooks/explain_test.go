@@ -10,14 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/steps"
 )
 
 // Each key of the header, of a step, each verb and each expectation has a text in
 // the reference.
 func TestExplainHasATextForEachKey(t *testing.T) {
-	paths := keysOf(fieldsOf(reflect.TypeFor[header]()))
-	for _, key := range keysOf(fieldsOf(reflect.TypeFor[step]())) {
+	paths := fill.Keys(fill.Fields(reflect.TypeFor[header]()))
+	for _, key := range fill.Keys(fill.Fields(reflect.TypeFor[step]())) {
 		paths = append(paths, "step."+key)
 	}
 	paths = slices.AppendSeq(paths, maps.Keys(steps.Kinds))

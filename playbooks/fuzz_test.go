@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -70,7 +71,7 @@ func FuzzLoad(f *testing.F) {
 }
 
 func loadBytes(text []byte) (*runner.Playbook, Errors) {
-	l := &loader{decoder: decoder{file: "f.yaml"}, source: Source{File: "f.yaml", Data: text}}
+	l := &loader{decoder: fill.Decoder{File: "f.yaml"}, source: Source{File: "f.yaml", Data: text}}
 	p := l.playbook(func(string) ([]byte, string, error) { return nil, "", errors.New("no such file") })
-	return p, l.errs.sorted()
+	return p, l.decoder.Errs.Sorted()
 }

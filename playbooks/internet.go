@@ -1,6 +1,8 @@
 package playbooks
 
 import (
+	"github.com/egressplay/egressplay/playbooks/fill"
+
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -14,16 +16,16 @@ func (l *loader) checkInternet() {
 	case n == nil || n.Kind == yaml.AliasNode: // parse told it
 		return
 	case n.Kind != yaml.SequenceNode:
-		l.errorf(n, "begin each host with a dash: docs/lab.md has the keys", "internet: want a list of hosts, got %s", describe(n))
+		l.decoder.Errorf(n, "begin each host with a dash: docs/lab.md has the keys", "internet: want a list of hosts, got %s", fill.Describe(n))
 	case len(n.Content) == 0:
-		l.errorf(n, "write its hosts, or remove the key", "internet: the list is empty")
+		l.decoder.Errorf(n, "write its hosts, or remove the key", "internet: the list is empty")
 	}
 	l.refuseVariables(n)
 }
 
 func (l *loader) refuseVariables(n *yaml.Node) {
 	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${") {
-		l.errorf(n, "write the value out", "internet: hosts hold no variables, so ${ is not replaced in %s", quote(n.Value))
+		l.decoder.Errorf(n, "write the value out", "internet: hosts hold no variables, so ${ is not replaced in %s", fill.Quote(n.Value))
 	}
 	for _, child := range n.Content {
 		l.refuseVariables(child)

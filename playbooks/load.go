@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/url"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
 )
@@ -76,10 +76,10 @@ func load(builtin fs.FS, args []string, o Options) ([]*runner.Playbook, error) {
 		}
 		errs = append(errs, findErrs...)
 		for _, s := range sources {
-			l := &loader{decoder: decoder{file: s.File}, source: s, options: o, settings: settings}
+			l := &loader{decoder: fill.Decoder{File: s.File}, source: s, options: o, settings: settings}
 			playbooks = append(playbooks, l.playbook(s.reader(builtin)))
 			names = append(names, l.names...)
-			errs = append(errs, l.errs.sorted()...)
+			errs = append(errs, l.decoder.Errs.Sorted()...)
 		}
 	}
 	if len(args) == 0 {
@@ -103,7 +103,7 @@ func unusedSettings(settings []setting, names []string) Errors {
 		if slices.Contains(names, s.name) {
 			continue
 		}
-		hint := didYouMean(s.name, names)
+		hint := fill.DidYouMean(s.name, names)
 		switch {
 		case hint == "" && len(names) == 0:
 			hint = "none has any vars"
@@ -117,7 +117,7 @@ func unusedSettings(settings []setting, names []string) Errors {
 
 // A loader makes a playbook of one source.
 type loader struct {
-	decoder
+	decoder  fill.Decoder
 	source   Source
 	options  Options
 	settings []setting
@@ -154,36 +154,36 @@ type defaults struct {
 	Within *time.Duration `yaml:"within"`
 }
 
-// playbook returns the source's playbook. It is of use only where l.errs stays
+// playbook returns the source's playbook. It is of use only where l.decoder.Errs stays
 // empty.
 func (l *loader) playbook(read readFunc) *runner.Playbook {
 	root, errs := l.read()
-	l.errs = errs
+	l.decoder.Errs = errs
 	if root == nil || !l.isPlaybook(root) {
 		return nil
 	}
-	l.lines = strings.Split(strings.TrimPrefix(string(l.source.Data), bom), "\n")
+	l.decoder.Lines = strings.Split(strings.TrimPrefix(string(l.source.Data), bom), "\n")
 	// The variables come first: a number in the header may be one.
-	vars, found := find(root, []string{"vars"})
+	vars, found := fill.Find(root, []string{"vars"})
 	if !found {
 		vars = nil
 	}
-	l.names = l.resolveVars(vars, l.options, l.settings)
-	l.root = "the playbook"
-	l.fields(root, reflect.ValueOf(&l.header).Elem(), "", nil)
-	l.place(root, l.header.check(root), 0)
+	l.names = l.resolveVars(vars)
+	l.decoder.Root = "the playbook"
+	l.decoder.Struct(root, &l.header, nil)
+	l.decoder.Place(root, l.header.check(root), 0)
 	l.checkInternet()
 	if n := l.header.Defaults; n != nil {
-		l.value(n, reflect.ValueOf(&l.defaults).Elem(), "defaults")
-		l.place(n, positive("within", l.defaults.Within), 0)
+		l.decoder.Fill(n, &l.defaults, "defaults")
+		l.decoder.Place(n, positive("within", l.defaults.Within), 0)
 	}
 	l.readSteps(read)
 	l.checkDefaults()
-	if l.put > maxValues {
-		at, _ := find(root, []string{"vars"})
-		l.errorf(at, "", "vars: where they stand, the values of the variables are longer than %d MiB together", maxValues>>20)
+	if l.decoder.Spent() {
+		at, _ := fill.Find(root, []string{"vars"})
+		l.decoder.Errorf(at, "", "vars: where they stand, the values of the variables are longer than %d MiB together", fill.MaxValues>>20)
 	}
-	l.explain(l.setBy)
+	l.decoder.ExplainUnset(l.setBy)
 	if l.options.rules {
 		l.checkObjects()
 	}
@@ -210,11 +210,11 @@ func (l *loader) checkDefaults() {
 	if l.header.Defaults == nil {
 		return
 	}
-	_, err := Expand(l.defaults.Defaults, func(name string) (string, bool) {
-		value, known := l.lookup(name)
+	_, err := fill.Expand(l.defaults.Defaults, func(name string) (string, bool) {
+		value, known := l.decoder.Lookup(name)
 		return value, known || l.setBy[name] > 0
 	})
-	l.place(l.header.Defaults, err, 0)
+	l.decoder.Place(l.header.Defaults, err, 0)
 }
 
 // isPlaybook reports whether root is what this version of egressplay reads. If
@@ -222,18 +222,18 @@ func (l *loader) checkDefaults() {
 func (l *loader) isPlaybook(root *yaml.Node) bool {
 	missing, unknown := 0, 0
 	for _, want := range []struct{ key, value string }{{"apiVersion", apiVersion}, {"kind", kind}} {
-		n, found := find(root, []string{want.key})
+		n, found := fill.Find(root, []string{want.key})
 		hint := "write " + want.key + ": " + want.value
 		switch {
 		case !found:
 			missing++
-			l.errorf(n, hint, "the playbook has no %s", want.key)
+			l.decoder.Errorf(n, hint, "the playbook has no %s", want.key)
 		case n.Kind != yaml.ScalarNode:
 			unknown++
-			l.errorf(n, hint, "unknown %s: %s", want.key, describe(n))
+			l.decoder.Errorf(n, hint, "unknown %s: %s", want.key, fill.Describe(n))
 		case n.Value != want.value:
 			unknown++
-			l.errorf(n, hint, "unknown %s: %s", want.key, quote(n.Value))
+			l.decoder.Errorf(n, hint, "unknown %s: %s", want.key, fill.Quote(n.Value))
 		}
 	}
 	return missing < 2 && unknown == 0
@@ -249,7 +249,7 @@ func (h *header) check(root *yaml.Node) error {
 		errs = append(errs, &runner.FieldError{Field: strings.Split(field, "."), Err: fmt.Errorf(format, args...), Hint: hint})
 	}
 	if stated(root, "name") && !namePattern.MatchString(h.Name) {
-		fail("name", "write small letters, digits and -, as in tls-origination", "name: %s is no name of a playbook", quote(h.Name))
+		fail("name", "write small letters, digits and -, as in tls-origination", "name: %s is no name of a playbook", fill.Quote(h.Name))
 	}
 	errs = append(errs, oneLine(root), positive("timeout", h.Timeout))
 	if h.Topic < 0 || h.Topic > 7 {
@@ -259,31 +259,31 @@ func (h *header) check(root *yaml.Node) error {
 		fail("description", "keep text", "description is an older name of text, and both are there")
 	}
 	if u, err := url.Parse(h.Source); h.Source != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "") {
-		fail("source", "write the URL of the page that the playbook follows, such as https://istio.io/latest/docs/", "source: %s is no URL of a page", quote(h.Source))
+		fail("source", "write the URL of the page that the playbook follows, such as https://istio.io/latest/docs/", "source: %s is no URL of a page", fill.Quote(h.Source))
 	}
 	for i, tag := range h.Tags {
 		if !namePattern.MatchString(tag) {
-			fail(fmt.Sprintf("tags.%d", i), "write small letters, digits and -, as in egress-gateway", "tags: %s is no tag", quote(tag))
+			fail(fmt.Sprintf("tags.%d", i), "write small letters, digits and -, as in egress-gateway", "tags: %s is no tag", fill.Quote(tag))
 		}
 	}
 	for i, r := range h.Requires {
 		if !slices.Contains(mesh.Requirements, r) {
-			hint := cmp.Or(didYouMean(r, mesh.Requirements), "known are "+strings.Join(mesh.Requirements, ", "))
-			fail(fmt.Sprintf("requires.%d", i), hint, "requires: unknown requirement %s", quote(r))
+			hint := cmp.Or(fill.DidYouMean(r, mesh.Requirements), "known are "+strings.Join(mesh.Requirements, ", "))
+			fail(fmt.Sprintf("requires.%d", i), hint, "requires: unknown requirement %s", fill.Quote(r))
 		}
 	}
-	if n := h.Steps; n != nil && n.Kind == yaml.SequenceNode && len(n.Content) == 0 || n != nil && isNull(n) {
+	if n := h.Steps; n != nil && n.Kind == yaml.SequenceNode && len(n.Content) == 0 || n != nil && fill.IsNull(n) {
 		fail("steps", "a step has a title and a verb such as exec", "no steps")
 	} else if n != nil && n.Kind != yaml.SequenceNode {
-		fail("steps", "", "steps: want a list, got %s", describe(n))
+		fail("steps", "", "steps: want a list, got %s", fill.Describe(n))
 	}
 	return errors.Join(errs...)
 }
 
 // stated reports whether a mapping has a text at a key.
 func stated(n *yaml.Node, key string) bool {
-	value, found := find(n, []string{key})
-	return n.Kind == yaml.MappingNode && found && value.Kind == yaml.ScalarNode && !isNull(value)
+	value, found := fill.Find(n, []string{key})
+	return n.Kind == yaml.MappingNode && found && value.Kind == yaml.ScalarNode && !fill.IsNull(value)
 }
 
 // oneLine says what keeps the title of n from being one line of plain text.
@@ -291,7 +291,7 @@ func oneLine(n *yaml.Node) error {
 	if !stated(n, "title") {
 		return nil
 	}
-	title, _ := find(n, []string{"title"})
+	title, _ := fill.Find(n, []string{"title"})
 	var msg string
 	switch {
 	case strings.TrimSpace(title.Value) == "":
@@ -326,7 +326,7 @@ func (l *loader) result() *runner.Playbook {
 		File:     l.source.File,
 		Requires: l.header.Requires,
 		Timeout:  first(l.header.Timeout),
-		Vars:     l.vars,
+		Vars:     l.decoder.Vars,
 	}
 	if l.header.Internet != nil {
 		p.Internet = string(l.source.Data)

@@ -1,6 +1,9 @@
 package playbooks
 
-import "github.com/egressplay/egressplay/runner"
+import (
+	"github.com/egressplay/egressplay/playbooks/fill"
+	"github.com/egressplay/egressplay/runner"
+)
 
 // LoadSource reads one playbook, as [Load] reads those of files. The error is an
 // [Errors].
@@ -9,9 +12,9 @@ func LoadSource(s Source, o Options) (*runner.Playbook, error) {
 	if len(errs) > 0 {
 		return nil, errs
 	}
-	l := &loader{decoder: decoder{file: s.File}, source: s, options: o, settings: settings}
+	l := &loader{decoder: fill.Decoder{File: s.File}, source: s, options: o, settings: settings}
 	p := l.playbook(s.reader(builtin))
-	if errs := l.errs.sorted(); len(errs) > 0 {
+	if errs := l.decoder.Errs.Sorted(); len(errs) > 0 {
 		return nil, errs
 	}
 	return p, nil

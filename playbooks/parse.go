@@ -1,6 +1,8 @@
 package playbooks
 
 import (
+	"github.com/egressplay/egressplay/playbooks/fill"
+
 	"bytes"
 	"errors"
 	"fmt"
@@ -40,14 +42,14 @@ func parse(s Source) (*yaml.Node, Errors) {
 	if len(p.errs) > 0 {
 		return nil, p.errs
 	}
-	if len(documents) == 0 || isNull(documents[0].Content[0]) {
+	if len(documents) == 0 || fill.IsNull(documents[0].Content[0]) {
 		p.errorf(1, 1, "a playbook begins with apiVersion: "+apiVersion+" and kind: "+kind, "the file is empty")
 		return nil, p.errs
 	}
 	root := documents[0].Content[0]
 	if root.Kind != yaml.MappingNode {
 		p.errorf(root.Line, root.Column, "a playbook begins with apiVersion: "+apiVersion+" and kind: "+kind,
-			"a playbook is a mapping of keys to values, this is %s", describe(root))
+			"a playbook is a mapping of keys to values, this is %s", fill.Describe(root))
 		return nil, p.errs
 	}
 	p.checkNodes(root, 1)
@@ -232,25 +234,4 @@ func (p *parser) checkNodes(n *yaml.Node, depth int) {
 		}
 		p.checkNodes(child, depth+1)
 	}
-}
-
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
-
-// describe names what n is, for a reader who wrote it.
-func describe(n *yaml.Node) string {
-	switch {
-	case n.Kind == yaml.MappingNode:
-		return "a mapping"
-	case n.Kind == yaml.SequenceNode:
-		return "a list"
-	case n.Kind == yaml.AliasNode:
-		return "an alias"
-	case isNull(n):
-		return "nothing"
-	case n.Tag == "!!int", n.Tag == "!!float":
-		return "the number " + cut(n.Value)
-	case n.Tag == "!!bool":
-		return n.Value
-	}
-	return "the text " + quote(n.Value)
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/egressplay/egressplay/lint"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
 )
@@ -26,12 +27,12 @@ func (l *loader) checkObjects() {
 			from, fields = append(from, s), append(fields, m.Field)
 		}
 	}
-	for _, p := range lint.Check(manifests, len(l.errs) == 0) {
+	for _, p := range lint.Check(manifests, len(l.decoder.Errs) == 0) {
 		s, msg := from[p.Manifest], p.Msg+" ("+string(p.Rule)+")"
 		if m := fields[p.Manifest]; m[0] == "files" {
-			file, _ := find(s.verbNode, m)
+			file, _ := fill.Find(s.verbNode, m)
 			msg = file.Value + ":" + strconv.Itoa(p.Line) + ":" + strconv.Itoa(p.Column) + ": " + msg
 		}
-		l.place(s.verbNode, &runner.FieldError{Field: fields[p.Manifest], Line: p.Line, Column: p.Column, Err: errors.New(msg), Hint: p.Hint}, 0)
+		l.decoder.Place(s.verbNode, &runner.FieldError{Field: fields[p.Manifest], Line: p.Line, Column: p.Column, Err: errors.New(msg), Hint: p.Hint}, 0)
 	}
 }

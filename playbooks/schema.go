@@ -9,6 +9,7 @@ import (
 
 	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/steps"
 )
 
@@ -52,15 +53,15 @@ var (
 // of returns the schema of what the decoder fills a type in from.
 func (s *schema) of(t reflect.Type) object {
 	switch {
-	case t == nodeType:
+	case t == fill.NodeType:
 		return object{}
 	case t.Kind() == reflect.Pointer:
 		return s.of(t.Elem())
-	case t == durationType:
+	case t == fill.DurationType:
 		return aDuration
-	case isText(t) && t.Kind() == reflect.Slice:
+	case fill.IsText(t) && t.Kind() == reflect.Slice:
 		return object{"anyOf": []any{aText, object{"type": "array", "items": s.of(t.Elem())}}}
-	case isText(t), t.Kind() == reflect.String:
+	case fill.IsText(t), t.Kind() == reflect.String:
 		return aText
 	}
 	switch t.Kind() {
@@ -87,14 +88,14 @@ func (s *schema) structure(t reflect.Type) object {
 	}
 	s.definitions[name] = object{} // for a type that has itself in it
 	forms := []any{s.mapping(t)}
-	for _, f := range fieldsOf(t) {
-		inner := t.FieldByIndex(f.index).Type
-		if f.list {
+	for _, f := range fill.Fields(t) {
+		inner := t.FieldByIndex(f.Index).Type
+		if f.List {
 			forms = append(forms, object{"type": "array", "items": s.of(inner.Elem())})
 		}
-		if f.scalar && inner.Kind() == reflect.Slice && !isText(inner) {
+		if f.Scalar && inner.Kind() == reflect.Slice && !fill.IsText(inner) {
 			forms = append(forms, s.of(inner.Elem()))
-		} else if f.scalar {
+		} else if f.Scalar {
 			forms = append(forms, s.of(inner))
 		}
 	}
@@ -109,10 +110,10 @@ func (s *schema) structure(t reflect.Type) object {
 // mapping returns the schema of a struct as a mapping of its keys.
 func (s *schema) mapping(t reflect.Type) object {
 	properties, required := object{}, []string{}
-	for _, f := range fieldsOf(t) {
-		properties[f.key] = s.of(t.FieldByIndex(f.index).Type)
-		if f.required {
-			required = append(required, f.key)
+	for _, f := range fill.Fields(t) {
+		properties[f.Key] = s.of(t.FieldByIndex(f.Index).Type)
+		if f.Required {
+			required = append(required, f.Key)
 		}
 	}
 	m := object{"type": "object", "properties": properties, "additionalProperties": false}

@@ -1,6 +1,8 @@
 package playbooks
 
 import (
+	"github.com/egressplay/egressplay/playbooks/fill"
+
 	"bytes"
 	"errors"
 	"fmt"
@@ -94,7 +96,7 @@ func notFound(builtin fs.FS, arg string) *Error {
 			}
 			known = append(known, name)
 		}
-		if e.Hint = didYouMean(arg, known); e.Hint == "" {
+		if e.Hint = fill.DidYouMean(arg, known); e.Hint == "" {
 			e.Hint = "egressplay list shows the built-in playbooks"
 		}
 		return e
@@ -104,10 +106,10 @@ func notFound(builtin fs.FS, arg string) *Error {
 		return e
 	}
 	if i := slices.IndexFunc(known, func(k string) bool { return filepath.Clean(arg)+".yaml" == k }); i >= 0 {
-		e.Hint = "did you mean " + quote(known[i]) + "?"
+		e.Hint = "did you mean " + fill.Quote(known[i]) + "?"
 		return e
 	}
-	e.Hint = didYouMean(filepath.Clean(arg), known)
+	e.Hint = fill.DidYouMean(filepath.Clean(arg), known)
 	return e
 }
 

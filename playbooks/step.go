@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/steps"
 	"github.com/egressplay/egressplay/variables"
@@ -69,26 +69,26 @@ func (l *loader) readHolds(s *step) {
 		return
 	}
 	const want = "holds: want a number of tries or a duration, got %s"
-	if n.Kind != yaml.ScalarNode || isNull(n) {
-		l.errorf(n, "", want, describe(n))
+	if n.Kind != yaml.ScalarNode || fill.IsNull(n) {
+		l.decoder.Errorf(n, "", want, fill.Describe(n))
 		return
 	}
-	text, _, ok := l.known(n)
+	text, _, ok := l.decoder.Known(n)
 	if !ok {
 		return
 	}
 	if times, err := strconv.Atoi(text); err == nil {
 		if s.holds.times = times; times < 1 || times > 100 {
-			l.errorf(n, "", "holds: want 1 to 100, got %d", times)
+			l.decoder.Errorf(n, "", "holds: want 1 to 100, got %d", times)
 		}
 		return
 	}
 	d, err := time.ParseDuration(text)
 	switch {
 	case err != nil:
-		l.errorf(n, "write 3 for three tries in a row, or 5s for as long", want, quote(text))
+		l.decoder.Errorf(n, "write 3 for three tries in a row, or 5s for as long", want, fill.Quote(text))
 	case d <= 0:
-		l.errorf(n, "", "holds: want more than 0s")
+		l.decoder.Errorf(n, "", "holds: want more than 0s")
 	}
 	s.holds = holds{times: 1, over: d}
 }
@@ -114,8 +114,8 @@ func (l *loader) readSteps(read readFunc) {
 	}
 	l.setBy = make(map[string]int)
 	for i, n := range l.header.Steps.Content {
-		if len(l.errs) > maxErrors {
-			l.errorf(n, "", "more than %d mistakes: what follows was not looked at", maxErrors)
+		if len(l.decoder.Errs) > maxErrors {
+			l.decoder.Errorf(n, "", "more than %d mistakes: what follows was not looked at", maxErrors)
 			return
 		}
 		s := l.readStep(i+1, n)
@@ -132,31 +132,31 @@ func (l *loader) readSteps(read readFunc) {
 
 // readStep reads a step up to its verb.
 func (l *loader) readStep(index int, n *yaml.Node) *step {
-	s := &step{index: index, file: l.file, node: n}
-	l.root = fmt.Sprintf("step %d", index)
+	s := &step{index: index, file: l.decoder.File, node: n}
+	l.decoder.Root = fmt.Sprintf("step %d", index)
 	if n.Kind != yaml.MappingNode {
 		if n.Kind != yaml.AliasNode {
-			l.errorf(n, "a step has a title and a verb such as exec", "%s: want a mapping, got %s", l.root, describe(n))
+			l.decoder.Errorf(n, "a step has a title and a verb such as exec", "%s: want a mapping, got %s", l.decoder.Root, fill.Describe(n))
 		}
 		return s
 	}
 	verbs := slices.Sorted(maps.Keys(steps.Kinds))
 	var found []string
 	var second *yaml.Node
-	seen := l.fields(n, reflect.ValueOf(s).Elem(), "", &others{keys: verbs, take: func(verb string, p pair) {
+	seen := l.decoder.Struct(n, s, &fill.Others{Keys: verbs, Take: func(verb string, p fill.Pair) {
 		if found = append(found, verb); len(found) > 1 {
-			second = cmp.Or(second, p.key)
+			second = cmp.Or(second, p.Key)
 			return
 		}
-		s.verb, s.verbNode, s.kind = verb, p.value, steps.Kinds[verb]
+		s.verb, s.verbNode, s.kind = verb, p.Value, steps.Kinds[verb]
 		s.action = s.kind.New()
 	}})
 	l.readHolds(s)
 	switch {
 	case len(found) > 1:
-		l.errorf(second, "make each a step of its own", "%s has %d verbs: %s", l.root, len(found), strings.Join(found, ", "))
+		l.decoder.Errorf(second, "make each a step of its own", "%s has %d verbs: %s", l.decoder.Root, len(found), strings.Join(found, ", "))
 	case !slices.ContainsFunc(verbs, func(verb string) bool { return seen[verb] }):
-		l.errorf(n, "write one of "+strings.Join(verbs, ", "), "%s has no verb", l.root)
+		l.decoder.Errorf(n, "write one of "+strings.Join(verbs, ", "), "%s has no verb", l.decoder.Root)
 	}
 	return s
 }
@@ -166,18 +166,18 @@ func (l *loader) readAction(s *step, read readFunc) {
 	if s.action == nil {
 		return
 	}
-	before := len(l.errs)
-	l.value(s.verbNode, reflect.ValueOf(s.action).Elem(), s.verb)
+	before := len(l.decoder.Errs)
+	l.decoder.Fill(s.verbNode, s.action, s.verb)
 	if d, ok := s.action.(steps.Definer); ok {
 		l.readDefined(s, d.Defines())
 	}
 	if d, ok := s.action.(steps.Defaulter); ok {
 		d.SetDefaults(l.defaults.Defaults)
 	}
-	if r, ok := s.action.(steps.FileReader); ok && len(l.errs) == before {
-		l.place(s.verbNode, r.ReadFiles(func(path string) ([]byte, string, error) { return l.readFile(path, read) }), 0)
+	if r, ok := s.action.(steps.FileReader); ok && len(l.decoder.Errs) == before {
+		l.decoder.Place(s.verbNode, r.ReadFiles(func(path string) ([]byte, string, error) { return l.readFile(path, read) }), 0)
 	}
-	if len(l.errs) > before {
+	if len(l.decoder.Errs) > before {
 		s.action = nil
 	}
 }
@@ -185,7 +185,7 @@ func (l *loader) readAction(s *step, read readFunc) {
 // readFile reads a file that a step names. Its path may have variables that are
 // known before the run.
 func (l *loader) readFile(path string, read readFunc) (text []byte, at string, err error) {
-	name, err := variables.Expand(path, l.lookup)
+	name, err := variables.Expand(path, l.decoder.Lookup)
 	if undefined, ok := errors.AsType[*variables.UndefinedError](err); ok {
 		return nil, "", &runner.FieldError{
 			Err:  fmt.Errorf("the file is read before the run, when the variable %s is not known", undefined.Name),
@@ -213,15 +213,15 @@ func (l *loader) readDefined(s *step, names []string) {
 			continue // told with its key
 		}
 		if !variables.ValidName(name) {
-			l.errorf(keyOf(name), "", "%s", badName(name))
+			l.decoder.Errorf(keyOf(name), "", "%s", badName(name))
 			continue
 		}
-		if _, known := l.vars[name]; known {
+		if _, known := l.decoder.Vars[name]; known {
 			where := "under vars"
 			if predefined[name] != "" {
 				where = "in each playbook"
 			}
-			l.errorf(keyOf(name), "choose another name", "the variable %s is there already, %s", name, where)
+			l.decoder.Errorf(keyOf(name), "choose another name", "the variable %s is there already, %s", name, where)
 			continue
 		}
 		if l.setBy[name] == 0 {
@@ -236,29 +236,29 @@ func (l *loader) readExpectations(s *step) {
 	case n == nil || s.verb == "" || n.Kind == yaml.AliasNode:
 		return
 	case n.Kind != yaml.MappingNode:
-		l.errorf(n, "", "expect: want a mapping, got %s", describe(n))
+		l.decoder.Errorf(n, "", "expect: want a mapping, got %s", fill.Describe(n))
 		return
 	case len(n.Content) == 0:
-		l.errorf(n, ordinary, "expect is empty")
+		l.decoder.Errorf(n, ordinary, "expect is empty")
 		return
 	case len(s.kind.Expects) == 0:
-		l.errorf(n, ordinary, "nothing can be expected of a step with %s", s.verb)
+		l.decoder.Errorf(n, ordinary, "nothing can be expected of a step with %s", s.verb)
 		return
 	}
-	for key, pair := range l.pairs(s.Expect) {
+	for key, pair := range l.decoder.Pairs(s.Expect) {
 		if !slices.Contains(s.kind.Expects, key) {
 			known := strings.Join(s.kind.Expects, ", ")
 			if _, ok := expect.Kinds[key]; ok {
-				l.errorf(pair.key, "available are "+known, "%s is not available for %s", key, s.verb)
+				l.decoder.Errorf(pair.Key, "available are "+known, "%s is not available for %s", key, s.verb)
 			} else {
-				l.errorf(pair.key, cmp.Or(didYouMean(key, s.kind.Expects), "known are "+known), "unknown key %s in expect", quote(key))
+				l.decoder.Errorf(pair.Key, cmp.Or(fill.DidYouMean(key, s.kind.Expects), "known are "+known), "unknown key %s in expect", fill.Quote(key))
 			}
 			continue
 		}
-		e := expectation{key: key, node: pair.value, value: expect.Kinds[key]()}
-		before := len(l.errs)
-		l.value(e.node, reflect.ValueOf(e.value).Elem(), key)
-		if len(l.errs) == before {
+		e := expectation{key: key, node: pair.Value, value: expect.Kinds[key]()}
+		before := len(l.decoder.Errs)
+		l.decoder.Fill(e.node, e.value, key)
+		if len(l.decoder.Errs) == before {
 			s.expectations = append(s.expectations, e)
 		}
 	}
@@ -273,11 +273,11 @@ func (l *loader) check(s *step, ids map[string]int) {
 	}
 	errs = append(errs, oneLine(s.node), positive("within", s.Within), positive("timeout", s.Timeout))
 	if stated(s.node, "id") {
-		switch n, _ := find(s.node, []string{"id"}); {
+		switch n, _ := fill.Find(s.node, []string{"id"}); {
 		case !namePattern.MatchString(s.ID):
-			fail("id", "write small letters, digits and -, as in blocked-host", "id: %s is no id", quote(s.ID))
+			fail("id", "write small letters, digits and -, as in blocked-host", "id: %s is no id", fill.Quote(s.ID))
 		case ids[s.ID] > 0:
-			fail("id", "choose another one", "duplicate id %s: the step in line %d has it", quote(s.ID), ids[s.ID])
+			fail("id", "choose another one", "duplicate id %s: the step in line %d has it", fill.Quote(s.ID), ids[s.ID])
 		default:
 			ids[s.ID] = n.Line
 		}
@@ -285,14 +285,14 @@ func (l *loader) check(s *step, ids map[string]int) {
 	if stated(s.node, "changesNothing") && strings.TrimSpace(s.ChangesNothing) == "" {
 		fail("changesNothing", "write why no later step needs this one", "changesNothing is empty")
 	}
-	l.place(s.node, errors.Join(errs...), s.index)
+	l.decoder.Place(s.node, errors.Join(errs...), s.index)
 }
 
 // try puts the variables into a step as far as they are known, and judges the
 // result as it will be judged when the step begins.
 func (l *loader) try(s *step) {
 	lookup := func(name string) (string, bool) {
-		if value, known := l.lookup(name); known {
+		if value, known := l.decoder.Lookup(name); known {
 			return value, true
 		}
 		step := l.setBy[name]
@@ -300,8 +300,8 @@ func (l *loader) try(s *step) {
 	}
 	needs := make([]evidence.Needs, len(s.expectations))
 	for i, e := range s.expectations {
-		value, err := Expand(e.value, lookup)
-		l.place(e.node, err, s.index)
+		value, err := fill.Expand(e.value, lookup)
+		l.decoder.Place(e.node, err, s.index)
 		if err == nil {
 			needs[i] = value.Needs()
 		}
@@ -309,9 +309,9 @@ func (l *loader) try(s *step) {
 	if s.action == nil {
 		return
 	}
-	action, err := Expand(s.action, lookup)
-	for _, err := range flatten(err) {
-		l.place(l.origin(s, err), err, s.index)
+	action, err := fill.Expand(s.action, lookup)
+	for _, err := range fill.Flatten(err) {
+		l.decoder.Place(l.origin(s, err), err, s.index)
 	}
 	if err != nil {
 		return
@@ -319,9 +319,9 @@ func (l *loader) try(s *step) {
 	if limited, ok := action.(steps.Limited); ok {
 		for i, e := range s.expectations {
 			if err := limited.CannotShow(needs[i]); err != nil {
-				for _, err := range flatten(err) {
+				for _, err := range fill.Flatten(err) {
 					err.Err = fmt.Errorf("%s: %w", e.key, err.Err)
-					l.place(e.node, err, s.index)
+					l.decoder.Place(e.node, err, s.index)
 				}
 			}
 		}
@@ -330,7 +330,7 @@ func (l *loader) try(s *step) {
 		for _, ref := range r.Refs() {
 			if _, set := lookup(ref.Name); !set {
 				err := &variables.UndefinedError{Ref: variables.Ref{Name: ref.Name}}
-				l.place(s.verbNode, &runner.FieldError{Field: ref.Field, Err: err}, s.index)
+				l.decoder.Place(s.verbNode, &runner.FieldError{Field: ref.Field, Err: err}, s.index)
 			}
 		}
 	}
@@ -345,14 +345,14 @@ func (l *loader) try(s *step) {
 		l.checkDeletions(s)
 	}
 	if (s.holds.times > 1 || s.holds.over > 0) && !action.Repeats() {
-		l.place(s.node, &runner.FieldError{
+		l.decoder.Place(s.node, &runner.FieldError{
 			Field: []string{"holds"},
 			Err:   fmt.Errorf("holds: a step with %s is done once, it cannot hold for longer", s.verb),
 			Hint:  "write holds at the step that looks at what came of it",
 		}, s.index)
 	}
 	if s.ChangesNothing != "" && action.Repeats() {
-		l.place(s.node, &runner.FieldError{
+		l.decoder.Place(s.node, &runner.FieldError{
 			Field: []string{"changesNothing"},
 			Err:   fmt.Errorf("changesNothing: a step that looks, such as this one with %s, changes nothing in any case", s.verb),
 			Hint:  "remove it",
@@ -376,7 +376,7 @@ func (l *loader) checkDeletions(s *step) {
 			continue
 		}
 		err := &changes.ForGoodError{Ref: t.Ref, Why: why}
-		l.place(s.verbNode, &runner.FieldError{Field: t.Field, Err: err, Hint: err.Hint()}, s.index)
+		l.decoder.Place(s.verbNode, &runner.FieldError{Field: t.Field, Err: err, Hint: err.Hint()}, s.index)
 	}
 }
 
@@ -396,8 +396,8 @@ func (l *loader) origin(s *step, err *runner.FieldError) *yaml.Node {
 	case from != nil && !within(s.verbNode, from) && within(defaults, from):
 		return defaults
 	case from == nil && len(names) > 0:
-		_, inStep := find(s.verbNode, names[:1])
-		if _, inDefaults := find(defaults, names[:1]); !inStep && inDefaults {
+		_, inStep := fill.Find(s.verbNode, names[:1])
+		if _, inDefaults := fill.Find(defaults, names[:1]); !inStep && inDefaults {
 			return defaults
 		}
 	}
@@ -433,7 +433,7 @@ func (s *step) bindable(file string, within *time.Duration) runner.Step {
 
 // bind is a step's [runner.Step.Bind].
 func (s *step) bind(lookup runner.Lookup) (runner.Action, []runner.Check, error) {
-	action, err := Expand(s.action, lookup)
+	action, err := fill.Expand(s.action, lookup)
 	err = named(s.verb, err)
 	var checks []runner.Check
 	for _, key := range slices.Sorted(maps.Keys(s.kind.Implied)) {
@@ -443,7 +443,7 @@ func (s *step) bind(lookup runner.Lookup) (runner.Action, []runner.Check, error)
 		}
 	}
 	for _, e := range s.expectations {
-		value, expandErr := Expand(e.value, lookup)
+		value, expandErr := fill.Expand(e.value, lookup)
 		err = errors.Join(err, named(e.key, expandErr))
 		checks = append(checks, runner.Check{Key: e.key, Expectation: value, Position: func(field []string) evidence.Position {
 			return s.position(e.node, field)
@@ -458,7 +458,7 @@ func (s *step) bind(lookup runner.Lookup) (runner.Action, []runner.Check, error)
 // position returns where a field below a node is. In a text of several lines a
 // number is the index of a line.
 func (s *step) position(n *yaml.Node, field []string) evidence.Position {
-	at, _ := find(n, field)
+	at, _ := fill.Find(n, field)
 	p := evidence.Position{File: s.file, Line: at.Line, Column: at.Column}
 	if len(field) > 0 && at.Kind == yaml.ScalarNode && at.Style&yaml.LiteralStyle != 0 {
 		if i, err := strconv.Atoi(field[len(field)-1]); err == nil {
@@ -471,7 +471,7 @@ func (s *step) position(n *yaml.Node, field []string) evidence.Position {
 // named puts the path of the field before each of the errors that err joins.
 func named(key string, err error) error {
 	var errs []error
-	for _, e := range flatten(err) {
+	for _, e := range fill.Flatten(err) {
 		errs = append(errs, fmt.Errorf("%s: %w", strings.Join(append([]string{key}, e.Field...), "."), e.Err))
 	}
 	return errors.Join(errs...)

@@ -8,6 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/variables"
 )
 
@@ -28,7 +29,7 @@ func parseSettings(set, secret []string) ([]setting, Errors) {
 	var errs Errors
 	for i, text := range slices.Concat(set, secret) {
 		name, value, found := strings.Cut(text, "=")
-		flag, arg := "--set "+name, "--set "+cut(text)
+		flag, arg := "--set "+name, "--set "+fill.Cut(text)
 		if isSecret := i >= len(set); isSecret {
 			arg = SecretFlag(text, i-len(set))
 			flag = arg
@@ -67,13 +68,13 @@ func SecretFlag(text string, i int) string {
 }
 
 func badName(name string) string {
-	return quote(name) + " is no name of a variable, which has letters, digits and _ and does not begin with a digit"
+	return fill.Quote(name) + " is no name of a variable, which has letters, digits and _ and does not begin with a digit"
 }
 
 // A resolver finds the values of a playbook's vars, which may refer to each
 // other.
 type resolver struct {
-	d     *decoder
+	d     *fill.Decoder
 	texts map[string]*yaml.Node
 	given map[string]string // from the command line
 	state map[string]int    // resolving, then resolved
@@ -85,10 +86,11 @@ const (
 	resolved
 )
 
-// resolveVars fills d.vars in from a playbook's vars, n, which may be nil, and
-// returns the names in vars.
-func (d *decoder) resolveVars(n *yaml.Node, o Options, settings []setting) (names []string) {
-	d.vars = map[string]string{
+// resolveVars gives the decoder the values of a playbook's vars, n, which may be nil,
+// and returns the names in vars.
+func (l *loader) resolveVars(n *yaml.Node) (names []string) {
+	d, o := &l.decoder, l.options
+	d.Vars = map[string]string{
 		"NAMESPACE":       cmp.Or(o.Namespace, "default"),
 		"ISTIO_NAMESPACE": cmp.Or(o.IstioNamespace, "istio-system"),
 	}
@@ -97,29 +99,29 @@ func (d *decoder) resolveVars(n *yaml.Node, o Options, settings []setting) (name
 	}
 	if n.Kind != yaml.MappingNode {
 		if n.Kind != yaml.AliasNode {
-			d.errorf(n, "write vars: {NAME: VALUE}", "vars: want a mapping, got %s", describe(n))
+			d.Errorf(n, "write vars: {NAME: VALUE}", "vars: want a mapping, got %s", fill.Describe(n))
 		}
 		return nil
 	}
 	r := &resolver{d: d, texts: make(map[string]*yaml.Node), given: make(map[string]string), state: make(map[string]int)}
-	for name, pair := range d.pairs(n) {
+	for name, pair := range d.Pairs(n) {
 		switch {
 		case !variables.ValidName(name):
-			d.errorf(pair.key, "", "%s", badName(name))
+			d.Errorf(pair.Key, "", "%s", badName(name))
 			continue
 		case predefined[name] != "":
-			d.errorf(pair.key, "choose another name; "+predefined[name]+" says its value", "the variable %s is there in each playbook", name)
+			d.Errorf(pair.Key, "choose another name; "+predefined[name]+" says its value", "the variable %s is there in each playbook", name)
 			continue
-		case pair.value.Kind == yaml.AliasNode: // parse told it
-		case pair.value.Kind != yaml.ScalarNode || isNull(pair.value):
-			d.errorf(pair.value, "write its value, '' for an empty text", "vars.%s: want a text, got %s", name, describe(pair.value))
+		case pair.Value.Kind == yaml.AliasNode: // parse told it
+		case pair.Value.Kind != yaml.ScalarNode || fill.IsNull(pair.Value):
+			d.Errorf(pair.Value, "write its value, '' for an empty text", "vars.%s: want a text, got %s", name, fill.Describe(pair.Value))
 		default:
-			r.texts[name] = pair.value
+			r.texts[name] = pair.Value
 		}
 		names = append(names, name)
-		d.vars[name] = ""
+		d.Vars[name] = ""
 	}
-	for _, s := range settings {
+	for _, s := range l.settings {
 		r.given[s.name] = s.value
 	}
 	for _, name := range names {
@@ -137,7 +139,7 @@ func (r *resolver) resolve(name string) {
 	}
 	if r.state[name] == resolving {
 		cycle := append(slices.Clone(r.path[slices.Index(r.path, name):]), name)
-		r.d.errorf(text, "", "variables in a cycle: %s", strings.Join(cycle, " → "))
+		r.d.Errorf(text, "", "variables in a cycle: %s", strings.Join(cycle, " → "))
 		return
 	}
 	r.state[name] = resolving
@@ -153,11 +155,11 @@ func (r *resolver) resolve(name string) {
 
 	value := ""
 	if err == nil {
-		value, err = variables.Expand(text.Value, r.d.lookup)
+		value, err = variables.Expand(text.Value, r.d.Lookup)
 	}
-	r.d.place(text, err, 0)
+	r.d.Place(text, err, 0)
 	if given, ok := r.given[name]; ok {
 		value = given
 	}
-	r.d.vars[name] = value
+	r.d.Vars[name] = value
 }

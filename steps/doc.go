@@ -12,5 +12,5 @@
 //	literal   ${NAME} means nothing in it
 //
 // Every other string may hold variables as ${NAME}. They are replaced when the
-// step begins, in a copy of the struct, by [playbooks.Expand].
+// step begins, in a copy of the struct, by [fill.Expand].
 package steps

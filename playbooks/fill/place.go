@@ -1,4 +1,4 @@
-package playbooks
+package fill
 
 import (
 	"errors"
@@ -14,12 +14,12 @@ import (
 	"github.com/egressplay/egressplay/variables"
 )
 
-// place adds the errors that err joins, each where its field is in n. step is
+// Place adds the errors that err joins, each where its field is in n. step is
 // the step that is about to run, 0 for before the run.
-func (d *decoder) place(n *yaml.Node, err error, step int) {
-	for _, e := range flatten(err) {
-		at, _ := find(n, e.Field)
-		placed := &Error{File: d.file, Line: at.Line, Column: at.Column, Msg: e.Err.Error(), Hint: e.Hint}
+func (d *Decoder) Place(n *yaml.Node, err error, step int) {
+	for _, e := range Flatten(err) {
+		at, _ := Find(n, e.Field)
+		placed := &Error{File: d.File, Line: at.Line, Column: at.Column, Msg: e.Err.Error(), Hint: e.Hint}
 		if err, ok := errors.AsType[*variables.UndefinedError](e.Err); ok {
 			placed.Line, placed.Column = d.variable(at, "${"+err.Name+"}")
 			d.unset = append(d.unset, unset{placed, err.Name, step})
@@ -29,7 +29,7 @@ func (d *decoder) place(n *yaml.Node, err error, step int) {
 			placed.Line, placed.Column = d.line(at, e.Line)
 			placed.Column += further(at.Value, e.Line, e.Column)
 		}
-		d.errs = append(d.errs, placed)
+		d.Errs = append(d.Errs, placed)
 	}
 }
 
@@ -41,17 +41,17 @@ type unset struct {
 	step int
 }
 
-// explain says of each variable without a value what is wrong with it. setBy
+// ExplainUnset says of each variable without a value what is wrong with it. setBy
 // has the first step that sets a variable, from 1.
-func (d *decoder) explain(setBy map[string]int) {
-	known := slices.Sorted(maps.Keys(d.vars))
+func (d *Decoder) ExplainUnset(setBy map[string]int) {
+	known := slices.Sorted(maps.Keys(d.Vars))
 	known = append(known, slices.Sorted(maps.Keys(setBy))...)
 	for _, u := range d.unset {
 		e, setter := u.err, setBy[u.name]
 		switch {
 		case setter == 0:
 			e.Msg = "the variable " + u.name + " is not defined"
-			e.Hint = didYouMean(u.name, known)
+			e.Hint = DidYouMean(u.name, known)
 			if e.Hint == "" {
 				e.Hint = "define it under vars or in a set step, or write $${" + u.name + "} for the text ${" + u.name + "}"
 			}
@@ -68,10 +68,10 @@ func (d *decoder) explain(setBy map[string]int) {
 	}
 }
 
-// find follows a path of keys below n, and returns the node at its end and true. If
-// a key is missing, it returns the last node that it reached, and false. The value of a mapping's short form is at the
-// path of the key that it is short for.
-func find(n *yaml.Node, path []string) (*yaml.Node, bool) {
+// Find follows a path of keys below n, and returns the node at its end and true. If
+// a key is missing, it returns the last node that it reached, and false. The value of a
+// mapping's short form is at the path of the key that it is short for.
+func Find(n *yaml.Node, path []string) (*yaml.Node, bool) {
 	for _, key := range path {
 		switch n.Kind {
 		case yaml.MappingNode:
@@ -93,17 +93,17 @@ func find(n *yaml.Node, path []string) (*yaml.Node, bool) {
 }
 
 // line returns the place of a line, from 1, of the text that n is.
-func (d *decoder) line(n *yaml.Node, line int) (int, int) {
+func (d *Decoder) line(n *yaml.Node, line int) (int, int) {
 	at := n.Line + line - 1
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		at++ // the text begins below its | or >
 	} else if line == 1 {
 		return n.Line, n.Column
 	}
-	if at > len(d.lines) {
+	if at > len(d.Lines) {
 		return n.Line, n.Column
 	}
-	text := d.lines[at-1]
+	text := d.Lines[at-1]
 	return at, utf8.RuneCountInString(text[:len(text)-len(strings.TrimLeft(text, " "))]) + 1
 }
 
@@ -125,13 +125,13 @@ func isReference(text string) bool {
 
 // variable returns the place of the first such reference in the text that n
 // is; with "" of the first ${ that is no reference.
-func (d *decoder) variable(n *yaml.Node, ref string) (int, int) {
+func (d *Decoder) variable(n *yaml.Node, ref string) (int, int) {
 	if !strings.Contains(n.Value, "${") { // a variable that is named alone
 		return n.Line, n.Column
 	}
 	skip := n.Column - 1
-	for line := n.Line; 0 < line && line <= len(d.lines); line++ {
-		text := []rune(d.lines[line-1])
+	for line := n.Line; 0 < line && line <= len(d.Lines); line++ {
+		text := []rune(d.Lines[line-1])
 		skip = min(skip, len(text))
 		before, rest := string(text[:skip]), string(text[skip:])
 		for i := range len(rest) {

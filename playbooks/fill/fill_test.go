@@ -1,19 +1,17 @@
-package playbooks
+package fill
 
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
 
-	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/runner"
-	"github.com/egressplay/egressplay/steps"
 )
 
 type (
@@ -61,23 +59,21 @@ func (w *words) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func decodeText[T any](t *testing.T, text string) (T, error) {
+func fillIn[T any](t *testing.T, text string) (T, error) {
 	t.Helper()
-	root, errs := parse(Source{File: "f", Data: []byte(text)})
+	var document yaml.Node
+	require.NoError(t, yaml.Unmarshal([]byte(text), &document))
 	var v T
-	if root != nil {
-		d := &decoder{file: "f", root: "it", lines: strings.Split(text, "\n"), vars: map[string]string{"N": "7", "W": "2m", "Y": "true"}}
-		d.value(root, reflect.ValueOf(&v).Elem(), "")
-		d.explain(nil)
-		errs = append(errs, d.errs...).sorted()
-	}
-	if len(errs) > 0 {
+	d := &Decoder{File: "f", Root: "it", Lines: strings.Split(text, "\n"), Vars: map[string]string{"N": "7", "W": "2m", "Y": "true"}}
+	d.Fill(document.Content[0], &v, "")
+	d.ExplainUnset(nil)
+	if errs := d.Errs.Sorted(); len(errs) > 0 {
 		return v, errs
 	}
 	return v, nil
 }
 
-func TestDecode(t *testing.T) {
+func TestFill(t *testing.T) {
 	three := 3
 	for _, test := range []struct {
 		text string
@@ -117,17 +113,17 @@ func TestDecode(t *testing.T) {
 		{"byName: {a: x}", everything{ByName: map[string]*inner{"a": {Name: "x"}}}},
 		{"base: x", everything{base: base{"x"}}},
 		{"{}", everything{}},
-		{"\ufefftext: a\r\nint: 3\r\n", everything{Text: "a", Int: 3}},
+		{"text: a\r\nint: 3\r\n", everything{Text: "a", Int: 3}},
 	} {
 		t.Run(test.text, func(t *testing.T) {
-			got, err := decodeText[everything](t, test.text)
+			got, err := fillIn[everything](t, test.text)
 			require.NoError(t, err)
 			assert.Equal(t, test.want, got)
 		})
 	}
 }
 
-func TestDecodeShortList(t *testing.T) {
+func TestFillShortList(t *testing.T) {
 	for text, want := range map[string]short{
 		"x: [a, b]":          {Items: []string{"a", "b"}},
 		"x: a":               {Items: []string{"a"}},
@@ -135,7 +131,7 @@ func TestDecodeShortList(t *testing.T) {
 		"x: []":              {Items: []string{}},
 		"x: {more: y}":       {More: "y"},
 	} {
-		got, err := decodeText[struct {
+		got, err := fillIn[struct {
 			X short `yaml:"x"`
 		}](t, text)
 		require.NoError(t, err, text)
@@ -143,7 +139,7 @@ func TestDecodeShortList(t *testing.T) {
 	}
 }
 
-func TestDecodeErrors(t *testing.T) {
+func TestFillErrors(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"text: a\ntext: b", `f:2:1: duplicate key "text": it is in line 1 already` + "\n  hint: keep one of the two"},
 		{"labels: {a: b, a: c}", `f:1:16: duplicate key "a": it is in line 1 already` + "\n  hint: keep one of the two"},
@@ -178,48 +174,10 @@ func TestDecodeErrors(t *testing.T) {
 			"f:2:6: int: want a whole number, got the text \"x\""},
 	} {
 		t.Run(test.text, func(t *testing.T) {
-			_, err := decodeText[everything](t, test.text)
+			_, err := fillIn[everything](t, test.text)
 			require.Error(t, err)
 			assert.Equal(t, test.want, err.Error())
 		})
-	}
-}
-
-// TestKindsCanBeDecoded goes through the types of all step kinds and
-// expectations: each field's type is one that the decoder knows.
-func TestKindsCanBeDecoded(t *testing.T) {
-	for name, kind := range steps.Kinds {
-		decodable(t, name, reflect.TypeOf(kind.New()).Elem(), 0)
-		for _, key := range kind.Expects {
-			assert.Contains(t, expect.Kinds, key, "%s expects it", name)
-		}
-		for key := range kind.Implied {
-			assert.Contains(t, kind.Expects, key, "it is implied by %s", name)
-		}
-	}
-	for name, kind := range expect.Kinds {
-		decodable(t, name, reflect.TypeOf(kind()).Elem(), 0)
-	}
-}
-
-func decodable(t *testing.T, path string, typ reflect.Type, depth int) {
-	if depth > 8 || isText(typ) || typ == durationType { // a type may contain itself
-		return
-	}
-	switch typ.Kind() {
-	case reflect.Bool, reflect.String, reflect.Int, reflect.Int64, reflect.Float64:
-	case reflect.Pointer, reflect.Slice:
-		decodable(t, path+"[]", typ.Elem(), depth+1)
-	case reflect.Map:
-		assert.Equal(t, reflect.String, typ.Key().Kind(), path)
-		decodable(t, path+"{}", typ.Elem(), depth+1)
-	case reflect.Struct:
-		for _, f := range fieldsOf(typ) {
-			assert.NotEmpty(t, f.key, path)
-			decodable(t, path+"."+f.key, typ.FieldByIndex(f.index).Type, depth+1)
-		}
-	default:
-		assert.Fail(t, "unknown kind of type", "%s: %s", path, typ)
 	}
 }
 
@@ -299,17 +257,19 @@ func TestExpand(t *testing.T) {
 }
 
 func TestExpandOfAnInterface(t *testing.T) {
-	var action runner.Action = &steps.Exec{Argv: steps.Words{"echo", "${A}"}, In: steps.Pod{Name: "p"}}
-	got, err := Expand(action, func(string) (string, bool) { return "x y", true })
+	var v fmt.Stringer = &holder{Text: "${A}"}
+	got, err := Expand(v, func(string) (string, bool) { return "x y", true })
 	require.NoError(t, err)
-	assert.Equal(t, steps.Words{"echo", "x y"}, got.(*steps.Exec).Argv)
+	assert.Equal(t, "x y", got.String())
 }
+
+func (h *holder) String() string { return h.Text }
 
 func TestExpandErrors(t *testing.T) {
 	lookup := func(name string) (string, bool) { return "bad", name == "A" }
 	_, err := Expand(&holder{Text: "${X}", Map: map[string]pattern{"k": {Text: "${Y} ${"}}, List: []*pattern{{Text: "${Z}"}}, Self: upper{"A"}}, lookup)
 	var got []string
-	for _, e := range flatten(err) {
+	for _, e := range Flatten(err) {
 		got = append(got, strings.Join(e.Field, ".")+": "+e.Error())
 	}
 	assert.Equal(t, []string{
@@ -321,7 +281,7 @@ func TestExpandErrors(t *testing.T) {
 
 	_, err = Expand(&holder{Self: upper{"A"}, List: []*pattern{{}, {Text: "very ${A}"}}}, lookup)
 	got = nil
-	for _, e := range flatten(err) {
+	for _, e := range Flatten(err) {
 		got = append(got, strings.Join(e.Field, ".")+": "+e.Error())
 	}
 	assert.Equal(t, []string{"list.1.text: it is bad", "list.1: and all of it"}, got)

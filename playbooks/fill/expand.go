@@ -1,4 +1,4 @@
-package playbooks
+package fill
 
 import (
 	"errors"
@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/egressplay/egressplay/runner"
-	"github.com/egressplay/egressplay/steps"
 	"github.com/egressplay/egressplay/variables"
 )
 
@@ -19,10 +18,15 @@ type expander interface {
 	ExpandVars(lookup runner.Lookup) error
 }
 
-// Expand returns a deep copy of v, a step kind or an expectation, in which the
+// A validator is a value that can tell what is wrong with it. Validate may complete it.
+type validator interface {
+	Validate() error
+}
+
+// Expand returns a deep copy of v, in which the
 // values of the variables are in place: in every string but those whose tag
 // says literal. A value that was put in is not looked at again. The copy and
-// what is in it have been validated ([steps.Validator]).
+// what is in it have been validated, where they have a method Validate.
 //
 // The error joins a [*runner.FieldError] for each thing that is wrong.
 func Expand[T any](v T, lookup runner.Lookup) (T, error) {
@@ -100,8 +104,8 @@ func (e *expansion) copy(v reflect.Value, path []string) reflect.Value {
 		}
 	case reflect.Struct:
 		for f, path := range fieldsBelow(v.Type(), path) {
-			if !f.literal {
-				into.FieldByIndex(f.index).Set(e.copy(v.FieldByIndex(f.index), path))
+			if !f.Literal {
+				into.FieldByIndex(f.Index).Set(e.copy(v.FieldByIndex(f.Index), path))
 			}
 		}
 	}
@@ -130,11 +134,11 @@ func (e *expansion) validate(v reflect.Value, path []string) {
 		}
 	case reflect.Struct:
 		for f, path := range fieldsBelow(v.Type(), path) {
-			e.validate(v.FieldByIndex(f.index), path)
+			e.validate(v.FieldByIndex(f.Index), path)
 		}
 	}
 	if v.CanAddr() {
-		if self, ok := v.Addr().Interface().(steps.Validator); ok {
+		if self, ok := v.Addr().Interface().(validator); ok {
 			e.fail(path, self.Validate())
 		}
 	}
@@ -142,17 +146,17 @@ func (e *expansion) validate(v reflect.Value, path []string) {
 
 // fieldsBelow goes through the exported fields of a struct with the path of
 // each. One without a key is at the struct's own path.
-func fieldsBelow(t reflect.Type, path []string) func(yield func(field, []string) bool) {
-	return func(yield func(field, []string) bool) {
-		keyed := fieldsOf(t)
+func fieldsBelow(t reflect.Type, path []string) func(yield func(Field, []string) bool) {
+	return func(yield func(Field, []string) bool) {
+		keyed := Fields(t)
 		for i := range t.NumField() {
 			if !t.Field(i).IsExported() {
 				continue
 			}
-			f, below := field{index: []int{i}}, path
-			if at := slices.IndexFunc(keyed, func(k field) bool { return slices.Equal(k.index, f.index) }); at >= 0 {
+			f, below := Field{Index: []int{i}}, path
+			if at := slices.IndexFunc(keyed, func(k Field) bool { return slices.Equal(k.Index, f.Index) }); at >= 0 {
 				f = keyed[at]
-				below = append(slices.Clip(path), f.key)
+				below = append(slices.Clip(path), f.Key)
 			}
 			if !yield(f, below) {
 				return
@@ -175,13 +179,13 @@ func sortedKeys(v reflect.Value) []reflect.Value {
 	return keys
 }
 
-// maxValues bounds the values that are put into a step, and into all of a
-// playbook before the run, in bytes.
-const maxValues = 16 << 20
+// MaxValues bounds the values of variables that are put into a value, and by a [Decoder],
+// in bytes.
+const MaxValues = 16 << 20
 
-var errTooLong = fmt.Errorf("the values of its variables are longer than %d MiB together", maxValues>>20)
+var errTooLong = fmt.Errorf("the values of its variables are longer than %d MiB together", MaxValues>>20)
 
-// A budget is a lookup that gives no more than maxValues bytes.
+// A budget is a lookup that gives no more than [MaxValues] bytes.
 type budget struct {
 	lookup runner.Lookup
 	bytes  int
@@ -195,4 +199,4 @@ func (b *budget) value(name string) (string, bool) {
 	return value, set
 }
 
-func (b *budget) spent() bool { return b.bytes > maxValues }
+func (b *budget) spent() bool { return b.bytes > MaxValues }
