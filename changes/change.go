@@ -31,11 +31,11 @@ type Change struct {
 	Next *unstructured.Unstructured `json:"next,omitempty"`
 	// UID is that of the object as the run left it; "" while it is not known.
 	UID types.UID `json:"uid,omitempty"`
-	// Deleted says that the run deleted the object.
+	// Deleted reports whether the run deleted the object.
 	Deleted bool `json:"deleted,omitempty"`
-	// ForGood says that the playbook wants the object not to be put back.
+	// ForGood reports whether the playbook wants the object not to be put back.
 	ForGood bool `json:"forGood,omitempty"`
-	// Pending says that the last change was begun, and not whether it was made.
+	// Pending reports whether the last change was begun, and not whether it was made.
 	Pending bool `json:"pending,omitempty"`
 
 	saved bool // the store has it as it is

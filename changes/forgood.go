@@ -13,7 +13,7 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// A ForGoodError says that an object could not be put back if it were deleted.
+// A ForGoodError reports that an object could not be put back if it were deleted.
 type ForGoodError struct {
 	Ref cluster.Ref
 	Why string
@@ -33,7 +33,7 @@ func (e *ForGoodError) Hint() string {
 	return "if it is to go for good, write forGood: true in the step; else have the playbook make it first"
 }
 
-// WhyForGood says why a kind of object cannot be put back once it is deleted;
+// WhyForGood returns why a kind of object cannot be put back once it is deleted;
 // "" where it can. kind is as kubectl takes it.
 func WhyForGood(kind string) string {
 	kind, _, _ = strings.Cut(strings.ToLower(kind), ".")

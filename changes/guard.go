@@ -20,12 +20,12 @@ type Target struct {
 	Ref cluster.Ref
 	// Field is the path of what names it below the step's verb.
 	Field []string
-	// Makes says that the object is made where there is none, Deletes that it is
+	// Makes reports whether the object is made where there is none, Deletes whether it is
 	// deleted, ForGood that it need not be put back then.
 	Makes, Deletes, ForGood bool
 	// Object is what is applied, nil where that is not known.
 	Object *unstructured.Unstructured
-	// Mesh says that it is the mesh's configuration, wherever that is.
+	// Mesh reports whether it is the mesh's configuration, wherever that is.
 	Mesh bool
 }
 
@@ -46,7 +46,7 @@ func (g Guard) isOwn(namespace string) bool {
 	return namespace == g.Namespace || g.Made != nil && g.Made(namespace)
 }
 
-// A BeyondError says that a change concerns others than the run's own workloads.
+// A BeyondError reports that a change concerns others than the run's own workloads.
 type BeyondError struct {
 	Ref cluster.Ref
 	Why string
@@ -77,7 +77,7 @@ func (g Guard) Allow(_ context.Context, w Write) error {
 	return nil
 }
 
-// Why says why a change concerns others than the run's own workloads, "" where it
+// Why returns why a change concerns others than the run's own workloads, "" where it
 // does not, or where that shows only when it is made. earlier are the targets of
 // the steps before.
 func (g Guard) Why(t Target, earlier []Target) string {
@@ -106,7 +106,7 @@ func (g Guard) Why(t Target, earlier []Target) string {
 	})
 }
 
-// why says why a change concerns others. fresh says that there may be no such
+// why returns why a change concerns others. fresh reports whether there may be no such
 // object yet, ours that the run made the one that is there.
 func (g Guard) why(ref cluster.Ref, fresh, ours, wide bool) string {
 	switch {

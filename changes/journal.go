@@ -64,7 +64,7 @@ type Write struct {
 	// Now is the object as it is, nil for none, and Object what it is to be,
 	// nil for none and for what only the server can tell.
 	Now, Object *unstructured.Unstructured
-	// Ours says that the run made the object that is there.
+	// Ours reports whether the run made the object that is there.
 	Ours bool
 }
 
@@ -194,7 +194,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 	}
 }
 
-// Delete deletes an object, and returns when it is gone. forGood says that it is
+// Delete deletes an object, and returns when it is gone. forGood reports whether it is
 // not to be put back; without it an object that cannot be put back is refused
 // with a [*ForGoodError].
 func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) error {
@@ -223,7 +223,7 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 	}
 }
 
-// errTaken says that an object was looked at before its place was the run's.
+// errTaken reports that an object was looked at before its place was the run's.
 var errTaken = errors.New("the place was taken only now")
 
 // tryDelete deletes an object that the run did not make.
@@ -354,7 +354,7 @@ func (j *Journal) may(ctx context.Context, w Write) error {
 	return j.Allow(ctx, w)
 }
 
-// take takes the place of an object. fresh says that it did so only now.
+// take takes the place of an object. fresh reports whether it did so only now.
 func (j *Journal) take(ctx context.Context, ref cluster.Ref, now *unstructured.Unstructured) (fresh bool, err error) {
 	if j.Take == nil || ref.Kind == "Namespace" && now == nil {
 		return false, nil

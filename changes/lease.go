@@ -65,13 +65,13 @@ const (
 	microTime = "2006-01-02T15:04:05.000000Z07:00"
 )
 
-// A HeldError says that another run holds a place.
+// A HeldError reports that another run holds a place.
 type HeldError struct {
 	Place  string
 	Run    string // its ID
 	Holder string
 	Since  time.Time
-	// stale says that the Lease has run out, if its holder's clock and ours agree.
+	// stale reports whether the Lease has run out, if its holder's clock and ours agree.
 	stale bool
 }
 
@@ -84,7 +84,7 @@ func (e *HeldError) Hint() string {
 	return "wait for it: --wait-for 5m, or run in another namespace: --namespace"
 }
 
-// A LostError says that a run does not hold its place any more, so that it changes
+// A LostError reports that a run does not hold its place any more, so that it changes
 // nothing there.
 type LostError struct{ By *HeldError }
 
@@ -163,7 +163,7 @@ func (l *Leases) Held(ctx context.Context, namespace string) error {
 	return err
 }
 
-// holds reports whether the run holds a Lease, or need not. The error says that it
+// holds reports whether the run holds a Lease, or need not. The error reports that it
 // does not any more, or that this is not certain.
 func (l *Leases) holds(ctx context.Context, ref cluster.Ref) (bool, error) {
 	l.mu.Lock()
@@ -299,7 +299,7 @@ func (l *Leases) renew(ctx context.Context) {
 	}
 }
 
-// renewOne renews a Lease. The error says that the run does not hold it any more.
+// renewOne renews a Lease. The error reports that the run does not hold it any more.
 // That it cannot be told now is an error only where the caller must be certain.
 func (l *Leases) renewOne(ctx context.Context, ref cluster.Ref, certain bool) error {
 	now, err := l.Cluster.Get(ctx, ref)

@@ -11,7 +11,7 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// An OthersError says that a namespace that the run made has objects of others,
+// An OthersError reports that a namespace that the run made has objects of others,
 // which would go with it.
 type OthersError struct {
 	Namespace string
@@ -57,7 +57,7 @@ func (j *Journal) checkOthers(ctx context.Context, namespace string) (note strin
 	return noteUnseen(unseen), nil
 }
 
-// noteUnseen says what others may have had in a namespace, unseen.
+// noteUnseen returns what others may have had in a namespace, unseen.
 func noteUnseen(unseen []cluster.Ref) string {
 	var kinds []string
 	for _, kind := range unseen {

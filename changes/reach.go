@@ -9,7 +9,7 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// reach says why an object of Istio reaches others than the run's own workloads by
+// reach returns why an object of Istio reaches others than the run's own workloads by
 // the host that it is about; "" where it does not, or is of another kind. own tells
 // which namespaces are the run's.
 //

@@ -233,7 +233,7 @@ type Kept struct {
 	Store   Store     // where they are
 	// Namespace is that of the Secrets, "" where they are a file's.
 	Namespace string
-	// Unread says what of it cannot be read.
+	// Unread is what of it cannot be read, "" for nothing.
 	Unread []string
 }
 

@@ -21,8 +21,8 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// A ChangedError says that somebody else has changed meanwhile what was to be put
-// back, so that it was left as it is.
+// A ChangedError reports that somebody else has changed, since the run did, what was to be
+// put back, so that it was left as it is.
 type ChangedError struct {
 	By     string   // the manager of fields that did; "somebody" where nobody tells
 	How    string   // "changed", "made anew" or "deleted"
@@ -41,7 +41,7 @@ func (e *ChangedError) Error() string {
 type Undone struct {
 	Change *Change
 	Took   time.Duration
-	// Nothing says that the change had never been made, so that there is nothing
+	// Nothing reports whether the change had never been made, so that there is nothing
 	// to tell.
 	Nothing bool
 	// Note is what a reader is to know of it besides, "" for nothing.
@@ -58,7 +58,7 @@ const workers = 8
 // other; those that are made anew come after them, so that their pods find all as
 // it was; and what they owned comes last. Each may take as long as
 // limit, 0 for any time; what time may cure is tried again until then. What could
-// not be put back stays in the store. The error says that the store could not
+// not be put back stays in the store. The error reports that the store could not
 // forget what was.
 func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, each func(Undone)) error {
 	j.prepare(all)
@@ -227,7 +227,7 @@ func mayPass(err error) bool {
 		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || strings.Contains(err.Error(), "failed calling webhook")
 }
 
-// tryUndo puts back one change once. nothing says that it had never been made, and
+// tryUndo puts back one change once. nothing reports whether it had never been made, and
 // note what a reader is to know besides.
 func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, note string, err error) {
 	if j.Held != nil {

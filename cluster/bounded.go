@@ -6,7 +6,7 @@ import "strings"
 // is not to be trusted. Its zero value keeps nothing.
 type Bounded struct {
 	Max int // in bytes
-	// Truncated says that more was written.
+	// Truncated reports whether more was written.
 	Truncated bool
 
 	text strings.Builder

@@ -105,7 +105,7 @@ func (d *dialed) Close() error { return d.raw.Close() }
 func (d *dialed) LocalAddr() net.Addr  { return &net.TCPAddr{} }
 func (d *dialed) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// errNoDeadline says that a dialed connection ends with its context alone.
+// errNoDeadline reports that a dialed connection ends with its context alone.
 var errNoDeadline = errors.New("a connection to a pod has no deadlines of its own")
 
 func (d *dialed) SetDeadline(t time.Time) error      { return deadline(t) }

@@ -15,7 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// An UnreachableError says that the API server did not answer.
+// An UnreachableError reports that the API server did not answer.
 type UnreachableError struct {
 	Server string // its URL
 	Err    error
@@ -75,7 +75,7 @@ func innermost(err error) error {
 	return err
 }
 
-// A NoKindError says that the server has no such kind of object.
+// A NoKindError reports that the server has no such kind of object.
 type NoKindError struct {
 	Kind       string // as asked for
 	APIVersion string // as asked for; may be empty
@@ -123,7 +123,7 @@ func (e *NoKindError) Hint() string {
 	}
 }
 
-// A NotReadyError says that no pod is ready that a query means. Time may cure
+// A NotReadyError reports that no pod is ready that a query means. Time may cure
 // it, unless Final.
 type NotReadyError struct {
 	Query  string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
@@ -144,7 +144,7 @@ func (e *NotReadyError) Hint() string {
 	return ""
 }
 
-// A ForbiddenError says that the user of the kubeconfig may not do something:
+// A ForbiddenError reports that the user of the kubeconfig may not do something:
 // which verb on which resource.
 type ForbiddenError struct{ Err error } // the API server's own
 
@@ -157,7 +157,7 @@ func (e *ForbiddenError) Hint() string {
 	return "have that user bound to a role with this permission, or name a context whose user has it"
 }
 
-// A LostError says that a command's exit code never came, because a connection
+// A LostError reports that a command's exit code never came, because a connection
 // was lost while it ran or before.
 type LostError struct {
 	// Started is false when it is certain that the command did not start.

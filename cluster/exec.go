@@ -19,7 +19,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// errNoSPDY says that something before the API server let no upgrade through.
+// errNoSPDY reports that something before the API server let no upgrade through.
 var errNoSPDY = errors.New("the connection cannot be upgraded to SPDY")
 
 // Exec implements [Interface].

@@ -207,7 +207,7 @@ type ExecRequest struct {
 type ExecResult struct {
 	// ExitCode is 0 to 255; 128 + the signal for a command that a signal ended.
 	ExitCode int
-	// Trusted says that the exit code is certainly the command's own. It is
+	// Trusted reports whether the exit code is certainly the command's own. It is
 	// not where only WebSocket was to be had: what translates it may make up a
 	// success when it loses the connection (kubernetes/kubernetes#137404).
 	// Such an exit code counts only with another witness, such as curl's own

@@ -70,7 +70,7 @@ type Transfer struct {
 	Written string
 }
 
-// errTooOld says that a curl does not know the variables of a report.
+// errTooOld reports that a curl does not know the variables of a report.
 var errTooOld = errors.New("the curl in the pod cannot report on itself: it is older than 7.75")
 
 // maxText is how much of a URL or of a message is kept, in bytes.

@@ -75,11 +75,11 @@ type Command struct {
 	// Stdout and Stderr are what the command wrote, each at most 1 MiB of it.
 	Stdout string `json:"stdout,omitempty"`
 	Stderr string `json:"stderr,omitempty"`
-	// Truncated says that there was more output than was kept.
+	// Truncated reports whether there was more output than was kept.
 	Truncated bool `json:"truncated,omitempty"`
 	// Elapsed is the command's own time where it told, else that of the call.
 	Elapsed time.Duration `json:"-"` // "elapsedMs"
-	// OnlyReads says that the command shows files and makes no request for certain.
+	// OnlyReads reports whether the command shows files and makes no request for certain.
 	OnlyReads bool `json:"onlyReads,omitempty"`
 	// Curl is what is known of a curl command; nil for any other command.
 	Curl *Curl `json:"curl,omitempty"`
@@ -89,16 +89,16 @@ type Command struct {
 type Curl struct {
 	// Unreported is why curl could not report on itself; "" if it did.
 	Unreported string `json:"unreported,omitempty"`
-	// HeadsShown says that curl prints the heads of its responses, so that
+	// HeadsShown reports whether curl prints the heads of its responses, so that
 	// [Attempt.Responses] is complete; BodyShown that it prints the body.
 	HeadsShown bool `json:"headsShown"`
 	BodyShown  bool `json:"bodyShown"`
-	// Redirected says that the command line itself chooses the address to
+	// Redirected reports whether the command line itself chooses the address to
 	// connect to, by --connect-to, --resolve or a proxy.
 	Redirected bool `json:"redirected,omitempty"`
-	// Retries says that curl may make a request several times.
+	// Retries reports whether curl may make a request several times.
 	Retries bool `json:"retries,omitempty"`
-	// FixedPort says that the command line names the port that curl sends from,
+	// FixedPort reports whether the command line names the port that curl sends from,
 	// so that an address alone does not tell its requests from earlier ones.
 	FixedPort bool `json:"fixedPort,omitempty"`
 }
@@ -110,7 +110,7 @@ type Pod struct {
 	IP        string `json:"ip"`
 	Node      string `json:"node,omitempty"`
 	Container string `json:"container,omitempty"`
-	// Sidecar says that the pod has Istio's proxy.
+	// Sidecar reports whether the pod has Istio's proxy.
 	Sidecar bool `json:"sidecar"`
 }
 
@@ -138,7 +138,7 @@ type Transfer struct {
 	GRPCStatus  string `json:"grpcStatus,omitempty"`
 	ContentType string `json:"contentType,omitempty"`
 	Error       string `json:"error,omitempty"`
-	// Repeated says that curl made the request again (--retry), and that only
+	// Repeated reports whether curl made the request again (--retry), and that only
 	// the last time is known.
 	Repeated bool `json:"repeated,omitempty"`
 }
@@ -148,12 +148,12 @@ type Proxy struct {
 	// Name is "sidecar", or the name by which the playbook knows the gateway.
 	Name string `json:"name"`
 	Pod  Pod    `json:"pod"`
-	// Workload says that it is the sidecar of a workload other than the command's
+	// Workload reports whether it is the sidecar of a workload other than the command's
 	// own, at which a way may end.
 	Workload bool `json:"workload,omitempty"`
 	// Log tells what the access log of the attempt's time is worth.
 	Log Log `json:"log"`
-	// Counted says that Counters has all by which this proxy's counters grew.
+	// Counted reports whether Counters has all by which this proxy's counters grew.
 	Counted bool `json:"counted"`
 	// Uncounted is why not; "" if nobody asked.
 	Uncounted string `json:"uncounted,omitempty"`
@@ -164,9 +164,9 @@ type Proxy struct {
 
 // A Log tells what a proxy's access log is worth as a witness of the attempt.
 type Log struct {
-	// Read says that the log was read.
+	// Read reports whether the log was read.
 	Read bool `json:"read"`
-	// Complete says that every line of the attempt's time has come: that of a
+	// Complete reports whether every line of the attempt's time has come: that of a
 	// later request has, and the log reaches back to before the attempt.
 	Complete bool `json:"complete"`
 	// Partial is why the log may leave out requests by design, such as
@@ -176,7 +176,7 @@ type Log struct {
 	Off     string `json:"off,omitempty"`
 	// Why is the reason why the log was not read or is not complete.
 	Why string `json:"why,omitempty"`
-	// Again says that a later attempt may find it complete.
+	// Again reports whether a later attempt may find it complete.
 	Again bool `json:"again,omitempty"`
 }
 
@@ -216,7 +216,7 @@ type Line struct {
 	SNI              string `json:"sni,omitempty"`
 	Route            string `json:"route,omitempty"`
 
-	// By says how the line was attributed to the attempt's requests:
+	// By is how the line was attributed to the attempt's requests:
 	// "connection" (by curl's own address), "request" (by what was asked, of
 	// whom, and when), "hop" (by the address from which the proxy before it
 	// connected); "" for a line of somebody else.
@@ -253,14 +253,14 @@ type Counter struct {
 type Upstream struct {
 	Pod     string `json:"pod"`
 	Cluster string `json:"cluster"`
-	// Resolved says that the proxy chose it, from what it looked up or was told by
+	// Resolved reports whether the proxy chose it, from what it looked up or was told by
 	// istiod; false where it took that to which the client had connected.
 	Resolved bool `json:"resolved"`
 }
 
 // Arrivals are what reached the far end during the attempt.
 type Arrivals struct {
-	// Recorded says that somebody records them; where nobody does, All is
+	// Recorded reports whether somebody records them; where nobody does, All is
 	// empty and means nothing.
 	Recorded bool      `json:"recorded"`
 	All      []Arrival `json:"all"`
@@ -289,15 +289,15 @@ type Arrival struct {
 	// Headers are those that tell who handled the request, in lower case, such
 	// as x-request-id.
 	Headers map[string]string `json:"headers,omitempty"`
-	// Truncated says that the client sent longer texts than are kept.
+	// Truncated reports whether the client sent longer texts than are kept.
 	Truncated bool `json:"truncated,omitempty"`
-	// Error says how a connection ended that brought no request.
+	// Error is how a connection ended that brought no request.
 	Error string `json:"error,omitempty"`
 
-	// Ours says that it came over a connection of the attempt's requests: its
+	// Ours reports whether it came over a connection of the attempt's requests: its
 	// own, or that of the last proxy on their way.
 	Ours bool `json:"ours"`
-	// By says how that is known: by "address"; by "request", whose id it has;
+	// By is how that is known: by "address"; by "request", whose id it has;
 	// or, where there is no access log, by "time".
 	By string `json:"by,omitempty"`
 }
@@ -319,9 +319,9 @@ type Way struct {
 	// Received reports whether the sidecar of that pod handed the request on to its
 	// application. It is false if that sidecar does not tell.
 	Received bool `json:"received,omitempty"`
-	// Direct says that it went past the sidecar.
+	// Direct reports whether it went past the sidecar.
 	Direct bool `json:"direct,omitempty"`
-	// Ends says how it ended where it went no further than the last hop:
+	// Ends is how it ended where it went no further than the last hop:
 	// [EndsBlocked], [EndsRefused] or [EndsTimeout]; "" where it got there.
 	Ends string `json:"ends,omitempty"`
 	// Why says in the proxy's own words why it ended so.
@@ -333,7 +333,7 @@ type Way struct {
 	Lines []int `json:"lines,omitempty"`
 	// Unknown is why the way is known no further; "" if it is known whole.
 	Unknown string `json:"unknown,omitempty"`
-	// Again says that a later attempt may tell.
+	// Again reports whether a later attempt may tell.
 	Again bool `json:"again,omitempty"`
 }
 
@@ -357,11 +357,11 @@ type Past struct {
 	// in words.
 	For     []string `json:"for,omitempty"`
 	Against []string `json:"against,omitempty"`
-	// Seen says that one of those against has seen the requests themselves.
+	// Seen reports whether one of those against has seen the requests themselves.
 	Seen bool `json:"seen,omitempty"`
 	// Silent are the witnesses that cannot tell, and why.
 	Silent []string `json:"silent,omitempty"`
-	// Again says that a silent witness may tell after another attempt.
+	// Again reports whether a silent witness may tell after another attempt.
 	Again bool `json:"again,omitempty"`
 }
 
@@ -377,7 +377,7 @@ type Needs struct {
 	Way bool
 	// Places are the gateways and workloads that the expectation names.
 	Places []string
-	// Absence says that something is claimed not to be there, for which a
+	// Absence reports whether something is claimed not to be there, for which a
 	// second witness is needed: the sidecar's counters.
 	Absence bool
 	// Arrivals is what reached the far end.
@@ -399,7 +399,7 @@ func (n Needs) And(m Needs) Needs {
 	}
 }
 
-// Nothing says that nothing beyond the action itself is needed.
+// Nothing reports whether nothing beyond the action itself is needed.
 func (n Needs) Nothing() bool {
 	return !n.Lines && !n.Way && !n.Absence && !n.Arrivals && len(n.Places) == 0 && len(n.Counters) == 0
 }

@@ -4,7 +4,7 @@ package evidence
 type Shell struct {
 	// Text is what a terminal would have shown, at most 1 MiB of it.
 	Text string `json:"text"`
-	// Truncated says that there was more output than was kept.
+	// Truncated reports whether there was more output than was kept.
 	Truncated bool    `json:"truncated,omitempty"`
 	Stages    []Stage `json:"stages"`
 	// Bound are the values that stood in earlier outputs for those that the tutorial
@@ -22,17 +22,17 @@ type Stage struct {
 	// Code is its exit code: that of a command in a pod as the server sent it, and
 	// curl too, where it is curl.
 	Code int `json:"code"`
-	// Exec says that it ran a command in a pod, Log that it read a log.
+	// Exec reports whether it ran a command in a pod, Log that it read a log.
 	Exec bool `json:"exec,omitempty"`
 	Log  bool `json:"log,omitempty"`
 	// Older is how many lines it read of a log that are of requests from before the
 	// last one; they are left out.
 	Older int `json:"older,omitempty"`
-	// Undated says that it read lines of a log of which it is not known when they
+	// Undated reports whether it read lines of a log of which it is not known when they
 	// were written.
 	Undated bool `json:"undated,omitempty"`
-	// Behind says that it read what the stage before it wrote.
+	// Behind reports whether it read what the stage before it wrote.
 	Behind bool `json:"behind,omitempty"`
-	// Inner says that it ran within $(...).
+	// Inner reports whether it ran within $(...).
 	Inner bool `json:"inner,omitempty"`
 }

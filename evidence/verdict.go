@@ -38,7 +38,7 @@ type Verdict struct {
 	Why string `json:"why,omitempty"`
 	// Hint returns what to do; "" when nothing useful can be said.
 	Hint string `json:"hint,omitempty"`
-	// Again says that another attempt may be judged.
+	// Again reports whether another attempt may be judged.
 	Again bool `json:"again,omitempty"`
 	// Facts are what it rests on, in words or as the witness wrote them.
 	Facts []string `json:"facts,omitempty"`
@@ -144,7 +144,7 @@ type Finding struct {
 	Next string `json:"next,omitempty"`
 	// Facts are what the finding rests on.
 	Facts []string `json:"facts,omitempty"`
-	// Unknown says that no cause is known.
+	// Unknown reports whether no cause is known.
 	Unknown bool `json:"unknown,omitempty"`
 	// TookMS is how long the explanation took, in milliseconds.
 	TookMS int64 `json:"tookMs,omitempty"`

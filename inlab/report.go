@@ -22,7 +22,7 @@ type Playbook struct {
 	Name   string
 	File   string
 	Status string
-	// Error says why it has not passed, where no step does.
+	// Error is why it has not passed, where no step does.
 	Error *string
 	Steps []Step
 }

@@ -14,7 +14,7 @@ import (
 // ErrNoLine reports that a line of a proxy's log does not belong to its access log.
 var ErrNoLine = errors.New("no line of the access log")
 
-// ErrUnreadable says that a line of a proxy's log is one of its access log and
+// ErrUnreadable reports that a line of a proxy's log is one of its access log and
 // cannot be read: a request has put something into it that Envoy does not
 // escape.
 var ErrUnreadable = errors.New("the line cannot be read")

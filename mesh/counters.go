@@ -32,7 +32,7 @@ type Upstream struct {
 	Host    string // its address, "ip:port"
 }
 
-// ErrRestarted says that a proxy was started anew between two readings of its
+// ErrRestarted reports that a proxy was started anew between two readings of its
 // counters, so that nobody can say by how much they grew.
 var ErrRestarted = errors.New("the proxy was started anew")
 

@@ -183,7 +183,7 @@ func withMode(text, mode string) (string, error) {
 	return changed, nil
 }
 
-// A NotInstalledError says that a part of Istio is not in the cluster.
+// A NotInstalledError reports that a part of Istio is not in the cluster.
 type NotInstalledError struct {
 	Namespace string
 	Missing   string

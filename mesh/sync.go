@@ -504,7 +504,7 @@ func (s *snapshot) refused(proxy string) error {
 	return nil
 }
 
-// A RefusedError says that a proxy has refused a configuration, so that what was
+// A RefusedError reports that a proxy has refused a configuration, so that what was
 // changed is not in force.
 type RefusedError struct {
 	Proxy string // NAME.NAMESPACE

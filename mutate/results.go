@@ -28,7 +28,7 @@ type result struct {
 	EndedBy *stepRef `json:"endedBy"`
 	Message string   `json:"message"` // why it did not pass, or why it counts as alive
 	Seconds float64  `json:"seconds"`
-	// Explained says that the explanation names what was left out, Said what it
+	// Explained reports whether the explanation names what was left out, Said what it
 	// says.
 	Explained bool   `json:"explained"`
 	Said      string `json:"said,omitempty"`

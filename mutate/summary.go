@@ -14,7 +14,7 @@ type summary struct {
 	err     error     // why they could not be run
 }
 
-// allKilled says that each mutant was run, and none is alive.
+// allKilled reports whether each mutant was run, and none is alive.
 func (s *summary) allKilled() bool {
 	return s.err == nil && s.missing == 0 && s.count(alive) == 0
 }

@@ -2,7 +2,7 @@ package playbooks
 
 import "github.com/egressplay/egressplay/playbooks/fill"
 
-// An Error says what is wrong with a playbook, and where.
+// An Error reports what is wrong with a playbook, and where.
 type Error = fill.Error
 
 // Errors are all that is wrong with what was to be loaded, in the order of the

@@ -242,7 +242,7 @@ func (l *loader) isPlaybook(root *yaml.Node) bool {
 // namePattern matches the names of playbooks and the ids of steps.
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?$`)
 
-// check says what is wrong with the header's values.
+// check returns what is wrong with the header's values.
 func (h *header) check(root *yaml.Node) error {
 	var errs []error
 	fail := func(field, hint, format string, args ...any) {
@@ -286,7 +286,7 @@ func stated(n *yaml.Node, key string) bool {
 	return n.Kind == yaml.MappingNode && found && value.Kind == yaml.ScalarNode && !fill.IsNull(value)
 }
 
-// oneLine says what keeps the title of n from being one line of plain text.
+// oneLine returns what keeps the title of n from being one line of plain text.
 func oneLine(n *yaml.Node) error {
 	if !stated(n, "title") {
 		return nil

@@ -185,7 +185,7 @@ func (p *parser) culprit(want error) int {
 	return max(n, 0)
 }
 
-// syntaxHint says what most probably helps against an error of the YAML
+// syntaxHint returns what most probably helps against an error of the YAML
 // parser.
 func (p *parser) syntaxHint(msg string, at int) string {
 	switch {

@@ -22,7 +22,7 @@ type Source struct {
 	File string // its path; "built-in:NAME.yaml" for a built-in one
 	Data []byte
 
-	// fenced says that it may name only files of its own folder: it is no playbook
+	// fenced reports whether it may name only files of its own folder: it is no playbook
 	// but a page, which may be anybody's.
 	fenced bool
 }
@@ -83,7 +83,7 @@ func fromStdin(read func() ([]byte, error)) ([]Source, Errors) {
 	return []Source{{Name: "stdin", File: "stdin", Data: data}}, nil
 }
 
-// notFound says that arg names nothing, and what it may have meant.
+// notFound returns the error that arg names nothing, with what it may have meant.
 func notFound(builtin fs.FS, arg string) *Error {
 	e := &Error{File: arg, Msg: "no such file"}
 	dir := filepath.Dir(arg)

@@ -53,7 +53,7 @@ type step struct {
 	holds        holds
 }
 
-// holds says how often in a row, or for how long, a step's expectations must
+// holds is how often in a row, or for how long, a step's expectations must
 // hold.
 type holds struct {
 	times int           // at least 1

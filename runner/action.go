@@ -16,7 +16,7 @@ type Action interface {
 
 	// Try does the step's work once and returns what it showed.
 	//
-	// An error says that the attempt showed nothing that could be judged. It
+	// An error reports that the attempt showed nothing that could be judged. It
 	// ends the step, unless [Retryable] marks it. A [*Mismatch] says that what
 	// the step promises by itself did not hold, such as "the object is
 	// accepted".

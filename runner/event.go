@@ -94,7 +94,7 @@ type Problem struct {
 	Verdicts evidence.Verdicts `json:"verdicts,omitempty"`
 	// Step is the step that says so; nil where none does.
 	Step *StepInfo `json:"step,omitempty"`
-	// Interrupted says that the user stopped the run.
+	// Interrupted reports whether the user stopped the run.
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
@@ -140,13 +140,13 @@ type PlaybookInfo struct {
 	Round int `json:"round,omitempty"`
 }
 
-// Target says where a run takes place.
+// Target is where a run takes place.
 type Target struct {
 	// Name is the lab's or the context's name.
 	Name string `json:"name"`
 	// Context names the cluster in a run in several clusters; "" in a run in one.
 	Context string `json:"context,omitempty"`
-	// Lab says that a lab of ours serves the cluster.
+	// Lab reports whether a lab of ours serves the cluster.
 	Lab bool `json:"lab"`
 	// Describe is one line for a reader, such as `lab "default" (running)`.
 	Describe string `json:"describe"`

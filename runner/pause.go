@@ -133,7 +133,7 @@ func (q *sequence) announce(step *Step) *Event {
 	return &e
 }
 
-// skip says that a step was not run.
+// skip reports that a step was not run, and why.
 func (q *sequence) skip(step *Step, why error) {
 	q.runner.send(Event{Kind: StepFinished, Step: &step.StepInfo, Status: Skipped, Problem: problem(why)})
 }

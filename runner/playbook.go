@@ -101,7 +101,7 @@ type Step struct {
 	// Timeout bounds the whole step, whatever its attempts do.
 	Timeout time.Duration
 
-	// Role says what the step is to those after it.
+	// Role is what the step is to those after it.
 	Role Role
 	// Targets are the objects that the step changes, as far as that is known
 	// before the run.

@@ -15,7 +15,7 @@ import (
 // A Scope is what the steps of one playbook share: the cluster, the variables
 // and what has to be put back.
 type Scope struct {
-	// AfterFailure says that an earlier step has ended the playbook, and that the step
+	// AfterFailure reports whether an earlier step has ended the playbook, so that the step
 	// runs because it cleans up.
 	AfterFailure bool
 
@@ -79,7 +79,7 @@ func (s *Scope) Ran(a *evidence.Attempt) {
 }
 
 // InForce returns once what was changed before is in force for a pod. A step calls
-// it before each command in a pod other than that of [PodAction]. The error says that
+// it before each command in a pod other than that of [PodAction]. The error reports that
 // what the command shows could not be judged.
 func (s *Scope) InForce(ctx context.Context, pod *cluster.Pod) error {
 	if s.inForce == nil {

@@ -21,7 +21,7 @@ type Settler interface {
 	// a configuration that contains all changes so far: those of the pod in
 	// which it runs a command, and of the places that its expectations name.
 	// What it waits for is said by calling waits, once, before it waits. The
-	// error says that nothing that follows can be judged, or is marked by
+	// error reports that nothing that follows can be judged, or is marked by
 	// [Retryable].
 	Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs, waits func(what string)) error
 

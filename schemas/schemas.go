@@ -284,7 +284,7 @@ func (c *checker) scalar(n *yaml.Node, t, path string) {
 	}
 }
 
-// describe says what a node is.
+// describe returns what a node is.
 func describe(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:

@@ -25,7 +25,7 @@ type Result struct {
 }
 
 // A Program runs with its words, the first of them its name, and the text on its
-// standard input. The error says that nothing can be said of it; it ends the
+// standard input. The error reports that nothing can be said of it; it ends the
 // script.
 type Program func(ctx context.Context, argv []string, stdin string) (Result, error)
 
@@ -33,9 +33,9 @@ type Program func(ctx context.Context, argv []string, stdin string) (Result, err
 type Stage struct {
 	Argv []string
 	Code int
-	// Behind says that the command read what the stage before it wrote.
+	// Behind reports whether the command read what the stage before it wrote.
 	Behind bool
-	// Inner says that the command ran within $(...).
+	// Inner reports whether the command ran within $(...).
 	Inner  bool
 	Stderr string
 }
@@ -241,7 +241,7 @@ func (s *Script) assign(ctx context.Context, assigns []*syntax.Assign) error {
 	return nil
 }
 
-// An EmptyError says that the command which was to give a variable its value gave
+// An EmptyError reports that the command which was to give a variable its value gave
 // nothing.
 type EmptyError struct{ Name string }
 
@@ -292,7 +292,7 @@ func (s *Script) config(ctx context.Context) *expand.Config {
 	}
 }
 
-// A SubstError says that a command within $(...) failed.
+// A SubstError reports that a command within $(...) failed.
 type SubstError struct {
 	Code    int
 	Command string

@@ -28,7 +28,7 @@ type Certificates map[string]Certificate
 // A Certificate is one to be made: of a certificate authority, or signed by
 // one.
 type Certificate struct {
-	// CA says that it is a certificate authority, which signs itself.
+	// CA reports whether it is a certificate authority, which signs itself.
 	CA bool `yaml:"ca"`
 	// Issuer is the name of the one that signs it.
 	Issuer       string `yaml:"issuer"`

@@ -128,7 +128,7 @@ func (w *Wait) comparesNothing(compares bool) error {
 	return &runner.FieldError{Err: errors.New("contains, not and length go with a JSON path"), Hint: "write for: jsonpath={PATH}"}
 }
 
-// unknownClaim says that a text is none of the claims.
+// unknownClaim returns the error that a text is none of the claims.
 func unknownClaim(text string) error {
 	word, _, _ := strings.Cut(text, "=")
 	hint := ""
@@ -146,7 +146,7 @@ func unknownClaim(text string) error {
 // conditionName is how the types of conditions are written.
 var conditionName = regexp.MustCompile(`^[A-Z][A-Za-z]+$`)
 
-// checkPath says what is wrong with what stands behind jsonpath=.
+// checkPath returns what is wrong with what stands behind jsonpath=.
 func (w *Wait) checkPath(text string, compares bool) error {
 	parts := splitOnce(strings.TrimPrefix(unquoted(text), "jsonpath="))
 	switch {
@@ -198,7 +198,7 @@ func unlessOld(c claim) claim {
 	}
 }
 
-// ended says how a Job or a pod has ended; "" for what has not.
+// ended returns how a Job or a pod has ended; "" for what has not.
 func ended(obj *unstructured.Unstructured) string {
 	switch obj.GroupVersionKind().GroupKind().String() {
 	case "Job.batch":
@@ -243,7 +243,7 @@ func conditionOf(obj *unstructured.Unstructured, name string) map[string]any {
 	return nil
 }
 
-// notYet says that a status is that of an object as it was written before.
+// notYet reports whether a status is that of an object as it was written before.
 const notYet = "not yet of the object as it is written now"
 
 // isOld reports whether the status of an object is that of how it was written
@@ -253,7 +253,7 @@ func isOld(obj *unstructured.Unstructured) bool {
 	return found && seen < obj.GetGeneration()
 }
 
-// condition says what the condition of an object is, "" when it is as wanted
+// condition returns what the condition of an object is, "" when it is as wanted
 // for the object as it is written now.
 // Source: k8s.io/kubectl/pkg/cmd/wait/condition.go.
 func condition(obj *unstructured.Unstructured, name, want string) string {

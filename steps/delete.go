@@ -22,7 +22,7 @@ type Delete struct {
 	// Objects are KIND/NAME each, such as serviceentry/httpbin-ext.
 	Objects   []string `yaml:"objects,list,scalar,required"`
 	Namespace string   `yaml:"namespace"`
-	// ForGood says that the objects are not to be put back at the end. Without
+	// ForGood reports whether the objects are not to be put back at the end. Without
 	// it an object that cannot be put back, such as a namespace, is not deleted.
 	ForGood bool `yaml:"forGood"`
 	// IfThere lets an object be there or not, as --ignore-not-found does. So does a
@@ -117,7 +117,7 @@ func namesake(s *runner.Scope, ref cluster.Ref) string {
 	return ""
 }
 
-// checkObject says what is wrong with a text that is to be KIND/NAME.
+// checkObject returns what is wrong with a text that is to be KIND/NAME.
 func checkObject(text string) error {
 	kind, name, ok := strings.Cut(text, "/")
 	if !ok || kind == "" || name == "" || strings.Contains(name, "/") {

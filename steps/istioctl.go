@@ -37,7 +37,7 @@ var looked = map[string]string{
 }
 
 // parseProxyConfig reads an istioctl command line, whose first word is istioctl. An
-// error says why it cannot stand in a script.
+// error is why it cannot stand in a script.
 func parseProxyConfig(argv []string) (*proxyLook, error) {
 	look := &proxyLook{}
 	var words []string

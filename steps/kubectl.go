@@ -26,7 +26,7 @@ type kubectlProgram struct {
 	reads []logRead // what each command in a pod read of a log
 }
 
-// checkLook says why a kubectl command cannot stand in a script.
+// checkLook returns why a kubectl command cannot stand in a script.
 func checkLook(k *shell.Kubectl) error {
 	switch k.Verb {
 	case "exec":

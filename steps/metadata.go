@@ -30,7 +30,7 @@ var (
 	annotationsField = metadataField{"annotations", "annotation", "annotated"}
 )
 
-// check says what is wrong with what a step sets and removes.
+// check returns what is wrong with what a step sets and removes.
 func (f metadataField) check(object string, set map[string]string, remove []string) error {
 	if err := checkObject(object); err != nil {
 		return &runner.FieldError{Field: []string{"object"}, Err: err}

@@ -24,7 +24,7 @@ func (p Pod) Validate() error {
 	return nil
 }
 
-// IsZero says that no pod is named.
+// IsZero reports whether no pod is named.
 func (p Pod) IsZero() bool { return p == Pod{} }
 
 func (p Pod) query(namespace, container string) cluster.PodQuery {

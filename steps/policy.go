@@ -177,7 +177,7 @@ func (p *Policy) judge(ctx context.Context, s *runner.Scope, policy *mesh.Outbou
 }
 
 // inForce returns the upstream cluster to which a pod's sidecar sends requests to
-// unknown hosts. The error says why it is not known.
+// unknown hosts. The error reports why it is not known.
 func (p *Policy) inForce(ctx context.Context, s *runner.Scope, pod *cluster.Pod) (string, error) {
 	if pod == nil {
 		return "", errors.New("no pod with a sidecar is known here yet from which requests are made")

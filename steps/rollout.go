@@ -15,7 +15,7 @@ func hasRollout(obj *unstructured.Unstructured) bool {
 	return false
 }
 
-// rolledOut says what keeps a workload from being all that it is to be, as
+// rolledOut returns what keeps a workload from being all that it is to be, as
 // kubectl rollout status does. Other than that, it also waits until a workload that
 // was scaled down has no pod more than it wants.
 // Source: k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go.
@@ -69,7 +69,7 @@ func (w workload) replicas() int64 {
 	return n
 }
 
-// progress says how far a rollout is, "" when it is done.
+// progress returns how far a rollout is, "" when it is done.
 func (w workload) progress(wanted, updated, available int64) string {
 	switch {
 	case updated < wanted:
@@ -80,7 +80,7 @@ func (w workload) progress(wanted, updated, available int64) string {
 	return ""
 }
 
-// statefulSet says how far the rollout of a StatefulSet is. With a partition,
+// statefulSet returns how far the rollout of a StatefulSet is. With a partition,
 // only the pods from that number on are to be updated.
 func (w workload) statefulSet() string {
 	if ready, wanted := w.status("readyReplicas"), w.replicas(); ready < wanted {

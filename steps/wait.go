@@ -191,7 +191,7 @@ func (w *Wait) objects(ctx context.Context, s *runner.Scope) ([]cluster.Ref, []*
 	return refs, objects, nil
 }
 
-// whyNotReady says what keeps the pods of a workload that is not rolled out
+// whyNotReady returns what keeps the pods of a workload that is not rolled out
 // from being ready, where that can be seen.
 func (w *Wait) whyNotReady(ctx context.Context, s *runner.Scope, obj *unstructured.Unstructured) string {
 	if w.For != "rollout" || obj == nil || !hasRollout(obj) {

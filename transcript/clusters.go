@@ -40,7 +40,7 @@ func (c *clusters) lead() string {
 	return "in " + Count(len(c.order), "cluster", "clusters") + ": "
 }
 
-// add says how the playbooks ended in each cluster, in the words of counts.
+// add writes how the playbooks ended in each cluster, in the words of counts.
 func (c *clusters) add(b *block, p palette, width int, counts func(runner.Summary) []string) {
 	for _, context := range c.order {
 		s := c.ended[context]

@@ -26,7 +26,7 @@ func markdownDocument(d *document) []byte {
 	return b.bytes()
 }
 
-// where says where the run took place, when, and what took part.
+// where returns where the run took place, when, and what took part.
 func (d *document) where() string {
 	if d.Target == "" {
 		return "The run did not begin."
@@ -45,7 +45,7 @@ func (d *document) where() string {
 	return text + ": " + strings.Join(each, "; ") + "."
 }
 
-// withVersions says what took part.
+// withVersions returns what took part.
 func withVersions(by map[string]string) string {
 	var versions []string
 	for _, name := range []string{"egressplay", "kubernetes", "istio", "envoy"} {
@@ -122,7 +122,7 @@ func (b *markdown) playbook(d *document, p *playbookReport) {
 	}
 }
 
-// words says what became of something that was to be put back.
+// words returns what became of something that was to be put back.
 func (u *undoReport) words() string {
 	text := "put back: " + u.What
 	switch {

@@ -79,7 +79,7 @@ type playbookReport struct {
 	Status     runner.Status `json:"status"`
 	Started    time.Time     `json:"started,omitzero"`
 	DurationMS int64         `json:"durationMs"`
-	// Error says why the playbook has not passed, where no step does.
+	// Error is why the playbook has not passed, where no step does.
 	Error *string       `json:"error"`
 	Steps []*stepReport `json:"steps"`
 	// Cleanup is what was put back, or was to be, in that order.
@@ -171,7 +171,7 @@ func (p *playbookReport) is(info *runner.PlaybookInfo) {
 	p.Text, p.Source, p.Part, p.Context = info.Text, info.Source, info.Part, info.Context
 }
 
-// Fail says why the playbooks that have not begun could not be run.
+// Fail records why the playbooks that have not begun could not be run.
 func (r *Report) Fail(err error, mistakes ...Mistake) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -262,7 +262,7 @@ func (t *Terminal) write(text string) {
 	}
 }
 
-// header says what is run, and where.
+// header returns what is run, and where.
 func (t *Terminal) header(e runner.Event) string {
 	runs, rounds := len(e.Playbooks)/max(len(e.Targets), 1), 1
 	for _, p := range e.Playbooks {
@@ -329,7 +329,7 @@ func (t *Terminal) title(p runner.PlaybookInfo) string {
 	return "\n" + b.String()
 }
 
-// source says where a playbook was read from.
+// source returns where a playbook was read from.
 func source(p runner.PlaybookInfo) string {
 	if file, builtIn := strings.CutPrefix(p.File, "built-in:"); builtIn {
 		return "built-in playbook " + oneLine(file)

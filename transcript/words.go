@@ -44,7 +44,7 @@ func isControl(c rune) bool {
 	return c < ' ' && c != '\n' && c != '\t' || 0x7f <= c && c <= 0x9f || 0x202a <= c && c <= 0x202e || 0x2066 <= c && c <= 0x2069
 }
 
-// summaryWords says how a run ended: "2 playbooks passed, 1 failed".
+// summaryWords returns how a run ended: "2 playbooks passed, 1 failed".
 func summaryWords(d *document) string {
 	part := ""
 	for _, p := range d.Playbooks {

@@ -16,7 +16,7 @@ const (
 var stand = regexp.MustCompile(open + `([A-Za-z_][A-Za-z0-9_]*)([` + endOne + endSeveral + `])`)
 
 // Stand returns a text that stands for a variable in a command for a reader, who
-// is shown $NAME in its place. several says that its value has several lines.
+// is shown $NAME in its place. several reports whether its value has several lines.
 func Stand(name string, several bool) string {
 	if several {
 		return open + name + endSeveral

@@ -27,7 +27,7 @@ func usagef(hint, format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...), hint}
 }
 
-// A hinted error says what to do about it.
+// A hinted error has a hint: what to do about it.
 type hinted struct {
 	error
 	hint string

@@ -116,7 +116,7 @@ func (l leaving) describe() string {
 	return text
 }
 
-// ago says how long ago something was.
+// ago returns how long ago something was.
 func ago(t time.Time) string {
 	switch d := time.Since(t); {
 	case d < 2*time.Minute:
@@ -147,12 +147,12 @@ func leftBefore(ctx context.Context, p *place, namespace string) (notes []string
 	return notes
 }
 
-// watching says why a run does not begin at once where another seems to be gone.
+// watching returns why a run does not begin at once where another seems to be gone.
 func watching(by *changes.HeldError) string {
 	return fmt.Sprintf("run %s of %s holds %s and seems to be gone; it is watched for 30 s to be certain", by.Run, by.Holder, by.Place)
 }
 
-// howToPutBack says how what is left is put back later, where that can be.
+// howToPutBack returns how what is left is put back later, where that can be.
 func (s *session) howToPutBack(j *changes.Journal) string {
 	if j == nil || j.Store == nil || len(j.Open()) == 0 {
 		return ""

@@ -17,10 +17,10 @@ import (
 // A need is something that a run has to be allowed to do.
 type need struct {
 	cluster.Access
-	// Made says that it is in a namespace that the run makes, where the user may
+	// Made reports whether it is in a namespace that the run makes, where the user may
 	// get rights that it does not have yet.
 	Made bool
-	// Without says what the run lacks where it may not; "" where it cannot be run.
+	// Without is what the run lacks where it may not; "" where it cannot be run.
 	Without string
 }
 
@@ -202,7 +202,7 @@ func (n *needs) grants(t changes.Target) {
 	}
 }
 
-// witnesses adds what those read that a step's expectations ask. changed says that
+// witnesses adds what those read that a step's expectations ask. changed reports whether
 // something was changed before, so that it is asked first whether it is in force.
 func (n *needs) witnesses(step *runner.Step, changed bool) {
 	namespace := ""

@@ -116,7 +116,7 @@ func (l *ownLab) stop() error {
 	return nil
 }
 
-// failure says how the lab's process ended, in its own words.
+// failure returns how the lab's process ended, in its own words.
 func (l *ownLab) failure(what string) error {
 	return fmt.Errorf("%s: %w", what, l.said.or(l.err))
 }

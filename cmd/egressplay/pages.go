@@ -49,7 +49,7 @@ func (p *pageFlags) writeNotes(w io.Writer) {
 	}
 }
 
-// skipped says how many commands of the pages are not run although their pages say
+// skipped returns how many commands of the pages are not run although their pages say
 // so; "" for none.
 func (p *pageFlags) skipped() string {
 	n := 0

@@ -79,7 +79,7 @@ func pauses(in io.Reader, term *transcript.Terminal, shell func(context.Context)
 	}
 }
 
-// ask says what the run waits for.
+// ask returns what the run waits for.
 func ask(p runner.Paused) string {
 	if p.Next != nil {
 		return fmt.Sprintf("Enter runs step %d, s skips it, ? lists the keys", p.Next.Step.Index)

@@ -154,7 +154,7 @@ func (r *reports) Send(e runner.Event) {
 	}
 }
 
-// fail says why the playbooks that have not begun could not be run.
+// fail has the reports say why the playbooks that have not begun could not be run.
 func (r *reports) fail(err error, secrets *redact.Redactor) {
 	safe := safe(err, secrets)
 	r.collected.Fail(safe, mistakes(err, secrets)...)

@@ -220,7 +220,7 @@ func (s *session) close(ctx context.Context, out *outcome) {
 // note writes a line of ours among those of the run.
 func (s *session) note(text string) { s.term.Note(s.o.secrets.Text(text)) }
 
-// wait says what is being waited for.
+// wait shows what is being waited for.
 func (s *session) wait(text string) { s.term.Wait(s.o.secrets.Text(text)) }
 
 // quit ends the program at once and says what that leaves. It waits for nobody
