@@ -80,10 +80,10 @@ func (t *tries) run(ctx context.Context) error {
 }
 
 // pauseAfter returns how long to wait before the next attempt of a step that has
-// waited so long. What it waits for is seen late by a tenth of that time at most,
+// waited so long. What it waits for is seen late by a twentieth of that time at most,
 // and what takes long is not asked for often.
 func pauseAfter(waited time.Duration) time.Duration {
-	return min(max(firstPause, waited/10), lastPause)
+	return min(max(firstPause, waited/20), lastPause)
 }
 
 // holds counts an attempt that held, and reports whether it was the last one

@@ -111,7 +111,7 @@ type Ref struct {
 // show what an expectation needs. It is asked when the values of the variables
 // are in place that are known before the run; the others are still ${NAME}.
 type Limited interface {
-	// CannotShow is why it cannot, and what to write instead; nil where it may.
+	// CannotShow returns why it cannot, and what to write instead; nil where it may.
 	CannotShow(needs evidence.Needs) error
 }
 
