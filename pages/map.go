@@ -285,6 +285,7 @@ func (m *mapper) statement(st *statement, s settings) {
 		return
 	}
 	m.counts.Mapped++
+	m.failureInWords(st, s, made)
 	for _, n := range made {
 		m.apply(n, s)
 		if s.more != nil {
