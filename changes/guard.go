@@ -165,7 +165,7 @@ var (
 	systemNamespaces = []string{"kube-system", "kube-public", "kube-node-lease"}
 
 	// meshWide has the kinds whose objects hold for all namespaces when they are
-	// in Istio's root namespace, also where they select workloads.
+	// in Istio's root namespace, even if they select workloads.
 	// Source: istio.io, reference pages of each kind, "root namespace".
 	meshWide = []string{
 		"authorizationpolicy", "envoyfilter", "peerauthentication", "proxyconfig", "requestauthentication",

@@ -24,7 +24,7 @@ import (
 // A ChangedError reports that somebody else has changed, since the run did, what was to be
 // put back, so that it was left as it is.
 type ChangedError struct {
-	By     string   // the manager of fields that did; "somebody" where nobody tells
+	By     string   // the manager of fields that did; "somebody" if it is not known
 	How    string   // "changed", "made anew" or "deleted"
 	Fields []string // their paths; of what was changed
 }

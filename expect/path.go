@@ -330,7 +330,7 @@ func answered(a *evidence.Attempt, w *evidence.Way, host string) (held bool, why
 			}
 		}
 	}
-	// Without a record nobody tells whose address it is that curl itself chose: a
+	// Without a record it is not known whose address it is that curl itself chose: a
 	// mesh sends a request on to there where it does not look the name up. A proxy
 	// that does chose the same by itself.
 	if chosen, _ := a.Chosen(w); !chosen && a.ChosenByCurl(w, host) {

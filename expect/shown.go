@@ -75,8 +75,8 @@ func (e *Shown) Judge(a *evidence.Attempt) evidence.Verdicts {
 	return vs
 }
 
-// judgeLogs judges what commands in pods read of logs: a line of which nobody knows
-// when it was written may be of an earlier request. shows says that lines are shown.
+// judgeLogs judges what commands in pods read of logs: a line without a known time may
+// be of an earlier request. shows reports whether lines are shown.
 func judgeLogs(s *evidence.Shell, shows bool) evidence.Verdicts {
 	greps := slices.ContainsFunc(s.Stages, func(s evidence.Stage) bool { return strings.Contains(strings.Join(s.Argv, " "), "grep") })
 	for _, stage := range s.Stages {

@@ -95,8 +95,8 @@ type Step struct {
 	// Continue has the steps that follow run although this one did not pass;
 	// the playbook has then not passed.
 	Continue bool
-	// CleansUp has the step run also where an earlier one did not pass and nothing
-	// else of the playbook runs any more.
+	// CleansUp has the step run even after a step that did not pass, when nothing else
+	// of the playbook runs any more.
 	CleansUp bool
 	// Timeout bounds the whole step, whatever its attempts do.
 	Timeout time.Duration

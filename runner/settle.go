@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"time"
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
@@ -85,6 +86,6 @@ func (r *Runner) settle(ctx context.Context, step *Step, pod *cluster.Pod, needs
 	return err
 }
 
-// holdsFor is over which time, at least, a claim must hold that follows a change
-// of which nobody knows when it is in force.
-const holdsFor = 2e9 // nanoseconds
+// holdsFor is how long, at least, a claim must hold after a change if it is not known
+// when the change is in force.
+const holdsFor = 2 * time.Second

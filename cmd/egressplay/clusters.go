@@ -50,7 +50,7 @@ type stage struct {
 
 // stages connects to each cluster of the run and checks that the playbooks can be run
 // there. It changes nothing in any of them. The error names what is wrong in each; the
-// caller leaves the stages also where there is an error.
+// caller leaves the stages even if there is an error.
 func (s *session) stages(ctx context.Context) (all []*stage, err error) {
 	parts := s.parts()
 	var wrong []error
@@ -63,7 +63,7 @@ func (s *session) stages(ctx context.Context) (all []*stage, err error) {
 		case err == nil:
 		case ctx.Err() != nil:
 			return all, context.Cause(ctx)
-		case len(parts) == 1 || isPlaybook(err): // a playbook's mistake is told as it is
+		case len(parts) == 1 || isPlaybook(err): // a playbook's mistake is printed as it is
 			return all, err
 		default:
 			wrong = append(wrong, inContext(part.o.context, err))

@@ -100,7 +100,7 @@ func (cs *components) note(e labEvent) {
 
 // stop takes the lab down and waits until it is gone.
 func (l *ownLab) stop() error {
-	// That the pipe is gone already is told by how the process went.
+	// If the pipe is gone already, the exit of the process says why.
 	_ = l.stdin.Close()
 	late := time.NewTimer(labStopTimeout)
 	defer late.Stop()

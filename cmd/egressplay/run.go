@@ -24,7 +24,7 @@ const undoTimeout = time.Minute
 type runOptions struct {
 	all                 bool
 	context, kubeconfig string
-	contexts            []string // all that run is told to use
+	contexts            []string // all that the command line names
 	labName             string
 	parts               parts
 	stdin               func() ([]byte, error)
@@ -145,8 +145,8 @@ func builtins() (args []string) {
 	return args
 }
 
-// run runs playbooks. What it returns is told by the caller; a run that has been
-// told already ends in an [exitCodeError].
+// run runs playbooks. The caller prints the error that it returns; a run whose errors
+// are printed already ends in an [exitCodeError].
 func run(ctx context.Context, o *runOptions, args []string) error {
 	if o.timeout < 0 {
 		return usagef("0 sets no limit", "--timeout %v is less than nothing", o.timeout)

@@ -145,7 +145,7 @@ func why(ctx context.Context, o *runOptions, target, container, output string, a
 	return exitCodeError(exitError)
 }
 
-// A lastStep passes on what is told of a step, and remembers its end.
+// A lastStep passes on the events of a step, and remembers the last one.
 type lastStep struct {
 	next  runner.Sink
 	quiet bool

@@ -124,7 +124,7 @@ func run(input string, argv ...string) error {
 }
 
 func words(err error) string {
-	if err == nil || errors.Is(err, exec.ErrNotFound) { // a missing program is told of without a trial
+	if err == nil || errors.Is(err, exec.ErrNotFound) { // a missing program is reported without a trial
 		return ""
 	}
 	return err.Error()

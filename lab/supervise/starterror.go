@@ -13,7 +13,7 @@ var (
 	ErrTooSlow    = errors.New("was not ready in time")
 )
 
-// StartError says that a process did not get ready, and what is known of why.
+// StartError reports that a process did not get ready, and what is known of why.
 type StartError struct {
 	Name   string
 	Reason error         // ErrEndedEarly or ErrTooSlow
