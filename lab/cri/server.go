@@ -1,6 +1,7 @@
 // Package cri is a small container runtime for one lab: it serves the
 // Kubernetes Container Runtime Interface (k8s.io/cri-api, v1) on a Unix socket
-// and runs containers as processes in namespaces, over the machine's own /usr.
+// and runs containers as processes in namespaces, over the machine's own /usr or over
+// the root file system of an image that the user loaded.
 //
 //	kubelet ── gRPC ──► Server ── locked thread ──► starter ── exec ──► program
 //	                       │      joins the pod's    builds the root,

@@ -44,6 +44,9 @@ func printImages(out io.Writer, list []cri.ImageInfo) error {
 		if im.Loaded {
 			names, from = familiar(im.Names), "egressplay lab load"
 		}
+		if im.Size == 0 {
+			size = "-" // nothing besides the machine's /usr
+		}
 		if im.Missing != "" {
 			size = "not there: " + im.Missing
 		}
