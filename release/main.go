@@ -70,6 +70,11 @@ func (r *release) make(ctx context.Context) (err error) {
 	if r.top, err = filepath.Abs(".."); err != nil {
 		return err
 	}
+	if r.bin == "" {
+		if err := r.refuseChanges(ctx); err != nil {
+			return err
+		}
+	}
 	r.url = releases + "/" + r.version
 	if r.date, err = r.commitDate(ctx); err != nil {
 		return err

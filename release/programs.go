@@ -52,6 +52,21 @@ func (r *release) commitDate(ctx context.Context) (time.Time, error) {
 	return time.Unix(seconds, 0).UTC(), nil
 }
 
+// refuseChanges refuses a checkout that has what its last commit has not: what is built
+// of it would not be what the release says it is.
+func (r *release) refuseChanges(ctx context.Context) error {
+	git := exec.CommandContext(ctx, "git", "status", "--porcelain")
+	git.Dir, git.Stderr = r.top, os.Stderr
+	out, err := git.Output()
+	if err != nil {
+		return fmt.Errorf("ask git for what has changed since the last commit: %w", err)
+	}
+	if first, _, changed := strings.Cut(string(out), "\n"); changed {
+		return fmt.Errorf("the checkout has changes that are not committed, such as %s: commit or remove them, for a release is made of the last commit", strings.TrimSpace(first))
+	}
+	return nil
+}
+
 // programs returns the folder of the programs for a platform, once they are built.
 func (r *release) programs(ctx context.Context, p platform) (string, error) {
 	if r.bin != "" {

@@ -15,6 +15,10 @@ const (
 	// answers with an Addition, or Mistakes. DELETE of /hosts/TOKEN.
 	hostsPath = "/hosts"
 
+	// GET: each [cri.ImageInfo]. POST of what [image.Image.Send] writes: makes an image
+	// and answers with its cri.ImageInfo.
+	imagesPath = "/images"
+
 	// hold, as POST's query, has the hosts go when the connection does.
 	hold = "hold"
 )
@@ -29,6 +33,8 @@ func (l *lab) newControl() *http.Server {
 	mux.HandleFunc("GET "+hostsPath, l.listHosts)
 	mux.HandleFunc("POST "+hostsPath, l.addHosts)
 	mux.HandleFunc("DELETE "+hostsPath+"/{token}", l.removeHosts)
+	mux.HandleFunc("GET "+imagesPath, l.listImages)
+	mux.HandleFunc("POST "+imagesPath, l.loadImage)
 	return &http.Server{Handler: mux}
 }
 

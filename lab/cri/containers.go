@@ -1,6 +1,7 @@
 package cri
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,13 +57,21 @@ type container struct {
 const drainTime = 2 * time.Second
 
 // CreateContainer implements the RuntimeService.
-func (s *Server) CreateContainer(_ context.Context, r *runtimeapi.CreateContainerRequest) (*runtimeapi.CreateContainerResponse, error) {
+func (s *Server) CreateContainer(_ context.Context, r *runtimeapi.CreateContainerRequest) (_ *runtimeapi.CreateContainerResponse, err error) {
 	if err := s.checkContainer(r.GetConfig()); err != nil {
 		return nil, err
 	}
-	image, err := s.image(r.Config.Image.Image)
+	image, err := s.acquire(r.Config.Image.Image)
 	if err != nil {
 		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release(image))
+		}
+	}()
+	if user := r.Config.GetLinux().GetSecurityContext().GetRunAsUsername(); user != image.username() && user != "" {
+		return nil, unimplemented("a user by name (%q); give runAsUser as a number", user)
 	}
 	sb := s.findSandbox(r.PodSandboxId)
 	if sb == nil {
@@ -104,6 +113,7 @@ func (s *Server) specOf(c *container) (starter.Spec, error) {
 		Root:          filepath.Join(c.dir, "root"),
 		Scratch:       filepath.Join(c.dir, "scratch"),
 		Shm:           c.sandbox.shm(),
+		RootFS:        image.rootFS(),
 		Layers:        image.Layers,
 		Files:         image.Files,
 		Dirs:          image.Dirs,
@@ -139,19 +149,23 @@ func (s *Server) specOf(c *container) (starter.Spec, error) {
 		}
 	}
 	if len(sp.Args) == 0 {
-		return starter.Spec{}, invalid("no command: neither the pod nor the image %s says what to run", image.Names[0])
+		return starter.Spec{}, invalid("no command: neither the pod nor the image %s says what to run", cmp.Or(config.GetImage().GetUserSpecifiedImage(), config.GetImage().GetImage()))
 	}
 
 	sp.UID, sp.GID = int(image.UID), int(image.GID)
 	if sc.GetRunAsUser() != nil && sc.RunAsUser.Value != image.UID {
 		sp.UID = int(sc.RunAsUser.Value)
-		sp.GID = starter.UserByID(sp.UID).GID
+		sp.GID = image.userByID(sp.UID).GID
 	}
 	if sc.GetRunAsGroup() != nil {
 		sp.GID = int(sc.RunAsGroup.Value)
 	}
 	sp.Groups = []int{sp.GID} // as containerd does: a supplementary group can be dropped, but not forgotten
-	for _, g := range sc.GetSupplementalGroups() {
+	groups := sc.GetSupplementalGroups()
+	if sc.GetSupplementalGroupsPolicy() == runtimeapi.SupplementalGroupsPolicy_Merge {
+		groups = slices.Concat(groups, image.groupsOf(sp.UID))
+	}
+	for _, g := range groups {
 		if !slices.Contains(sp.Groups, int(g)) {
 			sp.Groups = append(sp.Groups, int(g))
 		}
@@ -164,7 +178,7 @@ func (s *Server) specOf(c *container) (starter.Spec, error) {
 	env := environment{}
 	env.set("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	env.set("HOSTNAME", c.sandbox.config.Hostname)
-	env.set("HOME", starter.UserByID(sp.UID).Home)
+	env.set("HOME", image.userByID(sp.UID).Home)
 	if config.Tty {
 		env.set("TERM", "xterm")
 	}
@@ -404,7 +418,7 @@ func (s *Server) remove(ctx context.Context, c *container) error {
 	delete(s.containers, c.id)
 	s.mu.Unlock()
 	s.emit(c.sandbox, c.id, runtimeapi.ContainerEventType_CONTAINER_DELETED_EVENT)
-	return nil
+	return s.release(c.image)
 }
 
 func (s *Server) findContainer(id string) (*container, error) {

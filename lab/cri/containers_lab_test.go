@@ -201,7 +201,7 @@ func TestUnknownImage(t *testing.T) {
 	l := newLab(t)
 	_, err := l.images.PullImage(l.ctx(), &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: "docker.io/library/nginx:1.25"}})
 	assert.Equal(t, codes.NotFound, status.Code(err))
-	assert.Equal(t, `the lab has no image "docker.io/library/nginx:1.25"; it has: sleep`, status.Convert(err).Message())
+	assert.Equal(t, `the lab has no image "docker.io/library/nginx:1.25"; it has: sleep. Load one with `+"`egressplay lab load ARCHIVE`", status.Convert(err).Message())
 	r, err := l.images.ImageStatus(l.ctx(), &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: "nginx"}})
 	require.NoError(t, err)
 	assert.Nil(t, r.Image)

@@ -25,9 +25,9 @@ func TestCommand(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, tt.want, sp.Args)
 	}
-	c := &container{config: &runtimeapi.ContainerConfig{}, image: &Image{Names: []string{"x"}}, sandbox: &sandbox{config: &runtimeapi.PodSandboxConfig{}}}
+	c := &container{config: &runtimeapi.ContainerConfig{Image: &runtimeapi.ImageSpec{Image: "example.com/x:1"}}, image: &Image{Names: []string{"x"}}, sandbox: &sandbox{config: &runtimeapi.PodSandboxConfig{}}}
 	_, err := (&Server{}).specOf(c)
-	assert.ErrorContains(t, err, "neither the pod nor the image x says what to run")
+	assert.ErrorContains(t, err, "neither the pod nor the image example.com/x:1 says what to run")
 }
 
 func TestSignalNumber(t *testing.T) {

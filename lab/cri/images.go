@@ -20,8 +20,9 @@ import (
 )
 
 // An Image is what a container's files and process are made from, besides the
-// machine's /usr, on which every image is based. There is no registry: the
-// images are the rows of a table, see [Images].
+// machine's /usr, on which each image of the lab's own is based. There is no registry:
+// these images are the rows of a table, see [Images]; a user loads others with
+// [Server.Load].
 type Image struct {
 	// Names are the last elements of the references that mean this image:
 	// "curl" is any .../curl, "curlimages/curl" is any .../curlimages/curl, with
@@ -52,6 +53,9 @@ type Image struct {
 	WorkingDir string   // "" is /
 	StopSignal syscall.Signal
 	UID, GID   int64 // of the process, if the pod names none
+
+	size   uint64  // in bytes
+	loaded *loaded // nil for an image of the lab's own
 }
 
 // ImagePaths is where the programs are that the images of [Images] are made of.
@@ -136,10 +140,18 @@ func Images(p ImagePaths) []Image {
 }
 
 // id is how the runtime names the image. It is itself a reference to it.
-func (im *Image) id() string { return "lab/" + im.Names[0] }
+func (im *Image) id() string {
+	if im.loaded != nil {
+		return im.loaded.ID
+	}
+	return "lab/" + im.Names[0]
+}
 
 // matches reports whether a reference means the image.
 func (im *Image) matches(ref string) bool {
+	if im.loaded != nil {
+		return im.loaded.Means(ref)
+	}
 	ref, _, _ = strings.Cut(ref, "@")
 	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
 		ref = ref[:i]
@@ -196,10 +208,12 @@ func (im *Image) absent() bool {
 	})
 }
 
-// image returns the image that a reference means.
-func (s *Server) image(ref string) (*Image, error) {
-	for i := range s.images {
-		im := &s.images[i]
+// find returns the image that a reference means; the user's own come first. It needs
+// Server.mu.
+func (s *Server) find(ref string) (*Image, error) {
+	var names []string
+	for _, im := range s.all() {
+		names = append(names, im.shownNames()...)
 		if !im.matches(ref) {
 			continue
 		}
@@ -208,33 +222,44 @@ func (s *Server) image(ref string) (*Image, error) {
 		}
 		return im, nil
 	}
-	var names []string
-	for _, im := range s.images {
-		names = append(names, im.Names...)
-	}
 	slices.Sort(names)
-	return nil, status.Errorf(codes.NotFound, "the lab has no image %q; it has: %s", ref, strings.Join(names, ", "))
+	return nil, status.Errorf(codes.NotFound, "the lab has no image %q; it has: %s. Load one with `egressplay lab load ARCHIVE`", ref, strings.Join(names, ", "))
+}
+
+// all returns the images, the user's own first; it needs Server.mu.
+func (s *Server) all() []*Image {
+	list := slices.Clone(s.loaded)
+	for i := range s.images {
+		list = append(list, &s.images[i])
+	}
+	return list
 }
 
 // describe returns the image as the kubelet wants to see it. Images are pinned,
-// so the kubelet never tries to make room by removing one.
-func (s *Server) describe(im *Image) *runtimeapi.Image {
-	return &runtimeapi.Image{
+// so the kubelet never tries to make room by removing one. It needs Server.mu.
+func (im *Image) describe() *runtimeapi.Image {
+	described := &runtimeapi.Image{
 		Id:       im.id(),
 		RepoTags: im.Names,
-		Size:     max(1, s.imageSizes[im.id()]), // the kubelet takes 0 for not set
+		Size:     max(1, im.size), // the kubelet takes 0 for not set
 		Uid:      &runtimeapi.Int64Value{Value: im.UID},
 		Pinned:   true,
 	}
+	if name := im.username(); name != "" { // by which the kubelet cannot tell whether it is root
+		described.Uid, described.Username = nil, name
+	}
+	return described
 }
 
 // ListImages implements the ImageService.
 func (s *Server) ListImages(_ context.Context, r *runtimeapi.ListImagesRequest) (*runtimeapi.ListImagesResponse, error) {
 	ref := r.GetFilter().GetImage().GetImage()
 	list := &runtimeapi.ListImagesResponse{}
-	for i := range s.images {
-		if im := &s.images[i]; (ref == "" || im.matches(ref)) && !im.absent() {
-			list.Images = append(list.Images, s.describe(im))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, im := range s.all() {
+		if (ref == "" || im.matches(ref)) && !im.absent() {
+			list.Images = append(list.Images, im.describe())
 		}
 	}
 	return list, nil
@@ -243,18 +268,22 @@ func (s *Server) ListImages(_ context.Context, r *runtimeapi.ListImagesRequest) 
 // ImageStatus implements the ImageService. An image that is not there is no
 // error but an empty answer, after which the kubelet asks to pull it.
 func (s *Server) ImageStatus(_ context.Context, r *runtimeapi.ImageStatusRequest) (*runtimeapi.ImageStatusResponse, error) {
-	im, err := s.image(r.GetImage().GetImage())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	im, err := s.find(r.GetImage().GetImage())
 	if err != nil {
 		return &runtimeapi.ImageStatusResponse{}, nil
 	}
-	return &runtimeapi.ImageStatusResponse{Image: s.describe(im)}, nil
+	return &runtimeapi.ImageStatusResponse{Image: im.describe()}, nil
 }
 
 // PullImage implements the ImageService. There is nowhere to pull from: an image
 // that the lab has is there already, another one gives the status NotFound, which
 // a pod shows as ErrImagePull.
 func (s *Server) PullImage(_ context.Context, r *runtimeapi.PullImageRequest) (*runtimeapi.PullImageResponse, error) {
-	im, err := s.image(r.GetImage().GetImage())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	im, err := s.find(r.GetImage().GetImage())
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +292,9 @@ func (s *Server) PullImage(_ context.Context, r *runtimeapi.PullImageRequest) (*
 
 // RemoveImage implements the ImageService, by refusing.
 func (s *Server) RemoveImage(_ context.Context, r *runtimeapi.RemoveImageRequest) (*runtimeapi.RemoveImageResponse, error) {
-	im, err := s.image(r.GetImage().GetImage())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	im, err := s.find(r.GetImage().GetImage())
 	if err != nil {
 		return &runtimeapi.RemoveImageResponse{}, nil // gone already
 	}
@@ -274,9 +305,11 @@ func (s *Server) RemoveImage(_ context.Context, r *runtimeapi.RemoveImageRequest
 // [Config].Root; what the kubelet's eviction asks for besides, it looks up itself.
 func (s *Server) ImageFsInfo(context.Context, *runtimeapi.ImageFsInfoRequest) (*runtimeapi.ImageFsInfoResponse, error) {
 	var used uint64
-	for _, size := range s.imageSizes {
-		used += size
+	s.mu.Lock()
+	for _, im := range s.all() {
+		used += im.size
 	}
+	s.mu.Unlock()
 	usage := func(bytes uint64) []*runtimeapi.FilesystemUsage {
 		return []*runtimeapi.FilesystemUsage{{
 			Timestamp:  time.Now().UnixNano(),

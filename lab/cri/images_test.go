@@ -35,7 +35,7 @@ func TestImagesByReference(t *testing.T) {
 		"curl/other":                   "",
 		"":                             "",
 	} {
-		im, err := s.image(ref)
+		im, err := s.find(ref)
 		if want == "" {
 			assert.Equal(t, codes.NotFound, status.Code(err), ref)
 			continue
@@ -43,8 +43,8 @@ func TestImagesByReference(t *testing.T) {
 		require.NoError(t, err, ref)
 		assert.Equal(t, want, im.id(), ref)
 	}
-	_, err := s.image("redis:7")
-	assert.Equal(t, `the lab has no image "redis:7"; it has: coredns, curl, governmentpaas/curl-ssl, nginx, pilot, proxyv2, sleep, squid`,
+	_, err := s.find("redis:7")
+	assert.Equal(t, `the lab has no image "redis:7"; it has: coredns, curl, governmentpaas/curl-ssl, nginx, pilot, proxyv2, sleep, squid. Load one with `+"`egressplay lab load ARCHIVE`",
 		status.Convert(err).Message())
 }
 

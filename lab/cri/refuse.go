@@ -66,9 +66,6 @@ func (s *Server) checkContainer(c *runtimeapi.ContainerConfig) error {
 	if err := checkProfiles(sc.GetSeccomp(), sc.GetApparmor(), sc.GetSelinuxOptions()); err != nil {
 		return err
 	}
-	if sc.GetRunAsUsername() != "" {
-		return unimplemented("a user by name (%q); give runAsUser as a number", sc.RunAsUsername)
-	}
 	ids := append([]int64{sc.GetRunAsUser().GetValue(), sc.GetRunAsGroup().GetValue()}, sc.GetSupplementalGroups()...)
 	for _, id := range ids {
 		if id < 0 || id > maxID {

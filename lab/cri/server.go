@@ -1,6 +1,7 @@
 // Package cri is a small container runtime for one lab: it serves the
 // Kubernetes Container Runtime Interface (k8s.io/cri-api, v1) on a Unix socket
-// and runs containers as processes in namespaces, over the machine's own /usr.
+// and runs containers as processes in namespaces, over the machine's own /usr or over
+// the root file system of an image that the user loaded.
 //
 //	kubelet ── gRPC ──► Server ── locked thread ──► starter ── exec ──► program
 //	                       │      joins the pod's    builds the root,
@@ -65,7 +66,7 @@ type Config struct {
 	Socket     string   // Unix socket on which CRI is served, at most 107 bytes; an old one is replaced
 	Root       string   // folder for what containers need while they run; made if absent
 	StreamAddr string   // where exec, attach and port-forward are served; "127.0.0.1:0" picks a port
-	Images     []Image  // every image there is; see [Images]
+	Images     []Image  // the lab's own images; see [Images] and [Server.Load]
 	Starter    []string // the argv that calls [starter.Start]; the program must be an absolute path
 	Network    Network  // makes and removes a pod's network
 
@@ -89,8 +90,7 @@ type Server struct {
 	runtimeapi.UnimplementedImageServiceServer
 
 	root        string
-	images      []Image
-	imageSizes  map[string]uint64 // by the image's id
+	images      []Image // the lab's own
 	starter     []string
 	network     Network
 	trustBundle string
@@ -102,9 +102,10 @@ type Server struct {
 	streams        streaming.Server
 	events         events
 
-	mu         sync.Mutex // guards the maps and the changing fields of what is in them
+	mu         sync.Mutex // guards what follows and the changing fields of what is in it
 	sandboxes  map[string]*sandbox
 	containers map[string]*container
+	loaded     []*Image // the user's own; see [Server.Load]
 }
 
 // New checks the configuration and listens, so that a client may connect as soon
@@ -119,7 +120,6 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		root: c.Root, images: c.Images, starter: c.Starter, network: c.Network,
 		trustBundle: c.TrustBundle, volumes: c.Volumes, log: c.Log,
-		imageSizes: map[string]uint64{},
 		sandboxes:  map[string]*sandbox{},
 		containers: map[string]*container{},
 	}
@@ -127,11 +127,10 @@ func New(c Config) (*Server, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	for i := range s.images {
-		size, err := s.images[i].check()
-		if err != nil {
+		var err error
+		if s.images[i].size, err = s.images[i].check(); err != nil {
 			return nil, err
 		}
-		s.imageSizes[s.images[i].id()] = size
 	}
 	if s.trustBundle != "" {
 		if _, err := os.Stat(s.trustBundle); err != nil {

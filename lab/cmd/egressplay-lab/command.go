@@ -35,11 +35,13 @@ func newCommand() *cobra.Command {
 	root.AddCommand(
 		newCheck(),
 		newDown(),
+		newImages(),
 		newInternet(),
 		newIstioctl(),
 		newKubeconfig(),
 		newKubectl(),
 		newList(),
+		newLoad(),
 		newLogs(),
 		newMan(),
 		newServe(),

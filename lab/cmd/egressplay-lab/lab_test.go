@@ -28,6 +28,9 @@ const aWhile = 2 * time.Minute
 var bin string
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == imageProgram {
+		end(beImageProgram())
+	}
 	code, err := runTests(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

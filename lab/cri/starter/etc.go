@@ -76,14 +76,10 @@ func (sp *Spec) etc() error {
 	for _, g := range otherGroups {
 		fmt.Fprintf(&group, "%s:x:%d:\n", g.name, g.gid)
 	}
-	for name, text := range map[string]string{
-		"passwd":        passwd.String(),
-		"group":         group.String(),
-		"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
-		"hostname":      sp.Hostname + "\n",
-		"hosts":         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
-		"resolv.conf":   sp.Resolv,
-	} {
+	files := sp.hostFiles()
+	files["passwd"], files["group"] = passwd.String(), group.String()
+	files["nsswitch.conf"] = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(sp.Root, "etc", name), []byte(text), 0o644); err != nil {
 			return err
 		}
@@ -103,6 +99,15 @@ func (sp *Spec) etc() error {
 		}
 	}
 	return sp.certificates()
+}
+
+// hostFiles are the files of /etc that are a pod's own, in every container.
+func (sp *Spec) hostFiles() map[string]string {
+	return map[string]string{
+		"hostname":    sp.Hostname + "\n",
+		"hosts":       "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+		"resolv.conf": sp.Resolv,
+	}
 }
 
 // certificates makes the folder of certificate authorities: the trust bundle

@@ -29,24 +29,29 @@ import (
 //
 // and then the image's files and the pod's mounts. Everything but the devices is
 // mounted nodev: a container that makes a device node cannot use it.
+//
+// An image with a root file system of its own is different: rootfs.go.
 
 // buildRoot makes the container's root in sp.Root, as seen from the machine's.
 func (sp *Spec) buildRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := tmpfs(sp.Root, "mode=755"); err != nil {
-		return err
+	steps := []func() error{
+		sp.emptyRoot, sp.layers, sp.usr, sp.folders, sp.etc, sp.dev, sp.kernelFiles, sp.imageFiles, sp.podMounts,
 	}
-	for _, step := range []func() error{
-		sp.layers, sp.usr, sp.folders, sp.etc, sp.dev, sp.kernelFiles, sp.imageFiles, sp.podMounts,
-	} {
+	if sp.RootFS != "" {
+		steps = []func() error{sp.ownRoot, sp.ownEtc, sp.dev, sp.kernelFiles, sp.podMounts}
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func (sp *Spec) emptyRoot() error { return tmpfs(sp.Root, "mode=755") }
 
 func tmpfs(dir, options string) error {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
@@ -105,19 +110,27 @@ func (sp *Spec) layers() error {
 		lower["usr"] = append(lower["usr"], "/usr")
 	}
 	for i, name := range slices.Sorted(maps.Keys(lower)) { // usr before usr/local
-		upper := filepath.Join(sp.Scratch, fmt.Sprint(i), "upper")
-		work := filepath.Join(sp.Scratch, fmt.Sprint(i), "work")
-		target := filepath.Join(sp.Root, name)
-		for _, dir := range []string{upper, work, target} {
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return err
-			}
-		}
-		options := "lowerdir=" + strings.Join(lower[name], ":") + ",upperdir=" + upper + ",workdir=" + work
-		if err := unix.Mount("overlay", target, "overlay", unix.MS_NODEV, options); err != nil {
-			return fmt.Errorf("lay the image over /%s (%s): %w", name, options, err)
+		if err := sp.overlay(filepath.Join(sp.Root, name), fmt.Sprint(i), lower[name]); err != nil {
+			return err
 		}
 		sp.overlays = append(sp.overlays, "/"+name)
+	}
+	return nil
+}
+
+// overlay mounts folders at target, the first on top; what is written there goes to a
+// folder of the scratch.
+func (sp *Spec) overlay(target, scratch string, lower []string) error {
+	upper := filepath.Join(sp.Scratch, scratch, "upper")
+	work := filepath.Join(sp.Scratch, scratch, "work")
+	for _, dir := range []string{upper, work, target} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	options := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + upper + ",workdir=" + work
+	if err := unix.Mount("overlay", target, "overlay", unix.MS_NODEV, options); err != nil {
+		return fmt.Errorf("lay the image over %s (%s): %w", target, options, err)
 	}
 	return nil
 }

@@ -9,6 +9,10 @@ type Spec struct {
 	Scratch string // an empty folder for what a root made of layers needs
 	Shm     string // what is mounted at /dev/shm
 
+	// RootFS is the folder of an image that has a whole root file system of its own;
+	// "" for one that is based on the machine's /usr, which has what follows.
+	RootFS string
+
 	// Of the image: folders that lie over the machine's files, the first on top;
 	// files of the machine by their path in the container; folders that must exist;
 	// and symbolic links, path to target.

@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/egressplay/egressplay/lab/cri"
+	"github.com/egressplay/egressplay/lab/image"
+)
+
+var errNoImages = errors.New("the lab is starting and takes no images yet")
+
+// loadImage makes an image of what a request has.
+func (l *lab) loadImage(w http.ResponseWriter, r *http.Request) {
+	server := l.cri.Load()
+	if server == nil {
+		http.Error(w, errNoImages.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	info, err := server.Load(r.Context(), r.Body)
+	if err != nil {
+		// Who sends hears of it only after all was sent.
+		_, _ = io.Copy(io.Discard, r.Body)
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(info) // who asked may be gone
+}
+
+func (l *lab) listImages(w http.ResponseWriter, _ *http.Request) {
+	server := l.cri.Load()
+	if server == nil {
+		http.Error(w, errNoImages.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(server.AllImages()) // as above
+}
+
+// LoadImage makes an image of the lab, for as long as the lab lives.
+func (c *Client) LoadImage(ctx context.Context, im *image.Image) (info cri.ImageInfo, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, sending := io.Pipe()
+	defer stream.Close() // which ends the sender, too
+	go func() { sending.CloseWithError(im.Send(ctx, sending)) }()
+	body, err := c.ask(ctx, http.MethodPost, imagesPath, stream)
+	if err != nil {
+		return info, err
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&info); err != nil {
+		return info, fmt.Errorf("read the lab's answer: %w", err)
+	}
+	return info, nil
+}
+
+// Images returns the images of the lab, those that were loaded first.
+func (c *Client) Images(ctx context.Context) (list []cri.ImageInfo, err error) {
+	body, err := c.ask(ctx, http.MethodGet, imagesPath, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the lab for its images: %w", err)
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&list); err != nil {
+		return nil, fmt.Errorf("read the lab's images: %w", err)
+	}
+	return list, nil
+}
