@@ -14,6 +14,7 @@ import (
 var gatewayFamily = family{"The gateway", atGateway, []Cause{
 	{"gateway-selects-no-pod", "503 and `UF`, connection refused", "The Gateway's selector selects none of the gateway's pods, so that nothing listens there.", "Correct `spec.selector`."},
 	{"gateway-other-hosts", "503 and `UF`; 404 and `NR`; `filter_chain_not_found`", "The Gateway takes other hosts than the one that is sent to it.", "Correct `spec.servers[].hosts`."},
+	{"gateway-other-namespace", "503 and `UF`; 404 and `NR`", "The Gateway takes the host for routes of other namespaces alone.", "Correct the namespace before the `/` in `spec.servers[].hosts`, or move the VirtualService."},
 	{"gateway-other-port", "503 and `UF`, connection refused", "The Gateway has no server on the port to which the request is sent.", "Correct `spec.servers[].port.number` or the route's port."},
 	{"gateway-not-named", "404 and `NR`; 503 and `UF`", "No VirtualService for the host names the Gateway.", "Add the Gateway to `spec.gateways`."},
 	{"gateway-missing", "404 and `NR`; 503 and `UF`", "A VirtualService names a Gateway that is not there.", "Create the Gateway, or correct `spec.gateways`."},
@@ -78,6 +79,19 @@ func (s server) takes(host string) bool {
 			h = after
 		}
 		return serves(h, host)
+	})
+}
+
+// admits reports whether the server takes a host for the routes of a namespace.
+// Source: istio.io, "Gateway", hosts of a Server.
+func (s server) admits(namespace, host string) bool {
+	return slices.ContainsFunc(textsAt(s.data, "hosts"), func(h string) bool {
+		from, name, ok := strings.Cut(h, "/")
+		if !ok {
+			return serves(h, host)
+		}
+		in := from == "*" || from == namespace || from == "." && s.gateway.GetNamespace() == namespace
+		return in && serves(name, host)
 	})
 }
 
@@ -250,6 +264,32 @@ func (c *facts) atServers(g hop, svc object, u upstream, w way, these, others []
 	return c.secondLeg(g, s, w, append([]object{w.vs}, others...))
 }
 
+// forGateway reports whether a condition of a route is for a gateway's proxy, whatever
+// else it wants.
+func (c *facts) forGateway(vs object, rule map[string]any, h hop) bool {
+	return slices.ContainsFunc(mapsAt(rule, "match"), func(m map[string]any) bool {
+		return slices.ContainsFunc(textsAt(m, "gateways"), func(name string) bool {
+			g := c.gatewayNamed(name, vs.GetNamespace())
+			return !g.none() && c.gatewaySelects(g, h)
+		})
+	})
+}
+
+// notBound explains that a gateway does not have the routes of a VirtualService which
+// names its Gateway.
+func (c *facts) notBound(g hop, s server, vs object) []evidence.Finding {
+	host := c.asked.host
+	if !s.admits(vs.GetNamespace(), host) {
+		return one(c.found("gateway-other-namespace", s.gateway, s.field("hosts"), c.kubectl("edit", s.gateway),
+			"%s takes %s for routes of some namespaces alone (%s: %s), not for VirtualService %s in namespace %s.", c.name(s.gateway), host, s.field("hosts"), strings.Join(textsAt(s.data, "hosts"), ", "), vs.GetName(), vs.GetNamespace()))
+	}
+	if !exported(vs, g.namespace) {
+		return one(c.found("route-not-exported", vs, "spec.exportTo", c.kubectl("edit", vs),
+			"%s is not exported to namespace %s (spec.exportTo: %s), so the gateway there does not know its routes.", c.name(vs), g.namespace, strings.Join(vs.texts("spec", "exportTo"), ", ")))
+	}
+	return nil
+}
+
 // targetPort is the port of a Service's pods.
 func targetPort(svc object, port int) string {
 	p, _ := svc.port(port)
@@ -331,23 +371,39 @@ func (c *facts) secondLeg(g hop, s server, w way, all []object) []evidence.Findi
 	} else if s.protocol() == "TLS" || s.protocol() == "TCP" {
 		kinds = []string{"tcp", "tls"}
 	}
-	at := hop{line: g.line, namespace: g.namespace, labels: g.labels, gateway: true, pod: g.pod}
+	at := hop{line: g.line, namespace: g.namespace, labels: g.labels, gateway: true, pod: g.pod, ports: []int{s.port()}}
 	otherKind := ""
+	var unbound []evidence.Finding
+	var near []way // those for the gateway whose other conditions do not fit
 	for _, vs := range all {
 		if !slices.ContainsFunc(vs.texts("spec", "gateways"), func(name string) bool {
 			return c.gatewayNamed(name, vs.GetNamespace()).Unstructured == s.gateway.Unstructured
 		}) {
 			continue
 		}
-		for _, way := range c.ways(vs, at) {
-			if !way.matches {
-				continue
-			}
-			if slices.Contains(kinds, way.kind) {
-				return nil // there is one
-			}
-			otherKind = way.at()
+		if not := c.notBound(g, s, vs); not != nil {
+			unbound = append(unbound, not...)
+			continue
 		}
+		for _, way := range c.ways(vs, at) {
+			switch {
+			case way.matches && slices.Contains(kinds, way.kind):
+				if way.sure {
+					return nil // there is one
+				}
+				near = append(near, way)
+			case way.matches:
+				otherKind = way.at()
+			case slices.Contains(kinds, way.kind) && c.forGateway(vs, way.rule, at):
+				near = append(near, way)
+			}
+		}
+	}
+	if len(unbound) > 0 {
+		return unbound
+	}
+	if len(near) > 0 {
+		return c.unmatched(near)
 	}
 	answer := "the gateway has no listener for it"
 	if c.further != nil {
