@@ -402,6 +402,9 @@ func (c *facts) secondLeg(g hop, s server, w way, all []object) []evidence.Findi
 	if len(unbound) > 0 {
 		return unbound
 	}
+	if len(near) > 0 && c.further == nil {
+		return nil // it was not asked for a route
+	}
 	if len(near) > 0 {
 		return c.unmatched(near)
 	}
