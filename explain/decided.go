@@ -26,7 +26,8 @@ func decided(c *facts) []evidence.Finding {
 	}
 	h := c.hop(l)
 	switch {
-	case has(l, "FI", "DI") || strings.HasPrefix(l.Details, "fault_filter_"):
+	case has(l, "FI") || strings.HasPrefix(l.Details, "fault_filter_"),
+		has(l, "DI") && (c.asked.exit == 28 || has(l, "DC") || c.claimed("elapsed")): // a delay decides nothing else
 		return c.byRoute(h, "fault-injected", "fault", "injects a fault into requests for")
 	case l.Details == "direct_response":
 		if found := c.byRoute(h, "route-answers", "directResponse", "answers itself the requests for"); found != nil {
@@ -221,4 +222,26 @@ func (c *facts) token(h hop, l *evidence.Line) (found []evidence.Finding) {
 		return nil
 	}
 	return found
+}
+
+// rewritten says what a route of the request has changed of it before the far end
+// answered; "" where none has.
+func (c *facts) rewritten() string {
+	l := c.last()
+	if l == nil || l.Status < 400 || l.UpstreamHost == "" || !c.mayList(virtualServices) {
+		return ""
+	}
+	taken, _ := c.routesFor(c.hop(l), c.asked.host)
+	for _, vs := range taken[:min(len(taken), 1)] { // of several the oldest counts
+		for i, r := range vs.maps("spec", "http") {
+			matches, sure := c.matched(vs, r, "http", c.hop(l))
+			if rewrite := mapAt(r, "rewrite"); matches && rewrite != nil {
+				return fmt.Sprintf("%s rewrites the request: %s (spec.http[%d].rewrite)", c.name(vs), setText(rewrite), i)
+			}
+			if matches && sure {
+				break // what follows is not reached
+			}
+		}
+	}
+	return ""
 }

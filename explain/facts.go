@@ -358,6 +358,9 @@ func (c *facts) unknown() []evidence.Finding {
 	if by := c.answeredBy(); by != "" {
 		f.Facts = append(f.Facts, by)
 	}
+	if by := c.rewritten(); by != "" {
+		f.Facts = append(f.Facts, by)
+	}
 	if len(c.unread) > 0 {
 		f.Facts = append(f.Facts, "not looked at in all namespaces, for it may not be listed: "+strings.Join(c.unread, ", "))
 	}

@@ -16,6 +16,7 @@ var gatewayFamily = family{"The gateway", atGateway, []Cause{
 	{"gateway-other-hosts", "503 and `UF`; 404 and `NR`; `filter_chain_not_found`", "The Gateway takes other hosts than the one that is sent to it.", "Correct `spec.servers[].hosts`."},
 	{"gateway-other-namespace", "503 and `UF`; 404 and `NR`", "The Gateway takes the host for routes of other namespaces alone.", "Correct the namespace before the `/` in `spec.servers[].hosts`, or move the VirtualService."},
 	{"gateway-other-port", "503 and `UF`, connection refused", "The Gateway has no server on the port to which the request is sent.", "Correct `spec.servers[].port.number` or the route's port."},
+	{"gateway-conflict", "503 and `UF`, connection refused; `filter_chain_not_found`", "An older Gateway for the same pods has the port for another protocol, or the same host on a port of TLS: the newer server has no effect.", "Give one of the two another port or another host, or merge them."},
 	{"gateway-not-named", "404 and `NR`; 503 and `UF`", "No VirtualService for the host names the Gateway.", "Add the Gateway to `spec.gateways`."},
 	{"gateway-missing", "404 and `NR`; 503 and `UF`", "A VirtualService names a Gateway that is not there.", "Create the Gateway, or correct `spec.gateways`."},
 	{"no-second-leg", "404 and `NR` at the gateway", "The VirtualService has no route for the gateway.", "Add a route whose match names the gateway."},
@@ -261,7 +262,40 @@ func (c *facts) atServers(g hop, svc object, u upstream, w way, these, others []
 			return one(f)
 		}
 	}
-	return c.secondLeg(g, s, w, append([]object{w.vs}, others...))
+	if found := c.secondLeg(g, s, w, append([]object{w.vs}, others...)); found != nil {
+		return found
+	}
+	return c.conflict(g, s)
+}
+
+// conflict says that an older Gateway for a gateway's pods has a server with which
+// another one cannot be merged.
+// Source: istio/istio pilot/pkg/model/gateway.go, mergeGateways.
+func (c *facts) conflict(g hop, s server) (found []evidence.Finding) {
+	ends := func(s server) bool { return s.protocol() == "HTTPS" || s.protocol() == "TLS" }
+	for _, older := range c.list(gateways) {
+		if older.Unstructured == s.gateway.Unstructured {
+			break // the others are younger
+		}
+		if !c.gatewaySelects(older, g) || older.GetCreationTimestamp() == s.gateway.GetCreationTimestamp() {
+			continue
+		}
+		for _, o := range serversOf(older) {
+			sameHost := ends(o) && ends(s) && o.takes(c.asked.host)
+			otherKind := ends(o) != ends(s) || (o.protocol() == "TCP") != (s.protocol() == "TCP")
+			if o.port() != s.port() || !sameHost && !otherKind {
+				continue
+			}
+			found = append(found, c.found("gateway-conflict", s.gateway, s.field("port"), c.kubectl("get", older)+" -o yaml",
+				"The server of %s has no effect (%s): %s is older and has port %d at the same pods, for %s and %s (%s).",
+				c.name(s.gateway), s.field("port"), c.name(older), o.port(), o.protocol(), strings.Join(textsAt(o.data, "hosts"), ", "), o.field("hosts")))
+			break
+		}
+	}
+	if len(found) > 1 {
+		return nil
+	}
+	return found
 }
 
 // forGateway reports whether a condition of a route is for a gateway's proxy, whatever
