@@ -13,7 +13,7 @@ import (
 // object says to which address or port.
 var reachFamily = family{"No connection", notReached, []Cause{
 	{"endpoint-unreachable", "503 and `UF`; curl 35", "Nothing takes connections at the address that a ServiceEntry gives.", "Correct `spec.endpoints`."},
-	{"connection-refused", "503 and `UF`, connection refused; curl 35", "Nothing listens at the port to which a ServiceEntry or a Service leads.", "Correct `spec.ports[].targetPort`, the port of the endpoint, or the port that is asked for."},
+	{"connection-refused", "503 and `UF`, connection refused; curl 35", "The port to which a ServiceEntry or a Service leads refuses connections: mostly, nothing listens there.", "Correct `spec.ports[].targetPort`, the port of the endpoint, or the port that is asked for."},
 }}
 
 // notReached explains a connection that was not made to where an object leads it.
@@ -53,7 +53,7 @@ func notReached(c *facts) []evidence.Finding {
 			"%s leads port %d of %s to port %s (%s), where %s.", c.name(t.object), u.port, u.host, number, field, how))
 	}
 	return one(c.found("connection-refused", t.object, fmt.Sprintf("spec.ports[%d]", t.index), c.kubectl("edit", t.object),
-		"%s refuses connections at port %s (%s), which %s declares (spec.ports[%d]): nothing listens there.", u.host, number, l.UpstreamHost, c.name(t.object), t.index))
+		"%s refuses connections at port %s (%s), which %s declares (spec.ports[%d]).", u.host, number, l.UpstreamHost, c.name(t.object), t.index))
 }
 
 // atEndpoint explains a connection to an address or a port that an endpoint of a
@@ -113,5 +113,5 @@ func (c *facts) nothingListens(l *evidence.Line, u upstream, said string) []evid
 	_, i := svc.port(u.port)
 	field := fmt.Sprintf("spec.ports[%d].targetPort", i)
 	return one(c.found("connection-refused", svc, field, c.kubectl("edit", svc),
-		"%s leads port %d to port %s of pod %s (%s), which refuses connections: nothing listens there.", c.name(svc), u.port, portOf(l.UpstreamHost), to.pod.GetName(), field))
+		"%s leads port %d to port %s of pod %s (%s), which refuses connections.", c.name(svc), u.port, portOf(l.UpstreamHost), to.pod.GetName(), field))
 }
