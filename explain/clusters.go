@@ -36,6 +36,8 @@ func upstreamCluster(c *facts) []evidence.Finding {
 	switch {
 	case l == nil:
 		return c.nobodyBehind()
+	case l.Cluster == evidence.BlackHole:
+		return nil // it has no host by intention
 	case has(l, "NC") || l.Details == "cluster_not_found":
 		return c.noCluster(c.hop(l))
 	case strings.Contains(l.TransportFailure, "SDS") || strings.Contains(l.TransportFailure, "Secret_is_not_supplied"):

@@ -97,7 +97,30 @@ func (c *facts) unknownHost(l *evidence.Line) []evidence.Finding {
 	for _, t := range declared {
 		found = append(found, c.protocolOf(t)...)
 	}
+	if len(found) == 0 && len(declared) == 1 && c.asked.tls {
+		return c.otherSNI()
+	}
 	return found
+}
+
+// otherSNI says that the tls routes of the host's VirtualService, which take the place
+// of the host's own, are for other SNIs.
+func (c *facts) otherSNI() []evidence.Finding {
+	if !c.mayList(virtualServices) {
+		return nil
+	}
+	h := c.hop(c.line)
+	taken, _ := c.routesFor(h, c.asked.host)
+	var near []way
+	for _, vs := range taken {
+		for i, r := range vs.maps("spec", "tls") {
+			if matches, _ := c.matched(vs, r, "tls", h); matches {
+				return nil
+			}
+			near = append(near, way{vs: vs, kind: "tls", route: i, rule: r})
+		}
+	}
+	return c.unmatched(near)
 }
 
 func portsOf(o object) string {
