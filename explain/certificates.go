@@ -1,7 +1,9 @@
 package explain
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/egressplay/egressplay/evidence"
@@ -13,6 +15,7 @@ var certificateFamily = family{"Certificates", certificate, []Cause{
 	{"certificate-expired", "the same", "The server's certificate has expired.", "Renew it."},
 	{"certificate-unknown-authority", "the same", "The authority that signed the server's certificate is not trusted.", "Name the authority: `caCertificates`, or `ca.crt` of the Secret in `credentialName`."},
 	{"certificate-refused", "the same", "A rule has the proxy refuse the server's certificate.", "Look at the rule's TLS settings."},
+	{"mutual-to-outside", "503 and `UF`", "A DestinationRule has the proxy speak the mesh's mutual TLS to a host outside of the mesh.", "Set `tls.mode: SIMPLE` or `MUTUAL`, or drop the rule."},
 	{"client-certificate-missing", "400 from the server, or a TLS alert", "The server wants a client certificate, and the rule has the proxy show none.", "Set `tls.mode: MUTUAL` with `credentialName`."},
 	{"client-certificate-refused", "400 from the server, or a TLS alert", "The server does not accept the client certificate that the rule has the proxy show.", "Put a certificate of the server's authority into the Secret."},
 }}
@@ -21,6 +24,9 @@ func certificate(c *facts) []evidence.Finding {
 	l := c.last()
 	if c.asked.exit == 60 {
 		return c.refusedByClient()
+	}
+	if found := c.ownCertificate(); found != nil {
+		return found
 	}
 	if l == nil {
 		return nil
@@ -31,6 +37,11 @@ func certificate(c *facts) []evidence.Finding {
 	}
 	h := c.hop(l)
 	reason := strings.ReplaceAll(l.TransportFailure, "_", " ")
+	if has(l, "UF", "UC") {
+		if found := c.mutualOutside(h, u); found != nil {
+			return found
+		}
+	}
 	switch {
 	case strings.Contains(reason, "CERTIFICATE VERIFY FAILED"):
 		return c.refusedByProxy(h, u, reason)
@@ -38,6 +49,21 @@ func certificate(c *facts) []evidence.Finding {
 		return c.clientCertificate(h, u, reason)
 	}
 	return nil
+}
+
+// mutualOutside says that a rule has the proxy show the mesh's own certificate to a
+// host outside of the mesh, which does not know it.
+func (c *facts) mutualOutside(h hop, u upstream) []evidence.Finding {
+	t := c.tlsOf(h, u)
+	all := c.registered(u.host, u.port)
+	outside := !slices.ContainsFunc(all, func(t target) bool {
+		return t.GetKind() != "ServiceEntry" || t.text("spec", "location") == "MESH_INTERNAL"
+	})
+	if u.inMesh() || t.mode() != "ISTIO_MUTUAL" || len(all) == 0 || !outside {
+		return nil
+	}
+	return one(c.found("mutual-to-outside", t.rule, t.field+".mode", c.kubectl("edit", t.rule),
+		"%s has the proxy speak the mesh's mutual TLS (%s.mode ISTIO_MUTUAL) to %s, which is outside of the mesh.", c.name(t.rule), t.field, u))
 }
 
 var (
@@ -151,6 +177,22 @@ func (c *facts) refusedByClient() []evidence.Finding {
 		}
 	}
 	return one(c.found(code, object{}, "", next, "curl does not trust the certificate that %s showed: %s.", server, words))
+}
+
+// ownCertificate explains a server that wants a certificate of the client, which
+// speaks TLS itself.
+func (c *facts) ownCertificate() []evidence.Finding {
+	if !c.asked.tls || c.asked.exit == 0 || c.asked.transfer == nil {
+		return nil
+	}
+	said := strings.Contains(strings.ToLower(c.asked.transfer.Error), "alert certificate required")
+	u, _ := upstreamOf(c.last())
+	if t := c.tlsOf(c.hop(c.last()), u); t.originates() || !said && !c.farEndSays(certificateWanted) {
+		return nil
+	}
+	p := c.Attempt.Command.Pod
+	return one(c.found("client-certificate-missing", object{}, "", fmt.Sprintf("kubectl -n %s exec %s -c %s -- curl --cert FILE --key FILE %s", p.Namespace, p.Name, p.Container, c.asked.url),
+		"%s wants a client certificate, and curl shows none that it takes (curl's --cert and --key).", c.asked.host))
 }
 
 // clientCertificate explains a server that wants another certificate of the client.

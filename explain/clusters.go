@@ -15,13 +15,19 @@ var clusterFamily = family{"The upstream cluster", upstreamCluster, []Cause{
 	{"secret-missing", "`NC`, `UF` with \"Secret is not supplied by SDS\", or 400 from a port of TLS", "A Secret that a rule or a Gateway names is not there.", "Create the Secret in the namespace of the pod's proxy, or correct `credentialName`."},
 	{"secret-unreadable", "the same", "The pod's service account may not read Secrets, so istiod does not send it the Secret.", "Bind a Role that allows get, list and watch of secrets to the service account."},
 	{"secret-wrong-keys", "the same", "The Secret has not the keys that are needed.", "Create it with `tls.key`, `tls.crt` and for mutual TLS `ca.crt`."},
+	{"certificate-file-missing", "the same", "The proxy has not a file that a DestinationRule names: `caCertificates`, `clientCertificate` or `privateKey`.", "Mount it into the container istio-proxy, correct its path, or use `credentialName`."},
 	{"subset-not-defined", "503 and `NC`", "A VirtualService sends to a subset that no DestinationRule defines.", "Define the subset, or correct its name."},
 	{"subset-elsewhere", "503 and `NC`", "The subset is defined in a namespace where the proxy does not look.", "Move the DestinationRule into the client's namespace."},
+	{"subset-selects-nothing", "503 and `NC` or `UH`", "No endpoint has the labels by which a DestinationRule defines the subset.", "Correct `spec.subsets[].labels`, drop them for a host outside of the mesh, or label the endpoints."},
 	{"subset-not-exported", "503 and `NC`", "The DestinationRule with the subset is not exported to the client's namespace.", "Add the namespace to `spec.exportTo`."},
 	{"destination-port-missing", "503 and `NC`", "A route leads to a port that its destination does not declare.", "Correct the route's port, or declare it."},
 	{"destination-unknown", "503 and `NC`", "A route leads to a host that nobody has registered, or that the proxy does not see.", "Register the host, or correct the destination."},
 	{"no-endpoints", "503 and `UH`; curl 7 without a sidecar", "The ServiceEntry or the Service has no endpoint.", "Add endpoints; scale up the workload; correct the selector."},
+	{"resolution-none", "503 and `UH` at the gateway", "The ServiceEntry has resolution NONE: only a sidecar knows the address for which the client asked.", "Set `spec.resolution: DNS`, or give endpoints."},
 	{"endpoint-unresolved", "503 and `UH`", "The name that the proxy looks up for the host has no address.", "Correct `spec.endpoints` or the host."},
+	{"host-in-capitals", "503 and `NC`", "A ServiceEntry has the host in capital letters, of which no route leads to its upstream.", "Write `spec.hosts` in small letters."},
+	{"host-ejected", "503 and `UH`", "A DestinationRule has a host of the upstream left out after it failed (outlier detection).", "Wait until it is taken back, or correct `outlierDetection`."},
+	{"too-many-requests", "503 and `UO`", "A DestinationRule allows the upstream fewer requests or connections at a time.", "Raise the limit in `connectionPool`."},
 	{"gateway-scaled-down", "503 and `UH`", "The gateway has no pod.", "Scale the gateway's Deployment up."},
 }}
 
@@ -30,11 +36,17 @@ func upstreamCluster(c *facts) []evidence.Finding {
 	switch {
 	case l == nil:
 		return c.nobodyBehind()
+	case l.Cluster == evidence.BlackHole:
+		return nil // it has no host by intention
 	case has(l, "NC") || l.Details == "cluster_not_found":
 		return c.noCluster(c.hop(l))
 	case strings.Contains(l.TransportFailure, "SDS") || strings.Contains(l.TransportFailure, "Secret_is_not_supplied"):
 		if u, ok := upstreamOf(l); ok {
 			return c.secret(c.hop(l), u)
+		}
+	case has(l, "UO"):
+		if u, ok := upstreamOf(l); ok {
+			return c.overflow(c.hop(l), u)
 		}
 	case has(l, "UH") || l.Details == "no_healthy_upstream":
 		return c.noHosts(c.hop(l))
@@ -48,6 +60,9 @@ func upstreamCluster(c *facts) []evidence.Finding {
 func (c *facts) noCluster(h hop) (found []evidence.Finding) {
 	if !c.mayList(virtualServices, destinationRules, serviceEntries) {
 		return nil
+	}
+	if f := c.inCapitals(); f != nil {
+		return f
 	}
 	ways := c.destinations(h)
 	for _, w := range ways {
@@ -68,6 +83,90 @@ func (c *facts) noCluster(h hop) (found []evidence.Finding) {
 		}
 	}
 	return found
+}
+
+// inCapitals says that the host's ServiceEntry has it in capital letters: its route
+// then leads to an upstream of another name than there is.
+func (c *facts) inCapitals() []evidence.Finding {
+	all := c.registered(c.asked.host, c.asked.port)
+	if len(all) != 1 || all[0].GetKind() != "ServiceEntry" {
+		return nil
+	}
+	se := all[0].object
+	for i, h := range se.texts("spec", "hosts") {
+		if h != strings.ToLower(h) && strings.EqualFold(h, c.asked.host) {
+			field := fmt.Sprintf("spec.hosts[%d]", i)
+			return one(c.found("host-in-capitals", se, field, c.kubectl("edit", se),
+				"%s has %s in capital letters (%s): write %s.", c.name(se), h, field, strings.ToLower(h)))
+		}
+	}
+	return nil
+}
+
+// limits returns a part of the traffic policy that a proxy uses for an upstream, by
+// its key, and where it is; the zero object for none.
+func (c *facts) limits(h hop, u upstream, key string) (dr object, field string, part map[string]any) {
+	used, _ := c.rules(h, u.host)
+	look := func(dr object, field string, from map[string]any) (string, map[string]any) {
+		for i, s := range mapsAt(from, "trafficPolicy", "portLevelSettings") {
+			if part := mapAt(s, key); part != nil && numberAt(s, "port", "number") == u.port {
+				return fmt.Sprintf("%s.trafficPolicy.portLevelSettings[%d].%s", field, i, key), part
+			}
+		}
+		return field + ".trafficPolicy." + key, mapAt(from, "trafficPolicy", key)
+	}
+	for _, dr := range used {
+		for i, s := range dr.maps("spec", "subsets") {
+			if u.subset == "" || textAt(s, "name") != u.subset {
+				continue
+			}
+			if field, part := look(dr, fmt.Sprintf("spec.subsets[%d]", i), s); part != nil {
+				return dr, field, part
+			}
+		}
+	}
+	for _, dr := range used {
+		if field, part := look(dr, "spec", mapAt(dr.Object, "spec")); part != nil {
+			return dr, field, part
+		}
+		if at(dr.Object, "spec", "trafficPolicy") != nil {
+			break // of several rules for a host the first one with a policy counts
+		}
+	}
+	return object{}, "", nil
+}
+
+// overflow explains a request that was more than an upstream may have at a time.
+func (c *facts) overflow(h hop, u upstream) []evidence.Finding {
+	if !c.mayList(destinationRules) {
+		return nil
+	}
+	dr, field, part := c.limits(h, u, "connectionPool")
+	if dr.none() {
+		return nil
+	}
+	return one(c.found("too-many-requests", dr, field, c.kubectl("edit", dr),
+		"%s limits what goes to %s at a time (%s: %s), and the request was more than that.", c.name(dr), u, field, setText(part)))
+}
+
+// ejected explains an upstream whose hosts are left out because they have failed.
+func (c *facts) ejected(h hop, u upstream) []evidence.Finding {
+	text, ok := c.admin(h, "clusters")
+	if !ok || !c.mayList(destinationRules) {
+		return nil
+	}
+	out := false
+	for line := range strings.Lines(text) {
+		if rest, is := strings.CutPrefix(line, u.key()+"::"); is && strings.Contains(rest, "::health_flags::") && strings.Contains(rest, "failed_outlier_check") {
+			out = true
+		}
+	}
+	dr, field, part := c.limits(h, u, "outlierDetection")
+	if !out || dr.none() {
+		return nil
+	}
+	return one(c.found("host-ejected", dr, field, c.kubectl("edit", dr),
+		"%s has the proxy leave out hosts of %s that fail (%s: %s), and it has left out all for now.", c.name(dr), u, field, setText(part)))
 }
 
 // sender is what leads a request somewhere, for a reader.
@@ -104,6 +203,10 @@ func (c *facts) missingDestination(h hop, w way) []evidence.Finding {
 		if seen := c.visible(all); len(seen) == 0 {
 			return c.notVisible(all, w.to.host)
 		}
+	} else if len(all) == 1 && !exported(all[0].object, h.namespace) {
+		se := all[0].object
+		return one(c.found("not-exported", se, "spec.exportTo", c.kubectl("edit", se),
+			"%s is not exported to namespace %s (spec.exportTo: %s), so the gateway there does not know %s.", c.name(se), h.namespace, strings.Join(se.texts("spec", "exportTo"), ", "), w.to.host))
 	}
 	if slices.ContainsFunc(all, func(t target) bool { return t.port != nil }) || len(all) > 1 {
 		return nil
@@ -123,8 +226,8 @@ func (c *facts) missingSubset(h hop, w way) []evidence.Finding {
 		return slices.ContainsFunc(dr.maps("spec", "subsets"), func(s map[string]any) bool { return textAt(s, "name") == u.subset })
 	}
 	used, unused := c.rules(h, u.host)
-	if slices.ContainsFunc(used, defines) {
-		return nil
+	if i := slices.IndexFunc(used, defines); i >= 0 {
+		return c.emptySubset(used[i], u)
 	}
 	who := "sidecar"
 	if h.gateway {
@@ -177,9 +280,48 @@ func (c *facts) missingSubset(h hop, w way) []evidence.Finding {
 	return nil
 }
 
+// emptySubset says that no endpoint of an upstream has the labels of its subset.
+func (c *facts) emptySubset(dr object, u upstream) []evidence.Finding {
+	subsets := dr.maps("spec", "subsets")
+	i := slices.IndexFunc(subsets, func(s map[string]any) bool { return textAt(s, "name") == u.subset })
+	all := c.registered(u.host, u.port)
+	if i < 0 || len(all) != 1 {
+		return nil
+	}
+	labels, by := labelsAt(subsets[i], "labels"), all[0].object
+	if len(labels) == 0 || at(by.Object, "spec", "workloadSelector") != nil {
+		return nil
+	}
+	what := "endpoint"
+	if by.GetKind() == "Service" {
+		selector := by.labels("spec", "selector")
+		what = "pod"
+		if len(selector) == 0 || !c.mayList(pods) || slices.ContainsFunc(c.list(pods), func(p object) bool {
+			return p.GetNamespace() == by.GetNamespace() && selects(selector, p.GetLabels()) && selects(labels, p.GetLabels())
+		}) {
+			return nil
+		}
+	} else if slices.ContainsFunc(by.maps("spec", "endpoints"), func(e map[string]any) bool { return selects(labels, labelsAt(e, "labels")) }) {
+		return nil
+	}
+	field := fmt.Sprintf("spec.subsets[%d].labels", i)
+	return one(c.found("subset-selects-nothing", dr, field, c.kubectl("edit", dr),
+		"%s defines subset %s by the labels %s (%s), which no %s of %s has.", c.name(dr), u.subset, labelsText(labels), field, what, c.name(by)))
+}
+
 // noHosts explains an upstream without a host that takes requests.
 func (c *facts) noHosts(h hop) (found []evidence.Finding) {
 	for _, w := range c.destinations(h) {
+		if out := c.ejected(h, w.to); out != nil {
+			found = append(found, out...)
+			continue
+		}
+		if w.to.subset != "" {
+			if empty := c.missingSubset(h, w); empty != nil {
+				found = append(found, empty...)
+				continue
+			}
+		}
 		if w.to.inMesh() {
 			found = append(found, c.noPods(w.to)...)
 			continue
@@ -301,6 +443,9 @@ func (c *facts) noEndpoints(h hop, se object, u upstream) []evidence.Finding {
 		}
 		return one(c.found("no-endpoints", se, "spec.workloadSelector", c.kubectl("edit", se),
 			"%s selects no WorkloadEntry and no pod: its workloadSelector is %s.", c.name(se), labelsText(selector)))
+	case h.gateway && (resolution == "NONE" || resolution == ""):
+		return one(c.found("resolution-none", se, "spec.resolution", c.kubectl("edit", se),
+			"%s has resolution NONE (spec.resolution), by which a gateway has no address for %s: want DNS, or endpoints.", c.name(se), u.host))
 	case strings.HasPrefix(resolution, "DNS"):
 		if text, ok := c.admin(h, "clusters"); ok && hasHost(text, u.key()) {
 			return nil // there are addresses: it is their health

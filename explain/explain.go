@@ -58,7 +58,10 @@ func (e *Explainer) Explain(ctx context.Context, f Failure) (found []evidence.Fi
 	c := newFacts(ctx, e, f)
 	for _, family := range families {
 		if found = family.explain(c); len(found) > 0 {
-			return eitherOr(found)
+			if found = eitherOr(found); len(found) > 0 {
+				return found
+			}
+			break
 		}
 	}
 	return c.unknown()
@@ -66,12 +69,20 @@ func (e *Explainer) Explain(ctx context.Context, f Failure) (found []evidence.Fi
 
 // eitherOr returns what is told of the findings of a family: one is the cause, two
 // are told as alternatives, and of more nobody knows.
-func eitherOr(found []evidence.Finding) []evidence.Finding {
-	if len(found) == 2 && found[0].Cause != found[1].Cause {
-		found = slices.Clone(found)
-		found[0].Cause, found[1].Cause = "Either: "+found[0].Cause, "Or: "+found[1].Cause
+func eitherOr(found []evidence.Finding) (told []evidence.Finding) {
+	for _, f := range found {
+		if !slices.ContainsFunc(told, func(g evidence.Finding) bool { return g.Cause == f.Cause }) {
+			told = append(told, f)
+		}
 	}
-	return found[:min(len(found), 2)]
+	switch len(told) {
+	case 1:
+		return told
+	case 2:
+		told[0].Cause, told[1].Cause = "Either: "+told[0].Cause, "Or: "+told[1].Cause
+		return told
+	}
+	return nil
 }
 
 // A family is causes that show in the same place, and what looks for them.
@@ -100,12 +111,14 @@ var families = []family{
 	conditionFamily,
 	witnessFamily,
 	policyFamily,
+	decidedFamily,
 	routeFamily,
 	networkFamily,
 	hostsFamily,
 	clusterFamily,
 	gatewayFamily,
 	apiGatewayFamily,
+	reachFamily,
 	timeoutFamily,
 	certificateFamily,
 	tlsFamily,

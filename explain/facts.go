@@ -85,10 +85,32 @@ func (c *facts) ask(t *evidence.Transfer) {
 		return
 	}
 	c.asked = request{url: u, host: strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), tls: u.Scheme == "https", exit: t.ExitCode, status: t.Status, transfer: t}
+	if host := hostHeader(c.Attempt.Command.Argv); host != "" && !c.asked.tls {
+		c.asked.host = host // it is by this one that a proxy routes
+	}
 	var err error
 	if c.asked.port, err = strconv.Atoi(u.Port()); err != nil {
 		c.asked.port = map[bool]int{true: 443, false: 80}[c.asked.tls]
 	}
+}
+
+// hostHeader returns the host that a curl's own Host header names, "" for none.
+func hostHeader(argv []string) string {
+	for i, arg := range argv {
+		header := ""
+		switch {
+		case (arg == "-H" || arg == "--header") && i+1 < len(argv):
+			header = argv[i+1]
+		case strings.HasPrefix(arg, "-H"):
+			header = strings.TrimPrefix(arg, "-H")
+		case strings.HasPrefix(arg, "--header="):
+			header = strings.TrimPrefix(arg, "--header=")
+		}
+		if name, value, ok := strings.Cut(header, ":"); ok && strings.EqualFold(strings.TrimSpace(name), "host") {
+			return strings.ToLower(evidence.HostOf(strings.TrimSpace(value)))
+		}
+	}
+	return ""
 }
 
 // lines finds the lines of the request to be explained: of those of its way, where
@@ -249,6 +271,7 @@ const (
 	envoyFilters           = "envoyfilters.networking.istio.io"
 	workloadEntries        = "workloadentries.networking.istio.io"
 	authorizationPolicies  = "authorizationpolicies.security.istio.io"
+	requestAuthentications = "requestauthentications.security.istio.io"
 	peerAuthentications    = "peerauthentications.security.istio.io"
 	networkPolicies        = "networkpolicies.networking.k8s.io"
 	httpRoutes             = "httproutes.gateway.networking.k8s.io"
@@ -316,11 +339,28 @@ func (c *facts) withLine() (facts []string) {
 	return facts
 }
 
+// answeredBy says that the far end itself gave the answer, where no proxy refused the
+// request; "" where that is not so.
+func (c *facts) answeredBy() string {
+	l := c.last()
+	u, ok := upstreamOf(l)
+	if !ok || u.inMesh() || l.Status < 400 || l.Details != "" && l.Details != "via_upstream" || slices.ContainsFunc(l.Flags, func(f string) bool { return f != "-" }) || l.UpstreamHost == "" {
+		return ""
+	}
+	return fmt.Sprintf("no proxy refused it: %s itself answered %d, at %s", u.host, l.Status, l.UpstreamHost)
+}
+
 func one(f evidence.Finding) []evidence.Finding { return []evidence.Finding{f} }
 
 // unknown is what is said where no cause is known.
 func (c *facts) unknown() []evidence.Finding {
 	f := evidence.Finding{Cause: "The cause is not known.", Unknown: true, Facts: c.withLine()}
+	if by := c.answeredBy(); by != "" {
+		f.Facts = append(f.Facts, by)
+	}
+	if by := c.rewritten(); by != "" {
+		f.Facts = append(f.Facts, by)
+	}
 	if len(c.unread) > 0 {
 		f.Facts = append(f.Facts, "not looked at in all namespaces, for it may not be listed: "+strings.Join(c.unread, ", "))
 	}

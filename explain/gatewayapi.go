@@ -283,6 +283,6 @@ func (c *facts) notGranted(o object, r reference) []evidence.Finding {
 		has = "there is " + strings.Join(there, ", ")
 	}
 	return one(c.found("reference-not-granted", o, r.field, fmt.Sprintf("kubectl -n %s get referencegrants", r.namespace),
-		"%s refers to %s %s in namespace %s (%s), and no ReferenceGrant there allows that to a %s of namespace %s: %s.",
+		"%s refers to %s %s in namespace %s (%s), and no ReferenceGrant there allows that to %ss of namespace %s: %s.",
 		c.name(o), r.kind, r.name, r.namespace, r.field, o.GetKind(), o.GetNamespace(), has))
 }

@@ -14,7 +14,9 @@ import (
 var gatewayFamily = family{"The gateway", atGateway, []Cause{
 	{"gateway-selects-no-pod", "503 and `UF`, connection refused", "The Gateway's selector selects none of the gateway's pods, so that nothing listens there.", "Correct `spec.selector`."},
 	{"gateway-other-hosts", "503 and `UF`; 404 and `NR`; `filter_chain_not_found`", "The Gateway takes other hosts than the one that is sent to it.", "Correct `spec.servers[].hosts`."},
+	{"gateway-other-namespace", "503 and `UF`; 404 and `NR`", "The Gateway takes the host for routes of other namespaces alone.", "Correct the namespace before the `/` in `spec.servers[].hosts`, or move the VirtualService."},
 	{"gateway-other-port", "503 and `UF`, connection refused", "The Gateway has no server on the port to which the request is sent.", "Correct `spec.servers[].port.number` or the route's port."},
+	{"gateway-conflict", "503 and `UF`, connection refused; `filter_chain_not_found`", "An older Gateway for the same pods has the port for another protocol, or the same host on a port of TLS: the newer server has no effect.", "Give one of the two another port or another host, or merge them."},
 	{"gateway-not-named", "404 and `NR`; 503 and `UF`", "No VirtualService for the host names the Gateway.", "Add the Gateway to `spec.gateways`."},
 	{"gateway-missing", "404 and `NR`; 503 and `UF`", "A VirtualService names a Gateway that is not there.", "Create the Gateway, or correct `spec.gateways`."},
 	{"no-second-leg", "404 and `NR` at the gateway", "The VirtualService has no route for the gateway.", "Add a route whose match names the gateway."},
@@ -78,6 +80,19 @@ func (s server) takes(host string) bool {
 			h = after
 		}
 		return serves(h, host)
+	})
+}
+
+// admits reports whether the server takes a host for the routes of a namespace.
+// Source: istio.io, "Gateway", hosts of a Server.
+func (s server) admits(namespace, host string) bool {
+	return slices.ContainsFunc(textsAt(s.data, "hosts"), func(h string) bool {
+		from, name, ok := strings.Cut(h, "/")
+		if !ok {
+			return serves(h, host)
+		}
+		in := from == "*" || from == namespace || from == "." && s.gateway.GetNamespace() == namespace
+		return in && serves(name, host)
 	})
 }
 
@@ -247,7 +262,66 @@ func (c *facts) atServers(g hop, svc object, u upstream, w way, these, others []
 			return one(f)
 		}
 	}
-	return c.secondLeg(g, s, w, append([]object{w.vs}, others...))
+	if found := c.secondLeg(g, s, w, append([]object{w.vs}, others...)); found != nil {
+		return found
+	}
+	return c.conflict(g, s)
+}
+
+// conflict says that an older Gateway for a gateway's pods has a server with which
+// another one cannot be merged.
+// Source: istio/istio pilot/pkg/model/gateway.go, mergeGateways.
+func (c *facts) conflict(g hop, s server) (found []evidence.Finding) {
+	ends := func(s server) bool { return s.protocol() == "HTTPS" || s.protocol() == "TLS" }
+	for _, older := range c.list(gateways) {
+		if older.Unstructured == s.gateway.Unstructured {
+			break // the others are younger
+		}
+		if !c.gatewaySelects(older, g) || older.GetCreationTimestamp() == s.gateway.GetCreationTimestamp() {
+			continue
+		}
+		for _, o := range serversOf(older) {
+			sameHost := ends(o) && ends(s) && o.takes(c.asked.host)
+			otherKind := ends(o) != ends(s) || (o.protocol() == "TCP") != (s.protocol() == "TCP")
+			if o.port() != s.port() || !sameHost && !otherKind {
+				continue
+			}
+			found = append(found, c.found("gateway-conflict", s.gateway, s.field("port"), c.kubectl("get", older)+" -o yaml",
+				"The server of %s has no effect (%s): %s is older and has port %d at the same pods, for %s and %s (%s).",
+				c.name(s.gateway), s.field("port"), c.name(older), o.port(), o.protocol(), strings.Join(textsAt(o.data, "hosts"), ", "), o.field("hosts")))
+			break
+		}
+	}
+	if len(found) > 1 {
+		return nil
+	}
+	return found
+}
+
+// forGateway reports whether a condition of a route is for a gateway's proxy, whatever
+// else it wants.
+func (c *facts) forGateway(vs object, rule map[string]any, h hop) bool {
+	return slices.ContainsFunc(mapsAt(rule, "match"), func(m map[string]any) bool {
+		return slices.ContainsFunc(textsAt(m, "gateways"), func(name string) bool {
+			g := c.gatewayNamed(name, vs.GetNamespace())
+			return !g.none() && c.gatewaySelects(g, h)
+		})
+	})
+}
+
+// notBound explains that a gateway does not have the routes of a VirtualService which
+// names its Gateway.
+func (c *facts) notBound(g hop, s server, vs object) []evidence.Finding {
+	host := c.asked.host
+	if !s.admits(vs.GetNamespace(), host) {
+		return one(c.found("gateway-other-namespace", s.gateway, s.field("hosts"), c.kubectl("edit", s.gateway),
+			"%s takes %s for routes of some namespaces alone (%s: %s), not for VirtualService %s in namespace %s.", c.name(s.gateway), host, s.field("hosts"), strings.Join(textsAt(s.data, "hosts"), ", "), vs.GetName(), vs.GetNamespace()))
+	}
+	if !exported(vs, g.namespace) {
+		return one(c.found("route-not-exported", vs, "spec.exportTo", c.kubectl("edit", vs),
+			"%s is not exported to namespace %s (spec.exportTo: %s), so the gateway there does not know its routes.", c.name(vs), g.namespace, strings.Join(vs.texts("spec", "exportTo"), ", ")))
+	}
+	return nil
 }
 
 // targetPort is the port of a Service's pods.
@@ -331,23 +405,42 @@ func (c *facts) secondLeg(g hop, s server, w way, all []object) []evidence.Findi
 	} else if s.protocol() == "TLS" || s.protocol() == "TCP" {
 		kinds = []string{"tcp", "tls"}
 	}
-	at := hop{line: g.line, namespace: g.namespace, labels: g.labels, gateway: true, pod: g.pod}
+	at := hop{line: g.line, namespace: g.namespace, labels: g.labels, gateway: true, pod: g.pod, ports: []int{s.port()}}
 	otherKind := ""
+	var unbound []evidence.Finding
+	var near []way // those for the gateway whose other conditions do not fit
 	for _, vs := range all {
 		if !slices.ContainsFunc(vs.texts("spec", "gateways"), func(name string) bool {
 			return c.gatewayNamed(name, vs.GetNamespace()).Unstructured == s.gateway.Unstructured
 		}) {
 			continue
 		}
-		for _, way := range c.ways(vs, at) {
-			if !way.matches {
-				continue
-			}
-			if slices.Contains(kinds, way.kind) {
-				return nil // there is one
-			}
-			otherKind = way.at()
+		if not := c.notBound(g, s, vs); not != nil {
+			unbound = append(unbound, not...)
+			continue
 		}
+		for _, way := range c.ways(vs, at) {
+			switch {
+			case way.matches && slices.Contains(kinds, way.kind):
+				if way.sure {
+					return nil // there is one
+				}
+				near = append(near, way)
+			case way.matches:
+				otherKind = way.at()
+			case slices.Contains(kinds, way.kind) && c.forGateway(vs, way.rule, at):
+				near = append(near, way)
+			}
+		}
+	}
+	if len(unbound) > 0 {
+		return unbound
+	}
+	if len(near) > 0 && c.further == nil {
+		return nil // it was not asked for a route
+	}
+	if len(near) > 0 {
+		return c.unmatched(near)
 	}
 	answer := "the gateway has no listener for it"
 	if c.further != nil {

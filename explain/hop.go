@@ -16,6 +16,7 @@ type hop struct {
 	pod       string
 	labels    map[string]string
 	gateway   bool
+	ports     []int // at a gateway, those of its Service and of its pod to which the request came
 }
 
 // hop returns the proxy that wrote a line.
@@ -37,6 +38,13 @@ func (c *facts) hop(l *evidence.Line) hop {
 		h.labels = pod.GetLabels()
 	} else if u, ok := upstreamOf(c.line); ok {
 		h.labels = c.serviceNamed(u.host).labels("spec", "selector")
+	}
+	if u, ok := upstreamOf(c.line); ok && u.inMesh() {
+		svc := c.serviceNamed(u.host)
+		h.ports = []int{u.port}
+		if target, err := strconv.Atoi(targetPort(svc, u.port)); err == nil {
+			h.ports = append(h.ports, target)
+		}
 	}
 	return h
 }

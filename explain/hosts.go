@@ -15,7 +15,7 @@ import (
 var hostsFamily = family{"The host", hosts, []Cause{
 	{"host-not-registered", "`BlackHoleCluster`, 502 or curl 35; or `PassthroughCluster`", "No ServiceEntry has the host.", "Apply a ServiceEntry with the host and the port."},
 	{"host-misspelt", "`BlackHoleCluster` or `PassthroughCluster`", "A ServiceEntry has a host that is one slip away.", "Correct `spec.hosts`."},
-	{"not-exported", "`BlackHoleCluster` or `PassthroughCluster`", "The ServiceEntry is not exported to the pod's namespace.", "Add the namespace, or `*`, to `spec.exportTo`."},
+	{"not-exported", "`BlackHoleCluster` or `PassthroughCluster`; 503 and `NC` at a gateway", "The ServiceEntry is not exported to the namespace of the pod or of the gateway.", "Add the namespace, or `*`, to `spec.exportTo`."},
 	{"not-imported", "`BlackHoleCluster` or `PassthroughCluster`", "The Sidecar that selects the pod leaves the host out.", "Add `NAMESPACE/HOST` to the Sidecar's `spec.egress.hosts`."},
 	{"port-not-declared", "`BlackHoleCluster` or `PassthroughCluster`", "The ServiceEntry does not declare the port.", "Add the port to `spec.ports`."},
 	{"wrong-protocol", "TLS fails (curl 35), or a line without method and path", "The port is declared with another protocol than the client speaks.", "Correct `spec.ports[].protocol`; of a Service the port's name or appProtocol."},
@@ -24,6 +24,7 @@ var hostsFamily = family{"The host", hosts, []Cause{
 	{"host-registered", "answered where blocked was expected", "A ServiceEntry registers the host, and no Sidecar leaves it out.", "Delete it, have a Sidecar leave it out, or expect the answer."},
 	{"alias-not-registered", "`BlackHoleCluster` or `PassthroughCluster` for a Service of type ExternalName", "No ServiceEntry has the host behind the Service.", "Apply a ServiceEntry with the host in `spec.externalName`."},
 	{"service-missing", "curl 6", "There is no Service of that name.", "Create it, or correct the host."},
+	{"host-not-in-lab", "curl 6, in a lab", "The lab's internet has no such host.", "Correct the host, or add it: `egressplay lab internet add`, or `internet` in the playbook."},
 	{"name-not-found", "curl 6", "The pod's DNS has no address for the host.", "Correct the host, or let the pod reach the cluster's DNS."},
 }}
 
@@ -96,7 +97,30 @@ func (c *facts) unknownHost(l *evidence.Line) []evidence.Finding {
 	for _, t := range declared {
 		found = append(found, c.protocolOf(t)...)
 	}
+	if len(found) == 0 && len(declared) == 1 && c.asked.tls {
+		return c.otherSNI()
+	}
 	return found
+}
+
+// otherSNI says that the tls routes of the host's VirtualService, which take the place
+// of the host's own, are for other SNIs.
+func (c *facts) otherSNI() []evidence.Finding {
+	if !c.mayList(virtualServices) {
+		return nil
+	}
+	h := c.hop(c.line)
+	taken, _ := c.routesFor(h, c.asked.host)
+	var near []way
+	for _, vs := range taken {
+		for i, r := range vs.maps("spec", "tls") {
+			if matches, _ := c.matched(vs, r, "tls", h); matches {
+				return nil
+			}
+			near = append(near, way{vs: vs, kind: "tls", route: i, rule: r})
+		}
+	}
+	return c.unmatched(near)
 }
 
 func portsOf(o object) string {
@@ -282,16 +306,54 @@ func (c *facts) nameNotFound() []evidence.Finding {
 		if !strings.HasSuffix(name, ".svc.cluster.local") || len(parts) != 5 || !c.mayList(services) || !c.serviceNamed(name).none() {
 			continue
 		}
-		var here []string
+		// Of a name with two labels the second one may be a domain of the internet.
+		if !c.mayList(namespaces) || !slices.ContainsFunc(c.list(namespaces), func(n object) bool { return n.GetName() == parts[1] }) {
+			continue
+		}
+		var here, elsewhere []string
 		for _, svc := range c.list(services) {
-			if svc.GetNamespace() == parts[1] {
+			switch {
+			case svc.GetNamespace() == parts[1]:
 				here = append(here, svc.GetName())
+			case svc.GetName() == parts[0]:
+				elsewhere = append(elsewhere, svc.GetNamespace())
 			}
 		}
+		near := nearOf(parts[0], here)
+		if near == "" && len(elsewhere) == 1 {
+			near = "; there is one in namespace " + elsewhere[0]
+		}
 		return one(c.found("service-missing", object{}, "metadata.name", "kubectl -n "+parts[1]+" get services",
-			"The pod's DNS has no address for %s: there is no Service %s in namespace %s%s.", c.asked.host, parts[0], parts[1], nearOf(parts[0], here)))
+			"The pod's DNS has no address for %s: there is no Service %s in namespace %s%s.", c.asked.host, parts[0], parts[1], near))
+	}
+	if found := c.notInLab(); found != nil {
+		return found
 	}
 	return one(c.found("name-not-found", object{}, "", next, "The pod's DNS has no address for %s.", c.asked.host))
+}
+
+// notInLab says that the cluster is a lab whose internet has not the host, and which
+// hosts it has.
+func (c *facts) notInLab() []evidence.Finding {
+	lab, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "kube-public", Name: "egressplay-lab"})
+	if lab.none() || strings.Count(c.asked.host, ".") == 0 || strings.HasSuffix(c.asked.host, ".cluster.local") {
+		return nil
+	}
+	names := strings.Fields(lab.text("data", "hosts"))
+	if len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return serves(n, c.asked.host) }) {
+		return nil
+	}
+	near := ""
+	for _, n := range names {
+		if slip(c.asked.host, n) {
+			near = ": it has " + n
+		}
+	}
+	f := c.found("host-not-in-lab", object{}, "",
+		fmt.Sprintf(`printf 'apiVersion: egressplay/v1\nkind: Internet\nhosts: [{names: [%s]}]\n' | egressplay lab internet add -`, c.asked.host),
+		"The lab's internet has no host %s%s.", c.asked.host, near)
+	f.Facts = append(f.Facts, "it has "+strings.Join(names, ", "), fmt.Sprintf("a playbook brings its own: internet: [{names: [%s]}]", c.asked.host))
+	return one(f)
 }
 
 // protocolOf says that a port is declared with another protocol than the client

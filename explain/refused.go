@@ -16,6 +16,7 @@ var refusedFamily = family{"Refused by the API server", refused, []Cause{
 	{"unknown-field", "an apply is refused", "The object has a field that its kind does not have.", "Correct the field; `kubectl explain KIND` lists them."},
 	{"invalid-value", "an apply is refused", "A field has a value that its kind does not take.", "Correct the value."},
 	{"webhook-denied", "an apply is refused", "An admission webhook denies the object.", "Do what the webhook's message says."},
+	{"webhook-down", "an apply is refused: failed calling webhook", "The API server cannot reach an admission webhook.", "Look at the webhook's Service and its pods."},
 	{"older-api", "an apply is refused", "The cluster serves the kind in another version.", "Write the version that it serves."},
 	{"kind-missing", "an apply is refused", "The cluster has not the kind.", "Install its definition (CRD)."},
 	{"namespace-missing", "an apply is refused", "The object's namespace is not there.", "Create it first."},
@@ -25,6 +26,7 @@ var refusedFamily = family{"Refused by the API server", refused, []Cause{
 var (
 	forbidden    = regexp.MustCompile(`User "([^"]*)" cannot (\w+) resource "([^"]*)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?`)
 	webhook      = regexp.MustCompile(`(?s)admission webhook "([^"]*)" denied the request: (.*)`)
+	unreached    = regexp.MustCompile(`(?s)failed calling webhook "([^"]*)": (?:failed to call webhook: )?(.*)`)
 	undeclared   = regexp.MustCompile(`(\.[A-Za-z0-9_.\[\]"-]+): field not declared in schema`)
 	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
 	invalidValue = regexp.MustCompile(`(?s)is invalid: (?:\[)?([^:\s]+): (Invalid value|Unsupported value|Required value|Too long|Too many|Forbidden|Duplicate value)(?:: (.*))?`)
@@ -61,6 +63,15 @@ func refused(c *facts) []evidence.Finding {
 	case m != nil:
 		return one(c.found("webhook-denied", o, "", "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
 			"The admission webhook %s denies %s: %s", m[1], name, short(m[2], 140)))
+	}
+	if m := unreached.FindStringSubmatch(text); m != nil {
+		if strings.HasSuffix(m[1], ".istio.io") {
+			if found := c.istiodDown("it cannot say whether " + name + " is valid, so the API server does not take it"); found != nil {
+				return found
+			}
+		}
+		return one(c.found("webhook-down", o, "", "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations",
+			"The API server cannot reach the admission webhook %s, which is to judge %s: %s", m[1], name, short(m[2], 140)))
 	}
 	if m := undeclared.FindStringSubmatch(text); m != nil {
 		field := strings.TrimPrefix(m[1], ".")

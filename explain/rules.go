@@ -295,7 +295,11 @@ func (c *facts) matchedBy(vs object, m map[string]any, kind string, h hop) (ok, 
 			return false, true
 		}
 	}
-	if port := numberAt(m, "port"); port != 0 && !h.gateway && port != c.asked.port {
+	ports := []int{c.asked.port}
+	if h.gateway {
+		ports = h.ports
+	}
+	if port := numberAt(m, "port"); port != 0 && len(ports) > 0 && !slices.Contains(ports, port) {
 		return false, true
 	}
 	if hosts := textsAt(m, "sniHosts"); len(hosts) > 0 && !slices.ContainsFunc(hosts, func(s string) bool { return serves(s, c.asked.host) }) {

@@ -13,7 +13,10 @@ import (
 func (c *facts) secret(h hop, u upstream) []evidence.Finding {
 	t := c.tlsOf(h, u)
 	name := t.credential()
-	if name == "" || !h.gateway && len(t.rule.labels("spec", "workloadSelector", "matchLabels")) == 0 {
+	if name == "" {
+		return c.files(h, t)
+	}
+	if !h.gateway && len(t.rule.labels("spec", "workloadSelector", "matchLabels")) == 0 {
 		return nil // a sidecar looks at no credentialName of a rule that selects no pod
 	}
 	return c.secretOf(h, name, t.mode() == "MUTUAL", t.rule, t.field+".credentialName")
@@ -51,7 +54,7 @@ func (c *facts) secretOf(h hop, name string, withKey bool, by object, field stri
 	case !there.none():
 		if lacks := lacksKeys(there, withKey, cacert.none()); lacks != "" {
 			return one(c.found("secret-wrong-keys", there, "data", c.kubectl("describe", there),
-				"Secret %s in namespace %s, which %s names, has not %s: it has %s.", name, h.namespace, c.name(by), lacks, keysOf(there)))
+				"Secret %s in namespace %s, which %s names, needs %s: it has %s.", name, h.namespace, c.name(by), lacks, keysOf(there)))
 		}
 	}
 	if account, denied := c.mayNotRead(h); denied {
@@ -151,4 +154,27 @@ func listsSecrets(role object) bool {
 		}
 		return any("apiGroups", "") && any("resources", "secrets") && any("verbs", "list") && len(textsAt(r, "resourceNames")) == 0
 	})
+}
+
+// files explains that a proxy has not a file that a rule names for its TLS: Envoy then
+// waits for it, and does not take the upstream into use.
+// Source: istio/istio pilot/pkg/security/model, SdsCertificateConfig.
+func (c *facts) files(h hop, t tls) (found []evidence.Finding) {
+	text, ok := c.admin(h, "config_dump?resource=dynamic_warming_secrets")
+	if !ok || t.mode() != "SIMPLE" && t.mode() != "MUTUAL" {
+		return nil
+	}
+	certificate := textAt(t.settings, "clientCertificate")
+	for _, of := range []struct{ key, name, waits string }{
+		{"clientCertificate", certificate, "file-cert:" + certificate + "~" + textAt(t.settings, "privateKey")},
+		{"caCertificates", textAt(t.settings, "caCertificates"), "file-root:" + textAt(t.settings, "caCertificates")},
+	} {
+		if of.name == "" || !strings.Contains(text, `"`+of.waits+`"`) {
+			continue
+		}
+		field := t.field + "." + of.key
+		found = append(found, c.found("certificate-file-missing", t.rule, field, fmt.Sprintf("kubectl -n %s exec %s -c istio-proxy -- ls -l %s", h.namespace, h.pod, of.name),
+			"The proxy of pod %s waits for the file %s, which %s names (%s): it has none that it can use.", h.pod, of.name, c.name(t.rule), field))
+	}
+	return found[:min(len(found), 1)] // it waits for this one, whatever else it lacks
 }

@@ -32,6 +32,11 @@ func notServed(c *facts) []evidence.Finding {
 	if len(c.Changes) == 0 && !strings.Contains(errorText(c.Error), "in force") {
 		return nil
 	}
+	return c.istiodDown("no change reaches a proxy")
+}
+
+// istiodDown says that the pod's istiod does not run, and what follows from that.
+func (c *facts) istiodDown(so string) []evidence.Finding {
 	deployments, err := c.e.Cluster.List(c.ctx, "deployments", c.IstioNamespace, "app=istiod")
 	if err != nil || len(deployments) == 0 {
 		return nil
@@ -64,7 +69,7 @@ func notServed(c *facts) []evidence.Finding {
 		}
 	}
 	return one(c.found("istiod-down", down, "status.readyReplicas", fmt.Sprintf("kubectl -n %s get deploy,pods -l app=istiod", down.GetNamespace()),
-		"istiod is not ready (deployment %s in namespace %s has 0 ready replicas%s): no change reaches a proxy.", down.GetName(), down.GetNamespace(), why))
+		"istiod is not ready (deployment %s in namespace %s has 0 ready replicas%s): %s.", down.GetName(), down.GetNamespace(), why, so))
 }
 
 func errorText(err error) string {

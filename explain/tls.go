@@ -19,11 +19,12 @@ var tlsFamily = family{"TLS on one side", oneSide, []Cause{
 	{"tls-disabled", "400 from a port of TLS", "The DestinationRule says `tls.mode: DISABLE`.", "Set `SIMPLE`."},
 	{"tls-in-tls", "curl 35", "A DestinationRule originates TLS for a port where the client speaks TLS already.", "Originate TLS for the port of HTTP alone."},
 	{"tls-to-plain", "503 and `UF` with WRONG_VERSION_NUMBER; curl 35", "TLS is sent to a port that speaks plain HTTP.", "Correct the route's port, the rule or `targetPort`."},
+	{"http2-to-http1", "502 and `UPE`", "A ServiceEntry or a DestinationRule has the proxy speak HTTP/2 to a server that speaks HTTP/1.1.", "Declare the port as HTTP, or drop `h2UpgradePolicy`."},
 	{"strict-mutual", "503 and `UC`; curl 56", "The destination wants the mesh's mutual TLS (PeerAuthentication STRICT), and the client speaks plain HTTP.", "Give the client a sidecar, or do not switch TLS off in the DestinationRule."},
 }}
 
 func oneSide(c *facts) []evidence.Finding {
-	for _, explain := range []func(*facts) []evidence.Finding{tlsInTLS, tlsToPlain, strict, plainToTLS} {
+	for _, explain := range []func(*facts) []evidence.Finding{tlsInTLS, tlsToPlain, strict, http2ToHTTP1, plainToTLS} {
 		if found := explain(c); found != nil {
 			return found
 		}
@@ -288,6 +289,35 @@ func (c *facts) backendPolicy(u upstream) object {
 		}
 	}
 	return object{}
+}
+
+// http2ToHTTP1 explains HTTP/2 without TLS that came to a server of HTTP/1.1.
+func http2ToHTTP1(c *facts) []evidence.Finding {
+	l := c.last()
+	u, ok := upstreamOf(l)
+	if !ok || !has(l, "UPE") || !strings.Contains(l.Details+l.TransportFailure, "protocol_error") || !c.mayList(destinationRules, serviceEntries, services) {
+		return nil
+	}
+	h := c.hop(l)
+	if c.tlsOf(h, u).originates() {
+		return nil // there both agree on it
+	}
+	dr, field, pool := c.limits(h, u, "connectionPool")
+	if textAt(pool, "http", "h2UpgradePolicy") == "UPGRADE" {
+		field += ".http.h2UpgradePolicy"
+		return one(c.found("http2-to-http1", dr, field, c.kubectl("edit", dr),
+			"%s has the proxy speak HTTP/2 to %s (%s UPGRADE), and the server does not answer in HTTP/2.", c.name(dr), u, field))
+	}
+	all := c.registered(u.host, u.port)
+	if len(all) != 1 || all[0].port == nil {
+		return nil
+	}
+	_, field, value := declaredProtocol(all[0].object, all[0].port, all[0].index)
+	if word, _, _ := strings.Cut(strings.ToUpper(value), "-"); word != "HTTP2" && word != "GRPC" {
+		return nil
+	}
+	return one(c.found("http2-to-http1", all[0].object, field, c.kubectl("edit", all[0].object),
+		"%s declares port %d as %s (%s), so the proxy speaks HTTP/2 to %s, and the server does not answer in HTTP/2.", c.name(all[0].object), u.port, value, field, u.host))
 }
 
 // strict explains plain HTTP to a workload that wants the mesh's mutual TLS.

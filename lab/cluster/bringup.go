@@ -214,7 +214,7 @@ func (l *lab) startRest(ctx context.Context, p *processes) error {
 
 // install applies what the mesh and the lab consist of, and waits until it works.
 func (l *lab) install(ctx context.Context, rendered <-chan []*unstructured.Unstructured) error {
-	list, err := own(l.Name, l.Version)
+	list, err := own(l.Name, l.Version, l.Hosts)
 	if err != nil {
 		return err
 	}

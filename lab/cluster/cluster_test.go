@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/egressplay/egressplay/lab/internet"
 	"github.com/egressplay/egressplay/lab/network"
 	"github.com/egressplay/egressplay/lab/supervise"
 )
@@ -68,7 +69,7 @@ func TestRetry(t *testing.T) {
 }
 
 func TestObjectsAreWhatTheLabPromises(t *testing.T) {
-	list, err := own("mine", "v1")
+	list, err := own("mine", "v1", []internet.Host{{Names: []string{"a.example", "*.b.example"}}, {Names: []string{"c.example"}}})
 	require.NoError(t, err)
 	byName := map[string]*unstructured.Unstructured{}
 	for _, o := range list {
@@ -80,7 +81,7 @@ func TestObjectsAreWhatTheLabPromises(t *testing.T) {
 		require.NoError(t, err)
 		return m
 	}
-	assert.Equal(t, map[string]any{"name": "mine", "version": "v1"}, data("ConfigMap kube-public/egressplay-lab"))
+	assert.Equal(t, map[string]any{"name": "mine", "version": "v1", "hosts": "a.example *.b.example c.example"}, data("ConfigMap kube-public/egressplay-lab"))
 	assert.Contains(t, data("ConfigMap kube-system/coredns")["Corefile"], "forward . "+network.NameServerIP)
 	assert.Contains(t, byName, "Namespace /istio-system")
 	ip, _, err := unstructured.NestedString(byName["Service kube-system/kube-dns"].Object, "spec", "clusterIP")

@@ -10,16 +10,19 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
+	"github.com/egressplay/egressplay/lab/internet"
 	"github.com/egressplay/egressplay/lab/istio"
 )
 
 // LabConfigMap is the ConfigMap in the namespace kube-public by which a client
-// recognises the cluster of a lab; its data has name and version.
+// recognises the cluster of a lab; its data has name, version, and the names of the
+// hosts of its internet, with blanks between them.
 const LabConfigMap = "egressplay-lab"
 
 //go:embed manifests/coredns.yaml
@@ -32,10 +35,14 @@ var nodeManifest []byte
 var corefile string
 
 // own are the objects that a lab has besides Istio's.
-func own(name, version string) ([]*unstructured.Unstructured, error) {
+func own(name, version string, hosts []internet.Host) ([]*unstructured.Unstructured, error) {
+	var names []string
+	for i := range hosts {
+		names = append(names, hosts[i].Names...)
+	}
 	objects := []*unstructured.Unstructured{
 		object("v1", "Namespace", "", istio.Namespace, nil),
-		object("v1", "ConfigMap", "kube-public", LabConfigMap, map[string]any{"name": name, "version": version}),
+		object("v1", "ConfigMap", "kube-public", LabConfigMap, map[string]any{"name": name, "version": version, "hosts": strings.Join(names, " ")}),
 		object("v1", "ConfigMap", "kube-system", "coredns", map[string]any{"Corefile": corefile}),
 	}
 	for _, manifest := range [][]byte{nodeManifest, corednsManifest} {
