@@ -225,8 +225,9 @@ func TestShownTableWithEmptyCells(t *testing.T) {
 // equal in the run.
 func TestShownOverOutputs(t *testing.T) {
 	first := &evidence.Attempt{Shell: &evidence.Shell{Text: "a 10.9.9.9 egress-86f6b99f94-zxcvb\n"}}
-	bound := (&Shown{Text: "a 10.0.0.1 egress-5f7cbdff8f-abcd1"}).Binds(first)
-	assert.Len(t, bound, 2)
+	output, ok := (&Shown{Text: "a 10.0.0.1 egress-5f7cbdff8f-abcd1"}).Binds(first)
+	assert.True(t, ok)
+	assert.Len(t, output.Bindings, 2)
 	for _, test := range []struct {
 		page, real string
 		want       bool
@@ -238,7 +239,7 @@ func TestShownOverOutputs(t *testing.T) {
 		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvb up", true},
 		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvc up", false},
 	} {
-		vs := (&Shown{Text: test.page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: test.real, Bound: bound}})
+		vs := (&Shown{Text: test.page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: test.real, Earlier: []evidence.Output{output}}})
 		assert.Equal(t, test.want, held(vs), "%q and %q", test.page, test.real)
 		if !test.want {
 			assert.Contains(t, vs.String(), "an earlier output had")
