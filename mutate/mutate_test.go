@@ -144,8 +144,8 @@ func TestShorten(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	zero, seven := 0, 7
-	whole := &run{steps: []inlab.Step{{Line: 3, Status: "passed"}, {Line: 5, Status: "passed"}, {Line: 9, Title: "R", Status: "passed", ExitCode: &zero}}}
-	at := func(line int) *inlab.Step { return &inlab.Step{Line: line} }
+	whole := &run{steps: []inlab.Step{{Line: 3, Status: "passed"}, {Line: 5, Status: "passed"}, {Line: 9, Title: "R", Status: "passed", ExitCode: &zero}}, failed: []*inlab.Step{{Line: 11}}}
+	at := func(line int) []*inlab.Step { return []*inlab.Step{{Line: line}} }
 	for _, test := range []struct {
 		name  string
 		marks string
@@ -158,6 +158,11 @@ func TestJudge(t *testing.T) {
 		{"no step", "", run{exitCode: 1, reason: "R"}, alive, "no later step: R"},
 		{"a bad playbook", "", run{exitCode: 2, reason: "R"}, alive, "a broken mutant: R"},
 		{"a later step that could not be run", "", run{exitCode: 3, failed: at(9), reason: "R"}, alive, "a broken mutant: R"},
+		{"a value that is not there", "", run{exitCode: 3, failed: at(7), reason: "there is no pod with the labels app=a"}, killed, "there is no pod with the labels app=a"},
+		{"the step itself, which sets a value", "", run{exitCode: 3, failed: at(5), reason: "there is no pod"}, alive, "a broken mutant: there is no pod"},
+		{"a step that fails without mutation", "", run{exitCode: 1, failed: at(11), reason: "R"}, alive, "no step but those that fail without mutation, too: R"},
+		{"another one beside it", "", run{exitCode: 1, failed: append(at(11), at(9)...), reason: "R"}, killed, "R"},
+		{"a deletion of what is not there", "", run{exitCode: 1, failed: at(13), reason: "R"}, killed, "R"},
 		{"something that could not be put back", "", run{exitCode: 4, reason: "R"}, alive, "a broken mutant: R"},
 		{"passed", "", run{}, alive, ""},
 		{"the same without it", "M", run{steps: []inlab.Step{whole.steps[0], whole.steps[2]}}, changesNothing, ""},
@@ -166,11 +171,12 @@ func TestJudge(t *testing.T) {
 		{"not put back", "M", run{exitCode: 4, steps: whole.steps[2:]}, alive, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := &mutant{playbook: &playbook{name: "p", hash: "h"}, step: &step{index: 2, line: 5, changesNothing: test.marks}}
+			m := &mutant{playbook: &playbook{name: "p", hash: "h", steps: []step{{line: 5, verb: "set"}, {line: 7, verb: "set"}, {line: 13, verb: "delete"}}}, step: &step{index: 2, line: 5, changesNothing: test.marks}}
 			r := judge(m, &test.run, whole)
 			assert.Equal(t, test.want, r.Outcome)
 			assert.Equal(t, test.says, r.Message)
 			assert.True(t, r.of(m))
+			assert.Equal(t, test.name == "a deletion of what is not there", r.ByDeletion)
 		})
 	}
 }
@@ -183,7 +189,7 @@ func TestResults(t *testing.T) {
 	m, other := s.mutants[0], s.mutants[1]
 	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 3}, nil)))
 	require.NoError(t, rs.put(other, judge(other, &run{}, nil)))
-	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 1, failed: &inlab.Step{Line: 99}}, nil)))
+	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 1, failed: []*inlab.Step{{Line: 99}}}, nil)))
 
 	rs, err = openResults(file)
 	require.NoError(t, err)

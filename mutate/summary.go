@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -68,6 +69,14 @@ func printAll(w io.Writer, summaries []*summary) (all bool) {
 	for _, s := range summaries {
 		if s.err != nil {
 			fmt.Fprintf(w, "not run: %s: %v\n", s.name, s.err)
+		}
+	}
+	if n := len(slices.DeleteFunc(slices.Clone(total.results), func(r *result) bool { return r.Outcome != killed || !r.ByDeletion })); n > 0 {
+		fmt.Fprintf(w, "%d of the killed ones are noticed by a deletion of what is not there alone\n", n)
+	}
+	for _, r := range total.results {
+		if r.Outcome == killed && r.ByDeletion {
+			fmt.Fprintf(w, "by a deletion alone: %s: %s: without %s\n", r.At, r.Playbook, r.Without)
 		}
 	}
 	printExplained(w, total.results)
