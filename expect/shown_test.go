@@ -261,3 +261,21 @@ func TestShownSerials(t *testing.T) {
 		assert.False(t, held(outcome(page, other, 0, 0)), what)
 	}
 }
+
+// TestShownEndpoints compares endpoints of proxies, which istioctl sorts by addresses.
+func TestShownEndpoints(t *testing.T) {
+	const page = "ENDPOINT            STATUS      OUTLIER CHECK     CLUSTER\n" +
+		"10.0.0.9:8080       HEALTHY     OK                outbound|80||a.example\n10.1.0.1:443        HEALTHY     OK                outbound|443||b.example\n"
+	const real = "ENDPOINT            STATUS      OUTLIER CHECK     CLUSTER\n" +
+		"10.7.0.1:443        HEALTHY     OK                outbound|443||b.example\n10.8.0.9:8080       HEALTHY     OK                outbound|80||a.example\n"
+	assert.True(t, held(outcome(page, real, -1, 0)), "another order")
+	rows := real[strings.IndexByte(real, '\n')+1:]
+	assert.True(t, held(outcome(page[strings.IndexByte(page, '\n')+1:], rows, -1, 0)), "of grep")
+	for what, other := range map[string]string{
+		"another state": strings.Replace(real, "HEALTHY", "UNHEALTHY", 1), "another cluster": strings.Replace(real, "||a", "||c", 1), "another port": strings.Replace(real, "8080", "8081", 1),
+		"one less": rows[strings.IndexByte(rows, '\n')+1:], "failed": strings.Replace(real, "OK", "FAILED", 1), "one twice": real + "10.8.0.9:8080       HEALTHY     OK                outbound|80||a.example\n",
+		"one address": strings.Replace(real, "10.7.0.1", "10.8.0.9", 1),
+	} {
+		assert.False(t, held(outcome(page, other, -1, 0)), what)
+	}
+}

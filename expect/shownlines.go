@@ -83,6 +83,7 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 		!slices.ContainsFunc(c.page, func(l shownLine) bool { return !isEllipsis(l.text) && !isLogLine(l.text) })
 	c.tables()
 	c.serials()
+	c.endpoints()
 	return c
 }
 

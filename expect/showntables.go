@@ -102,3 +102,32 @@ func (c *comparison) serials() {
 		c.real[i] = certificateRow.ReplaceAllString(c.real[i], "${1}SERIAL${2}")
 	}
 }
+
+// endpointRow matches a row of istioctl proxy-config endpoint.
+var endpointRow = regexp.MustCompile(`^\S+\s+(?:HEALTHY|UNHEALTHY|DRAINING|TIMEOUT|DEGRADED|UNKNOWN)\s+(?:OK|FAILED)\s+(\S+)\s*$`)
+
+// endpoints sorts the rows of endpoints by their clusters on both sides: istioctl sorts
+// them by their addresses, which are others in each run. Rows beside other lines, such as
+// an ellipsis, stay where they are.
+func (c *comparison) endpoints() {
+	from := func(first string) int {
+		if strings.HasPrefix(first, "ENDPOINT ") {
+			return 1
+		}
+		return 0
+	}
+	if len(c.page) == 0 || len(c.real) == 0 {
+		return
+	}
+	page, real := c.page[from(c.page[0].text):], c.real[from(c.real[0]):]
+	other := func(line string) bool { return !endpointRow.MatchString(line) }
+	if slices.ContainsFunc(real, other) || slices.ContainsFunc(page, func(l shownLine) bool { return other(l.text) }) {
+		return
+	}
+	key := func(line string) string {
+		address, rest, _ := strings.Cut(line, " ")
+		return endpointRow.FindStringSubmatch(line)[1] + " " + address[strings.LastIndexByte(address, ':')+1:] + rest
+	}
+	slices.SortStableFunc(page, func(a, b shownLine) int { return strings.Compare(key(a.text), key(b.text)) })
+	slices.SortStableFunc(real, func(a, b string) int { return strings.Compare(key(a), key(b)) })
+}
