@@ -37,6 +37,7 @@ type step struct {
 	action         *yaml.Node // the value of the verb
 	within         *yaml.Node // nil where the step has none
 	changesNothing string     // the reason, "" where it is not said
+	cleansUp       bool
 }
 
 // read returns the playbook of a source, which must be a valid one.
@@ -72,6 +73,9 @@ func read(s playbooks.Source) (*playbook, error) {
 		st.title = value(n, "title").Value
 		if reason := value(n, "changesNothing"); reason != nil {
 			st.changesNothing = reason.Value
+		}
+		if v := value(n, "cleansUp"); v != nil {
+			st.cleansUp = v.Value == "true"
 		}
 		for verb := range steps.Kinds {
 			if action := value(n, verb); action != nil {
