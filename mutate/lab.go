@@ -59,11 +59,15 @@ func runIn(ctx context.Context, lab *inlab.Lab, name string, texts map[string]st
 	return r, nil
 }
 
-// reachesItsEnd reports whether expectations failed and all steps ran all the same, as
-// those of a page do.
-func (r *run) reachesItsEnd(p *playbook) bool {
-	return r.exitCode == 1 && len(r.steps) == len(p.steps) &&
-		!slices.ContainsFunc(r.steps, func(s inlab.Step) bool { return s.Status == "skipped" })
+// end returns the line of the first step that did not run, because an earlier one ended
+// the playbook; one behind all others where there is none.
+func (r *run) end(p *playbook) int {
+	for i := range p.steps {
+		if i >= len(r.steps) || r.steps[i].Status == "skipped" {
+			return p.steps[i].line
+		}
+	}
+	return len(p.lines) + 1
 }
 
 func oneLine(text string) string {

@@ -157,7 +157,7 @@ func (t *tester) testPlaybook(ctx context.Context, s set) error {
 		return err
 	}
 	fmt.Fprintf(t.log, "%s: exit code %d in %.1fs without mutation, %d mutants to run\n", s.playbook.name, whole.exitCode, whole.took.Seconds(), len(todo))
-	if whole.exitCode != 0 && !whole.reachesItsEnd(s.playbook) {
+	if whole.exitCode > 1 || whole.exitCode == 1 && !s.playbook.goesOn {
 		return fmt.Errorf("it does not pass without mutation: exit code %d: %s", whole.exitCode, whole.reason)
 	}
 	var took []time.Duration
@@ -168,7 +168,14 @@ func (t *tester) testPlaybook(ctx context.Context, s set) error {
 	if err != nil {
 		return err
 	}
+	end := whole.end(s.playbook)
 	for _, m := range todo {
+		if m.step.line >= end {
+			if err := t.results.put(m, unreached(m, end)); err != nil {
+				return err
+			}
+			continue
+		}
 		r, err := t.run(ctx, m, lines)
 		if err != nil {
 			return err

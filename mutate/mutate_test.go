@@ -247,3 +247,24 @@ func TestExplanations(t *testing.T) {
 	printExplained(&b, []*result{{Outcome: killed, Explained: true}, {Outcome: killed, At: "a.yaml:1", Playbook: "a", Without: "Role x", Said: "other"}, {Outcome: alive}})
 	assert.Equal(t, "1 of 2 explanations name what was left out\nnot named: a.yaml:1: a: without Role x: other\n", b.String())
 }
+
+// TestEnd has playbooks that end before their last step.
+func TestEnd(t *testing.T) {
+	p := &playbook{name: "p", lines: make([]string, 9), steps: []step{{line: 3}, {line: 5}, {line: 7}}}
+	assert.Equal(t, 10, (&run{steps: []inlab.Step{{Status: "passed"}, {Status: "failed"}, {Status: "passed"}}}).end(p))
+	assert.Equal(t, 7, (&run{steps: []inlab.Step{{Status: "passed"}, {Status: "failed"}, {Status: "skipped"}}}).end(p))
+	assert.Equal(t, 5, (&run{steps: []inlab.Step{{Status: "failed"}}}).end(p))
+	m := &mutant{playbook: p, step: &p.steps[2], without: "Service x", at: "p.yaml:8"}
+	r := unreached(m, 7)
+	assert.True(t, r.of(m))
+	var b strings.Builder
+	assert.True(t, printAll(&b, []*summary{{name: "p", results: []*result{r, {Outcome: killed, ByDeletion: true, Explained: true, At: "p.yaml:4", Playbook: "p", Without: "Service y"}}}}))
+	assert.Equal(t, `   mutants   killed   alive   change nothing   not run   playbook
+         1        1       0                0         0   p
+         1        1       0                0         0   all
+1 more are of steps that do not run without mutation, because an earlier step ends the playbook
+1 of the killed ones are noticed by a deletion of what is not there alone
+by a deletion alone: p.yaml:4: p: without Service y
+1 of 1 explanations name what was left out
+`, b.String())
+}

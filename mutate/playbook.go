@@ -26,6 +26,7 @@ type playbook struct {
 	hash       string            // of all its texts
 	source     playbooks.Source
 	defaults   bool // it has some
+	goesOn     bool // where a step fails that only looks, as a page does
 }
 
 // A step is one step of a playbook, which is in the lines from line to before
@@ -74,6 +75,7 @@ func read(s playbooks.Source) (*playbook, error) {
 		if reason := value(n, "changesNothing"); reason != nil {
 			st.changesNothing = reason.Value
 		}
+		p.goesOn = p.goesOn || value(n, "continue") != nil
 		if v := value(n, "cleansUp"); v != nil {
 			st.cleansUp = v.Value == "true"
 		}

@@ -50,6 +50,7 @@ const (
 	killed         outcome = "killed"          // a later expectation failed
 	alive          outcome = "alive"           // anything else
 	changesNothing outcome = "changes nothing" // as the step says of itself
+	notReached     outcome = "not reached"     // the playbook ends before it without mutation
 )
 
 // of reports whether the result is that of the mutant as it is now.
@@ -102,6 +103,15 @@ func judge(m *mutant, r, whole *run) *result {
 		res.Message = "a broken mutant: " + res.Message
 	}
 	return res
+}
+
+// unreached is the result of a mutant of a step that does not run without mutation, for
+// the playbook ends before the line end.
+func unreached(m *mutant, end int) *result {
+	return &result{
+		Playbook: m.playbook.name, Hash: m.playbook.hash, Step: stepRef{m.step.index, m.step.title, m.step.line},
+		Without: m.without, At: m.at, Outcome: notReached, Message: fmt.Sprintf("it ends before line %d without mutation", end),
+	}
 }
 
 // noticedBy returns the step that shows that something is left out, nil for none: the
