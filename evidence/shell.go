@@ -1,5 +1,7 @@
 package evidence
 
+import "time"
+
 // A Shell is what a script of several commands showed.
 type Shell struct {
 	// Text is what a terminal would have shown, at most 1 MiB of it.
@@ -7,14 +9,23 @@ type Shell struct {
 	// Truncated reports whether there was more output than was kept.
 	Truncated bool    `json:"truncated,omitempty"`
 	Stages    []Stage `json:"stages"`
-	// Bound are the values that stood in earlier outputs for those that the tutorial
-	// shows.
-	Bound []Binding `json:"-"`
+	// LastRequest is when the last command began that may have made a request.
+	LastRequest time.Time `json:"-"`
+	// Earlier are the outputs of earlier steps that held.
+	Earlier []Output `json:"-"`
+}
+
+// An Output is what a tutorial shows in one place, and what stood there for the values
+// that vary.
+type Output struct {
+	Shown       string
+	LastRequest time.Time // as that of [Shell]
+	Bindings    []Binding
 }
 
 // A Binding says which value of a kind, such as an address, stood for one that a
-// tutorial shows.
-type Binding struct{ Kind, Shown, Got string }
+// tutorial shows. Of is what it is the address of, "" where that is not known.
+type Binding struct{ Kind, Shown, Got, Of string }
 
 // A Stage is one command of a script.
 type Stage struct {

@@ -36,6 +36,10 @@ func readRecorded(t *testing.T) (all []recorded) {
 
 // judged judges an output as a run would.
 func (r recorded) judged(shown, real string, codes []int) evidence.Verdicts {
+	return (&Shown{Text: shown}).Judge(&evidence.Attempt{Shell: r.shell(real, codes)})
+}
+
+func (r recorded) shell(real string, codes []int) *evidence.Shell {
 	s := &evidence.Shell{Text: real}
 	if len(codes) == 0 {
 		codes = []int{0}
@@ -43,7 +47,7 @@ func (r recorded) judged(shown, real string, codes []int) evidence.Verdicts {
 	for _, code := range codes {
 		s.Stages = append(s.Stages, evidence.Stage{Argv: strings.Fields(r.Command), Code: code, Exec: !r.Log, Log: r.Log})
 	}
-	return (&Shown{Text: shown}).Judge(&evidence.Attempt{Shell: s})
+	return s
 }
 
 // A change is what a mutant changes in a line.

@@ -106,20 +106,15 @@ func olderLines(s *evidence.Shell) (n int) {
 }
 
 // Binds implements [runner.Binder].
-func (e *Shown) Binds(a *evidence.Attempt) (all []evidence.Binding) {
+func (e *Shown) Binds(a *evidence.Attempt) (o evidence.Output, ok bool) {
 	if a.Shell == nil || e.Output == "exit" || e.Text == "" {
-		return nil
+		return o, false
 	}
 	c := newComparison(e.lines(), a.Shell)
 	if c.run() != nil {
-		return nil
+		return o, false
 	}
-	for shown, got := range c.bound.forward {
-		if _, known := c.bound.earlier[shown]; !known {
-			all = append(all, evidence.Binding{Kind: shown.kind, Shown: shown.value, Got: got})
-		}
-	}
-	return all
+	return evidence.Output{Shown: e.Text, LastRequest: a.Shell.LastRequest, Bindings: c.bound.all()}, true
 }
 
 // A shownLine is a line of what a tutorial shows, and its index.

@@ -225,8 +225,9 @@ func TestShownTableWithEmptyCells(t *testing.T) {
 // equal in the run.
 func TestShownOverOutputs(t *testing.T) {
 	first := &evidence.Attempt{Shell: &evidence.Shell{Text: "a 10.9.9.9 egress-86f6b99f94-zxcvb\n"}}
-	bound := (&Shown{Text: "a 10.0.0.1 egress-5f7cbdff8f-abcd1"}).Binds(first)
-	assert.Len(t, bound, 2)
+	output, ok := (&Shown{Text: "a 10.0.0.1 egress-5f7cbdff8f-abcd1"}).Binds(first)
+	assert.True(t, ok)
+	assert.Len(t, output.Bindings, 2)
 	for _, test := range []struct {
 		page, real string
 		want       bool
@@ -238,7 +239,7 @@ func TestShownOverOutputs(t *testing.T) {
 		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvb up", true},
 		{"pod x-5f7cbdff8f-abcd1 up", "pod x-86f6b99f94-zxcvc up", false},
 	} {
-		vs := (&Shown{Text: test.page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: test.real, Bound: bound}})
+		vs := (&Shown{Text: test.page}).Judge(&evidence.Attempt{Shell: &evidence.Shell{Text: test.real, Earlier: []evidence.Output{output}}})
 		assert.Equal(t, test.want, held(vs), "%q and %q", test.page, test.real)
 		if !test.want {
 			assert.Contains(t, vs.String(), "an earlier output had")
@@ -258,5 +259,23 @@ func TestShownSerials(t *testing.T) {
 		"no serial number": strings.Replace(real, "00000000000000000000000000000002", "", 1),
 	} {
 		assert.False(t, held(outcome(page, other, 0, 0)), what)
+	}
+}
+
+// TestShownEndpoints compares endpoints of proxies, which istioctl sorts by addresses.
+func TestShownEndpoints(t *testing.T) {
+	const page = "ENDPOINT            STATUS      OUTLIER CHECK     CLUSTER\n" +
+		"10.0.0.9:8080       HEALTHY     OK                outbound|80||a.example\n10.1.0.1:443        HEALTHY     OK                outbound|443||b.example\n"
+	const real = "ENDPOINT            STATUS      OUTLIER CHECK     CLUSTER\n" +
+		"10.7.0.1:443        HEALTHY     OK                outbound|443||b.example\n10.8.0.9:8080       HEALTHY     OK                outbound|80||a.example\n"
+	assert.True(t, held(outcome(page, real, -1, 0)), "another order")
+	rows := real[strings.IndexByte(real, '\n')+1:]
+	assert.True(t, held(outcome(page[strings.IndexByte(page, '\n')+1:], rows, -1, 0)), "of grep")
+	for what, other := range map[string]string{
+		"another state": strings.Replace(real, "HEALTHY", "UNHEALTHY", 1), "another cluster": strings.Replace(real, "||a", "||c", 1), "another port": strings.Replace(real, "8080", "8081", 1),
+		"one less": rows[strings.IndexByte(rows, '\n')+1:], "failed": strings.Replace(real, "OK", "FAILED", 1), "one twice": real + "10.8.0.9:8080       HEALTHY     OK                outbound|80||a.example\n",
+		"one address": strings.Replace(real, "10.7.0.1", "10.8.0.9", 1),
+	} {
+		assert.False(t, held(outcome(page, other, -1, 0)), what)
 	}
 }

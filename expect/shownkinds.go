@@ -46,7 +46,7 @@ func lineMatches(page, real string, bound *bindings) (ok bool, soft string) {
 	}
 	if p := entryLine.FindStringSubmatch(page); p != nil {
 		r := entryLine.FindStringSubmatch(real)
-		return r != nil && sameEntry(p, r), ""
+		return r != nil && sameEntry(p, r) && bound.request(idOf(p), idOf(r)), ""
 	}
 	if p := squidLine.FindStringSubmatch(page); p != nil {
 		r := squidLine.FindStringSubmatch(real)
@@ -66,7 +66,7 @@ func lineMatches(page, real string, bound *bindings) (ok bool, soft string) {
 			return false, ""
 		}
 		if varies(p[1]) {
-			return true, differs(p[1], p[2], r[2])
+			return requestMatches(p[1], p[2], r[2], bound), differs(p[1], p[2], r[2])
 		}
 		return tokensMatch(p[2], r[2], bound), ""
 	}
@@ -76,7 +76,7 @@ func lineMatches(page, real string, bound *bindings) (ok bool, soft string) {
 				return false, ""
 			}
 			if varies(p[1]) {
-				return true, differs(p[1], p[2], r[2])
+				return requestMatches(p[1], p[2], r[2], bound), differs(p[1], p[2], r[2])
 			}
 			return tokensMatch(p[2], r[2], bound), ""
 		}
@@ -123,6 +123,21 @@ func sameEntry(p, r []string) bool {
 		}
 	}
 	return sniOf(p[4]) == sniOf(r[4])
+}
+
+// idOf returns the id of the request of an entry, "" for none.
+func idOf(entry []string) string {
+	all := quoted.FindAllStringSubmatch(entry[4], -1)
+	if len(all) < 4 {
+		return ""
+	}
+	return all[len(all)-3][1]
+}
+
+// requestMatches notes the id of a request that a header has, and reports whether it can
+// be that.
+func requestMatches(name, page, real string, bound *bindings) bool {
+	return !strings.EqualFold(name, "x-request-id") || bound.request(strings.Trim(page, `"`), strings.Trim(real, `"`))
 }
 
 // sniOf returns the name in what follows the last address of an entry; "" for none.

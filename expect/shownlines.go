@@ -17,6 +17,17 @@ type comparison struct {
 	log   bool     // what came is a log, which may have other lines, too
 	soft  []string // in what they differ although they need not
 	bound *bindings
+	// The addresses of Services in rows of a table, by the index of the line.
+	pageIP, realIP map[int]serviceIP
+}
+
+// textOf returns the text of lines.
+func textOf(lines []shownLine) string {
+	var b strings.Builder
+	for _, l := range lines {
+		b.WriteString(l.text + "\n")
+	}
+	return b.String()
 }
 
 // A difference is where what came is not what is shown.
@@ -32,7 +43,7 @@ func (d *difference) Error() string { return "shown " + d.want + ", was " + d.go
 var meter = regexp.MustCompile(`^\s*% Total\s|^\s*Dload\s+Upload|^\s*\d+\s+[\d.]+[kMG]?\s+\d+\s.*(--:--:--|\d+:\d\d:\d\d)|^Defaulted container |^Unable to use a TTY`)
 
 func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
-	c := &comparison{bound: newBindings(shell.Bound)}
+	c := &comparison{bound: newBindings(textOf(page), shell)}
 	showsCurl, exits := false, []string(nil)
 	for _, line := range page {
 		if code, ok := ShownExitCode(line.text); ok {
@@ -72,6 +83,7 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 		!slices.ContainsFunc(c.page, func(l shownLine) bool { return !isEllipsis(l.text) && !isLogLine(l.text) })
 	c.tables()
 	c.serials()
+	c.endpoints()
 	return c
 }
 
@@ -175,6 +187,9 @@ func (c *comparison) run() error {
 			j++
 		default:
 			ok, soft := lineMatches(c.page[i].text, c.real[j], c.bound)
+			if p, r := c.pageIP[i], c.realIP[j]; ok && p.address != "" && r.address != "" {
+				ok = c.bound.bindOf("address", p.address, r.address, p.service)
+			}
 			if !ok {
 				return &difference{
 					line: &c.page[i], want: scalar(c.page[i].text), got: scalar(c.real[j]),
@@ -188,6 +203,7 @@ func (c *comparison) run() error {
 			j++
 		}
 	}
+	c.soft = append(c.soft, c.bound.soft...)
 	return nil
 }
 

@@ -1,12 +1,9 @@
 package expect
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
-
-	"github.com/egressplay/egressplay/evidence"
 )
 
 // A token is a part of a line whose value differs from run to run.
@@ -63,41 +60,6 @@ func tokens(text string) []token {
 		at = m[1]
 	}
 	return append(all, token{"", text[at:]})
-}
-
-// bindings remember which value stands for which: within an output equal ones for
-// equal ones, and different ones for different ones. What earlier outputs had counts
-// for equal ones alone: their parts may have been written down at different times.
-type bindings struct {
-	forward, back, earlier map[token]string
-	conflict               string // with an earlier output; "" for none
-}
-
-func newBindings(earlier []evidence.Binding) *bindings {
-	b := &bindings{forward: map[token]string{}, back: map[token]string{}, earlier: map[token]string{}}
-	for _, e := range earlier {
-		b.earlier[token{e.Kind, e.Shown}] = e.Got
-	}
-	return b
-}
-
-// bind notes a pair of values, and reports whether it fits with those before.
-func (b *bindings) bind(kind, page, real string) bool {
-	if b == nil || kind == "date" || kind == "client" || kind == "port" || kind == "address" && strings.ContainsAny(page, "XYZ") {
-		return true
-	}
-	p, r := token{kind, page}, token{kind, real}
-	if before, known := b.earlier[p]; known && before != real {
-		b.conflict = fmt.Sprintf("an earlier output had %s for %s, this one has %s", before, page, real)
-		return false
-	}
-	there, known := b.forward[p]
-	back, taken := b.back[r]
-	if known && there != real || taken && back != page {
-		return false
-	}
-	b.forward[p], b.back[r] = real, page
-	return true
 }
 
 // tokensMatch compares two texts: literal parts must be equal, values that vary of

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,14 +16,14 @@ import (
 type run struct {
 	exitCode int
 	steps    []inlab.Step
-	failed   *inlab.Step // the one that ended the run, nil for none
-	reason   string      // why it did not pass, where no step says it
+	failed   []*inlab.Step // those that did not pass, in their order
+	reason   string        // why it did not pass, where no step says it
 	took     time.Duration
 }
 
 // runIn runs the playbook NAME.yaml of texts, which are files by their paths in
-// one folder.
-func runIn(ctx context.Context, lab *inlab.Lab, name string, texts map[string]string) (*run, error) {
+// one folder, with the flags of egressplay run in args.
+func runIn(ctx context.Context, lab *inlab.Lab, name string, texts map[string]string, args []string) (*run, error) {
 	dir, err := os.MkdirTemp("", "egressplay-mutate-")
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func runIn(ctx context.Context, lab *inlab.Lab, name string, texts map[string]st
 		}
 	}
 	started := time.Now()
-	report, err := lab.Run(ctx, filepath.Join(dir, "report.json"), filepath.Join(dir, name+".yaml"))
+	report, err := lab.Run(ctx, filepath.Join(dir, "report.json"), append(slices.Clone(args), filepath.Join(dir, name+".yaml"))...)
 	if err != nil {
 		return nil, err
 	}
@@ -52,10 +53,21 @@ func runIn(ctx context.Context, lab *inlab.Lab, name string, texts map[string]st
 	}
 	for i := range r.steps {
 		if s := &r.steps[i]; s.Error != nil && (s.Status == "failed" || s.Status == "error") {
-			r.failed, r.reason = s, oneLine(*s.Error)
+			r.failed, r.reason = append(r.failed, s), oneLine(*s.Error)
 		}
 	}
 	return r, nil
+}
+
+// end returns the line of the first step that did not run, because an earlier one ended
+// the playbook; one behind all others where there is none.
+func (r *run) end(p *playbook) int {
+	for i := range p.steps {
+		if i >= len(r.steps) || r.steps[i].Status == "skipped" {
+			return p.steps[i].line
+		}
+	}
+	return len(p.lines) + 1
 }
 
 func oneLine(text string) string {

@@ -24,6 +24,7 @@ type tester struct {
 	patience patience
 	results  *results
 	again    bool
+	args     []string // of egressplay run
 	log      io.Writer
 }
 
@@ -33,7 +34,8 @@ func mutate(ctx context.Context, args []string, w io.Writer) (all bool, err erro
 	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	flags.Usage = func() {
 		fmt.Fprint(flags.Output(), "usage: mutate [FLAGS] [PLAYBOOK...]\n\n"+
-			"PLAYBOOK is a file or a folder of files, playbooks by default. The mutants run in the\n"+
+			"PLAYBOOK is a file or a folder of files, playbooks by default. That of a page comes from\n"+
+			"egressplay convert; steps of it that fail without mutation kill nothing. The mutants run in the\n"+
 			"running lab of the default name, or in one that is started for them.\n\n")
 		flags.PrintDefaults()
 	}
@@ -41,6 +43,7 @@ func mutate(ctx context.Context, args []string, w io.Writer) (all bool, err erro
 	flags.StringVar(&t.lab.Program, "egressplay", "bin/egressplay", "the `path` of egressplay, with egressplay-lab beside it")
 	file := flags.String("results", ".cache/mutants.json", "the `file` with what became of each mutant; what is there already is not run again")
 	flags.BoolVar(&t.again, "again", false, "run all mutants, also those in the file")
+	internet := flags.String("internet", "", "a `file` of hosts that the lab's internet is to have, as that of egressplay run")
 	list := flags.Bool("list", false, "print the mutants, and run none")
 	flags.DurationVar(&t.patience.least, "within", 5*time.Second, "how long a step may take at least until what is expected holds")
 	flags.DurationVar(&t.patience.leastWait, "wait-within", 10*time.Second, "the same for a wait step that says how long it may take")
@@ -49,6 +52,9 @@ func mutate(ctx context.Context, args []string, w io.Writer) (all bool, err erro
 	}
 	if args = flags.Args(); len(args) == 0 {
 		args = []string{"playbooks"}
+	}
+	if *internet != "" {
+		t.args = []string{"--internet", *internet}
 	}
 	sets, err := load(args)
 	if err != nil {
@@ -151,7 +157,7 @@ func (t *tester) testPlaybook(ctx context.Context, s set) error {
 		return err
 	}
 	fmt.Fprintf(t.log, "%s: exit code %d in %.1fs without mutation, %d mutants to run\n", s.playbook.name, whole.exitCode, whole.took.Seconds(), len(todo))
-	if whole.exitCode != 0 {
+	if whole.exitCode > 1 || whole.exitCode == 1 && !s.playbook.goesOn {
 		return fmt.Errorf("it does not pass without mutation: exit code %d: %s", whole.exitCode, whole.reason)
 	}
 	var took []time.Duration
@@ -162,7 +168,14 @@ func (t *tester) testPlaybook(ctx context.Context, s set) error {
 	if err != nil {
 		return err
 	}
+	end := whole.end(s.playbook)
 	for _, m := range todo {
+		if m.step.line >= end {
+			if err := t.results.put(m, unreached(m, end)); err != nil {
+				return err
+			}
+			continue
+		}
 		r, err := t.run(ctx, m, lines)
 		if err != nil {
 			return err
@@ -185,5 +198,5 @@ func (t *tester) run(ctx context.Context, m *mutant, lines []string) (*run, erro
 	if err != nil {
 		return nil, err
 	}
-	return runIn(ctx, t.lab, m.playbook.name, texts)
+	return runIn(ctx, t.lab, m.playbook.name, texts, t.args)
 }

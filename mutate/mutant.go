@@ -25,11 +25,16 @@ type mutant struct {
 // mutantFile is the path of a file that has all documents but one.
 const mutantFile = "mutant.yaml"
 
-// mutants returns the mutants of a playbook in the order of its steps. A step
-// that is said to change nothing has one, without the whole of it.
+// mutants returns the mutants of a playbook in the order of its steps, but those that
+// clean up at its end. A step that is said to change nothing has one, without the whole
+// of it.
 func (p *playbook) mutants() ([]*mutant, error) {
 	var all []*mutant
-	for i := range p.steps {
+	last := len(p.steps) // the first of those at the end that clean up, which no step follows that could notice
+	for last > 0 && p.steps[last-1].cleansUp {
+		last--
+	}
+	for i := range p.steps[:last] {
 		s := &p.steps[i]
 		ms, err := p.mutantsOf(s)
 		if err != nil {

@@ -144,8 +144,8 @@ func TestShorten(t *testing.T) {
 
 func TestJudge(t *testing.T) {
 	zero, seven := 0, 7
-	whole := &run{steps: []inlab.Step{{Line: 3, Status: "passed"}, {Line: 5, Status: "passed"}, {Line: 9, Title: "R", Status: "passed", ExitCode: &zero}}}
-	at := func(line int) *inlab.Step { return &inlab.Step{Line: line} }
+	whole := &run{steps: []inlab.Step{{Line: 3, Status: "passed"}, {Line: 5, Status: "passed"}, {Line: 9, Title: "R", Status: "passed", ExitCode: &zero}}, failed: []*inlab.Step{{Line: 11}}}
+	at := func(line int) []*inlab.Step { return []*inlab.Step{{Line: line}} }
 	for _, test := range []struct {
 		name  string
 		marks string
@@ -158,6 +158,11 @@ func TestJudge(t *testing.T) {
 		{"no step", "", run{exitCode: 1, reason: "R"}, alive, "no later step: R"},
 		{"a bad playbook", "", run{exitCode: 2, reason: "R"}, alive, "a broken mutant: R"},
 		{"a later step that could not be run", "", run{exitCode: 3, failed: at(9), reason: "R"}, alive, "a broken mutant: R"},
+		{"a value that is not there", "", run{exitCode: 3, failed: at(7), reason: "there is no pod with the labels app=a"}, killed, "there is no pod with the labels app=a"},
+		{"the step itself, which sets a value", "", run{exitCode: 3, failed: at(5), reason: "there is no pod"}, alive, "a broken mutant: there is no pod"},
+		{"a step that fails without mutation", "", run{exitCode: 1, failed: at(11), reason: "R"}, alive, "no step but those that fail without mutation, too: R"},
+		{"another one beside it", "", run{exitCode: 1, failed: append(at(11), at(9)...), reason: "R"}, killed, "R"},
+		{"a deletion of what is not there", "", run{exitCode: 1, failed: at(13), reason: "R"}, killed, "R"},
 		{"something that could not be put back", "", run{exitCode: 4, reason: "R"}, alive, "a broken mutant: R"},
 		{"passed", "", run{}, alive, ""},
 		{"the same without it", "M", run{steps: []inlab.Step{whole.steps[0], whole.steps[2]}}, changesNothing, ""},
@@ -166,11 +171,12 @@ func TestJudge(t *testing.T) {
 		{"not put back", "M", run{exitCode: 4, steps: whole.steps[2:]}, alive, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := &mutant{playbook: &playbook{name: "p", hash: "h"}, step: &step{index: 2, line: 5, changesNothing: test.marks}}
+			m := &mutant{playbook: &playbook{name: "p", hash: "h", steps: []step{{line: 5, verb: "set"}, {line: 7, verb: "set"}, {line: 13, verb: "delete"}}}, step: &step{index: 2, line: 5, changesNothing: test.marks}}
 			r := judge(m, &test.run, whole)
 			assert.Equal(t, test.want, r.Outcome)
 			assert.Equal(t, test.says, r.Message)
 			assert.True(t, r.of(m))
+			assert.Equal(t, test.name == "a deletion of what is not there", r.ByDeletion)
 		})
 	}
 }
@@ -183,7 +189,7 @@ func TestResults(t *testing.T) {
 	m, other := s.mutants[0], s.mutants[1]
 	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 3}, nil)))
 	require.NoError(t, rs.put(other, judge(other, &run{}, nil)))
-	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 1, failed: &inlab.Step{Line: 99}}, nil)))
+	require.NoError(t, rs.put(m, judge(m, &run{exitCode: 1, failed: []*inlab.Step{{Line: 99}}}, nil)))
 
 	rs, err = openResults(file)
 	require.NoError(t, err)
@@ -240,4 +246,25 @@ func TestExplanations(t *testing.T) {
 	var b strings.Builder
 	printExplained(&b, []*result{{Outcome: killed, Explained: true}, {Outcome: killed, At: "a.yaml:1", Playbook: "a", Without: "Role x", Said: "other"}, {Outcome: alive}})
 	assert.Equal(t, "1 of 2 explanations name what was left out\nnot named: a.yaml:1: a: without Role x: other\n", b.String())
+}
+
+// TestEnd has playbooks that end before their last step.
+func TestEnd(t *testing.T) {
+	p := &playbook{name: "p", lines: make([]string, 9), steps: []step{{line: 3}, {line: 5}, {line: 7}}}
+	assert.Equal(t, 10, (&run{steps: []inlab.Step{{Status: "passed"}, {Status: "failed"}, {Status: "passed"}}}).end(p))
+	assert.Equal(t, 7, (&run{steps: []inlab.Step{{Status: "passed"}, {Status: "failed"}, {Status: "skipped"}}}).end(p))
+	assert.Equal(t, 5, (&run{steps: []inlab.Step{{Status: "failed"}}}).end(p))
+	m := &mutant{playbook: p, step: &p.steps[2], without: "Service x", at: "p.yaml:8"}
+	r := unreached(m, 7)
+	assert.True(t, r.of(m))
+	var b strings.Builder
+	assert.True(t, printAll(&b, []*summary{{name: "p", results: []*result{r, {Outcome: killed, ByDeletion: true, Explained: true, At: "p.yaml:4", Playbook: "p", Without: "Service y"}}}}))
+	assert.Equal(t, `   mutants   killed   alive   change nothing   not run   playbook
+         1        1       0                0         0   p
+         1        1       0                0         0   all
+1 more are of steps that do not run without mutation, because an earlier step ends the playbook
+1 of the killed ones are noticed by a deletion of what is not there alone
+by a deletion alone: p.yaml:4: p: without Service y
+1 of 1 explanations name what was left out
+`, b.String())
 }

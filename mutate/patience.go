@@ -15,6 +15,9 @@ type patience struct {
 	leastWait time.Duration // for a wait step, which mostly waits for pods to start
 }
 
+// defaultWithin is what a step may take that says nothing.
+const defaultWithin = 30 * time.Second
+
 // times is by how much a step may take longer than without mutation.
 const times = 3
 
@@ -45,6 +48,9 @@ func (p patience) shorten(pb *playbook, took []time.Duration) ([]string, error) 
 		if err := replace(lines, s.within, d.String()); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", pb.file, s.within.Line, err)
 		}
+	}
+	if !pb.defaults { // a key behind all others leaves the lines of the steps as they are
+		return append(lines, "defaults: {within: "+min(ordinary, defaultWithin).String()+"}"), nil
 	}
 	if pb.within == nil {
 		return lines, nil

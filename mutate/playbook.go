@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,6 +24,9 @@ type playbook struct {
 	within     *yaml.Node        // of the defaults, nil without one
 	files      map[string]string // the texts of those that it applies, by their path in the playbook
 	hash       string            // of all its texts
+	source     playbooks.Source
+	defaults   bool // it has some
+	goesOn     bool // where a step fails that only looks, as a page does
 }
 
 // A step is one step of a playbook, which is in the lines from line to before
@@ -36,6 +38,7 @@ type step struct {
 	action         *yaml.Node // the value of the verb
 	within         *yaml.Node // nil where the step has none
 	changesNothing string     // the reason, "" where it is not said
+	cleansUp       bool
 }
 
 // read returns the playbook of a source, which must be a valid one.
@@ -54,7 +57,9 @@ func read(s playbooks.Source) (*playbook, error) {
 		lines:  strings.Split(string(s.Data), "\n"),
 		within: value(value(root, "defaults"), "within"),
 		files:  make(map[string]string),
+		source: s,
 	}
+	p.defaults = value(root, "defaults") != nil
 	end := len(p.lines) + 1
 	for i := 0; i < len(root.Content); i += 2 {
 		if key := root.Content[i]; key.Line > value(root, "steps").Line {
@@ -69,6 +74,10 @@ func read(s playbooks.Source) (*playbook, error) {
 		st.title = value(n, "title").Value
 		if reason := value(n, "changesNothing"); reason != nil {
 			st.changesNothing = reason.Value
+		}
+		p.goesOn = p.goesOn || value(n, "continue") != nil
+		if v := value(n, "cleansUp"); v != nil {
+			st.cleansUp = v.Value == "true"
 		}
 		for verb := range steps.Kinds {
 			if action := value(n, verb); action != nil {
@@ -95,12 +104,24 @@ func (p *playbook) readFiles() error {
 				errs = append(errs, fmt.Errorf("%s:%d: %s is not below the playbook's folder, so a mutant cannot have a copy", p.file, n.Line, n.Value))
 				continue
 			}
-			text, err := os.ReadFile(p.path(n.Value))
-			errs = append(errs, err)
+			text, err := p.source.ReadFile(n.Value)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: %s: %w", p.file, n.Line, n.Value, err))
+			}
 			p.files[n.Value] = string(text)
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// verbAt returns the verb of the step in a line, "" for none.
+func (p *playbook) verbAt(line int) string {
+	for i := range p.steps {
+		if p.steps[i].line == line {
+			return p.steps[i].verb
+		}
+	}
+	return ""
 }
 
 // path returns the path of a file that a step applies.

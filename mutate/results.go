@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 
 	"github.com/egressplay/egressplay/inlab"
@@ -28,6 +29,8 @@ type result struct {
 	EndedBy *stepRef `json:"endedBy"`
 	Message string   `json:"message"` // why it did not pass, or why it counts as alive
 	Seconds float64  `json:"seconds"`
+	// ByDeletion reports whether no step noticed but one that deletes what is not there.
+	ByDeletion bool `json:"byDeletion,omitempty"`
 	// Explained reports whether the explanation names what was left out, Said what it
 	// says.
 	Explained bool   `json:"explained"`
@@ -47,6 +50,7 @@ const (
 	killed         outcome = "killed"          // a later expectation failed
 	alive          outcome = "alive"           // anything else
 	changesNothing outcome = "changes nothing" // as the step says of itself
+	notReached     outcome = "not reached"     // the playbook ends before it without mutation
 )
 
 // of reports whether the result is that of the mutant as it is now.
@@ -54,9 +58,12 @@ func (r *result) of(m *mutant) bool {
 	return r.Playbook == m.playbook.name && r.Hash == m.playbook.hash && r.Step.Line == m.step.line && r.Without == m.without && r.At == m.at
 }
 
-// judge returns the result of a mutant: killed only by an expectation that
-// failed in a later step. One that could not be run, or failed where it was
-// mutated, proves nothing. whole is the run without mutation.
+// missing matches why a step cannot be run that needs something which is not there.
+var missing = regexp.MustCompile(`\bno (?:ready )?pod\b|\bis not found\b|\bno such\b|\bnot found$`)
+
+// judge returns the result of a mutant: killed only by a later step, whose expectation
+// failed or which says what it misses. One that could not be run for another reason, or
+// failed where it was mutated, proves nothing. whole is the run without mutation.
 func judge(m *mutant, r, whole *run) *result {
 	res := &result{
 		Playbook:       m.playbook.name,
@@ -70,25 +77,67 @@ func judge(m *mutant, r, whole *run) *result {
 		Message:        r.reason,
 		Seconds:        float64(r.took.Milliseconds()) / 1000,
 	}
-	if r.failed != nil {
-		res.EndedBy = &stepRef{r.failed.Index, r.failed.Title, r.failed.Line}
-		res.Explained, res.Said = explains(m.without, r.failed.Findings), oneLine(said(r.failed.Findings))
+	by := m.noticedBy(r, whole)
+	if by != nil {
+		res.EndedBy = &stepRef{by.Index, by.Title, by.Line}
+		if by.Error != nil {
+			res.Message = oneLine(*by.Error)
+		}
+		res.ByDeletion = m.playbook.verbAt(by.Line) == "delete"
+		res.Explained, res.Said = explains(m.without, by.Findings), oneLine(said(by.Findings))
 	}
-	switch later := r.failed != nil && r.failed.Line > m.step.line; {
+	switch later := by != nil && by.Line > m.step.line; {
 	case m.step.changesNothing != "":
 		if s := different(m, r, whole); s != "" {
 			res.Message = fmt.Sprintf("it changes something: %q gives another result without it. %s", s, res.Message)
 		} else if r.exitCode == 0 {
 			res.Outcome = changesNothing
 		}
-	case r.exitCode == 1 && later:
+	case r.exitCode == 1 && later, r.exitCode == 3 && later && missing.MatchString(res.Message):
 		res.Outcome = killed
+	case r.exitCode == 1 && by == nil && len(r.failed) > 0:
+		res.Message = "no step but those that fail without mutation, too: " + res.Message
 	case r.exitCode == 1:
 		res.Message = "no later step: " + res.Message
 	case r.exitCode != 0:
 		res.Message = "a broken mutant: " + res.Message
 	}
 	return res
+}
+
+// unreached is the result of a mutant of a step that does not run without mutation, for
+// the playbook ends before the line end.
+func unreached(m *mutant, end int) *result {
+	return &result{
+		Playbook: m.playbook.name, Hash: m.playbook.hash, Step: stepRef{m.step.index, m.step.title, m.step.line},
+		Without: m.without, At: m.at, Outcome: notReached, Message: fmt.Sprintf("it ends before line %d without mutation", end),
+	}
+}
+
+// noticedBy returns the step that shows that something is left out, nil for none: the
+// first that did not pass and does without mutation. A deletion of what is not there
+// tells less than what a step shows, so it comes last.
+func (m *mutant) noticedBy(r, whole *run) *inlab.Step {
+	var noticed []*inlab.Step
+	for _, s := range r.failed {
+		if whole == nil || !slices.ContainsFunc(whole.failed, func(other *inlab.Step) bool { return other.Line == s.Line }) {
+			noticed = append(noticed, s)
+		}
+	}
+	for _, s := range noticed {
+		if s.Line > m.step.line && m.playbook.verbAt(s.Line) != "delete" {
+			return s
+		}
+	}
+	for _, s := range noticed {
+		if s.Line > m.step.line {
+			return s
+		}
+	}
+	if len(noticed) > 0 {
+		return noticed[0]
+	}
+	return nil
 }
 
 // different returns the title of the first step after the mutated one that has

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 )
 
@@ -37,7 +38,7 @@ func printAll(w io.Writer, summaries []*summary) (all bool) {
 	fmt.Fprintln(table, "mutants\tkilled\talive\tchange nothing\tnot run\t   playbook")
 	total := summary{name: "all"}
 	row := func(s *summary) {
-		n := len(s.results) - s.count(changesNothing) + s.missing
+		n := len(s.results) - s.count(changesNothing) - s.count(notReached) + s.missing
 		fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t   %s\n", n, s.count(killed), s.count(alive), s.count(changesNothing), s.missing, s.name)
 	}
 	for _, s := range summaries {
@@ -68,6 +69,17 @@ func printAll(w io.Writer, summaries []*summary) (all bool) {
 	for _, s := range summaries {
 		if s.err != nil {
 			fmt.Fprintf(w, "not run: %s: %v\n", s.name, s.err)
+		}
+	}
+	if n := total.count(notReached); n > 0 {
+		fmt.Fprintf(w, "%d more are of steps that do not run without mutation, because an earlier step ends the playbook\n", n)
+	}
+	if n := len(slices.DeleteFunc(slices.Clone(total.results), func(r *result) bool { return r.Outcome != killed || !r.ByDeletion })); n > 0 {
+		fmt.Fprintf(w, "%d of the killed ones are noticed by a deletion of what is not there alone\n", n)
+	}
+	for _, r := range total.results {
+		if r.Outcome == killed && r.ByDeletion {
+			fmt.Fprintf(w, "by a deletion alone: %s: %s: without %s\n", r.At, r.Playbook, r.Without)
 		}
 	}
 	printExplained(w, total.results)

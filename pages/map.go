@@ -162,6 +162,9 @@ func (m *mapper) playbook() *yaml.Node {
 	}
 	hidden(len(m.page.lines))
 	m.add(notes.last...)
+	if notes.header == nil {
+		m.unshown()
+	}
 	m.unsaid(notes)
 	return m.root()
 }

@@ -123,7 +123,51 @@ func TestSecretOfAProxy(t *testing.T) {
 	require.Len(t, steps, 1)
 	assert.Contains(t, steps[0], "shell:")
 	assert.Contains(t, steps[0], "shown:")
-	_, errs, _ = lint(t, "# T\n~~~bash\n$ istioctl pc routes deploy/a\n~~~\n", Options{})
+	_, errs, _ = lint(t, "# T\n~~~bash\n$ istioctl pc bootstrap deploy/a\n~~~\n", Options{})
 	require.Len(t, errs, 1)
-	assert.Contains(t, errs[0], "istioctl proxy-config routes is not known here")
+	assert.Contains(t, errs[0], "istioctl proxy-config bootstrap is not known here")
+}
+
+// TestAnalyzeIsRefused has a command whose verdict only Istio's own program has.
+func TestAnalyzeIsRefused(t *testing.T) {
+	_, errs, _ := lint(t, "# T\n~~~bash\n$ istioctl analyze -n a\n~~~\n", Options{})
+	require.Len(t, errs, 1)
+	assert.Contains(t, errs[0], "istioctl analyze is not run here")
+}
+
+// TestUnshown notes changes behind which a page shows nothing.
+func TestUnshown(t *testing.T) {
+	const sample = "# T\n~~~bash\n$ kubectl label namespace default istio-injection=enabled\n$ kubectl apply -f samples/sleep/sleep.yaml\n~~~\n"
+	entry := func(name string) string {
+		return "~~~bash\n$ kubectl apply -f - <<EOF\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " + name + "}\nspec: {hosts: [a.example], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS}\nEOF\n~~~\n"
+	}
+	const (
+		request = "~~~bash\n$ kubectl exec deploy/sleep -c sleep -- curl -sI https://a.example | grep HTTP/\n"
+		shown   = request + "HTTP/2 200\n~~~\n"
+		bare    = request + "~~~\n"
+		cleanUp = "## Cleanup\n~~~bash\n$ kubectl delete serviceentry a\n~~~\n"
+	)
+	for _, c := range []struct {
+		name, page string
+		want       []string
+	}{
+		{"a change and what it shows", sample + entry("a") + shown + cleanUp, nil},
+		{"a change at the end", sample + entry("a") + shown + entry("b") + bare + cleanUp, []string{"19:3: the page shows no output behind this"}},
+		{"nothing shown at all", sample + entry("a") + bare + entry("b"), []string{"7:3: the page shows no output that can be compared"}},
+		{"what an author has added", sample + entry("a") + "<!-- egressplay: exit=35 -->\n" + bare, nil},
+		{"samples alone", sample, nil},
+	} {
+		_, errs, notes := lint(t, c.page, Options{})
+		require.Empty(t, errs, c.name)
+		var got []string
+		for _, n := range notes {
+			if i := strings.Index(n, "the page shows no output"); i >= 0 {
+				got = append(got, n)
+			}
+		}
+		require.Len(t, got, len(c.want), "%s: %v", c.name, notes)
+		for i := range c.want {
+			assert.Contains(t, got[i], c.want[i], c.name)
+		}
+	}
 }

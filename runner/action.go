@@ -50,8 +50,8 @@ type Expectation interface {
 // A Binder is an [Expectation] that compares values which vary. What stood for them
 // in one step must stand for them in later ones.
 type Binder interface {
-	// Binds returns the values of an attempt that held, beyond those known before.
-	Binds(a *evidence.Attempt) []evidence.Binding
+	// Binds returns the output of an attempt that held; ok is false for none.
+	Binds(a *evidence.Attempt) (o evidence.Output, ok bool)
 }
 
 // A Check is an expectation at its place in the playbook.

@@ -973,15 +973,15 @@ func TestACommandInAnotherPodWaitsToo(t *testing.T) {
 // binder is an expectation that binds a value.
 type binder struct{ expectation }
 
-func (binder) Binds(*evidence.Attempt) []evidence.Binding {
-	return []evidence.Binding{{Kind: "address"}}
+func (binder) Binds(*evidence.Attempt) (evidence.Output, bool) {
+	return evidence.Output{Bindings: []evidence.Binding{{Kind: "address"}}}, true
 }
 
 // What a step binds counts for later ones only where it passed.
 func TestOnlyAStepThatPassedBinds(t *testing.T) {
 	var known []int
 	looks := action{repeats: true, try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
-		known = append(known, len(s.Bound))
+		known = append(known, len(s.Outputs))
 		return &evidence.Attempt{}, nil
 	}}
 	failing := step(looks, binder{says(notHeld)})

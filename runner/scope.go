@@ -44,9 +44,9 @@ type Scope struct {
 	// this machine's clock.
 	LastCommand time.Time
 
-	// Bound are the values that stood in the outputs of steps that passed for those
-	// that the playbook shows.
-	Bound []evidence.Binding
+	// Outputs are those of steps that passed, with the values that stood in them for
+	// those that the playbook shows.
+	Outputs []evidence.Output
 
 	vars map[string]string
 	// set are the variables that steps have set.

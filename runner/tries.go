@@ -224,7 +224,9 @@ func (t *tries) attempt(ctx context.Context) error {
 	if notInForce == nil {
 		for i := range t.checks {
 			if b, ok := t.checks[i].Expectation.(Binder); ok {
-				t.scope.Bound = append(t.scope.Bound, b.Binds(a)...)
+				if o, ok := b.Binds(a); ok {
+					t.scope.Outputs = append(t.scope.Outputs, o)
+				}
 			}
 		}
 	}

@@ -9,7 +9,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,15 +20,16 @@ import (
 	"github.com/egressplay/egressplay/shell"
 )
 
-// An istioctlProgram is istioctl within a script: the tables of proxy-config secret,
-// listener and cluster, and the JSON of the first.
+// An istioctlProgram is istioctl within a script: the tables of proxy-config, and the
+// JSON of its secrets.
 type istioctlProgram struct{ scope *runner.Scope }
 
 // A proxyLook is istioctl proxy-config.
 type proxyLook struct {
-	of             string // secret, listener or cluster
+	of             string // secret, listener, cluster, route or endpoint
 	pod, namespace string
 	json           bool
+	only           map[string]string // which rows, by the flag's name without dashes
 }
 
 // looked are the names by which istioctl knows what a proxy has.
@@ -34,12 +37,22 @@ var looked = map[string]string{
 	"secret": "secret", "secrets": "secret", "s": "secret",
 	"listener": "listener", "listeners": "listener", "l": "listener",
 	"cluster": "cluster", "clusters": "cluster", "c": "cluster",
+	"route": "route", "routes": "route", "r": "route",
+	"endpoint": "endpoint", "endpoints": "endpoint", "ep": "endpoint",
+}
+
+// rowFlags are the flags that choose rows, by what is looked at.
+var rowFlags = map[string][]string{
+	"listener": {"address", "port"},
+	"cluster":  {"direction", "fqdn", "port", "subset"},
+	"route":    {"name"},
+	"endpoint": {"address", "cluster", "port", "status"},
 }
 
 // parseProxyConfig reads an istioctl command line, whose first word is istioctl. An
 // error is why it cannot stand in a script.
 func parseProxyConfig(argv []string) (*proxyLook, error) {
-	look := &proxyLook{}
+	look := &proxyLook{only: map[string]string{}}
 	var words []string
 	for i := 1; i < len(argv); i++ {
 		name, value, given := strings.Cut(argv[i], "=")
@@ -61,6 +74,8 @@ func parseProxyConfig(argv []string) (*proxyLook, error) {
 			look.namespace = value
 		case (name == "-o" || name == "--output") && value == "json":
 			look.json = true
+		case strings.HasPrefix(name, "--"):
+			look.only[name[2:]] = value
 		default:
 			return nil, fmt.Errorf("istioctl: %s %s is not known here", name, value)
 		}
@@ -71,13 +86,22 @@ func parseProxyConfig(argv []string) (*proxyLook, error) {
 	case words[0] != "proxy-config" && words[0] != "pc" || len(words) < 2:
 		return nil, fmt.Errorf("istioctl %s is not known here", words[0])
 	case looked[words[1]] == "":
-		return nil, fmt.Errorf("istioctl proxy-config %s is not known here, but secret, listener and cluster are", words[1])
+		return nil, fmt.Errorf("istioctl proxy-config %s is not known here, but secret, listener, cluster, route and endpoint are", words[1])
 	case len(words) != 3:
 		return nil, fmt.Errorf("istioctl proxy-config %s: want one pod", words[1])
 	case look.json && looked[words[1]] != "secret":
 		return nil, fmt.Errorf("istioctl proxy-config %s is known here as a table, not in JSON", words[1])
 	}
 	look.of = looked[words[1]]
+	for _, flag := range slices.Sorted(maps.Keys(look.only)) {
+		value := look.only[flag]
+		switch _, err := strconv.Atoi(value); {
+		case !slices.Contains(rowFlags[look.of], flag):
+			return nil, fmt.Errorf("istioctl proxy-config %s: --%s %s is not known here", words[1], flag, value)
+		case flag == "port" && err != nil && value != "x": // x is known only at the run
+			return nil, fmt.Errorf("istioctl proxy-config %s: --port takes a number, not %q", words[1], value)
+		}
+	}
 	name, namespace, _ := strings.Cut(words[2], ".")
 	look.pod, look.namespace = name, cmp.Or(namespace, look.namespace)
 	return look, nil
@@ -98,15 +122,22 @@ func (p *istioctlProgram) run(ctx context.Context, argv []string, _ string) (she
 		return shell.Result{}, err
 	}
 	dump := func(resource string) ([]any, error) {
-		a, err := run(ctx, p.scope.Cluster, pod, []string{"pilot-agent", "request", "GET", "config_dump?resource=" + resource}, "")
+		path := "config_dump?resource=" + resource
+		if resource == clusterStatuses {
+			path = "clusters?format=json"
+		}
+		a, err := run(ctx, p.scope.Cluster, pod, []string{"pilot-agent", "request", "GET", path}, "")
 		if err != nil {
 			return nil, err
 		}
-		var answer struct{ Configs []any }
+		var answer struct {
+			Configs  []any
+			Statuses []any `json:"cluster_statuses"`
+		}
 		if err := json.Unmarshal([]byte(a.Command.Stdout), &answer); err != nil || *a.Command.ExitCode != 0 {
 			return nil, fmt.Errorf("the proxy does not tell its configuration: exit code %d, %q", *a.Command.ExitCode, a.Command.Stderr)
 		}
-		return answer.Configs, nil
+		return append(answer.Configs, answer.Statuses...), nil
 	}
 	return look.table(dump)
 }
@@ -117,21 +148,29 @@ func (l *proxyLook) table(dump func(resource string) ([]any, error)) (shell.Resu
 		"secret":   {"dynamic_warming_secrets", "dynamic_active_secrets"},
 		"listener": {"dynamic_listeners", "static_listeners"},
 		"cluster":  {"dynamic_active_clusters", "static_clusters"},
+		"route":    {"dynamic_route_configs", "static_route_configs"},
+		"endpoint": {clusterStatuses},
 	}[l.of]
 	first, err := dump(parts[0])
 	if err != nil {
 		return shell.Result{}, err
 	}
-	second, err := dump(parts[1])
-	if err != nil {
-		return shell.Result{}, err
+	var second []any
+	if parts[1] != "" {
+		if second, err = dump(parts[1]); err != nil {
+			return shell.Result{}, err
+		}
 	}
 	text := ""
 	switch {
 	case l.of == "listener":
-		text, err = listenersTable(slices.Concat(first, second))
+		text, err = listenersTable(slices.Concat(first, second), l.only)
 	case l.of == "cluster":
-		text, err = clustersTable(slices.Concat(first, second))
+		text, err = clustersTable(slices.Concat(first, second), l.only)
+	case l.of == "route":
+		text, err = routesTable(slices.Concat(first, second), l.only)
+	case l.of == "endpoint":
+		text, err = endpointsTable(first, l.only)
 	case l.json:
 		text, err = secretsJSON(first, second)
 	default:

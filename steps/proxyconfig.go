@@ -45,21 +45,61 @@ type filterChain struct {
 }
 
 type proxyRoutes struct {
+	Name  string
 	Hosts []struct {
+		Name    string
 		Domains []string
 		Routes  []struct {
-			Match struct {
-				Prefix, Path string
-				Regex        struct{ Regex string } `json:"safe_regex"`
-			}
-			Route *struct{ Cluster string }
+			Match    routeMatch
+			Route    *struct{ Cluster string }
+			Metadata istioMetadata
 		}
 	} `json:"virtual_hosts"`
 }
 
+// A routeMatch says which requests a route is for.
+type routeMatch struct {
+	Prefix, Path    string
+	SeparatedPrefix string                 `json:"path_separated_prefix"`
+	Regex           struct{ Regex string } `json:"safe_regex"`
+}
+
+// describe tells the paths of the requests, as istioctl does.
+func (m *routeMatch) describe() string {
+	var all []string
+	if m.Prefix != "" {
+		all = append(all, m.Prefix+"*")
+	}
+	if m.SeparatedPrefix != "" {
+		all = append(all, "PathPrefix:"+m.SeparatedPrefix)
+	}
+	if m.Path != "" {
+		all = append(all, m.Path)
+	}
+	if m.Regex.Regex != "" {
+		all = append(all, "regex "+m.Regex.Regex)
+	}
+	return strings.Join(all, " ")
+}
+
+// istioMetadata names the object of Istio that a part of the configuration is made of.
+type istioMetadata struct {
+	Filters struct {
+		Istio *struct{ Config string }
+	} `json:"filter_metadata"`
+}
+
+// object returns the object's name; "" where none is told.
+func (m *istioMetadata) object() string {
+	if i := m.Filters.Istio; i != nil && i.Config != "" {
+		return ruleOf(i.Config)
+	}
+	return ""
+}
+
 // listenersTable prints the table of istioctl proxy-config listener
 // (istioctl/pkg/writer/envoy/configdump/listener.go).
-func listenersTable(configs []any) (string, error) {
+func listenersTable(configs []any, only map[string]string) (string, error) {
 	var all []proxyListener
 	for _, config := range configs {
 		var entry struct {
@@ -83,6 +123,9 @@ func listenersTable(configs []any) (string, error) {
 		addresses := []string{l.Address.Socket.Address}
 		for _, a := range l.AdditionalAddresses {
 			addresses = append(addresses, a.Address.Socket.Address)
+		}
+		if !isOne(only["port"], strconv.Itoa(l.Address.Socket.Port)) || !isOne(only["address"], addresses...) {
+			continue
 		}
 		chains := l.FilterChains
 		if l.DefaultFilterChain != nil {
@@ -191,18 +234,8 @@ func (r *proxyRoutes) describe() string {
 	var hosts []string
 	for _, h := range r.Hosts {
 		var routes []string
-		for _, route := range h.Routes {
-			var all []string
-			if route.Match.Prefix != "" {
-				all = append(all, route.Match.Prefix+"*")
-			}
-			if route.Match.Path != "" {
-				all = append(all, route.Match.Path)
-			}
-			if route.Match.Regex.Regex != "" {
-				all = append(all, "regex "+route.Match.Regex.Regex)
-			}
-			routes = append(routes, strings.Join(all, " "))
+		for i := range h.Routes {
+			routes = append(routes, h.Routes[i].Match.describe())
 		}
 		text := strings.Join(routes, ", ")
 		if !slices.Equal(h.Domains, []string{"*"}) {
@@ -215,7 +248,7 @@ func (r *proxyRoutes) describe() string {
 
 // clustersTable prints the table of istioctl proxy-config cluster
 // (istioctl/pkg/writer/envoy/configdump/cluster.go).
-func clustersTable(configs []any) (string, error) {
+func clustersTable(configs []any, only map[string]string) (string, error) {
 	type row struct {
 		name, subset, direction, kind, rule string
 		port                                int
@@ -226,25 +259,22 @@ func clustersTable(configs []any) (string, error) {
 		var entry struct {
 			Cluster struct {
 				Name, Type string
-				Metadata   struct {
-					Filters struct {
-						Istio *struct{ Config string }
-					} `json:"filter_metadata"`
-				}
+				Metadata   istioMetadata
 			}
 		}
 		if err := retype(config, &entry); err != nil {
 			return "", err
 		}
 		c := entry.Cluster
+		if !has(c.Name, only["fqdn"]) || !has(c.Name, only["direction"]) || !has(c.Name, only["subset"]) || only["port"] != "" && !has(c.Name, "|"+only["port"]+"|") {
+			continue
+		}
 		r := row{name: c.Name, kind: cmp.Or(c.Type, "STATIC")}
 		if parts := strings.Split(c.Name, "|"); len(parts) > 3 {
 			r.ofIstio, r.direction, r.subset, r.name = true, parts[0], parts[2], parts[3]
 			r.port, _ = strconv.Atoi(parts[1])
 		}
-		if i := c.Metadata.Filters.Istio; i != nil && i.Config != "" {
-			r.rule = ruleOf(i.Config)
-		}
+		r.rule = c.Metadata.object()
 		all = append(all, r)
 	}
 	slices.SortStableFunc(all, func(a, b row) int {
@@ -263,6 +293,14 @@ func clustersTable(configs []any) (string, error) {
 	_ = w.Flush()
 	return out.String(), nil
 }
+
+// isOne reports whether a flag asks for one of the values; "" asks for all.
+func isOne(asked string, values ...string) bool {
+	return asked == "" || slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, asked) })
+}
+
+// has reports whether the name of a cluster has a part.
+func has(name, part string) bool { return strings.Contains(name, part) }
 
 // ruleOf names the object of a path of the API, as istioctl does.
 func ruleOf(path string) string {

@@ -258,7 +258,7 @@ func (s *Shell) Try(ctx context.Context, scope *runner.Scope) (*evidence.Attempt
 	if err != nil {
 		return a, err
 	}
-	a.Shell = &evidence.Shell{Text: out.Text, Truncated: out.Truncated, Bound: slices.Clone(scope.Bound)}
+	a.Shell = &evidence.Shell{Text: out.Text, Truncated: out.Truncated, LastRequest: scope.LastCommand, Earlier: slices.Clone(scope.Outputs)}
 	for _, stage := range out.Stages {
 		e := evidence.Stage{Argv: stage.Argv, Code: stage.Code, Behind: stage.Behind, Inner: stage.Inner}
 		if line, err := shell.ParseKubectl(stage.Argv); stage.Argv[0] == "kubectl" && err == nil {
