@@ -25,6 +25,7 @@ type Column struct {
 // A Row is one object, with a text for each column.
 type Row struct {
 	Namespace string
+	Labels    map[string]string
 	Cells     []string
 }
 
@@ -70,7 +71,7 @@ func (c *Client) Print(ctx context.Context, ref Ref, selector string) (*Table, e
 		table.Columns = append(table.Columns, Column{c.Name, c.Priority > 0})
 	}
 	for _, r := range answer.Rows {
-		row := Row{Namespace: r.Object.Namespace}
+		row := Row{Namespace: r.Object.Namespace, Labels: r.Object.Labels}
 		for _, cell := range r.Cells {
 			text := ""
 			if cell != nil {

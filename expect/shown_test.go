@@ -175,6 +175,16 @@ func TestShownTable(t *testing.T) {
 	assert.False(t, held(outcome(page, real+"more-86f6b99f94-zxcvb   1/1     Running   2          5s\n", -1, 0)))
 }
 
+// TestShownTables has the tables of several kinds, each with columns of its own.
+func TestShownTables(t *testing.T) {
+	const page = "NAME    READY   STATUS    AGE\npod/a   1/1     Running   3d\n\nNAME        TYPE        CLUSTER-IP   PORT(S)   AGE\nservice/a   ClusterIP   10.96.0.9    80/TCP    3d\nservice/b   ClusterIP   10.96.0.8    81/TCP    3d\n"
+	const real = "NAME    READY   STATUS    RESTARTS   AGE\npod/a   1/1     Running   0          5s\n\nNAME        TYPE        CLUSTER-IP    EXTERNAL-IP   PORT(S)   AGE\nservice/a   ClusterIP   10.96.1.1     <none>        80/TCP    5s\nservice/b   ClusterIP   10.96.1.200   <none>        81/TCP    5s\n"
+	assert.True(t, held(outcome(page, real, -1, 0)))
+	for _, change := range [][2]string{{"80/TCP", "8080/TCP"}, {"service/b", "service/c"}, {"ClusterIP   10.96.1.1 ", "NodePort    10.96.1.1 "}, {"1/1", "0/1"}} {
+		assert.False(t, held(outcome(page, strings.Replace(real, change[0], change[1], 1), -1, 0)), "%v", change)
+	}
+}
+
 func TestShownLog(t *testing.T) {
 	const page = `[2019-01-24T12:17:11.640Z] "GET /headers HTTP/1.1" 200 - 0 599 214 214 "-" "curl/7.60.0" "17fde8f7-fa62-9b39-8999-302324e6def2" "a.example" "35.173.6.94:80" outbound|80||a.example - 35.173.6.94:80 172.30.109.82:55314 -`
 	const real = `[2026-11-24T12:17:11.640Z] "GET /headers HTTP/1.1" 200 - via_upstream - "-" 0 599 214 214 "-" "curl/8.0" "27fde8f7-fa62-9b39-8999-302324e6def2" "a.example" "10.0.6.94:80" outbound|80||a.example 10.1.1.1:2222 10.0.6.94:80 172.30.109.82:55314 - default`

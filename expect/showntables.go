@@ -20,43 +20,91 @@ type serviceIP struct{ service, address string }
 
 var ipv4 = regexp.MustCompile(`^\d{1,3}(?:\.\d{1,3}){3}$`)
 
-// tables writes the rows of a table that both sides have by their columns, without
+// A tableHead is the head of a table, and those of its columns that are compared.
+type tableHead struct {
+	line  string
+	names []string
+	kept  []string
+}
+
+func headOf(line string) *tableHead {
+	names := betweenColumns.Split(strings.TrimSpace(line), -1)
+	kept := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(columnsThatVary, name) })
+	return &tableHead{line, names, kept}
+}
+
+// row writes a row by its columns, and puts the address of a Service in it at this place
+// of addresses.
+func (h *tableHead) row(line string, addresses map[int]serviceIP, at int) string {
+	if strings.TrimSpace(line) == "" {
+		return line
+	}
+	cells := cellsOf(line, h.line, h.names)
+	if cells == nil {
+		return line
+	}
+	var out []string
+	for i, cell := range cells {
+		if h.names[i] == "CLUSTER-IP" && ipv4.MatchString(cell) {
+			addresses[at] = serviceIP{strings.TrimPrefix(cells[max(0, slices.Index(h.names, "NAME"))], "service/"), cell}
+		}
+		if slices.Contains(h.kept, h.names[i]) {
+			out = append(out, h.names[i]+" "+cell)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// tables writes the rows of tables that both sides have by their columns, without
 // those that vary and those that the tutorial does not show.
 func (c *comparison) tables() {
-	p := slices.IndexFunc(c.page, func(l shownLine) bool { return header.MatchString(l.text) })
-	r := slices.IndexFunc(c.real, func(l string) bool { return header.MatchString(l) })
-	if p < 0 || r < 0 {
+	var page []*tableHead
+	for _, l := range c.page {
+		if header.MatchString(l.text) {
+			page = append(page, headOf(l.text))
+		}
+	}
+	if len(page) == 0 || !slices.ContainsFunc(c.real, header.MatchString) {
 		return
 	}
 	c.pageIP, c.realIP = map[int]serviceIP{}, map[int]serviceIP{}
-	pageHead, realHead := c.page[p].text, c.real[r]
-	shown := betweenColumns.Split(strings.TrimSpace(c.page[p].text), -1)
-	real := betweenColumns.Split(strings.TrimSpace(c.real[r]), -1)
-	kept := slices.DeleteFunc(slices.Clone(shown), func(name string) bool { return slices.Contains(columnsThatVary, name) })
-	row := func(line, head string, names []string, ips map[int]serviceIP, at int) string {
-		cells := cellsOf(line, head, names)
-		if cells == nil {
-			return line
+	var head *tableHead
+	n := 0
+	for i, l := range c.page {
+		if header.MatchString(l.text) {
+			head = page[n]
+			n++
 		}
-		var out []string
-		for i, cell := range cells {
-			if names[i] == "CLUSTER-IP" && ipv4.MatchString(cell) {
-				ips[at] = serviceIP{strings.TrimPrefix(cells[max(0, slices.Index(names, "NAME"))], "service/"), cell}
-			}
-			if slices.Contains(kept, names[i]) {
-				out = append(out, names[i]+" "+cell)
-			}
-		}
-		return strings.Join(out, " ")
-	}
-	for i := p; i < len(c.page); i++ {
-		if !isEllipsis(c.page[i].text) {
-			c.page[i].text = row(c.page[i].text, pageHead, shown, c.pageIP, i)
+		if head != nil && !isEllipsis(l.text) {
+			c.page[i].text = head.row(l.text, c.pageIP, i)
 		}
 	}
-	for i := r; i < len(c.real); i++ {
-		c.real[i] = row(c.real[i], realHead, real, c.realIP, i)
+	head = nil
+	for i, l := range c.real {
+		if header.MatchString(l) {
+			head = headOf(l)
+			head.kept = keptOf(page, head)
+		}
+		if head != nil {
+			c.real[i] = head.row(l, c.realIP, i)
+		}
 	}
+}
+
+// keptOf returns the columns of a table that its tutorial shows: of that of its tables
+// which has the same columns, or none that this one lacks, else of the first.
+func keptOf(page []*tableHead, real *tableHead) []string {
+	for _, h := range page {
+		if slices.Equal(h.names, real.names) {
+			return h.kept
+		}
+	}
+	for _, h := range page {
+		if !slices.ContainsFunc(h.kept, func(name string) bool { return !slices.Contains(real.names, name) }) {
+			return h.kept
+		}
+	}
+	return page[0].kept
 }
 
 // cellsOf returns a row's cells: what stands below each name of the head, where they

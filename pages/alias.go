@@ -1,14 +1,35 @@
 package pages
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // alias matches kubectl by another name at the beginning of a command: k, as many
 // have it in their shell, and oc, whose verbs of these names are kubectl's.
 var alias = regexp.MustCompile(`(^\s*|[|;&(]\s*)(k|oc) ((?:(?:-n|--namespace)[ =]\S+ )?(?:annotate|apply|create|delete|describe|exec|get|label|logs|patch|replace|rollout|run|scale|wait)\b)`)
 
+// remoteShell matches oc rsh, which is kubectl exec of what stands behind the pod, or of
+// a shell.
+var remoteShell = regexp.MustCompile(`^(\s*)oc ((?:(?:-n|--namespace)[ =]\S+ )?)rsh ((?:(?:-[nc]|--namespace|--container)[ =]\S+ |-[tT] )*)([^-\s]\S*)(?: (?:-- )?(.+))?$`)
+
+// ofProject matches oc delete project, whose projects are namespaces.
+var ofProject = regexp.MustCompile(`^(\s*)oc delete projects?(?: |/)(.+)$`)
+
 // named writes kubectl for its other names in a line, and returns the first of these
 // names; "" for none.
 func named(l line) (line, string) {
+	if g := remoteShell.FindStringSubmatch(l.text); g != nil && !strings.HasPrefix(g[4], "$(") {
+		inner := g[5]
+		if inner == "" {
+			inner = "/bin/sh"
+		}
+		text := g[1] + "kubectl " + g[2] + "exec -it " + g[3] + g[4] + " -- " + alias.ReplaceAllString(inner, "${1}kubectl ${3}")
+		return line{text, l.line, l.column}, "oc"
+	}
+	if g := ofProject.FindStringSubmatch(l.text); g != nil {
+		return line{g[1] + "kubectl delete namespace " + g[2], l.line, l.column}, "oc"
+	}
 	g := alias.FindStringSubmatch(l.text)
 	if g == nil {
 		return l, ""
@@ -19,5 +40,5 @@ func named(l line) (line, string) {
 // isAliased reports whether a text begins with kubectl by another name.
 func isAliased(text string) bool {
 	at := alias.FindStringIndex(text)
-	return at != nil && at[0] == 0
+	return at != nil && at[0] == 0 || remoteShell.MatchString(text) || ofProject.MatchString(text)
 }

@@ -71,7 +71,7 @@ var labelsOther = regexp.MustCompile(`label\s+(?:--overwrite\s+)?(?:ns|namespace
 // run's namespace, on a page that nowhere labels that one.
 func (m *mapper) deploysSample(st *statement) bool {
 	text := st.text()
-	if !strings.HasPrefix(text, "kubectl") || !strings.Contains(text, "samples/") || !strings.Contains(text, "apply") && !strings.Contains(text, "create") || strings.Contains(text, " -n ") {
+	if !strings.HasPrefix(text, "kubectl") || !strings.Contains(text, "samples/") || !strings.Contains(text, "apply") && !strings.Contains(text, "create") || strings.Contains(text, " -n ") || m.namespace != "" {
 		return false
 	}
 	for _, other := range m.statements {

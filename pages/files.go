@@ -4,22 +4,11 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
-
-// sampleOf matches the path or the URL of a sample of Istio.
-var sampleOf = regexp.MustCompile(`(?:^|/)samples/([\w./-]+)$`)
-
-// samples are the samples that are built in, by the end of their paths in Istio's
-// repository.
-var samples = map[string]string{
-	"curl/curl.yaml":   "samples/curl.yaml",
-	"sleep/sleep.yaml": "samples/sleep.yaml",
-}
 
 // find returns a file that a command names: one that the page has written, with its
 // first line there; else the path of a sample or of a file beside the page.
@@ -31,10 +20,10 @@ func (m *mapper) find(c *command, file string) (text string, line int, path stri
 	if strings.Contains(name, "${") {
 		return "", 0, "", cannot("", "the name of the file is not known before the run")
 	}
-	if g := sampleOf.FindStringSubmatch(name); g != nil && (!strings.Contains(name, "://") || strings.Contains(name, "istio/istio")) {
-		if path := samples[g[1]]; path != "" {
-			return "", 0, path, nil
-		}
+	if path := m.builtInSample(name); path != "" {
+		return "", 0, path, nil
+	}
+	if sampleOf.MatchString(name) && (!strings.Contains(name, "://") || strings.Contains(name, "istio/istio")) {
 		if _, err := m.readFile(name); err != nil {
 			return "", 0, "", cannot("put the sample beside the page", "the sample %s is not built in", name)
 		}
@@ -46,6 +35,7 @@ func (m *mapper) find(c *command, file string) (text string, line int, path stri
 	if filepath.IsAbs(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "~") {
 		return "", 0, "", cannot("", "the file %s lies outside of the page's folder", name)
 	}
+	name = m.here(name)
 	if _, err := m.readFile(name); err == nil {
 		return "", 0, name, nil
 	}
@@ -271,6 +261,7 @@ func (m *mapper) manifestsOf(v *yaml.Node) (texts []string) {
 // learnLabels notes the labels of the pods that a manifest makes.
 func (m *mapper) learnLabels(text string) {
 	type meta struct {
+		Name   string
 		Labels map[string]string
 	}
 	d := yaml.NewDecoder(strings.NewReader(text))
@@ -278,13 +269,25 @@ func (m *mapper) learnLabels(text string) {
 		var doc struct {
 			Kind     string
 			Metadata meta
-			Spec     struct{ Template struct{ Metadata meta } }
+			Spec     struct {
+				Selector yaml.Node
+				Template struct{ Metadata meta }
+			}
 		}
 		if d.Decode(&doc) != nil {
 			return
 		}
-		if doc.Kind == "Pod" {
+		switch doc.Kind {
+		case "Pod":
 			m.labels = append(m.labels, doc.Metadata.Labels)
+			m.mayExpose(exposable{"pod/" + doc.Metadata.Name, doc.Metadata.Labels, doc.Metadata.Labels})
+		case "Deployment":
+			var selector struct {
+				MatchLabels map[string]string `yaml:"matchLabels"`
+			}
+			if doc.Spec.Selector.Decode(&selector) == nil && len(selector.MatchLabels) > 0 {
+				m.mayExpose(exposable{"deployment/" + doc.Metadata.Name, doc.Metadata.Labels, selector.MatchLabels})
+			}
 		}
 		if doc.Spec.Template.Metadata.Labels != nil {
 			m.labels = append(m.labels, doc.Spec.Template.Metadata.Labels)

@@ -102,8 +102,13 @@ func gatewaysOf(text string) (all []deployment, err error) {
 // where the file is none.
 func (m *mapper) mustBeThere(c *command, file string) (nodes []*yaml.Node) {
 	for _, g := range m.generated[baseOf(file)] {
-		nodes = append(nodes, c.at.mapping("title", "The gateway "+g.name+" is there, as Istio's installation makes it",
-			"wait", c.at.mapping("object", "deployment/"+g.name, "namespace", g.namespace, "for", "rollout")))
+		nodes = append(nodes, m.gatewayThere(c, g))
 	}
 	return nodes
+}
+
+// gatewayThere returns the step that waits for a gateway.
+func (m *mapper) gatewayThere(c *command, g deployment) *yaml.Node {
+	return c.at.mapping("title", "The gateway "+g.name+" is there, as Istio's installation makes it",
+		"wait", c.at.mapping("object", "deployment/"+g.name, "namespace", g.namespace, "for", "rollout"))
 }

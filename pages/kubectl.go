@@ -15,6 +15,9 @@ import (
 
 // kubectl maps a kubectl command.
 func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []word, plain bool) ([]*yaml.Node, bool, error) {
+	if slices.Contains(texts, "port-forward") || len(texts) > 1 && texts[1] == "proxy" {
+		return nil, true, m.forwarded(c, texts)
+	}
 	k, err := shell.ParseKubectl(texts)
 	if err != nil {
 		if policy := m.replacedPolicy(c); policy != nil {
@@ -35,6 +38,9 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 		case "logs":
 			return m.logs(c, k, words, plain)
 		case "describe":
+			if len(c.st.shown) == 0 && len(c.stages) == 1 && len(k.Args) > 0 {
+				return nil, false, m.described(c)
+			}
 			return nil, false, nil
 		}
 		return nil, false, cannot("", "kubectl %s is not known here", k.Verb)
@@ -51,6 +57,9 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 	}
 	if c.settings.exit != "" && c.settings.exit != "0" {
 		return nil, false, cannot("", "a change that is to fail is not known here")
+	}
+	if k.Verb == "run" && (k.Is("stdin") || k.Is("rm") || k.Is("attach")) {
+		return m.oneOff(c, k, plain)
 	}
 	if !onlyVerbLines(c.st.shown) {
 		return nil, false, cannot("", "the page shows of kubectl %s what it does not print", k.Verb)
@@ -103,7 +112,8 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 		return m.bypassNew(c, nodes)
 	case "delete":
 		return m.deleted(c, stmt, k)
-	case "create namespace", "create serviceaccount", "create configmap", "create secret generic", "create secret tls", "create role", "create rolebinding":
+	case "create namespace", "create serviceaccount", "create configmap", "create secret generic", "create secret tls", "create role", "create rolebinding",
+		"create clusterrole", "create clusterrolebinding", "create deployment", "create service clusterip", "create service externalname", "create service nodeport":
 		text, err := m.made(k)
 		if err == nil && isDryRun(k) {
 			err = cannot("", "a manifest that is only printed is not known here")
@@ -112,6 +122,8 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 			return nil, err
 		}
 		return step("apply", m.manifest(c, k, text, 0)), nil
+	case "expose":
+		return m.exposed(c, k)
 	case "run":
 		return m.pod(c, k)
 	case "label", "annotate":
@@ -172,8 +184,10 @@ func (m *mapper) waited(c *command, k *shell.Kubectl) ([]*yaml.Node, error) {
 			at.mapping("object", object, "selector", selector, "namespace", k.Namespace(), "for", k.Flag("for")), "within", within))
 	}
 	switch {
-	case k.Is("all") || k.Flag("for") == "":
-		return nil, cannot("", "kubectl wait: --all is not known here: name the objects")
+	case k.Flag("for") == "":
+		return nil, cannot("", "kubectl wait: want --for")
+	case k.Is("all"):
+		return m.waitedAll(c, k, within)
 	case k.Flag("selector") != "" && len(k.Args) == 1:
 		add(k.Args[0], k.Flag("selector"))
 	default:
@@ -321,6 +335,9 @@ func (m *mapper) appliedFile(c *command, stmt *syntax.Stmt, k *shell.Kubectl, fi
 		if !ok {
 			return nil, cannot("put it in a variable first: export NAME=$(...)", "a $(...) stands in the manifest")
 		}
+		if isOperator(text) {
+			return m.appliedOperator(c, text)
+		}
 		return step(m.manifest(c, k, text, m.lineOf(c, doc))), nil
 	}
 	if strings.Contains(file, "gateway-api") && strings.HasPrefix(file, "https://") {
@@ -329,13 +346,25 @@ func (m *mapper) appliedFile(c *command, stmt *syntax.Stmt, k *shell.Kubectl, fi
 	if nodes := m.mustBeThere(c, file); nodes != nil {
 		return nodes, nil
 	}
+	if m.addon(c, file) {
+		return nil, nil
+	}
+	if files := m.filesIn(file, k.Is("recursive")); len(files) > 0 {
+		return step(c.at.mapping("files", c.at.texts(files), "namespace", k.Namespace())), nil
+	}
 	m.lastApply = baseOf(file)
 	text, line, path, err := m.find(c, file)
 	if err != nil {
 		return nil, err
 	}
 	if path == "" {
+		if isOperator(text) {
+			return m.appliedOperator(c, text)
+		}
 		return step(m.manifest(c, k, text, line)), nil
+	}
+	if data, err := m.readFile(path); err == nil && isOperator(string(data)) {
+		return m.appliedOperator(c, string(data))
 	}
 	return step(c.at.mapping("files", c.at.texts([]string{path}), "namespace", k.Namespace())), nil
 }
@@ -454,6 +483,19 @@ func (m *mapper) deleted(c *command, stmt *syntax.Stmt, k *shell.Kubectl) ([]*ya
 				m.note(c.at, false, "not run: what %s has was there before", baseOf(file))
 				continue
 			}
+			if m.addon(c, file) {
+				continue
+			}
+			if files := m.filesIn(file, k.Is("recursive")); len(files) > 0 {
+				for _, f := range files {
+					list, err := m.objectsIn(c, stmt, k, f)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, list...)
+				}
+				continue
+			}
 			list, err := m.objectsIn(c, stmt, k, file)
 			if err != nil {
 				return nil, err
@@ -565,41 +607,50 @@ func (m *mapper) made(k *shell.Kubectl) (string, error) {
 			return "", err
 		}
 		o["kind"], o["type"], o["stringData"] = "Secret", "kubernetes.io/tls", map[string]any{"tls.crt": cert, "tls.key": key}
-	case "create role":
+	case "create role", "create clusterrole":
 		o["apiVersion"], o["kind"] = "rbac.authorization.k8s.io/v1", "Role"
-		rule := map[string]any{"apiGroups": []string{""}, "resources": splitAll(k.All("resource")), "verbs": splitAll(k.All("verb"))}
-		for _, r := range splitAll(k.All("resource")) {
-			if strings.Contains(r, ".") || !slices.Contains([]string{"secret", "secrets", "pod", "pods", "configmap", "configmaps", "service", "services", "endpoints"}, r) {
-				return "", cannot("", "kubectl create role: the group of %s is not known here", r)
-			}
+		if k.Verb == "create clusterrole" {
+			o["kind"] = "ClusterRole"
 		}
 		resources := splitAll(k.All("resource"))
 		for i, r := range resources {
+			if !slices.Contains([]string{"secret", "secrets", "pod", "pods", "configmap", "configmaps", "service", "services", "endpoints"}, r) {
+				return "", cannot("", "kubectl create role: the group of %s is not known here", r)
+			}
 			if !strings.HasSuffix(r, "s") {
 				resources[i] = r + "s"
 			}
 		}
-		rule["resources"] = resources
+		rule := map[string]any{"apiGroups": []string{""}, "resources": resources, "verbs": splitAll(k.All("verb"))}
 		if names := splitAll(k.All("resource-name")); len(names) > 0 {
 			rule["resourceNames"] = names
 		}
 		o["rules"] = []any{rule}
-	case "create rolebinding":
+	case "create rolebinding", "create clusterrolebinding":
 		o["apiVersion"], o["kind"] = "rbac.authorization.k8s.io/v1", "RoleBinding"
+		if k.Verb == "create clusterrolebinding" {
+			o["kind"] = "ClusterRoleBinding"
+		}
 		kind, name := "Role", k.Flag("role")
 		if name == "" {
 			kind, name = "ClusterRole", k.Flag("clusterrole")
 		}
 		o["roleRef"] = map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
-		var subjects []any
-		for _, sa := range k.All("serviceaccount") {
-			ns, name, ok := strings.Cut(sa, ":")
-			if !ok {
-				return "", cannot("", "--serviceaccount is NAMESPACE:NAME")
-			}
-			subjects = append(subjects, map[string]any{"kind": "ServiceAccount", "namespace": ns, "name": name})
+		subjects, err := subjectsOf(k)
+		if err != nil {
+			return "", err
 		}
 		o["subjects"] = subjects
+	case "create deployment":
+		var err error
+		if o, err = deploymentOf(k); err != nil {
+			return "", err
+		}
+	case "create service clusterip", "create service externalname", "create service nodeport":
+		var err error
+		if o, err = serviceOf(k); err != nil {
+			return "", err
+		}
 	}
 	text, err := yaml.Marshal(o)
 	return string(text), err
@@ -645,7 +696,7 @@ func (m *mapper) content(file string) (string, error) {
 	if strings.Contains(file, "${") || file == "" {
 		return "", cannot("", "the name of a file is not known before the run")
 	}
-	data, err := m.readFile(baseOf(file))
+	data, err := m.readFile(m.here(baseOf(file)))
 	if err != nil {
 		return "", cannot("", "the page has not written the file %s, and there is none beside it", file)
 	}
@@ -662,40 +713,4 @@ func isText(data []byte) bool {
 		}
 	}
 	return true
-}
-
-// pod maps kubectl run, which makes a pod.
-func (m *mapper) pod(c *command, k *shell.Kubectl) ([]*yaml.Node, error) {
-	switch {
-	case len(k.Args) != 1 || k.Flag("image") == "":
-		return nil, cannot("", "kubectl run: want a name and --image")
-	case k.Is("rm") || k.Is("stdin") || k.Is("tty"):
-		return nil, cannot("deploy the pod, and use kubectl exec", "kubectl run with a session is not known here")
-	case k.Flag("overrides") != "" || k.Flag("env") != "" || k.Flag("port") != "":
-		return nil, cannot("", "this flag of kubectl run is not known here")
-	}
-	labels := map[string]any{"run": k.Args[0]}
-	if l := k.Flag("labels"); l != "" {
-		labels = map[string]any{}
-		for _, pair := range strings.Split(l, ",") {
-			name, value, _ := strings.Cut(pair, "=")
-			labels[name] = value
-		}
-	}
-	container := map[string]any{"name": k.Args[0], "image": k.Flag("image")}
-	if len(k.Command) > 0 {
-		field := "args"
-		if k.Is("command") {
-			field = "command"
-		}
-		container[field] = k.Command
-	}
-	text, err := yaml.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": k.Args[0], "labels": labels},
-		"spec": map[string]any{"containers": []any{container}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return []*yaml.Node{c.at.mapping("title", c.title, "apply", m.manifest(c, k, string(text), 0))}, nil
 }

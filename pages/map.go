@@ -54,6 +54,15 @@ type mapper struct {
 	session     *session                // the shell in a pod that is open; nil for none
 	header      *yaml.Node              // what the page says as a playbook; nil for nothing
 	saidMore    map[*fence]bool         // whose annotation has been put in
+	addresses   map[string]bool         // variables with an address at which a gateway is reached from outside
+	sent        map[string]string       // files that have been put into the pod outside of the mesh
+	outside     bool                    // the pod outside of the mesh is there
+	exposables  []exposable             // that the page has made
+	namespace   string                  // that the page has chosen for what follows, as it writes it; "" for the run's
+	cluster     map[string]string       // that the page has chosen, by its context and its kubeconfig
+	releases    []string                // of Istio's charts, that helm would install
+	cloned      []string                // folders that git clone would make
+	folder      string                  // that cd has led to, as seen from the page's; "" for that one
 	injects     map[string]bool         // namespaces for which it is known whether they have the label for injection
 }
 
@@ -86,11 +95,15 @@ func (m *mapper) playbook() *yaml.Node {
 		m.note(place{u.line, u.column}, false, "what this shows is compared with nothing: %s", u.msg)
 	}
 	m.statements = all
+	for name := range m.options.Set {
+		m.set[name] = 1
+	}
 	m.switched = m.switches()
 	notes := m.readAnnotations()
 	if m.saidMore = map[*fence]bool{}; notes.header != nil {
 		m.setHeader(notes.header)
 	}
+	m.renameOwn()
 	entries, whole, file := m.overlay()
 	notes.whole = notes.whole.merge(whole)
 	tabName := m.options.Tab
@@ -251,15 +264,22 @@ func (m *mapper) statement(st *statement, s settings) {
 	before := len(m.steps)
 	var made []*yaml.Node
 	st, err := m.inSession(st)
+	done := false
+	if err == nil && st != nil {
+		done, err = m.leftOver(st, at)
+	}
 	switch {
 	case err != nil:
+	case done:
+		m.counts.Mapped++
+		return
 	case st == nil:
 		m.counts.Mapped++
 		return
 	case st.blank != "" && !isInstallation(strings.TrimSpace(st.text())):
 		err = cannot("write it out", "what stands for %s is left to the reader", st.blank)
 	default:
-		made, err = m.unit(st, s)
+		made, err = m.whole(&st, s)
 	}
 	if err != nil {
 		m.steps = m.steps[:before]
@@ -299,6 +319,24 @@ func (m *mapper) statement(st *statement, s settings) {
 		}
 	}
 	m.add(made...)
+}
+
+// whole maps a statement as it is meant where it stands: in the namespace that the page
+// has chosen, and from outside of the mesh. at is the statement that it was mapped as.
+func (m *mapper) whole(at **statement, s settings) ([]*yaml.Node, error) {
+	st, first, err := m.fromOutside(m.inNamespace(*at))
+	*at = st
+	if err != nil {
+		return nil, err
+	}
+	made, err := m.unit(st, s)
+	if err != nil {
+		if len(first) > 0 { // they are not run
+			m.outside, m.sent = m.outside && key(first[0], "apply") == nil, map[string]string{}
+		}
+		return nil, err
+	}
+	return append(first, made...), nil
 }
 
 // skip notes the variables of a statement that is not run: what reads them is not run
@@ -445,7 +483,7 @@ func flatten(stmt *syntax.Stmt) []*syntax.Stmt {
 	return []*syntax.Stmt{stmt}
 }
 
-var verbLine = regexp.MustCompile(`(?: created| configured| unchanged| deleted| labeled| replaced| patched| annotated| scaled| restarted| not labeled| serverside-applied|created$)(?: from \S+ namespace)?$|^(?:deployment|service|pod|namespace|secret|configmap)[./"' ]|^Warning: |^Created config \S+ at|^Deleted config`)
+var verbLine = regexp.MustCompile(`(?: created| configured| unchanged| deleted\.?| labeled| replaced| patched| annotated| scaled| restarted| not labeled| serverside-applied|created$)(?: from \S+ namespace)?$|^(?:deployment|service|pod|namespace|secret|configmap)[./"' ]|^Warning: |^Created config \S+ at|^Deleted config`)
 
 // onlyVerbLines reports whether the page shows what a change prints: that is
 // claimed by the step itself, which ends only when the change is made.
@@ -675,6 +713,9 @@ func (m *mapper) root() *yaml.Node {
 		root.Content = append(root.Content, at.scalar("requires"), at.texts(m.requires))
 	}
 	m.headed(root)
+	if vars := m.setVars(at); len(vars.Content) > 0 && m.header == nil {
+		root.Content = append(root.Content, at.scalar("vars"), vars)
+	}
 	root.Content = append(root.Content, at.scalar("steps"), at.list(m.steps...))
 	return root
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -51,6 +52,7 @@ func (m *mapper) emptied(stmt *syntax.Stmt) error {
 // notOurs are programs that make a cloud or a cluster, which is there already.
 var notOurs = map[string]bool{
 	"gcloud": true, "az": true, "ibmcloud": true, "minikube": true, "kind": true, "eksctl": true, "aws": true, "k3d": true,
+	"doctl": true, "civo": true, "rosa": true, "oci": true, "kops": true, "kubeadm": true, "terraform": true, "k3s": true,
 }
 
 // nothing are programs that have nothing to do here.
@@ -60,7 +62,7 @@ var nothing = map[string]bool{"clear": true, "unset": true, "sleep": true, "cd":
 func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*yaml.Node, bool, error) {
 	name := call.Args[0].Lit()
 	texts, words, plain := m.wordsOf(call)
-	if r := ofFile(stmt); r != nil && (name == "kubectl" || name == "istioctl" || name == "helm" || name == "openssl") && !isGenerate(texts) {
+	if r := ofFile(stmt); r != nil && (name == "kubectl" || name == "istioctl" || name == "helm" || name == "openssl") && !isGenerate(texts) && !slices.Contains(texts, "port-forward") {
 		return nil, false, &unmappedError{line: int(r.Pos().Line()), column: int(r.Pos().Col()), msg: fmt.Sprintf("%s with a redirection of a file is not known here", name)}
 	}
 	switch {
@@ -68,6 +70,9 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 		m.note(c.at, false, "not run: %s sets up a cloud or a cluster, and the cluster is there", name)
 		return nil, true, nil
 	case nothing[name]:
+		if name == "cd" {
+			m.enter(texts)
+		}
 		if name == "sleep" {
 			m.note(c.at, false, "not run: each look is tried again until it holds, so that nothing sleeps")
 		}
@@ -80,21 +85,38 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 	case isDownload(c):
 		m.note(c.at, false, "not run: Istio is there already")
 		return nil, true, nil
+	case plain || name == "curl" || name == "wget" || name == "source":
+		if why := m.onReadersMachine(c, texts); why != "" {
+			m.note(c.at, false, "not run: %s", why)
+			return nil, true, nil
+		}
+	}
+	if nodes, handled, err := m.context(c, texts); handled || err != nil {
+		return nodes, handled, err
+	}
+	switch {
 	case name == "kubectl":
 		return m.kubectl(c, stmt, texts, words, plain)
 	case name == "istioctl":
 		return m.istioctl(c, stmt, texts, words)
 	case name == "helm":
-		return m.helm(c, texts)
+		return m.helm(c, stmt, texts)
 	case (name == "grep" || name == "cat") && len(texts) > 1 && m.otherPlatform(c):
 		m.note(c.at, false, "not run: it is for another platform")
 		return nil, true, nil
+	case name == "envsubst", name == "cat" && len(c.stages) > 2:
+		if nodes, handled, err := m.envsubst(c, stmt); handled || err != nil {
+			return nodes, handled, err
+		}
+		return m.textFile(c, stmt, name, texts, plain)
 	case name == "cat" || name == "echo":
 		return m.textFile(c, stmt, name, texts, plain)
 	case name == "openssl":
 		return m.openssl(c, texts, plain)
 	case (name == "vi" || name == "vim" || name == "nano") && len(texts) == 2:
 		return nil, true, m.edited(c, texts[1])
+	case name == "watch":
+		return m.watched(c)
 	case name == "curl":
 		return nil, false, cannot("run it in a pod: kubectl exec POD -- curl ...; or "+unmapped, "curl would run on this machine, and nothing of it is run")
 	}
@@ -126,41 +148,6 @@ func (m *mapper) otherPlatform(c *command) bool {
 func isDownload(c *command) bool {
 	text := c.st.text()
 	return strings.Contains(text, "istio.io/downloadIstio") || strings.Contains(text, "getLatestIstio") || strings.Contains(text, "github.com/istio/istio/releases/download")
-}
-
-// helm takes the charts of Istio itself as there.
-func (m *mapper) helm(c *command, texts []string) ([]*yaml.Node, bool, error) {
-	if helmOfOld.MatchString(strings.Join(texts, " ")) {
-		return m.helmTemplate(c, texts[3:])
-	}
-	rest := strings.Join(texts[1:], " ")
-	istio := regexp.MustCompile(`^(?:repo (?:add istio|update)|(?:install|upgrade)\b.*\bistio/(?:base|istiod|cni|gateway|ztunnel)\b)`)
-	if istio.MatchString(rest) && !strings.Contains(rest, "--set") {
-		m.note(c.at, false, "not run: Istio is there already")
-		return nil, true, nil
-	}
-	return nil, false, cannot("", "helm is no program that is there: nothing of this machine is run")
-}
-
-// helmTemplate maps helm template ... | kubectl apply -f - of Istio's charts of old to
-// what it sets, as istioctl install does.
-func (m *mapper) helmTemplate(c *command, args []string) ([]*yaml.Node, bool, error) {
-	if len(c.stages) != 2 || !m.isApplyOfInput(c.stages[1]) {
-		return nil, false, cannot("", "helm template is known here for Istio's charts alone, with | kubectl apply -f -")
-	}
-	var rest []string
-	for i := 0; i < len(args); i++ {
-		switch {
-		case (args[i] == "-x" || args[i] == "--name" || args[i] == "--namespace") && i+1 < len(args):
-			i++
-		case args[i] == "--set" && i+1 < len(args) && strings.HasPrefix(args[i+1], "global."):
-			i++
-			rest = append(rest, "--set", "values."+args[i])
-		default:
-			rest = append(rest, args[i])
-		}
-	}
-	return m.install(c, rest)
 }
 
 // textFile notes a file that cat or echo writes.
@@ -248,10 +235,12 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 		name := a.Name.Value
 		if given, err := m.given(name, w); err != nil {
 			return nil, false, err
-		} else if given {
+		} else if given || m.givenBySet(name, here) {
 			continue
 		}
 		switch {
+		case name == "KUBECONFIG" && m.goesElsewhere("kubeconfig", w.text):
+			return nil, false, cannot("", "the page goes on in another cluster")
 		case name == "PATH" || name == "KUBECONFIG":
 			m.note(here, false, "not run: nothing of this machine is run, so that %s has no use", name)
 			continue
@@ -265,6 +254,7 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 			if err != nil || value == nil {
 				return nil, false, err
 			}
+			m.reaches(name, value, "")
 			move(value, here)
 			values.Content = append(values.Content, here.scalar(name), value)
 			delete(m.values, name)
@@ -273,6 +263,7 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 		default:
 			values.Content = append(values.Content, here.scalar(name), here.mapping("value", here.scalar(w.text)))
 			m.values[name] = w.text
+			m.reaches(name, nil, w.text)
 		}
 		m.set[name] = line
 	}
@@ -292,6 +283,10 @@ func (m *mapper) lookup(c *command, sub *syntax.CmdSubst) (*yaml.Node, error) {
 		return nil, nil
 	}
 	call, ok := sub.Stmts[0].Cmd.(*syntax.CallExpr)
+	if ok && len(call.Args) > 1 && call.Args[0].Lit() == "minikube" && call.Args[1].Lit() == "ip" {
+		m.note(c.at, false, "minikube ip is the address of the cluster's node")
+		return c.at.mapping("get", "node", "jsonpath", `{.items[0].status.addresses[?(@.type=="InternalIP")].address}`), nil
+	}
 	if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" || len(call.Assigns) > 0 {
 		return nil, nil
 	}
@@ -374,6 +369,6 @@ func (m *mapper) checkSelector(k *shell.Kubectl, _ *statement, line, column int)
 	return &unmappedError{
 		line: line, column: column,
 		msg:  fmt.Sprintf("nothing on this page deploys a pod with the label %s, so that nothing is found", selector),
-		hint: "a hidden step or the overlay can deploy it: apply: {files: [samples/" + name + ".yaml]}",
+		hint: "a hidden step or the overlay can deploy it: apply: {files: [" + m.sampleOfApp(name) + "]}",
 	}
 }

@@ -22,6 +22,9 @@ type Options struct {
 	With string
 	// SkipUnmapped leaves out what cannot be mapped, and lists it.
 	SkipUnmapped bool
+	// Set are the variables whose values the command line gives: what the page sets them
+	// to is for those who type.
+	Set map[string]bool
 	// Read reads the overlay that With names, wherever it is.
 	Read func(path string) ([]byte, error)
 }
@@ -69,7 +72,7 @@ func (r *Reader) Read(s playbooks.Source) (*yaml.Node, playbooks.Errors) {
 	}
 	m := &mapper{
 		options: r.Options, source: s, page: read(data), name: nameOf(s.Name),
-		values: map[string]string{}, set: map[string]int{}, files: map[string]memoryFile{}, generated: map[string][]deployment{}, skipped: map[string]int{},
+		values: map[string]string{}, set: map[string]int{}, files: map[string]memoryFile{}, generated: map[string][]deployment{}, skipped: map[string]int{}, addresses: map[string]bool{}, sent: map[string]string{}, cluster: map[string]string{},
 	}
 	root := m.playbook()
 	r.Notes[s.File] = m.notes

@@ -24,11 +24,17 @@ func lint(t *testing.T, text string, o Options, files ...string) (steps, errs, n
 	text = strings.ReplaceAll(text, "~~~", "```")
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	for i := 0; i+1 < len(files); i += 2 {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, files[i])), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, files[i]), []byte(files[i+1]), 0o600))
 	}
 	o.Read = os.ReadFile
 	r := NewReader(o)
 	loaded := playbooks.Options{Readers: map[string]playbooks.Reader{".md": r.Read}}
+	for name := range o.Set {
+		if strings.Contains(text, name) {
+			loaded.Set = append(loaded.Set, name+"=value")
+		}
+	}
 	_, err := playbooks.Load([]string{file}, loaded)
 	all, _ := errors.AsType[playbooks.Errors](err)
 	for _, e := range all {
@@ -130,7 +136,7 @@ func TestStatements(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"$ ./scripts/loop.sh", "page.md:11:3: ./scripts/loop.sh is no program"},
-		{"$ oc new-project x", "page.md:11:3: oc is no program"},
+		{"$ oc new-app x", "page.md:11:3: oc is no program"},
 		{"$ kubectl exec $POD -- curl -s u | k frob", "page.md:11:36: k is no program"},
 		{"$ curl http://a.example", "page.md:11:3: curl would run on this machine"},
 		{"$ kubectl exec $NONE -- curl -s u", "page.md:11:16: nothing on this page sets the variable NONE"},
@@ -141,7 +147,7 @@ func TestRefused(t *testing.T) {
 		{"$ kubectl apply -f https://a.example/x.yaml", "page.md:11:3: nothing is fetched here"},
 		{"$ kubectl get pod -l app=none -o jsonpath='{.items..metadata.name}' | wc -w\n1", "page.md:11:3: nothing on this page deploys a pod with the label app=none"},
 		{"$ kubectl delete pod --all", "page.md:11:3: kubectl delete by a selector"},
-		{"$ kubectl get pod -w", "page.md:11:3: kubectl get: --watch is not known"},
+		{"$ kubectl get pod -w\nNAME   READY", "page.md:11:3: kubectl get: --watch is not known"},
 		{"$ while true; do kubectl get pod; done", "page.md:11:3: while, which has no bound"},
 		{"$ kubectl logs $POD \\\n  -f\nx", "page.md:11:3: "},
 		{"$ kubectl --kubeconfig /etc/x get pod", "page.md:11:3: "},
@@ -274,7 +280,7 @@ func TestTypedInAPod(t *testing.T) {
 
 // TestSkippedVariables has commands that read what a skipped one would set.
 func TestSkippedVariables(t *testing.T) {
-	page := deploySleep + "~~~bash\n$ export A=$(minikube ip)\n$ export B=$A\n$ kubectl exec $POD -- curl -s http://$B/\n$ kubectl exec $POD -- curl -s u\n~~~\n"
+	page := deploySleep + "~~~bash\n$ export A=$(minikube status)\n$ export B=$A\n$ kubectl exec $POD -- curl -s http://$B/\n$ kubectl exec $POD -- curl -s u\n~~~\n"
 	steps, errs, notes := lint(t, page, Options{SkipUnmapped: true})
 	require.Empty(t, errs)
 	assert.Len(t, steps, 4)

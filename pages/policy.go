@@ -16,12 +16,17 @@ var modeLine = regexp.MustCompile(`\bmode: (ALLOW_ANY|REGISTRY_ONLY)\b`)
 // tableColumns are the columns of the tables that can be compared.
 var tableColumns = []string{
 	"NAME", "READY", "STATUS", "RESTARTS", "AGE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "IP", "NODE", "HOSTS", "LOCATION", "RESOLUTION", "GATEWAYS", "HOST", "NOMINATED NODE", "READINESS GATES",
-	"UP-TO-DATE", "AVAILABLE", "DESIRED", "CURRENT", "SELECTOR", "CONTAINERS", "IMAGES",
+	"UP-TO-DATE", "AVAILABLE", "DESIRED", "CURRENT", "SELECTOR", "CONTAINERS", "IMAGES", "LABELS",
 }
+
+var wideBlanks = regexp.MustCompile(`\s{2,}`)
 
 // get maps kubectl get: the outbound traffic policy where that is looked at and
 // shown, else a script.
 func (m *mapper) get(c *command, k *shell.Kubectl, plain bool) ([]*yaml.Node, bool, error) {
+	if k.Is("watch") && len(c.st.shown) == 0 && len(c.stages) == 1 {
+		return nil, false, m.unwatched(c)
+	}
 	mode := ""
 	at := c.at
 	lines := 0
@@ -34,7 +39,7 @@ func (m *mapper) get(c *command, k *shell.Kubectl, plain bool) ([]*yaml.Node, bo
 		if g := modeLine.FindStringSubmatch(l.text); g != nil && mode == "" {
 			mode, at = g[1], place{l.line, l.column}
 		}
-		if columns := regexp.MustCompile(`\s{2,}`).Split(t, -1); columns[0] == "NAME" && len(columns) > 1 {
+		if columns := wideBlanks.Split(t, -1); columns[0] == "NAME" && len(columns) > 1 && !strings.HasPrefix(k.Flag("output"), "custom-columns") {
 			for _, name := range columns {
 				if !slices.Contains(tableColumns, name) {
 					return nil, false, &unmappedError{msg: "the column " + name + " of the table is not known here"}
@@ -116,12 +121,6 @@ func (m *mapper) replacedPolicy(c *command) []*yaml.Node {
 	return []*yaml.Node{c.at.mapping("title", c.title, "policy", c.at.mapping("set", g[1]))}
 }
 
-// harmless are settings of an installation that change nothing that a page could
-// mean, or that are there.
-var harmless = regexp.MustCompile(`^(?:profile=|hub=|tag=|values\.global\.istioNamespace=istio-system$|meshConfig\.accessLogFile=/dev/stdout$|values\.global\.proxy\.accessLogFile=|meshConfig\.enableTracing=|components\.egressGateways\[0\]\.|values\.gateways\.istio-(?:in|e)gressgateway\.enabled=|gateways\.istio-egressgateway\.)`)
-
-var modeSetting = regexp.MustCompile(`^(?:values\.global\.|meshConfig\.|values\.meshConfig\.)outboundTrafficPolicy\.mode=(ALLOW_ANY|REGISTRY_ONLY)$`)
-
 // istioctl maps an istioctl command.
 func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words []word) ([]*yaml.Node, bool, error) {
 	if len(texts) < 2 {
@@ -147,6 +146,9 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	case verb == "version", verb == "x" && len(rest) > 0 && rest[0] == "precheck":
 		m.note(at, false, "not run: it tells of the installation, which must be there already")
 		return nil, true, nil
+	case verb == "dashboard" || verb == "dash" || verb == "d":
+		m.note(at, false, "not run: it is for a look in a browser")
+		return nil, true, nil
 	case verb == "profile":
 		m.note(at, false, "not run: it tells what istioctl itself has")
 		return nil, true, nil
@@ -157,7 +159,7 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 		if verb == "manifest" {
 			rest = rest[1:]
 		}
-		return m.install(c, rest)
+		return m.install(c, stmt, rest)
 	case verb == "uninstall" || verb == "verify-install":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil
@@ -196,59 +198,6 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	return nil, false, cannot("", "istioctl %s is not known here", verb)
 }
 
-// install maps istioctl install: to the outbound traffic policy that it sets, and
-// to what must be there.
-func (m *mapper) install(c *command, args []string) ([]*yaml.Node, bool, error) {
-	at := c.at
-	var nodes []*yaml.Node
-	gateway, files, ranges := false, false, ""
-	for i := 0; i < len(args); i++ {
-		setting, isSet := strings.CutPrefix(args[i], "--set=")
-		switch {
-		case args[i] == "--set" && i+1 < len(args):
-			i++
-			setting, isSet = args[i], true
-		case (args[i] == "-f" || args[i] == "--filename") && i+1 < len(args):
-			files = true
-			i++
-		}
-		switch {
-		case isSet, args[i] == "-y", args[i] == "--skip-confirmation", strings.HasPrefix(args[i], "--manifests="), strings.Trim(args[i], "_") == "": // the last is left to the reader
-		case files && !strings.HasPrefix(args[i], "-"):
-		default:
-			return nil, false, cannot("", "istioctl install with %s is not known here", args[i])
-		}
-		if !isSet {
-			continue
-		}
-		setting = strings.Trim(setting, `"'`)
-		g := modeSetting.FindStringSubmatch(setting)
-		switch of := rangesSetting.FindStringSubmatch(setting); {
-		case of != nil:
-			ranges = strings.Trim(of[1], `"'`)
-		case g != nil:
-			nodes = append(nodes, at.mapping("title", c.title, "policy", at.mapping("set", g[1])))
-		case !harmless.MatchString(setting):
-			return nil, false, cannot("", "the setting %s of the mesh is not known here", setting)
-		}
-		gateway = gateway || strings.Contains(setting, "egressGateways") || strings.Contains(setting, "istio-egressgateway")
-		if strings.Contains(setting, "accessLogFile") {
-			m.require("accessLog")
-		}
-	}
-	if gateway {
-		m.require("egressGateway")
-	}
-	if files {
-		return nil, false, cannot("", "a file of settings of the mesh is not read here")
-	}
-	confined, err := m.confine(c, ranges)
-	if nodes = append(nodes, confined...); err == nil && len(nodes) == 0 {
-		m.note(at, false, "not run: Istio must be there already")
-	}
-	return nodes, err == nil, err
-}
-
 // confine has the page's sidecars take what an installation says; without ranges
 // they take all addresses, as they did before.
 func (m *mapper) confine(c *command, ranges string) ([]*yaml.Node, error) {
@@ -257,12 +206,3 @@ func (m *mapper) confine(c *command, ranges string) ([]*yaml.Node, error) {
 	}
 	return m.bypassAll(c, ranges)
 }
-
-// isInstallation reports whether a command installs Istio, so that flags which are
-// left to the reader are those of an installation that is there.
-func isInstallation(text string) bool {
-	return strings.HasPrefix(text, "istioctl") || helmOfOld.MatchString(text)
-}
-
-// helmOfOld matches an installation of Istio by the charts that it had before 1.5.
-var helmOfOld = regexp.MustCompile(`^helm template install/kubernetes/helm/istio\s`)

@@ -81,18 +81,18 @@ func init() {
 		vi vim nano wget tar source unset set for while watch oc k3d eksctl aws ssh sudo apt apt-get yum brew make bash sh chmod cp mv ls touch tee grep jq yq
 		sed awk envsubst kustomize calicoctl cilium linkerd kumactl meshctl glooctl terraform ansible pip python go fortio siege hey ab nslookup dig ping
 		telnet nc openshift-install docker-compose podman crictl tctl siege bazel unzip time test alias function while if popd pushd read printf
-		kyma step mkcert siege killall pkill kill ps env which whoami pwd clear history exit ip iptables tcpdump`) {
+		kyma step mkcert siege killall pkill kill ps env which whoami pwd clear history exit ip iptables tcpdump kubens kubectx`) {
 		heads[name] = true
 	}
 }
 
 // strong are heads of lines that are commands also where others have a prompt.
-var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in )`)
+var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in |wget (?:-|https?:)|tar -?x|git clone \S|helm (?:repo|install|upgrade|template|uninstall) |rm -|sleep \d+$|echo "?\$[A-Z{(]|openssl (?:req|x509) -)`)
 
 // makesFile matches a command that begins with the file into which it writes.
 var makesFile = regexp.MustCompile(`^> ?[\w./-]+ *(?:&&.*)?$`)
 
-var assignment = regexp.MustCompile(`^\s*[A-Z_][A-Z0-9_]*=(?:\S*[^,\s]|".*"|'.*'|\$\(.*\))?$`)
+var assignment = regexp.MustCompile(`^\s*[A-Z_][A-Z0-9_]*=(?:\S*[^,\s]|".*"|'.*'|\$\(.*\)|\$\(.*\) *;.*)?$`)
 
 // shellTags are the tags of fences that have commands.
 var shellTags = map[string]bool{
@@ -176,7 +176,7 @@ func starts(l line, prompted bool) (first line, isPrompt, ok bool) {
 		return l, false, false
 	}
 	word, _, _ := strings.Cut(t.text, " ")
-	isHead := heads[word] && (word == t.text || !strings.HasSuffix(t.text, ".") || strings.Contains(t.text, "-")) && !strings.HasSuffix(t.text, ":")
+	isHead := heads[word] && (word == t.text || !strings.HasSuffix(t.text, ".") || strings.Contains(t.text, "-") || strings.HasSuffix(t.text, "..")) && !strings.HasSuffix(t.text, ":")
 	return t, false, isHead || strings.HasPrefix(word, "./") || assignment.MatchString(t.text) && !strings.Contains(word, ".")
 }
 
@@ -191,10 +191,15 @@ func (s *splitter) fence(f *fence) {
 	// A mixture is one only if the first line is none of the marked commands.
 	var last *statement
 	prose, blank := false, false
+	commented := commentsWithHash(f)
 	for i := 0; i < len(f.lines); i++ {
 		l := f.lines[i]
 		if strings.TrimSpace(l.text) == "" {
 			blank = true
+			continue
+		}
+		if commented && asRoot.MatchString(l.text) {
+			blank = false
 			continue
 		}
 		first, isPrompt, ok := starts(l, prompted)
@@ -238,6 +243,18 @@ func (s *splitter) fence(f *fence) {
 		}
 		blank = false
 	}
+}
+
+// commentsWithHash reports whether # begins a comment in a fence, also in front of a
+// command: another command there has no prompt, or another one than root's.
+func commentsWithHash(f *fence) bool {
+	return slices.ContainsFunc(f.lines, func(l line) bool {
+		if asRoot.MatchString(l.text) {
+			return false
+		}
+		_, is := cutPrompt(l)
+		return is || strong.MatchString(strings.TrimSpace(l.text))
+	})
 }
 
 // inPod matches the prompt of a shell in a pod of a Deployment.
@@ -299,8 +316,13 @@ var outputLike = regexp.MustCompile(`^(?:[A-Z]|HTTP/|[{}\[\]<"*'(|]|\.\.\.|\d|co
 
 func looksLikeOutput(t string) bool { return outputLike.MatchString(t) }
 
+// spokenOf matches what an author says of a command behind it, as it is said in other
+// languages than a shell's.
+var spokenOf = regexp.MustCompile(`\s+//\s?[A-Za-z][^"']*$`)
+
 // statement reads a statement and returns how many lines it has.
 func (s *splitter) statement(st *statement, first line, lines []line) int {
+	first.text = spokenOf.ReplaceAllString(first.text, "")
 	st.lines = []line{first}
 	for n := 1; ; n++ {
 		text := st.text()

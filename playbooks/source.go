@@ -235,6 +235,20 @@ func (s Source) ReadFile(path string) ([]byte, error) {
 	return text, err
 }
 
+// ReadDir lists a folder that a page names, sorted: one of its own folder, wherever its
+// links lead.
+func (s Source) ReadDir(path string) ([]fs.DirEntry, error) {
+	if !s.fenced {
+		return nil, fs.ErrNotExist
+	}
+	root, err := os.OpenRoot(filepath.Dir(s.File))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return fs.ReadDir(root.FS(), path)
+}
+
 // A readFunc reads a file that a playbook names. at is where a command finds it, ""
 // for a file that is built in.
 type readFunc func(path string) (text []byte, at string, err error)

@@ -48,31 +48,38 @@ type flagSet string
 // kubectlFlags are the flags that mean something here, by command. A flag with one
 // letter has it behind a slash.
 var kubectlFlags = map[string]flagSet{
-	"annotate":              "overwrite all local resource-version=",
-	"apply":                 "filename/f= kustomize/k= recursive/R server-side force-conflicts validate= overwrite wait field-manager= output/o=",
-	"create":                "filename/f= validate= save-config output/o=",
-	"create configmap":      "from-file= from-literal= dry-run= output/o=",
-	"create namespace":      "dry-run= output/o=",
-	"create role":           "verb= resource= resource-name=",
-	"create rolebinding":    "role= clusterrole= serviceaccount= user= group=",
-	"create secret generic": "from-file= from-literal= type= dry-run= output/o=",
-	"create secret tls":     "cert= key= dry-run= output/o=",
-	"create serviceaccount": "dry-run= output/o=",
-	"delete":                "filename/f= kustomize/k= ignore-not-found wait force grace-period= selector/l= all recursive/R now",
-	"describe":              "selector/l=",
-	"exec":                  "container/c= stdin/i tty/t quiet/q",
-	"get":                   "output/o= selector/l= all-namespaces/A no-headers show-labels ignore-not-found watch/w field-selector= sort-by= filename/f=",
-	"label":                 "overwrite all selector/l=",
-	"logs":                  "container/c= selector/l= tail= since= follow/f all-containers prefix previous/p timestamps",
-	"patch":                 "type= patch/p=",
-	"replace":               "filename/f= force",
-	"rollout restart":       "selector/l=",
-	"rollout status":        "timeout= watch/w",
-	"run":                   "image= restart= rm stdin/i tty/t labels/l= command env= port= overrides= image-pull-policy= annotations= quiet/q",
-	"scale":                 "replicas= timeout=",
-	"set env":               "containers/c=",
-	"version":               "client short output/o=",
-	"wait":                  "for= timeout= selector/l= all",
+	"annotate":                    "overwrite all local resource-version=",
+	"apply":                       "filename/f= kustomize/k= recursive/R server-side force-conflicts validate= overwrite wait field-manager= output/o=",
+	"create":                      "filename/f= validate= save-config output/o=",
+	"create clusterrole":          "verb= resource= resource-name= dry-run= output/o=",
+	"create clusterrolebinding":   "clusterrole= serviceaccount= user= group= dry-run= output/o=",
+	"create configmap":            "from-file= from-literal= dry-run= output/o=",
+	"create deployment":           "image= replicas/r= port= dry-run= output/o=",
+	"create namespace":            "dry-run= output/o=",
+	"create role":                 "verb= resource= resource-name= dry-run= output/o=",
+	"create rolebinding":          "role= clusterrole= serviceaccount= user= group= dry-run= output/o=",
+	"create secret generic":       "from-file= from-literal= type= dry-run= output/o=",
+	"create secret tls":           "cert= key= dry-run= output/o=",
+	"create service clusterip":    "tcp= clusterip= dry-run= output/o=",
+	"create service externalname": "external-name= tcp= dry-run= output/o=",
+	"create service nodeport":     "tcp= node-port= dry-run= output/o=",
+	"create serviceaccount":       "dry-run= output/o=",
+	"delete":                      "filename/f= kustomize/k= ignore-not-found wait force grace-period= selector/l= all recursive/R now",
+	"describe":                    "selector/l=",
+	"exec":                        "container/c= stdin/i tty/t quiet/q",
+	"expose":                      "port= target-port= name= type= protocol= selector/l= dry-run= output/o=",
+	"get":                         "output/o= selector/l= all-namespaces/A no-headers show-labels ignore-not-found watch/w field-selector= sort-by= filename/f=",
+	"label":                       "overwrite all selector/l=",
+	"logs":                        "container/c= selector/l= tail= since= follow/f all-containers prefix previous/p timestamps",
+	"patch":                       "type= patch/p=",
+	"replace":                     "filename/f= force",
+	"rollout restart":             "selector/l=",
+	"rollout status":              "timeout= watch/w",
+	"run":                         "image= restart= rm stdin/i tty/t labels/l= command env= port= overrides= image-pull-policy= annotations= quiet/q generator= attach",
+	"scale":                       "replicas= timeout=",
+	"set env":                     "containers/c=",
+	"version":                     "client short output/o=",
+	"wait":                        "for= timeout= selector/l= all",
 }
 
 // everywhere are the flags of all commands.
@@ -160,6 +167,10 @@ func longKind(kind string) string {
 		return "configmap"
 	case "sa":
 		return "serviceaccount"
+	case "deploy":
+		return "deployment"
+	case "svc":
+		return "service"
 	}
 	return kind
 }
@@ -171,7 +182,7 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 		word := words[i]
 		switch {
 		case word == "--":
-			if endsAtCommand || k.Verb == "run" {
+			if endsAtCommand || k.Verb == "run" || k.Verb == "create deployment" {
 				k.Command = words[i+1:]
 			} else {
 				k.Args = append(k.Args, words[i+1:]...)

@@ -17,6 +17,7 @@ var Tools = map[string]Tool{
 	"base64":  base64Tool,
 	"cat":     catTool,
 	"cut":     cutTool,
+	"date":    dateTool,
 	"echo":    echoTool,
 	"grep":    grepTool,
 	"head":    headTool,

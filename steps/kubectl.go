@@ -141,10 +141,19 @@ type get struct {
 	lax      bool // --ignore-not-found
 	all      bool // of all namespaces
 	wide     bool
+	labels   bool // --show-labels
+	bare     bool // --no-headers
+	columns  []customColumn
+}
+
+// ofAll are the kinds of kubectl get all, in its order.
+var ofAll = []string{
+	"pods", "replicationcontrollers", "services", "daemonsets.apps", "deployments.apps", "replicasets.apps", "statefulsets.apps",
+	"horizontalpodautoscalers.autoscaling", "cronjobs.batch", "jobs.batch",
 }
 
 func getOf(k *shell.Kubectl) (*get, error) {
-	for _, flag := range []string{"watch", "field-selector", "sort-by", "filename", "show-labels", "no-headers"} {
+	for _, flag := range []string{"watch", "field-selector", "sort-by", "filename"} {
 		if k.Flag(flag) != "" {
 			return nil, fmt.Errorf("kubectl get: --%s is not known here", flag)
 		}
@@ -152,7 +161,7 @@ func getOf(k *shell.Kubectl) (*get, error) {
 	if len(k.Args) == 0 {
 		return nil, errors.New("kubectl get: there is no kind of objects")
 	}
-	g := &get{all: k.Is("all-namespaces"), selector: k.Flag("selector"), lax: k.Is("ignore-not-found")}
+	g := &get{all: k.Is("all-namespaces"), selector: k.Flag("selector"), lax: k.Is("ignore-not-found"), labels: k.Is("show-labels"), bare: k.Is("no-headers")}
 	for _, arg := range k.Args {
 		if kind, name, ok := strings.Cut(arg, "/"); ok {
 			g.kinds, g.names = append(g.kinds, kind), append(g.names, name)
@@ -169,8 +178,11 @@ func getOf(k *shell.Kubectl) (*get, error) {
 			g.kinds, g.names = append(g.kinds, k.Args[0]), append(g.names, name)
 		}
 	}
-	if slices.Contains(g.kinds, "all") {
-		return nil, errors.New("kubectl get all is not known here: name the kinds")
+	switch {
+	case len(g.kinds) == 1 && g.kinds[0] == "all" && len(g.names) == 0:
+		g.kinds = ofAll
+	case slices.Contains(g.kinds, "all"):
+		return nil, errors.New("kubectl get: all stands for kinds, beside no other one and without a name")
 	}
 	format, arg, _ := strings.Cut(k.Flag("output"), "=")
 	g.format = format
@@ -184,6 +196,12 @@ func getOf(k *shell.Kubectl) (*get, error) {
 		g.path = jsonpath.New("jsonpath").AllowMissingKeys(true)
 		if err := g.path.Parse(arg); err != nil {
 			return nil, fmt.Errorf("kubectl get: jsonpath %s: %w", arg, err)
+		}
+		return g, nil
+	case "custom-columns":
+		var err error
+		if g.columns, err = readCustomColumns(arg); err != nil {
+			return nil, fmt.Errorf("kubectl get: %w", err)
 		}
 		return g, nil
 	case "", "wide":
@@ -255,7 +273,7 @@ func (p *kubectlProgram) tables(ctx context.Context, g *get, namespace string) (
 		if g.all {
 			ref.Namespace = ""
 		}
-		how := printed{wide: g.wide, namespaces: g.all && len(g.names) == 0}
+		how := printed{wide: g.wide, namespaces: g.all && len(g.names) == 0, labels: g.labels, bare: g.bare}
 		if len(kinds) > 1 {
 			prefix, _, _ := strings.Cut(cluster.Ref{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: "x"}.Long(), "/")
 			how.prefix = prefix + "/"
@@ -331,6 +349,12 @@ func (g *get) print(all []*unstructured.Unstructured, single bool) (shell.Result
 			return shell.Result{}, err
 		}
 		out.Write(append(text, '\n'))
+	case "custom-columns":
+		text, err := customTable(g.columns, items, g.bare)
+		if err != nil {
+			return shell.Result{Stderr: "error: " + err.Error() + "\n", Code: 1}, nil
+		}
+		out.WriteString(text)
 	case "yaml":
 		text, err := yaml.Marshal(data)
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -28,7 +29,7 @@ as the playbook that it is run as. - is a playbook that comes by stdin.`,
 			if err != nil {
 				return err
 			}
-			list, err := playbooks.Lint(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret, Stdin: stdin, Readers: pages.readers()})
+			list, err := playbooks.Lint(args, playbooks.Options{Namespace: "default", IstioNamespace: "istio-system", Set: set, SetSecret: secret, Stdin: stdin, Readers: pages.readers(slices.Concat(set, secret)...)})
 			pages.writeNotes(cmd.ErrOrStderr())
 			if err == nil {
 				err = checkHosts(cmd.Context(), ownHosts(list)...)

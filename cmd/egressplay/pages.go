@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -29,9 +30,15 @@ func addPages(cmd *cobra.Command, p *pageFlags) {
 	f.BoolVar(&p.SkipUnmapped, "skip-unmapped", false, "leave out what of a page cannot become a step, and list it")
 }
 
-// readers returns the readers of files that are no YAML.
-func (p *pageFlags) readers() map[string]playbooks.Reader {
+// readers returns the readers of files that are no YAML. given are the NAME=VALUE of the
+// command line.
+func (p *pageFlags) readers(given ...string) map[string]playbooks.Reader {
 	o := p.Options
+	o.Set = map[string]bool{}
+	for _, text := range given {
+		name, _, _ := strings.Cut(text, "=")
+		o.Set[name] = true
+	}
 	o.Read = os.ReadFile
 	p.reader = pages.NewReader(o)
 	return map[string]playbooks.Reader{".md": p.reader.Read}

@@ -241,7 +241,7 @@ func load(o *runOptions, args []string, namespace string) ([]*runner.Playbook, e
 		namespace = o.namespace
 	}
 	list, err := playbooks.Load(args, playbooks.Options{
-		Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret, Stdin: o.stdin, Readers: o.pages.readers(),
+		Namespace: namespace, IstioNamespace: o.istioNamespace, Set: o.set, SetSecret: o.setSecret, Stdin: o.stdin, Readers: o.pages.readers(slices.Concat(o.set, o.setSecret)...),
 	})
 	if err != nil {
 		return nil, err

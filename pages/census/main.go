@@ -33,7 +33,7 @@ func main() {
 }
 
 // A count is how much of some pages became playbooks.
-type count struct{ pages, whole, filesOnly, statements, mapped int }
+type count struct{ pages, whole, filesOnly, statements, mapped, lacking int }
 
 func (c *count) add(err error, n pages.Counts) {
 	c.pages++
@@ -45,11 +45,16 @@ func (c *count) add(err error, n pages.Counts) {
 	}
 	c.statements += n.Statements
 	c.mapped += n.Mapped
+	for _, e := range errorsOf(err) {
+		if ofFiles.MatchString(e.Msg) {
+			c.lacking++
+		}
+	}
 }
 
 func (c count) String() string {
-	return fmt.Sprintf("pages mapped whole %d of %d (%.0f %%), %d more but for files that the folder lacks, statements %d of %d (%.1f %%)",
-		c.whole, c.pages, percent(c.whole, c.pages), c.filesOnly, c.mapped, c.statements, percent(c.mapped, c.statements))
+	return fmt.Sprintf("pages mapped whole %d of %d (%.0f %%), %d more but for files that the folder lacks, statements %d of %d (%.1f %%), %d more but for such files",
+		c.whole, c.pages, percent(c.whole, c.pages), c.filesOnly, c.mapped, c.statements, percent(c.mapped, c.statements), c.lacking)
 }
 
 func percent(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
