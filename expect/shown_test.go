@@ -185,6 +185,13 @@ func TestShownTables(t *testing.T) {
 	}
 }
 
+func TestShownReplicaSet(t *testing.T) {
+	const page = "NAME                              DESIRED   CURRENT   READY   AGE\nreplicaset.apps/curl-6c8d5b8f6b   1         1         1       5s\n"
+	assert.True(t, held(outcome(page, strings.Replace(page, "6c8d5b8f6b", "7b67574649", 1), -1, 0)))
+	assert.False(t, held(outcome(page, strings.Replace(page, "curl-", "sleep-", 1), -1, 0)))
+	assert.False(t, held(outcome(page, strings.Replace(page, "1         1         1", "1         1         0", 1), -1, 0)))
+}
+
 func TestShownLog(t *testing.T) {
 	const page = `[2019-01-24T12:17:11.640Z] "GET /headers HTTP/1.1" 200 - 0 599 214 214 "-" "curl/7.60.0" "17fde8f7-fa62-9b39-8999-302324e6def2" "a.example" "35.173.6.94:80" outbound|80||a.example - 35.173.6.94:80 172.30.109.82:55314 -`
 	const real = `[2026-11-24T12:17:11.640Z] "GET /headers HTTP/1.1" 200 - via_upstream - "-" 0 599 214 214 "-" "curl/8.0" "27fde8f7-fa62-9b39-8999-302324e6def2" "a.example" "10.0.6.94:80" outbound|80||a.example 10.1.1.1:2222 10.0.6.94:80 172.30.109.82:55314 - default`

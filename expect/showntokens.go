@@ -21,6 +21,7 @@ var kindsOfTokens = []struct{ kind, pattern string }{
 	{"uuid", `\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`},
 	{"address", `\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b|\b[XYZ]\.[XYZ]\.[XYZ](?:\.[XYZ])?\b`},
 	{"pod", `-(?:[0-9a-f]{8,10}|[bcdfghjklmnpqrstvwxz2456789]{7,10}|\d{9,10})-[a-z0-9]{5}\b`},
+	{"replicaset", `\breplicasets?\.apps/[a-z0-9.-]*[a-z0-9]-(?:[0-9a-f]{8,10}|[bcdfghjklmnpqrstvwxz2456789]{7,10})\b`}, // of which the end varies
 	{"client", `\bcurl/\d+\.[0-9.]+(?:-DEV)?`},
 	{"id", `\b[0-9a-f]{16,}\b`},
 	{"port", `:[1-6]\d{4}\b`},
@@ -47,6 +48,10 @@ func tokens(text string) []token {
 			if m[2*i+2] >= 0 {
 				kind = k.kind
 			}
+		}
+		if kind == "replicaset" {
+			m[0] += strings.LastIndexByte(value, '-')
+			value = text[m[0]:m[1]]
 		}
 		if kind == "address" && fixedAddresses[value] {
 			continue

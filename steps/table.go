@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/client-go/util/jsonpath"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 )
 
@@ -67,10 +68,14 @@ func (p printed) table(t *cluster.Table) string {
 	return b.String()
 }
 
-// labelsText returns labels as kubectl get --show-labels prints them.
+// labelsText returns labels as kubectl get --show-labels prints them, without those by
+// which a run marks what it made: who types the commands of a page makes none.
 func labelsText(labels map[string]string) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		if labels[changes.RunLabel] != "" && (name == changes.RunLabel || name == changes.ManagedBy) {
+			continue
+		}
 		all = append(all, name+"="+labels[name])
 	}
 	return cmp.Or(strings.Join(all, ","), "<none>")

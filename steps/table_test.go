@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/shell"
 )
@@ -15,7 +16,7 @@ import (
 func TestPrintedTables(t *testing.T) {
 	table := &cluster.Table{
 		Columns: []cluster.Column{{Name: "Name"}, {Name: "Age"}, {Name: "Node", Wide: true}},
-		Rows:    []cluster.Row{{Namespace: "x", Cells: []string{"a", "3s", "n"}, Labels: map[string]string{"b": "2", "a": "1"}}, {Namespace: "x", Cells: []string{"long-name", "3s", "n"}}},
+		Rows:    []cluster.Row{{Namespace: "x", Cells: []string{"a", "3s", "n"}, Labels: map[string]string{"b": "2", "a": "1", changes.RunLabel: "x", changes.ManagedBy: "egressplay"}}, {Namespace: "x", Cells: []string{"long-name", "3s", "n"}}},
 	}
 	for _, test := range []struct {
 		how  printed
