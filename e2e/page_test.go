@@ -116,3 +116,34 @@ func TestSeed(t *testing.T) {
 	assert.Contains(t, e.stdout, "17 steps passed, 1 failed")
 	egressplay(t, "run", seed).exits(t, 2)
 }
+
+// TestPageWithValues runs a page on which values stand more than once: as it stands, and
+// in a world in which two of its pods are one and a Service's address is another one's.
+func TestPageWithValues(t *testing.T) {
+	once(t)
+	data, err := os.ReadFile(filepath.Join("..", "expect", "testdata", "values.md"))
+	require.NoError(t, err)
+	page := strings.Replace(string(data), `within="20s"`, `within="5s"`, 1)
+	file := filepath.Join(t.TempDir(), "page.md")
+	require.NoError(t, os.WriteFile(file, []byte(page), 0o600))
+	e := egressplay(t, "run", file)
+	e.exits(t, 0)
+	assert.NotContains(t, e.stdout, "written down at two times")
+
+	for old, with := range map[string]string{
+		"$ kubectl rollout restart deploy/sleep\n": "",
+		"$ kubectl get service other -o jsonpath":  "$ kubectl get service sleep -o jsonpath",
+	} {
+		require.Equal(t, 1, strings.Count(page, old))
+		page = strings.Replace(page, old, with, 1)
+	}
+	require.NoError(t, os.WriteFile(file, []byte(page), 0o600))
+	lines := strings.Split(page, "\n")
+	e = egressplay(t, "run", file)
+	e.exits(t, 1)
+	assert.Contains(t, e.stdout, fmt.Sprintf("page.md:%d", lineOf(t, lines, "10.98.123.45", "10.98.123.46")))
+	assert.Contains(t, e.stdout, fmt.Sprintf("page.md:%d", lineOf(t, lines, "$ kubectl get pod -l", "curl-7c5ff7ddb6")+1), "the pod that was there before")
+	assert.Contains(t, e.stdout, "the tutorial shows two pods")
+	assert.Contains(t, e.stdout, "written down at two times", "of the output before, by which nobody can tell")
+	assert.Contains(t, e.stdout, "2 failed")
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ func TestTutorials(t *testing.T) {
 	if os.Getenv("EGRESSPLAY_E2E_TUTORIALS") == "" {
 		files = []string{filepath.Join(folder, "tls-origination.md")}
 	}
-	e := egressplay(t, append([]string{"run"}, files...)...)
+	e := begin(t, append([]string{"run"}, files...)...).waitFor(20 * time.Minute)
 	e.exits(t, 0)
 	assert.NotContains(t, e.stdout, "✗")
 }

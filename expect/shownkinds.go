@@ -13,11 +13,12 @@ var (
 	jsonLine   = regexp.MustCompile(`^\s*"([^"]+)":\s*(.*?),?$`)
 	timeLine   = regexp.MustCompile(`^(real|user|sys)\s+(?:(\d+)m\s*)?([\d.]+)s?$`)
 	// OpenSSL's ages number its errors differently, and name or do not name the function.
-	tlsError  = regexp.MustCompile(`^(curl: \(\d+\)) (?:OpenSSL/[\w.]+: )?error:[0-9A-F]{8}:SSL routines:\w*:(.*)$`)
-	entryLine = regexp.MustCompile(`^\[(?:[^\]]+)\] "([^"]*)" (\d+) (\S+) (.*)$`)
-	squidLine = regexp.MustCompile(`^\d+\.\d+\s+\d+\s+(\S+)\s+(\S+)\s+\d+\s+(\S+)\s+(\S+)\s`)
-	upstream  = regexp.MustCompile(`\b(?:outbound|inbound)\|[^\s"]*|\b(?:PassthroughCluster|BlackHoleCluster|InboundPassthroughCluster[^\s"]*)`)
-	quoted    = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
+	tlsError   = regexp.MustCompile(`^(curl: \(\d+\)) (?:OpenSSL/[\w.]+: )?error:[0-9A-F]{8}:SSL routines:\w*:(.*)$`)
+	entryLine  = regexp.MustCompile(`^\[(?:[^\]]+)\] "([^"]*)" (\d+) (\S+) (.*)$`)
+	squidLine  = regexp.MustCompile(`^\d+\.\d+\s+\d+\s+(\S+)\s+(\S+)\s+\d+\s+(\S+)\s+(\S+)\s`)
+	upstream   = regexp.MustCompile(`\b(?:outbound|inbound)\|[^\s"]*|\b(?:PassthroughCluster|BlackHoleCluster|InboundPassthroughCluster[^\s"]*)`)
+	connection = regexp.MustCompile(` \(#\d+\)$`)
+	quoted     = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
 )
 
 // isLogLine reports whether a line is one of an access log.
@@ -80,6 +81,9 @@ func lineMatches(page, real string, bound *bindings) (ok bool, soft string) {
 			}
 			return tokensMatch(p[2], r[2], bound), ""
 		}
+	}
+	if strings.HasPrefix(page, "* ") { // older ages of curl count their connections
+		page, real = connection.ReplaceAllString(page, ""), connection.ReplaceAllString(real, "")
 	}
 	return tokensMatch(strings.TrimRight(page, ", "), strings.TrimRight(real, ", "), bound), ""
 }
