@@ -26,6 +26,7 @@ var clusterFamily = family{"The upstream cluster", upstreamCluster, []Cause{
 	{"resolution-none", "503 and `UH` at the gateway", "The ServiceEntry has resolution NONE: only a sidecar knows the address for which the client asked.", "Set `spec.resolution: DNS`, or give endpoints."},
 	{"endpoint-unresolved", "503 and `UH`", "The name that the proxy looks up for the host has no address.", "Correct `spec.endpoints` or the host."},
 	{"host-in-capitals", "503 and `NC`", "A ServiceEntry has the host in capital letters, of which no route leads to its upstream.", "Write `spec.hosts` in small letters."},
+	{"rival-entry", "503 and `NC`", "Two ServiceEntries of a namespace have the host, and only one declares the port.", "Merge the two."},
 	{"host-ejected", "503 and `UH`", "A DestinationRule has a host of the upstream left out after it failed (outlier detection).", "Wait until it is taken back, or correct `outlierDetection`."},
 	{"too-many-requests", "503 and `UO`", "A DestinationRule allows the upstream fewer requests or connections at a time.", "Raise the limit in `connectionPool`."},
 	{"gateway-scaled-down", "503 and `UH`", "The gateway has no pod.", "Scale the gateway's Deployment up."},
@@ -61,8 +62,10 @@ func (c *facts) noCluster(h hop) (found []evidence.Finding) {
 	if !c.mayList(virtualServices, destinationRules, serviceEntries) {
 		return nil
 	}
-	if f := c.inCapitals(); f != nil {
-		return f
+	for _, explain := range []func(*facts) []evidence.Finding{inCapitals, rivalEntry} {
+		if found := explain(c); found != nil {
+			return found
+		}
 	}
 	ways := c.destinations(h)
 	for _, w := range ways {
@@ -87,7 +90,7 @@ func (c *facts) noCluster(h hop) (found []evidence.Finding) {
 
 // inCapitals says that the host's ServiceEntry has it in capital letters: its route
 // then leads to an upstream of another name than there is.
-func (c *facts) inCapitals() []evidence.Finding {
+func inCapitals(c *facts) []evidence.Finding {
 	all := c.registered(c.asked.host, c.asked.port)
 	if len(all) != 1 || all[0].GetKind() != "ServiceEntry" {
 		return nil
@@ -101,6 +104,28 @@ func (c *facts) inCapitals() []evidence.Finding {
 		}
 	}
 	return nil
+}
+
+// rivalEntry says that two ServiceEntries have the host, one of which does not declare
+// the port: the proxy then may have the route of the one without its upstream.
+func rivalEntry(c *facts) []evidence.Finding {
+	u := upstream{port: c.asked.port, host: c.asked.host}
+	if ways := c.destinations(hop{namespace: c.client(), labels: c.hop(nil).labels}); len(ways) != 1 || ways[0].to != u {
+		return nil // it was led elsewhere
+	}
+	all := c.visible(c.registered(u.host, u.port))
+	if len(all) != 2 || all[0].GetNamespace() != all[1].GetNamespace() || (all[0].port == nil) == (all[1].port == nil) {
+		return nil
+	}
+	with, without := all[0], all[1]
+	if with.port == nil {
+		with, without = without, with
+	}
+	if with.GetKind() != "ServiceEntry" || without.GetKind() != "ServiceEntry" {
+		return nil
+	}
+	return one(c.found("rival-entry", without.object, "spec.hosts", c.kubectl("get", without.object)+" -o yaml",
+		"%s and %s both have %s (spec.hosts), and only the first one declares port %d: the proxy has no upstream for it. Merge the two.", c.name(with.object), c.name(without.object), u.host, u.port))
 }
 
 // limits returns a part of the traffic policy that a proxy uses for an upstream, by
