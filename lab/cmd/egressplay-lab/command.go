@@ -33,6 +33,7 @@ func newCommand() *cobra.Command {
 		panic(err) // there is no such flag
 	}
 	root.AddCommand(
+		newAddHost(),
 		newCheck(),
 		newDown(),
 		newImages(),

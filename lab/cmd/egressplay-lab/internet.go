@@ -28,6 +28,13 @@ func newInternet() *cobra.Command {
 	return c
 }
 
+// newAddHost is `internet add` by a name that is easier to guess.
+func newAddHost() *cobra.Command {
+	c := newInternetAdd()
+	c.Use, c.Short = "add-host FILE", "Add hosts to the internet of a running lab: internet add by another name"
+	return c
+}
+
 func newInternetAdd() *cobra.Command {
 	type line struct {
 		asJSON bool
