@@ -84,6 +84,7 @@ func (p Programs) images(bootstrap string) []cri.Image {
 		Envoy:     p.Envoy,
 		Bootstrap: bootstrap,
 		CoreDNS:   p.CoreDNS,
+		HTTPBin:   p.Self,
 		Nginx:     filepath.Join(p.Images, "nginx"),
 		Squid:     filepath.Join(p.Images, "squid"),
 	})

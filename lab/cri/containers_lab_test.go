@@ -494,7 +494,7 @@ func TestCurlImage(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	l := newLab(t, func(c *Config) {
-		c.Images = Images(ImagePaths{Istiod: self, Agent: self, Envoy: self, Bootstrap: self, CoreDNS: self})
+		c.Images = Images(ImagePaths{Istiod: self, Agent: self, Envoy: self, Bootstrap: self, CoreDNS: self, HTTPBin: self})
 	})
 	curl := func(c *runtimeapi.ContainerConfig) { c.Image.Image = "curlimages/curl" }
 	for _, tt := range []struct {

@@ -65,9 +65,13 @@ type ImagePaths struct {
 	Envoy     string // the proxy
 	Bootstrap string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
 	CoreDNS   string
+	HTTPBin   string // egressplay-lab, which is go-httpbin by its argument
 	Nginx     string // folder of its files, as scripts/images makes it; so is Squid
 	Squid     string
 }
+
+// ArgHTTPBin is the argument with which egressplay-lab is go-httpbin.
+const ArgHTTPBin = "go-httpbin"
 
 // makeImages is how to get the images that are folders.
 const makeImages = "run `make images` in the checkout of egressplay; the pod then starts by itself"
@@ -107,6 +111,12 @@ func Images(p ImagePaths) []Image {
 			Names:      []string{"coredns"},
 			Files:      map[string]string{"/coredns": p.CoreDNS},
 			Entrypoint: []string{"/coredns"},
+		},
+		{ // httpbin as Istio's samples have it; user as in the image of that name
+			Names: []string{"go-httpbin"},
+			Files: map[string]string{"/usr/local/bin/go-httpbin": p.HTTPBin},
+			Cmd:   []string{"/usr/local/bin/go-httpbin", ArgHTTPBin},
+			UID:   65532, GID: 65532,
 		},
 		{ // Debian's nginx, with the log and the page where its usual image has them
 			Names:    []string{"nginx"},

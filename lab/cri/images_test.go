@@ -26,14 +26,15 @@ func TestImagesByReference(t *testing.T) {
 		"localhost:5000/pilot":                       "lab/pilot",
 		"istio/proxyv2@sha256:0123":                  "lab/proxyv2",
 		"registry.k8s.io/coredns/coredns:v1@sha256:": "lab/coredns",
-		"nginx":                        "lab/nginx",
-		"docker.io/library/nginx:1.27": "lab/nginx",
-		"sameersbn/squid:3.5.27":       "lab/squid",
-		"ubuntu/squid":                 "lab/squid",
-		"curl-ssl":                     "",
-		"mycurl":                       "",
-		"curl/other":                   "",
-		"":                             "",
+		"docker.io/mccutchen/go-httpbin:v2.15.0":     "lab/go-httpbin",
+		"nginx":                                      "lab/nginx",
+		"docker.io/library/nginx:1.27":               "lab/nginx",
+		"sameersbn/squid:3.5.27":                     "lab/squid",
+		"ubuntu/squid":                               "lab/squid",
+		"curl-ssl":                                   "",
+		"mycurl":                                     "",
+		"curl/other":                                 "",
+		"":                                           "",
 	} {
 		im, err := s.find(ref)
 		if want == "" {
@@ -44,14 +45,14 @@ func TestImagesByReference(t *testing.T) {
 		assert.Equal(t, want, im.id(), ref)
 	}
 	_, err := s.find("redis:7")
-	assert.Equal(t, `the lab has no image "redis:7"; it has: coredns, curl, governmentpaas/curl-ssl, nginx, pilot, proxyv2, sleep, squid. Load one with `+"`egressplay lab load ARCHIVE`",
+	assert.Equal(t, `the lab has no image "redis:7"; it has: coredns, curl, go-httpbin, governmentpaas/curl-ssl, nginx, pilot, proxyv2, sleep, squid. Load one with `+"`egressplay lab load ARCHIVE`",
 		status.Convert(err).Message())
 }
 
 // An image that the lab may do without is missing until its files are there.
 func TestImageWhoseFilesAreNotThere(t *testing.T) {
 	layer := filepath.Join(t.TempDir(), "nginx")
-	s := &Server{images: Images(ImagePaths{Nginx: layer})[5:6]}
+	s := &Server{images: Images(ImagePaths{Nginx: layer})[6:7]}
 	_, err := s.images[0].check()
 	require.NoError(t, err)
 	_, err = s.PullImage(t.Context(), &runtimeapi.PullImageRequest{Image: &runtimeapi.ImageSpec{Image: "nginx:1.27"}})

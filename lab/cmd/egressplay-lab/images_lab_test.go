@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -128,6 +129,24 @@ spec:
 `)
 	n.ready("pod/web", "Ready")
 	assert.Contains(t, curl("http://"+n.field("pod/web", ".status.podIP")).stdout, "<title>Welcome to nginx!</title>")
+}
+
+// Istio's sample httpbin serves at its Service's port.
+func TestHTTPBinImage(t *testing.T) {
+	t.Parallel()
+	n := newNamespace(t, false)
+	curl := curlFrom(n)
+	sample, err := os.ReadFile("../../../playbooks/samples/httpbin/httpbin.yaml")
+	require.NoError(t, err)
+	n.apply(string(sample))
+	n.must("rollout", "status", "deploy/httpbin", "--timeout=60s")
+	var body string
+	n.eventually(func() bool { // it listens a moment after its start
+		body = curl("http://httpbin:8000/get?a=b").stdout
+		return body != ""
+	}, func() string { return "httpbin answers nothing" })
+	assert.Contains(t, body, `"a": [`)
+	assert.Contains(t, curl("-sS", "-o", "/dev/null", "-w", "%{http_code}", "http://httpbin:8000/status/418").stdout, "418")
 }
 
 // squid as in Istio's task "Using an External HTTPS Proxy".

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"syscall"
 
+	httpbin "github.com/mccutchen/go-httpbin/v2/httpbin/cmd"
+
+	"github.com/egressplay/egressplay/lab/cri"
 	"github.com/egressplay/egressplay/lab/cri/starter"
 	"github.com/egressplay/egressplay/lab/internet"
 	"github.com/egressplay/egressplay/lab/sandbox"
@@ -27,6 +30,7 @@ const (
 	argStarter = "start-container" // it becomes a container
 	argProbe   = "probe-sandbox"   // it tries what a lab needs
 	argFirst   = "first-process"   // it is the lab
+	// and cri.ArgHTTPBin: it is a pod's go-httpbin
 )
 
 // Exit codes.
@@ -45,6 +49,9 @@ func main() {
 			end(sandbox.Probe())
 		case argFirst:
 			end(firstProcess())
+		case cri.ArgHTTPBin:
+			os.Args = append(os.Args[:1], os.Args[2:]...)
+			os.Exit(httpbin.Main(httpbin.BuildInfo{}))
 		}
 	}
 	ctx := untilSignal()
