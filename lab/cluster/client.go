@@ -100,3 +100,16 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 	}
 	return nil, errors.New(cmp.Or(strings.TrimSpace(string(said)), response.Status))
 }
+
+// list asks the lab for all that it has of something.
+func list[T any](ctx context.Context, c *Client, path, what string) (all []T, err error) {
+	body, err := c.ask(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ask the lab for its %s: %w", what, err)
+	}
+	defer body.Close()
+	if err := json.NewDecoder(body).Decode(&all); err != nil {
+		return nil, fmt.Errorf("read the lab's %s: %w", what, err)
+	}
+	return all, nil
+}

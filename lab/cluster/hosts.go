@@ -137,14 +137,6 @@ func (c *Client) RemoveHosts(ctx context.Context, token string) error {
 }
 
 // Hosts returns what was added and is still there.
-func (c *Client) Hosts(ctx context.Context) (list []internet.Addition, err error) {
-	body, err := c.ask(ctx, http.MethodGet, hostsPath, nil)
-	if err != nil {
-		return nil, fmt.Errorf("ask the lab for its hosts: %w", err)
-	}
-	defer body.Close()
-	if err := json.NewDecoder(body).Decode(&list); err != nil {
-		return nil, fmt.Errorf("read the lab's hosts: %w", err)
-	}
-	return list, nil
+func (c *Client) Hosts(ctx context.Context) ([]internet.Addition, error) {
+	return list[internet.Addition](ctx, c, hostsPath, "hosts")
 }

@@ -59,14 +59,6 @@ func (c *Client) LoadImage(ctx context.Context, im *image.Image) (info cri.Image
 }
 
 // Images returns the images of the lab, those that were loaded first.
-func (c *Client) Images(ctx context.Context) (list []cri.ImageInfo, err error) {
-	body, err := c.ask(ctx, http.MethodGet, imagesPath, nil)
-	if err != nil {
-		return nil, fmt.Errorf("ask the lab for its images: %w", err)
-	}
-	defer body.Close()
-	if err := json.NewDecoder(body).Decode(&list); err != nil {
-		return nil, fmt.Errorf("read the lab's images: %w", err)
-	}
-	return list, nil
+func (c *Client) Images(ctx context.Context) ([]cri.ImageInfo, error) {
+	return list[cri.ImageInfo](ctx, c, imagesPath, "images")
 }
