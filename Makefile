@@ -91,13 +91,22 @@ images: ## get the images nginx and squid, from this Debian's packages; nothing 
 # Tests with labs wait most of the time: those of the two users run side by side.
 .PHONY: test
 test: setup-test build test-unit ## everything, the lab included; a missing lab fails
-	@scripts/beside '$(MAKE) test-ordinary-user' '$(MAKE) test-labs'
+	@scripts/beside '$(MAKE) labs-of-ordinary-user' '$(MAKE) labs-of-this-user'
 
-.PHONY: test-labs
-test-labs: build
+# What these two run is built already: they do not build it at the same time.
+.PHONY: labs-of-this-user
+labs-of-this-user:
 	$(phase) "test with labs: lab" $(GO) test -C lab $(LAB_TEST) ./...
 	$(phase) "make, unpack and run a release of this machine" $(GO) test -C release $(LAB_TEST) ./...
 	$(phase) "test with labs: egressplay" $(GO) test $(LAB_TEST) ./...
+
+.PHONY: labs-of-ordinary-user
+labs-of-ordinary-user:
+ifeq ($(shell id -u),0)
+	@cd lab && packages=$$(grep -rl '^//go:build lab' --include='*_test.go' . | xargs -n 1 dirname | sort -u) && \
+	../scripts/phase "test with labs as an ordinary user: lab" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user $$packages
+	$(phase) "test with labs as an ordinary user: egressplay" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user ./e2e
+endif
 
 .PHONY: test-unit
 test-unit: ## no lab, no root, no network; with the race detector
@@ -106,12 +115,7 @@ test-unit: ## no lab, no root, no network; with the race detector
 
 # Without root, test itself runs them as an ordinary user.
 .PHONY: test-ordinary-user
-test-ordinary-user: build ## as root: the tests with labs as an ordinary user, made for it
-ifeq ($(shell id -u),0)
-	@cd lab && packages=$$(grep -rl '^//go:build lab' --include='*_test.go' . | xargs -n 1 dirname | sort -u) && \
-	../scripts/phase "test with labs as an ordinary user: lab" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user $$packages
-	$(phase) "test with labs as an ordinary user: egressplay" $(GO) test $(LAB_TEST) -exec $(CURDIR)/scripts/as-ordinary-user ./e2e
-endif
+test-ordinary-user: build labs-of-ordinary-user ## as root: the tests with labs as an ordinary user, made for it
 
 # The tests of e2e that take only a sample in make test: here they take everything.
 LONG = TestCorpusPages|TestShownCommandsCanBePasted|TestTutorials|TestPlaybooksPassWithTheLeastRoles|TestARunThatIsKilledAtAnyPointIsPutBack
