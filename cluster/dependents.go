@@ -40,6 +40,7 @@ func (c *Client) Contents(ctx context.Context, namespace string) (all []unstruct
 // metadata returns the metadata of the objects in a namespace, "" for all objects,
 // of every kind of which we may list them. unseen has the other kinds.
 func (c *Client) metadata(ctx context.Context, namespace string) (found []unstructured.Unstructured, unseen []Ref, err error) {
+	ctx = WithWarnings(ctx, func(string) {}) // such as of a deprecated kind, which nobody has named
 	kinds, err := c.listable(namespace != "")
 	if err != nil {
 		return nil, nil, err

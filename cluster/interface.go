@@ -64,7 +64,8 @@ type Interface interface {
 	Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]Ref, error)
 
 	// Contents returns the metadata of the objects in a namespace, events aside, of
-	// every kind of which we may list them. unseen has the other kinds.
+	// every kind of which we may list them. unseen has the other kinds. No warning of
+	// the API server is passed on.
 	Contents(ctx context.Context, namespace string) (all []unstructured.Unstructured, unseen []Ref, err error)
 
 	// Resolve completes a reference: Kind and APIVersion become those of the

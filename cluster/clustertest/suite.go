@@ -265,7 +265,8 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 	})
 	run("contents", func(s *scene) {
 		s.apply(s.configMap("inside", nil))
-		all, unseen, err := s.c.Contents(s.ctx, s.ref("inside").Namespace)
+		quiet := cluster.WithWarnings(s.ctx, func(warning string) { assert.Fail(s, "nobody has named a kind", warning) })
+		all, unseen, err := s.c.Contents(quiet, s.ref("inside").Namespace)
 		require.NoError(s, err)
 		assert.Empty(s, unseen, "we may list everything")
 		i := slices.IndexFunc(all, func(obj unstructured.Unstructured) bool { return cluster.RefOf(&obj) == s.ref("inside") })
