@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	ownsignal "os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -273,6 +274,11 @@ func TestEachSignalCleansUp(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			before := settledWorld(t)
+			// What the tests were started with may ignore it, as nohup does, and then a
+			// run ignores it too.
+			caught := make(chan os.Signal, 1)
+			ownsignal.Notify(caught, signal)
+			defer ownsignal.Stop(caught)
 			p := begin(t, "run", lasting(t).file())
 			p.await("Policy")
 			p.signal(signal)
