@@ -46,8 +46,10 @@ const (
 	// has refused the last one.
 	mending = 2 * time.Second
 	// pushTimeout is how long a push may take to be acknowledged before the
-	// attempt is given up.
-	pushTimeout = 10 * time.Second
+	// attempt is given up. Envoy holds an acknowledgement back for 15 s where a cluster
+	// of anybody's is replaced by one that waits for a Secret.
+	// Source: envoyproxy/envoy api/envoy/config/core/v3/config_source.proto, initial_fetch_timeout.
+	pushTimeout = 20 * time.Second
 	// warmTimeout is how long clusters and listeners may take to be used after
 	// they were acknowledged. One that waits for a Secret takes longer.
 	warmTimeout = 3 * time.Second
