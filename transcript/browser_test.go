@@ -94,7 +94,9 @@ func openPages(t *testing.T, frames ...frame) (looks []look, console []string) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
-	t.Cleanup(func() { assert.NoError(t, removeSoon(dir)) })
+	t.Cleanup(func() { // a process may still write there that is about to end
+		assert.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, time.Minute, 50*time.Millisecond)
+	})
 	require.NoError(t, errors.Join(err, context.Cause(ctx)), "%s", stderr.String())
 
 	_, text, _ := strings.Cut(stdout.String(), `<pre id="seen">`)
@@ -108,17 +110,6 @@ func openPages(t *testing.T, frames ...frame) (looks []look, console []string) {
 		}
 	}
 	return looks, console
-}
-
-// removeSoon removes a folder in which a process may write that is about to end.
-func removeSoon(dir string) error {
-	var err error
-	for until := time.Now().Add(time.Minute); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
-		if err = os.RemoveAll(dir); err == nil {
-			break
-		}
-	}
-	return err
 }
 
 // The page in a browser shows each step with its verdicts and the ways that were drawn, on
