@@ -78,7 +78,12 @@ func explain(keys []string) (*Explanation, *Error) {
 		return explainExpect(rest[1:], kind.Expects)
 	case isVerb:
 		text, example := verbText(first)
-		return walk(rest, reflect.TypeOf(kind.New()).Elem(), text, example)
+		e, err := walk(rest, reflect.TypeOf(kind.New()).Elem(), text, example)
+		if err != nil && len(kind.Expects) > 0 {
+			// expect stands beside the verb, and is explained below it too.
+			err.Hint = cmp.Or(fill.DidYouMean(rest[0], []string{"expect"}), err.Hint)
+		}
+		return e, err
 	case first == "defaults":
 		return walk(rest, reflect.TypeFor[defaults](), row("The header", "defaults"), "")
 	}

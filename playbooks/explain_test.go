@@ -71,6 +71,7 @@ func TestExplain(t *testing.T) {
 	for path, want := range map[string]string{
 		"exce":             `exce: there is no "exce"` + "\n" + `  hint: did you mean "exec"?`,
 		"exec.comand":      `exec.comand: there is no "comand"` + "\n" + `  hint: did you mean "command"?`,
+		"exec.expct.log":   `exec.expct.log: there is no "expct"` + "\n" + `  hint: did you mean "expect"?`,
 		"logs.expect.path": `logs.expect.path: there is no "path"` + "\n" + `  hint: there are stdout`,
 		"exec.command.a":   `exec.command.a: there is no "a"` + "\n" + `  hint: there is nothing below it`,
 	} {
