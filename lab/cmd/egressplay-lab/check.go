@@ -18,7 +18,7 @@ func newCheck() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check",
 		Short: "Say what this machine lacks for a lab, and what to do",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
 			out := c.OutOrStdout()
 			if _, err := cluster.FindPrograms(); err != nil {

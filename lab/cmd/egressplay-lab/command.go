@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -28,6 +27,7 @@ func newCommand() *cobra.Command {
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
 	root.PersistentFlags().String("name", defaultName, "the lab's name, when there are several")
 	if err := root.RegisterFlagCompletionFunc("name", completeNames); err != nil {
 		panic(err) // there is no such flag
@@ -54,16 +54,12 @@ func newCommand() *cobra.Command {
 	return root
 }
 
-// noCommand is what the program does without a verb that it knows.
-func noCommand(root *cobra.Command, args []string) error {
+// noCommand is what a command does without a verb below it that it knows.
+func noCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return root.Help()
+		return c.Help()
 	}
-	hint := `"egressplay lab --help" lists the commands`
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = "did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return fmt.Errorf("unknown command %q of egressplay lab\n  hint: %s", args[0], hint)
+	return usagef(nearHint(c, args[0]), "unknown command %q of %s", args[0], c.CommandPath())
 }
 
 // on makes the RunE of a verb that is about one lab.

@@ -298,6 +298,14 @@ func TestWrongCommandLines(t *testing.T) {
 		{"logs istio", "the components are lab, "},
 		{"logs etcd lab", "logs takes one component"},
 		{"list -o yaml", "-o yaml: want json"},
+		{"up now", `egressplay lab up takes no arguments, got "now"`},
+		{"up --nmae x", "did you mean --name?"},
+		{"up --nothing", `"egressplay lab up --help" says more`},
+		{"load", "egressplay lab load needs an archive, or - for stdin"},
+		{"load a b", "egressplay lab load takes one argument, got a b"},
+		{"add-host", "egressplay lab add-host needs a file of hosts, or - for stdin"},
+		{"internet ad x", "did you mean add?"},
+		{"internet nosuch", `unknown command "nosuch" of egressplay lab internet`},
 	} {
 		c := newCommand()
 		c.SetArgs(strings.Fields(w.line))

@@ -15,7 +15,7 @@ func newDown() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "End the lab; nothing of it is left",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
 			ctx, cancel := context.WithTimeoutCause(c.Context(), downTimeout, fmt.Errorf("it was not gone within %v", downTimeout))
 			defer cancel()

@@ -16,7 +16,7 @@ func newImages() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "images",
 		Short: "List the lab's images, those that were loaded first",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: after(wantsJSON, func(c *cobra.Command, i *instance, asJSON bool) error {
 			lab, err := i.dial()
 			if err != nil {

@@ -21,8 +21,10 @@ func newInternet() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "internet",
 		Short: "Add hosts to the internet of a running lab, list and remove them",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:  cobra.ArbitraryArgs,
+		RunE:  noCommand,
+		// cobra does not take it over from the root.
+		SuggestionsMinimumDistance: 2,
 	}
 	c.AddCommand(newInternetAdd(), newInternetCheck(), newInternetHold(), newInternetList(), newInternetRemove())
 	return c
@@ -44,7 +46,7 @@ func newInternetAdd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "add FILE",
 		Short: "Add the hosts of a file, - for stdin, and print the token that removes them",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactlyOne("a file of hosts, or - for stdin"),
 		RunE: after(func(c *cobra.Command, args []string) (l line, err error) {
 			if l.asJSON, err = wantsJSON(c, args); err == nil {
 				l.name, l.text, err = readHosts(c, args[0])
@@ -75,7 +77,7 @@ func newInternetRemove() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove TOKEN",
 		Short: "Remove what was added by a token",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactlyOne("the token that add printed"),
 		RunE: on(func(c *cobra.Command, i *instance, args []string) error {
 			lab, err := i.dial()
 			if err != nil {
@@ -90,7 +92,7 @@ func newInternetList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the hosts that were added and are still there",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: after(wantsJSON, func(c *cobra.Command, i *instance, asJSON bool) error {
 			lab, err := i.dial()
 			if err != nil {
@@ -142,7 +144,7 @@ func newInternetCheck() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Say what is wrong with a file of hosts, or a playbook's own, - for stdin",
-		Args:  cobra.ExactArgs(1),
+		Args:  exactlyOne("a file of hosts, or - for stdin"),
 		RunE: func(c *cobra.Command, args []string) error {
 			asJSON, err := wantsJSON(c, args)
 			if err != nil {
@@ -177,7 +179,7 @@ func newInternetHold() *cobra.Command {
 		Use:    "hold",
 		Short:  "Add hosts for a program, from a line of JSON on stdin, until stdin ends",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
 			lab, err := i.dial()
 			if err != nil {

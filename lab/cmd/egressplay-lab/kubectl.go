@@ -15,7 +15,7 @@ func newKubeconfig() *cobra.Command {
 	return &cobra.Command{
 		Use:   "kubeconfig",
 		Short: "Print the path of the running lab's kubeconfig",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
 			path, err := i.kubeconfig()
 			if err != nil {

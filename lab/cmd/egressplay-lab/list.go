@@ -26,7 +26,7 @@ func newList() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List this user's labs that run",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			asJSON, err := wantsJSON(c, args)
 			if err != nil {

@@ -25,7 +25,7 @@ made. Pods can use the image when the command returns. It is kept in the lab's m
 ends with the lab.`,
 		Example: `  docker save my-app:1 | egressplay lab load -
   egressplay lab load --as my-app:2 rootfs.tar.gz`,
-		Args: cobra.ExactArgs(1),
+		Args: exactlyOne("an archive, or - for stdin"),
 		RunE: after(func(c *cobra.Command, args []string) (l line, err error) {
 			l.file = args[0]
 			if l.as, err = c.Flags().GetString("as"); err != nil || l.as == "" {

@@ -13,7 +13,7 @@ func newMan() *cobra.Command {
 		Use:    "man FOLDER",
 		Short:  "Write a man page for each command into a folder",
 		Hidden: true,
-		Args:   cobra.ExactArgs(1),
+		Args:   exactlyOne("a folder"),
 		RunE: func(c *cobra.Command, args []string) error {
 			root := c.Root()
 			root.DisableAutoGenTag = true

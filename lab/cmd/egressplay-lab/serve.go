@@ -18,7 +18,7 @@ func newServe() *cobra.Command {
 		Use:    "serve",
 		Short:  "Start the lab for a program, and keep it until stdin ends",
 		Hidden: true,
-		Args:   cobra.NoArgs,
+		Args:   noArgs,
 		RunE: after(ownHosts, func(c *cobra.Command, i *instance, hosts []byte) error {
 			return serve(c.Context(), i, hosts, os.Stdin, c.OutOrStdout())
 		}),

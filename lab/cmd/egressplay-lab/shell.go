@@ -17,7 +17,7 @@ func newShell() *cobra.Command {
 	return &cobra.Command{
 		Use:   "shell",
 		Short: "Open a shell in which kubectl and istioctl speak to the lab",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: on(func(c *cobra.Command, i *instance, _ []string) error {
 			return shell(c, i)
 		}),

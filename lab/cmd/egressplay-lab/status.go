@@ -30,7 +30,7 @@ func newStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show the lab's parts: their state, memory and CPU time",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: after(wantsJSON, func(c *cobra.Command, i *instance, asJSON bool) error {
 			s, err := statusOf(c.Context(), i)
 			if err != nil {

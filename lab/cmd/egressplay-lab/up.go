@@ -17,7 +17,7 @@ func newUp() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start the lab, and return when a pod with a sidecar would be injected and served",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: after(ownHosts, func(c *cobra.Command, i *instance, hosts []byte) error {
 			return up(c.Context(), i, hosts, c.OutOrStdout())
 		}),
