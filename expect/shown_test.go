@@ -299,3 +299,19 @@ func TestShownEndpoints(t *testing.T) {
 		assert.False(t, held(outcome(page, other, -1, 0)), what)
 	}
 }
+
+// istioctl analyze tells what it has found by words and by an exit code.
+func TestShownAnalysis(t *testing.T) {
+	const words = "Error [IST0101] (VirtualService default/a) Referenced gateway not found: \"b\"\nError: Analyzers found issues when analyzing namespace: default.\n"
+	analyzed := func(page, real string, code int) bool {
+		s := &evidence.Shell{Text: real, Stages: []evidence.Stage{{Argv: []string{"istioctl", "analyze"}, Code: code}}}
+		return held((&Shown{Text: page}).Judge(&evidence.Attempt{Shell: s}))
+	}
+	const none = "✔ No validation issues found when analyzing namespace: default.\n"
+	assert.True(t, analyzed(words, words, 79))
+	assert.True(t, analyzed(none, none, 0))
+	assert.False(t, analyzed(none, words, 79))
+	assert.False(t, analyzed(words, none, 0))
+	assert.False(t, analyzed("", words, 79), "nothing shown claims success")
+	assert.False(t, analyzed(words, words, 1), "another exit code")
+}

@@ -25,6 +25,8 @@ type Mesh struct {
 	Revision string
 	// Workloads is the namespace of workloads that name none.
 	Workloads string
+	// Istioctl reports whether Istio's own istioctl is there.
+	Istioctl bool
 
 	mu      sync.Mutex
 	admins  map[string]*http.Client // by the pod and the port

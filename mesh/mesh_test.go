@@ -110,6 +110,10 @@ func TestMissing(t *testing.T) {
 	gateway := clustertest.ReadyPod("istio-system", "gw", map[string]string{"istio": "egressgateway"}, mesh.Sidecar)
 	assert.Empty(t, missing(clustertest.NewFake(gateway), mesh.EgressGateway))
 	assert.NotEmpty(t, missing(clustertest.NewFake().Without("gateway.networking.k8s.io"), mesh.GatewayAPI))
-	_, err := (&mesh.Mesh{Cluster: clustertest.NewFake(), Namespace: "istio-system"}).Missing(t.Context(), "gadget")
+	assert.NotEmpty(t, missing(clustertest.NewFake(), mesh.Istioctl))
+	text, err := (&mesh.Mesh{Istioctl: true}).Missing(t.Context(), mesh.Istioctl)
+	require.NoError(t, err)
+	assert.Empty(t, text)
+	_, err = (&mesh.Mesh{Cluster: clustertest.NewFake(), Namespace: "istio-system"}).Missing(t.Context(), "gadget")
 	assert.Error(t, err)
 }

@@ -13,10 +13,11 @@ const (
 	AccessLog     = "accessLog"     // the proxies write access logs
 	EgressGateway = "egressGateway" // Istio's egress gateway is installed
 	GatewayAPI    = "gatewayAPI"    // the cluster has the kinds of the Gateway API
+	Istioctl      = "istioctl"      // Istio's own istioctl is there, see [Mesh.Istioctl]
 )
 
 // Requirements are what a playbook may require of a cluster, sorted.
-var Requirements = []string{AccessLog, EgressGateway, GatewayAPI}
+var Requirements = []string{AccessLog, EgressGateway, GatewayAPI, Istioctl}
 
 // Missing returns what the cluster lacks of a requirement and what to do about it;
 // "" when it has all of it.
@@ -40,6 +41,11 @@ func (m *Mesh) Missing(ctx context.Context, requirement string) (string, error) 
 			return "the cluster has no Gateway API: install its standard channel", nil
 		}
 		return "", err
+	case Istioctl:
+		if !m.Istioctl {
+			return "istioctl analyze is run by a lab of this machine, which has Istio's own istioctl, and by nothing else", nil
+		}
+		return "", nil
 	}
 	return "", fmt.Errorf("unknown requirement %s", requirement)
 }

@@ -128,11 +128,15 @@ func TestSecretOfAProxy(t *testing.T) {
 	assert.Contains(t, errs[0], "istioctl proxy-config bootstrap is not known here")
 }
 
-// TestAnalyzeIsRefused has a command whose verdict only Istio's own program has.
-func TestAnalyzeIsRefused(t *testing.T) {
-	_, errs, _ := lint(t, "# T\n~~~bash\n$ istioctl analyze -n a\n~~~\n", Options{})
+// TestAnalyze has a command for which Istio's own program runs.
+func TestAnalyze(t *testing.T) {
+	steps, errs, _ := lint(t, "# T\n~~~bash\n$ istioctl -n a analyze\n~~~\n", Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 1)
+	assert.Contains(t, steps[0], "shell: istioctl -n a analyze")
+	_, errs, _ = lint(t, "# T\n~~~bash\n$ istioctl analyze my.yaml\n~~~\n", Options{})
 	require.Len(t, errs, 1)
-	assert.Contains(t, errs[0], "istioctl analyze is not run here")
+	assert.Contains(t, errs[0], "looks here at what the cluster has, not at files")
 }
 
 // TestUnshown notes changes behind which a page shows nothing.

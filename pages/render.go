@@ -179,6 +179,7 @@ var needs = map[string]string{
 	"accessLog":     "the proxies' access logs switched on",
 	"egressGateway": "Istio's egress gateway",
 	"gatewayAPI":    "the kinds of the Gateway API",
+	"istioctl":      "Istio's own istioctl",
 }
 
 // before writes what a reader needs.

@@ -50,6 +50,10 @@ type Runner struct {
 	// Internet brings a playbook's own hosts into the lab's internet, and returns
 	// what takes them away again. Where it is nil, playbooks with hosts are skipped.
 	Internet func(ctx context.Context, p *Playbook) (take func(context.Context) error, err error)
+	// Analyze runs istioctl analyze, Istio's own program, with these arguments, and
+	// returns what it prints. It is nil where that program is not there. The error
+	// reports that it found out nothing.
+	Analyze func(ctx context.Context, args []string) (*Analysis, error)
 	// Pause asks whoever steers the run what to do, where it is not nil: behind each
 	// step that did not pass, and if StepByStep is set, before each step as well. Its
 	// error ends the playbook as an interrupt does.
@@ -138,7 +142,7 @@ func (r *Runner) run(ctx context.Context, p *Playbook, info *PlaybookInfo, summa
 	s := NewScope(&watchedCluster{r.Cluster, r.Secrets}, p.Vars)
 	s.Secrets = r.Secrets
 	s.Namespace, s.IstioNamespace, s.Revision = r.Namespace, r.IstioNamespace, r.Revision
-	s.Started = started
+	s.Started, s.Analyze = started, r.Analyze
 	if r.Changes != nil {
 		s.Changes = r.Changes
 	}

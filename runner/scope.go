@@ -44,6 +44,9 @@ type Scope struct {
 	// this machine's clock.
 	LastCommand time.Time
 
+	// Analyze is that of the [Runner].
+	Analyze func(ctx context.Context, args []string) (*Analysis, error)
+
 	// Outputs are those of steps that passed, with the values that stood in them for
 	// those that the playbook shows.
 	Outputs []evidence.Output
@@ -58,6 +61,15 @@ type Scope struct {
 	// changes are all objects that were changed.
 	changes   []evidence.Change
 	takeHosts func(context.Context) error // see [Runner.Internet]; nil where there are none
+}
+
+// An Analysis is what istioctl analyze printed.
+type Analysis struct {
+	Stdout, Stderr string
+	Truncated      bool // there was more than was kept
+	// Found reports whether it ended with the exit code by which it tells that it has
+	// found errors.
+	Found bool
 }
 
 // NewScope returns a scope with a copy of vars as its variables.

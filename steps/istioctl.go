@@ -20,8 +20,8 @@ import (
 	"github.com/egressplay/egressplay/shell"
 )
 
-// An istioctlProgram is istioctl within a script: the tables of proxy-config, and the
-// JSON of its secrets.
+// An istioctlProgram is istioctl within a script: the tables of proxy-config, the JSON
+// of its secrets, and analyze, for which Istio's own program runs where it is there.
 type istioctlProgram struct{ scope *runner.Scope }
 
 // A proxyLook is istioctl proxy-config.
@@ -109,6 +109,13 @@ func parseProxyConfig(argv []string) (*proxyLook, error) {
 
 // run is a [shell.Program].
 func (p *istioctlProgram) run(ctx context.Context, argv []string, _ string) (shell.Result, error) {
+	analyzed, is, err := parseAnalyze(argv)
+	switch {
+	case err != nil:
+		return shell.Result{}, err
+	case is:
+		return p.analyze(ctx, analyzed)
+	}
 	look, err := parseProxyConfig(argv)
 	if err != nil {
 		return shell.Result{}, err

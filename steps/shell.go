@@ -67,7 +67,7 @@ func CheckScript(file *syntax.File) []shell.Problem {
 			err = checkLook(k)
 		}
 		if call != nil && len(call.Args) > 0 && call.Args[0].Lit() == "istioctl" {
-			_, err = parseProxyConfig(wordsOf(call))
+			err = checkIstioctl(wordsOf(call))
 		}
 		if err != nil {
 			problems = append(problems, shell.Problem{Line: int(call.Pos().Line()), Column: int(call.Pos().Col()), Msg: err.Error()})

@@ -108,6 +108,7 @@ func (st *stage) perform(ctx context.Context, sink runner.Sink, pause func(conte
 		StepByStep:     o.step,
 	}
 	if p.lab != "" {
+		m.Istioctl, r.Analyze = true, p.analyze
 		r.Internet = func(ctx context.Context, playbook *runner.Playbook) (func(context.Context) error, error) {
 			return p.hold(ctx, &hostsFile{playbook.File, playbook.Internet})
 		}
