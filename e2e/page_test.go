@@ -147,3 +147,24 @@ func TestPageWithValues(t *testing.T) {
 	assert.Contains(t, e.stdout, "written down at two times", "of the output before, by which nobody can tell")
 	assert.Contains(t, e.stdout, "2 failed")
 }
+
+// TestPageThatAnalyzes runs a page on which Istio's own program looks at what the page
+// has applied. On a cluster that is no lab of this machine the page is skipped.
+func TestPageThatAnalyzes(t *testing.T) {
+	page := filepath.Join("testdata", "pages", "analyze.md")
+	e := egressplay(t, "run", page)
+	e.exits(t, 0)
+	assert.Contains(t, e.stdout, "✓ 5 steps passed")
+
+	data, err := os.ReadFile(page)
+	require.NoError(t, err)
+	const none = "✔ No validation issues found when analyzing namespace: default.\n"
+	text := strings.Replace(string(data), "$ kubectl delete virtualservice nowhere\n", "", 1)
+	require.Contains(t, text, none)
+	file := filepath.Join(t.TempDir(), "page.md")
+	require.NoError(t, os.WriteFile(file, []byte("<!-- egressplay: within=\"1s\" -->\n"+text), 0o600))
+	e = egressplay(t, "run", file)
+	e.exits(t, 1)
+	assert.Contains(t, e.stdout, "want  0")
+	assert.Contains(t, e.stdout, "got   79")
+}

@@ -227,7 +227,16 @@ func (b *bash) forget(t *testing.T, before world, restore func()) {
 		b.run(t, fmt.Sprintf("kubectl delete --ignore-not-found --wait=false -n '%s' %s", namespace, strings.Join(objects, " ")))
 	}
 	restore()
-	eventually(t, func() bool { return before.diff(lookAtWorld(t), false) == "" }, "what the commands made is still there")
+	var left string
+	defer func() {
+		if left != "" {
+			t.Log("left: " + left)
+		}
+	}()
+	eventually(t, func() bool {
+		left = before.diff(lookAtWorld(t), false)
+		return left == ""
+	}, "what the commands made is still there")
 }
 
 var (

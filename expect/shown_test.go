@@ -312,6 +312,8 @@ func TestShownAnalysis(t *testing.T) {
 	assert.True(t, analyzed(none, none, 0))
 	assert.False(t, analyzed(none, words, 79))
 	assert.False(t, analyzed(words, none, 0))
+	const see = "See https://istio.io/v1.16/docs/reference/config/analysis for more.\n"
+	assert.True(t, analyzed(words+see, words+strings.Replace(see, "1.16", "1.31", 1), 79), "another version of Istio")
 	assert.False(t, analyzed("", words, 79), "nothing shown claims success")
 	assert.False(t, analyzed(words, words, 1), "another exit code")
 }

@@ -23,6 +23,7 @@ var kindsOfTokens = []struct{ kind, pattern string }{
 	{"pod", `-(?:[0-9a-f]{8,10}|[bcdfghjklmnpqrstvwxz2456789]{7,10}|\d{9,10})-[a-z0-9]{5}\b`},
 	{"replicaset", `\breplicasets?\.apps/[a-z0-9.-]*[a-z0-9]-(?:[0-9a-f]{8,10}|[bcdfghjklmnpqrstvwxz2456789]{7,10})\b`}, // of which the end varies
 	{"client", `\bcurl/\d+\.[0-9.]+(?:-DEV)?`},
+	{"documentation", `\bistio\.io/v\d+\.\d+/`}, // of the version of Istio that prints its address
 	{"id", `\b[0-9a-f]{16,}\b`},
 	{"port", `:[1-6]\d{4}\b`},
 }

@@ -82,7 +82,7 @@ func (p *istioctlProgram) analyze(ctx context.Context, look *analyzing) (shell.R
 	if err != nil {
 		return shell.Result{}, err
 	}
-	result := shell.Result{Stdout: a.Stdout, Stderr: a.Stderr, Truncated: a.Truncated}
+	result := shell.Result{Stdout: a.Stdout, Last: a.Stderr, Truncated: a.Truncated}
 	if a.Found {
 		result.Code = foundIssues
 	}

@@ -50,13 +50,14 @@ func TestAnalyze(t *testing.T) {
 
 	scope.Analyze = func(_ context.Context, args []string) (*runner.Analysis, error) {
 		asked = args
-		return &runner.Analysis{Stdout: "Error [IST0101]\n", Found: true}, nil
+		return &runner.Analysis{Stdout: "Error [IST0101]\n", Stderr: "Error: Analyzers found issues\n", Found: true}, nil
 	}
 	r, err := p.run(t.Context(), []string{"istioctl", "analyze"}, "")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"--namespace", "default"}, asked)
 	assert.Equal(t, 79, r.Code)
 	assert.Equal(t, "Error [IST0101]\n", r.Stdout)
+	assert.Equal(t, "Error: Analyzers found issues\n", r.Last, "it comes last, as in a terminal")
 	_, err = p.run(t.Context(), []string{"istioctl", "analyze", "-A"}, "")
 	require.NoError(t, err)
 	assert.Equal(t, []string{"--all-namespaces"}, asked)
