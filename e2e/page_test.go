@@ -151,10 +151,15 @@ func TestPageWithValues(t *testing.T) {
 // TestPageThatAnalyzes runs a page on which Istio's own program looks at what the page
 // has applied. On a cluster that is no lab of this machine the page is skipped.
 func TestPageThatAnalyzes(t *testing.T) {
-	page := filepath.Join("testdata", "pages", "analyze.md")
+	page, err := filepath.Abs(filepath.Join("testdata", "pages", "analyze.md"))
+	require.NoError(t, err)
 	e := egressplay(t, "run", page)
 	e.exits(t, 0)
 	assert.Contains(t, e.stdout, "✓ 5 steps passed")
+
+	elsewhere := beginWith(t, []string{"EGRESSPLAY_LAB_DIR=" + t.TempDir()}, "run", "--kubeconfig", shared.kubeconfig, page).wait()
+	elsewhere.exits(t, 3)
+	assert.Contains(t, elsewhere.stdout, "skipped: istioctl analyze is run by a lab of this machine")
 
 	data, err := os.ReadFile(page)
 	require.NoError(t, err)

@@ -120,7 +120,9 @@ func changedByAll(t *testing.T) (restore func()) {
 		object   *unstructured.Unstructured
 	}
 	var all []kept
-	for _, k := range []struct{ resource, namespace, name string }{{"configmaps", "istio-system", "istio"}, {"namespaces", "", "default"}} {
+	for _, k := range []struct{ resource, namespace, name string }{
+		{"configmaps", "istio-system", "istio"}, {"namespaces", "", "default"}, {"namespaces", "", "istio-system"}, {"namespaces", "", "kube-system"},
+	} {
 		gvr := schema.GroupVersionResource{Version: "v1", Resource: k.resource}
 		o, err := shared.dynamic.Resource(gvr).Namespace(k.namespace).Get(t.Context(), k.name, metav1.GetOptions{})
 		require.NoError(t, err)
