@@ -266,3 +266,45 @@ func TestComments(t *testing.T) {
 	require.Empty(t, errs)
 	assert.Contains(t, steps[3], "http://a.example // x")
 }
+
+// TestSessions has shells that are opened in pods: what is typed there, and what is not.
+func TestSessions(t *testing.T) {
+	const open = "kubectl exec -it deploy/sleep -- sh\n"
+	inPod := func(command string) string {
+		return "{exec: {in: deploy/sleep, command: [" + command + "]}}"
+	}
+	holds(t, Options{}, []kind{
+		{name: "a prompt at home", text: "$ " + open + "~ $ curl -sI http://a.example\n/ $ exit", want: inPod("curl, -sI, http://a.example")},
+		{name: "a prompt of a shell by its version", text: "$ " + open + "bash-5.1# curl -sI http://a.example", want: inPod("curl, -sI, http://a.example")},
+		{name: "another mesh's program", text: open + "linkerd viz stat", err: "linkerd is no program"},
+		{name: "a cloud's", text: open + "az aks show", note: "az sets up a cloud"},
+		{name: "another terminal", text: open + "~~~\n\nIn a separate terminal run:\n\n~~~bash\ncurl http://a.example", err: "curl would run on this machine"},
+		{name: "a loop without an end", text: open + "while true; do curl -s http://a.example; sleep 1; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
+		{name: "a loop that sleeps first", text: open + "while sleep 1; do curl -s http://a.example ; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
+		{name: "a loop with what it prints", text: "$ " + open + "/ # while true; do date; done\n10:00\n10:01", err: "a loop without an end"},
+		{name: "a loop for a pod's shell", text: "kubectl exec deploy/sleep -- sh -c 'while true; do curl -s http://a.example; sleep 1; done'", want: inPod(`sh, -c, "curl -s http://a.example"`), note: "run once"},
+		{name: "a loop on the host", text: "while true; do kubectl exec deploy/sleep -- curl -s http://a.example; sleep 1; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
+		{name: "what is shown behind the opening", text: "$ " + open + "Welcome", note: "page.md:12:1: what this shows is compared with nothing"},
+	})
+}
+
+// TestInTheMesh has the ways by which a page has its pods join the mesh.
+func TestInTheMesh(t *testing.T) {
+	for _, label := range []string{"istio.io/dataplane-mode=ambient", "istio.io/rev=canary"} {
+		steps, errs, _ := lint(t, "~~~bash\nkubectl label namespace default "+label+"\nkubectl apply -f samples/sleep/sleep.yaml\n~~~\n", Options{})
+		require.Empty(t, errs)
+		require.Len(t, steps, 2, "no other label is put in")
+	}
+	steps, errs, _ := lint(t, "~~~bash\nkubectl label namespace other istio.io/dataplane-mode=ambient\nkubectl apply -f samples/sleep/sleep.yaml\n~~~\n", Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 3, "another namespace than the samples'")
+}
+
+// TestOtherNames has kubectl by other names, with verbs that are refused by their own names.
+func TestOtherNames(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "edit", text: "kubectl get pod\nk edit svc a", err: "kubectl edit is not known here"},
+		{name: "a verb of kubectl's alone", text: "kubectl get pod\nk  top pod", err: "kubectl top is not known here"},
+		{name: "two blanks", text: "k  get pod", want: "{shell: kubectl get pod}"},
+	})
+}

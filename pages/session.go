@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,10 +14,33 @@ import (
 type session struct {
 	prefix  string // kubectl exec ..., without the shell
 	section *prose
+	fence   *fence // in which it was opened
 }
 
-// onHost are programs that only the host has.
-var onHost = []string{"kubectl", "istioctl", "export", "helm", "gcloud", "az", "ibmcloud", "minikube", "openssl", "kind", "docker", "git"}
+// onHost are programs that only the host has, beside those that set up a cloud or a
+// cluster.
+var onHost = strings.Fields(`kubectl istioctl export helm openssl docker docker-compose podman git oc kubectx kubens kustomize envsubst
+	linkerd cilium calicoctl kumactl meshctl glooctl kyma crictl ssh sudo brew vi vim nano`)
+
+// elsewhere matches what an author says of commands that are typed in another shell than
+// the one that is open.
+var elsewhere = regexp.MustCompile(`(?i)\b(?:another|separate|new|second|different|other|host)\s+(?:terminal|shell|window|console|tab|session)\b|另一个终端|新的终端|다른 터미널|別のターミナル|otra terminal|іншому терміналі`)
+
+// isOnHost reports whether a statement behind a shell in a pod is one of the host.
+func (m *mapper) isOnHost(st *statement) bool {
+	text := st.text()
+	head, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if slices.Contains(onHost, head) || notOurs[head] || m.page.headingBefore(st.lines[0].line) != m.session.section {
+		return true
+	}
+	for _, inner := range []string{"| istioctl ", "| kubectl ", "$(istioctl ", "$(kubectl "} {
+		if strings.Contains(text, inner) {
+			return true
+		}
+	}
+	t := m.page.textBefore(st.fence.at)
+	return t != nil && t.at > m.session.fence.at && elsewhere.MatchString(t.text)
+}
 
 // open opens a session.
 func (m *mapper) open(c *command) error {
@@ -33,7 +57,10 @@ func (m *mapper) open(c *command) error {
 	if strings.Contains(text, "\n") {
 		return cannot("", "a session in a pod is not known in this form")
 	}
-	m.session = &session{prefix: strings.TrimSpace(text), section: m.page.headingBefore(c.at.line)}
+	m.session = &session{prefix: strings.TrimSpace(text), section: m.page.headingBefore(c.at.line), fence: c.st.fence}
+	if len(c.st.shown) > 0 {
+		m.note(place{c.st.shown[0].line, c.st.shown[0].column}, false, "what this shows is compared with nothing: it stands behind the opening of a shell")
+	}
 	m.note(c.at, false, "a shell in a pod: what follows is run there, up to exit or to a command that only the host has")
 	return nil
 }
@@ -55,7 +82,7 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 	case head == "exit":
 		m.session = nil
 		return nil, nil
-	case slices.Contains(onHost, head), strings.Contains(text, "| istioctl "), strings.Contains(text, "| kubectl "), m.page.headingBefore(st.lines[0].line) != s.section:
+	case m.isOnHost(st):
 		m.session = nil
 		return st, nil
 	}
@@ -66,6 +93,9 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 // kubectl exec of the pod.
 func typedIn(st *statement, prefix string) (*statement, error) {
 	text := st.text()
+	if isEndless(st.file) {
+		return nil, cannot("show a bounded one: for i in 1 2 3; do ...; done", "a loop without an end is not run in a pod")
+	}
 	there := *st
 	command := text
 	if len(st.file.Stmts) != 1 || strings.ContainsAny(text, "$`\n\\") || !isCall(st.file.Stmts[0]) {
