@@ -10,7 +10,7 @@ import (
 var header = regexp.MustCompile(`^(?:NAME|NAMESPACE|LAST SEEN|RESOURCE NAME)(?:\s{2,}[A-Z][A-Z0-9()/_ -]*)*\s*$`)
 
 // columnsThatVary tell nothing that a tutorial could mean.
-var columnsThatVary = []string{"AGE", "RESTARTS", "CLUSTER-IP", "EXTERNAL-IP", "IP", "NODE", "NOMINATED NODE", "READINESS GATES", "LAST SEEN", "DURATION", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"}
+var columnsThatVary = []string{"AGE", "RESTARTS", "CLUSTER-IP", "EXTERNAL-IP", "IP", "NODE", "NOMINATED NODE", "READINESS GATES", "ADDRESS", "TARGETS", "LAST SEEN", "DURATION", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"}
 
 var betweenColumns = regexp.MustCompile(`\s{2,}|\t+`)
 

@@ -101,6 +101,8 @@ func TestInstallations(t *testing.T) {
 		{name: "a setting that means something", text: "helm install istiod istio/istiod --set pilot.env.PILOT_X=1", err: "the setting values.pilot.env.PILOT_X=1 of the mesh is not known here"},
 		{name: "such a setting in a file", text: operator("  meshConfig: {defaultConfig: {holdApplicationUntilProxyStarts: true}}"), err: "the setting meshConfig.defaultConfig.holdApplicationUntilProxyStarts=true"},
 		{name: "a setting of a gateway", text: "helm install istio-egress istio/gateway --set networkGateway=x", err: "the setting networkGateway=x of a gateway"},
+		{name: "a setting as an IstioOperator has it", text: "istioctl install --set spec.components.egressGateways[0].name=istio-egressgateway --set spec.meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", want: block},
+		{name: "dashboards", text: "helm install istiod istio/istiod --set kiali.enabled=true --set grafana.enabled=true", note: "Istio must be there already"},
 		{name: "a chart of somebody else's", text: "helm install mine ./mine", err: "helm is no program"},
 		{name: "another one of that name", text: "helm install istiod mine/istiod-extra", err: "helm is no program"},
 		{name: "another revision", text: "istioctl install --revision canary", err: "a revision of the mesh beside another one"},
@@ -306,5 +308,86 @@ func TestOtherNames(t *testing.T) {
 		{name: "edit", text: "kubectl get pod\nk edit svc a", err: "kubectl edit is not known here"},
 		{name: "a verb of kubectl's alone", text: "kubectl get pod\nk  top pod", err: "kubectl top is not known here"},
 		{name: "two blanks", text: "k  get pod", want: "{shell: kubectl get pod}"},
+	})
+}
+
+// TestShowsSomethingElse has what stands behind a change and is of another command.
+func TestShowsSomethingElse(t *testing.T) {
+	const pods = "~~~\n\nYou should see its pod:\n\n~~~\nNAME    READY   STATUS\nhttpbin-7c8bd4546-5xzc7   2/2   Running\n"
+	holds(t, Options{}, []kind{
+		{name: "in a fence of its own", text: "kubectl apply -f samples/httpbin/httpbin.yaml\n" + pods, want: "{apply: {files: [samples/httpbin/httpbin.yaml]}}", note: "page.md:17:1: what this shows is compared with nothing: kubectl apply does not print it"},
+		{name: "behind an assignment", text: "A=b\n" + pods, want: "{set: {A: {value: b}}}", note: "an assignment does not print it"},
+		{name: "in the same fence", text: "kubectl apply -f samples/httpbin/httpbin.yaml\nNAME    READY", err: "the page shows of kubectl apply what it does not print"},
+		{name: "a fact", text: "kubectl apply -f samples/httpbin/httpbin.yaml\n~~~\n\nThe response is:\n\n~~~\nHTTP/1.1 200 OK\n", err: "the page shows of kubectl apply what it does not print"},
+	})
+}
+
+// TestKnownNames has names of files with variables that the page writes out.
+func TestKnownNames(t *testing.T) {
+	const url = "https://raw.githubusercontent.com/istio/istio/$R/samples/httpbin/httpbin.yaml"
+	holds(t, Options{}, []kind{
+		{name: "written out", text: "export R=release-1.27\nkubectl apply -f " + url, want: "{set: {R: {value: release-1.27}}} {apply: {files: [samples/httpbin/httpbin.yaml]}}"},
+		{name: "looked up", text: "R=$(kubectl get ns default -o jsonpath={.metadata.name})\nkubectl apply -f " + url, err: "the name of the file"},
+	})
+}
+
+// TestPatches has patches that a merge would make the same of, and others.
+func TestPatches(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "merged", text: `kubectl patch svc a --type=merge -p '{"spec":{"ports":[{"port":80}]}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"ports":[{"port":80}]}}}}`},
+		{name: "without lists", text: `kubectl patch svc a -p '{"spec":{"type":"NodePort"}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"type":"NodePort"}}}}`},
+		{name: "with a list", text: `kubectl patch svc a -p '{"spec":{"ports":[{"port":80}]}}'`, err: "only a merge patch"},
+		{name: "with a list in YAML", text: "kubectl patch deploy a -p 'spec: {template: {spec: {tolerations: [{key: a}]}}}'", err: "only a merge patch"},
+		{name: "of operations", text: `kubectl patch svc a --type=json -p '[{"op":"remove","path":"/spec/x"}]'`, err: "only a merge patch"},
+	})
+}
+
+// TestAskedClouds has values that only a cloud's program tells.
+func TestAskedClouds(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "a variable", text: "A=$(az aks show | jq .x)", err: "az would tell the value of A"},
+		{name: "who is an administrator", text: "kubectl create clusterrolebinding admin --clusterrole=cluster-admin --user=$(gcloud config get-value core/account)", note: "who runs this may do it already"},
+		{name: "who is one, in quotes", text: `kubectl create clusterrolebinding admin --clusterrole=cluster-admin --user="$(gcloud config get-value core/account)"`, note: "who runs this may do it already"},
+		{name: "anything else", text: "kubectl create ns a-$(gcloud config get-value project)", err: "what only a shell knows"},
+	})
+	steps, errs, _ := lint(t, "~~~bash\nA=$(az aks show | jq .x)\nkubectl get ns $A\n~~~\n", Options{Set: map[string]bool{"A": true}})
+	require.Empty(t, errs)
+	require.Len(t, steps, 1)
+}
+
+// TestOrNothing has changes that may fail.
+func TestOrNothing(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "deleted", text: "kubectl delete svc a -n n 2>/dev/null || true", want: "{delete: {objects: [svc/a], namespace: n, ifThere: true}}"},
+		{name: "made", text: "kubectl create ns a || true", want: "{apply: apiVersion: v1 kind: Namespace metadata: name: a }"},
+		{name: "looked at", text: "kubectl get svc a || true", err: "|| is not run here"},
+		{name: "or something", text: "kubectl delete svc a || kubectl delete svc b", err: "|| is not run here"},
+		{name: "applied", text: "kubectl apply -f samples/httpbin/httpbin.yaml || true", err: "|| is not run here"},
+	})
+}
+
+// TestAnnounced has fences of commands that are an output, as the text above them says.
+func TestAnnounced(t *testing.T) {
+	const of = "~~~\n\n%s\n\n~~~shell\nclient version: 1.2.3\n"
+	shown := "{shell: kubectl get cm -A} {expect: {shown: client version: 1.2.3 }}"
+	for text, want := range map[string]bool{"Sample output:": true, "The output should be similar to": true, "Expected result": true, "Now use the response of that:": false} {
+		steps, errs, _ := lint(t, deploySleep+"\n~~~bash\nkubectl get cm -A\n"+strings.Replace(of, "%s", text, 1)+"~~~\n", Options{})
+		if !want {
+			require.NotEmpty(t, errs, text)
+			continue
+		}
+		require.Empty(t, errs, text)
+		assert.Equal(t, plainest(shown), plainest(steps[3]))
+	}
+}
+
+// TestLeftToTheReader has parts in brackets that the reader is to fill in.
+func TestLeftToTheReader(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "a namespace", text: "kubectl get pod -n [YOUR_NAMESPACE]", err: "what stands for [YOUR_NAMESPACE] is left to the reader"},
+		{name: "a flag's value", text: "kubectl get pod --namespace=[NAMESPACE]", err: "what stands for [NAMESPACE]"},
+		{name: "a manifest", text: "kubectl apply -f - <<EOF\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: \"[GET]\"}\nEOF", want: `{apply: apiVersion: v1 kind: ConfigMap metadata: {name: a} data: {a: [GET]} }`},
+		{name: "a pattern", text: "kubectl get pod | grep '[ERROR]'", want: "{shell: kubectl get pod | grep '[ERROR]'}"},
+		{name: "a cloud's command", text: "gcloud container clusters get-credentials <your cluster>", note: "gcloud sets up a cloud"},
 	})
 }

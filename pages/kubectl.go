@@ -61,8 +61,8 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 	if k.Verb == "run" && (k.Is("stdin") || k.Is("rm") || k.Is("attach")) {
 		return m.oneOff(c, k, plain)
 	}
-	if !onlyVerbLines(c.st.shown) {
-		return nil, false, cannot("", "the page shows of kubectl %s what it does not print", k.Verb)
+	if !onlyVerbLines(c.st.shown) && !m.showsElse(c, "kubectl "+k.Verb) {
+		return nil, false, cannot("put what it shows into a fence of its own, behind the command that prints it", "the page shows of kubectl %s what it does not print", k.Verb)
 	}
 	nodes, err := m.change(c, stmt, k, words, plain)
 	return nodes, err == nil, err
@@ -100,8 +100,12 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 	step := func(pairs ...any) []*yaml.Node {
 		return []*yaml.Node{at.mapping(append([]any{"title", c.title}, pairs...)...)}
 	}
+	if k.Verb == "create clusterrolebinding" && asksCloud(words) {
+		m.note(at, false, "not run: who runs this may do it already, and that is what the role is for")
+		return nil, nil
+	}
 	if !plain {
-		return nil, cannot("", "what only a shell knows stands in the command")
+		return nil, cannot("put it in a variable first: NAME=$(...)", "what only a shell knows stands in the command")
 	}
 	switch k.Verb {
 	case "apply", "create", "replace":
@@ -140,8 +144,8 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 		if err != nil {
 			return nil, err
 		}
-		if kind := k.Flag("type"); kind != "merge" && !(kind == "strategic" || kind == "") || strings.Contains(k.Flag("patch"), "containers") {
-			return nil, cannot("", "only a merge patch without lists of containers is known here")
+		if kind := k.Flag("type"); kind != "merge" && !((kind == "strategic" || kind == "") && !hasList(k.Flag("patch"))) {
+			return nil, cannot("apply the whole object, or patch it by --type=merge", "only a merge patch is known here, or a strategic one without lists, which that one would merge item by item")
 		}
 		return step("patch", at.mapping("object", object, "namespace", k.Namespace(), "merge", at.scalar(k.Flag("patch")))), nil
 	case "rollout restart":
@@ -160,6 +164,19 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 		return m.waited(c, k)
 	}
 	return nil, cannot("", "kubectl %s is not known here", k.Verb)
+}
+
+// hasList reports whether a patch has a list, or is none that can be read.
+func hasList(patch string) bool {
+	var n yaml.Node
+	if yaml.Unmarshal([]byte(patch), &n) != nil {
+		return true
+	}
+	var lists func(n *yaml.Node) bool
+	lists = func(n *yaml.Node) bool {
+		return n.Kind == yaml.SequenceNode && len(n.Content) > 0 || slices.ContainsFunc(n.Content, lists)
+	}
+	return lists(&n)
 }
 
 var wholeSeconds = regexp.MustCompile(`^[1-9][0-9]*(?:s|m|h)$`)
@@ -512,7 +529,7 @@ func (m *mapper) deleted(c *command, stmt *syntax.Stmt, k *shell.Kubectl) ([]*ya
 	var nodes []*yaml.Node
 	for _, g := range all {
 		n := c.at.mapping("objects", c.at.texts(g.objects), "namespace", g.namespace)
-		if k.Is("ignore-not-found") {
+		if k.Is("ignore-not-found") || c.lax {
 			n.Content = append(n.Content, c.at.scalar("ifThere"), c.at.truth())
 		}
 		nodes = append(nodes, c.at.mapping("title", c.title, "delete", n))
@@ -690,11 +707,12 @@ func (m *mapper) data(k *shell.Kubectl) (map[string]any, error) {
 
 // content returns the text of a file that the page wrote, or that is beside it.
 func (m *mapper) content(file string) (string, error) {
+	file = m.written(file)
 	if f, ok := m.files[baseOf(file)]; ok {
 		return f.text, nil
 	}
 	if strings.Contains(file, "${") || file == "" {
-		return "", cannot("", "the name of a file is not known before the run")
+		return "", cannot("write the name out, or set its variables by export NAME=VALUE on the page", "the name of the file %s is not known before the run", file)
 	}
 	data, err := m.readFile(m.here(baseOf(file)))
 	if err != nil {

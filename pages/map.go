@@ -276,7 +276,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	case st == nil:
 		m.counts.Mapped++
 		return
-	case st.blank != "" && !isInstallation(strings.TrimSpace(st.text())):
+	case st.blank != "" && !isInstallation(strings.TrimSpace(st.text())) && !isOfCloud(st):
 		err = cannot("write it out", "what stands for %s is left to the reader", st.blank)
 	default:
 		made, err = m.whole(&st, s)
@@ -420,7 +420,7 @@ func (m *mapper) checkReads(st *statement, made []*yaml.Node) bool {
 				ok = false
 				return false
 			}
-			m.fail(place{line, column}, "a hidden step or the overlay can set it: set: {"+name+": VALUE}", "nothing on this page sets the variable %s", name)
+			m.fail(place{line, column}, "give it by --set "+name+"=VALUE; a hidden step or the overlay can set it, too: set: {"+name+": VALUE}", "nothing on this page sets the variable %s", name)
 			m.set[name] = line // told once
 			ok = false
 		}
@@ -512,6 +512,7 @@ type command struct {
 	stages   []*syntax.Stmt
 	settings settings
 	title    string
+	lax      bool // what is deleted need not be there
 }
 
 // command maps one command: to native steps where nothing is lost, else to a
@@ -521,6 +522,9 @@ func (m *mapper) command(st *statement, stmt *syntax.Stmt, s settings) ([]*yaml.
 	c := &command{st: st, stmt: stmt, at: place{line, column}, stages: stages(stmt), settings: s, title: m.title(st)}
 	if orGatewayAPI(st, stmt) {
 		return m.gatewayAPI(c)
+	}
+	if m.orNothing(c) {
+		stmt = c.stmt
 	}
 	nodes, handled, err := m.native(c)
 	if handled || err != nil {

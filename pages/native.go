@@ -246,6 +246,8 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 			continue
 		case predefined[name]:
 			return nil, false, cannot("choose another name", "the variable %s is there in each playbook", name)
+		case w.sub != nil && asked(w.sub) != "" && asked(w.sub) != "minikube":
+			return nil, false, cannot("give the value: --set "+name+"=VALUE", "%s would tell the value of %s, and nothing of this machine is run", asked(w.sub), name)
 		case w.sub != nil:
 			value, err := m.lookup(c, w.sub)
 			if err != nil {
@@ -270,8 +272,8 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 	if len(values.Content) == 0 {
 		return nil, true, nil
 	}
-	if len(c.st.shown) > 0 && !onlyVerbLines(c.st.shown) {
-		return nil, false, cannot("", "the page shows an output of an assignment, which prints nothing")
+	if len(c.st.shown) > 0 && !onlyVerbLines(c.st.shown) && !m.showsElse(c, "an assignment") {
+		return nil, false, cannot("put what it shows behind the command that prints it", "the page shows an output of an assignment, which prints nothing")
 	}
 	return []*yaml.Node{at.mapping("title", c.title, "set", values)}, true, nil
 }

@@ -229,6 +229,8 @@ func (s *splitter) fence(f *fence) {
 		case isComment(t):
 		case isNumbered(t), blank && isSentence(t):
 			prose = true
+		case last == nil && s.isAnnounced(f):
+			prose = true
 		case last == nil && f.tag != "" && shellTags[f.tag] && !prompted && looksLikeCommand(t):
 			word, _, _ := strings.Cut(t, " ")
 			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here, and a fence of %s begins with it", word, f.tag), unmapped})
@@ -332,6 +334,8 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 		if problem == nil && !continued {
 			if st.file = file; redirects(st) {
 				s.fillIn(st)
+			} else {
+				st.blank = bracketed(file)
 			}
 			return n
 		}
@@ -366,6 +370,27 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 
 // placeholder is a part that the reader is to fill in.
 var placeholder = regexp.MustCompile(`<[\pL][\pL\pN _.-]*>`)
+
+// inBrackets matches a word with a part that the reader is to fill in, in brackets: a shell
+// takes it as it is.
+var inBrackets = regexp.MustCompile(`(?:^|=)(\[(?:[A-Z][A-Z0-9]*[_-])*[A-Z][A-Z0-9]+\])$`)
+
+// bracketed returns such a part of a command of kubectl or istioctl; "" for none.
+func bracketed(file *syntax.File) (blank string) {
+	syntax.Walk(file, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.CallExpr)
+		if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" && call.Args[0].Lit() != "istioctl" {
+			return true
+		}
+		for _, arg := range call.Args[1:] {
+			if g := inBrackets.FindStringSubmatch(arg.Lit()); g != nil {
+				blank = g[1]
+			}
+		}
+		return true
+	})
+	return blank
+}
 
 // fillIn reads a statement with a part that the reader is to fill in: a word stands
 // in its place.
@@ -427,10 +452,20 @@ func (s *splitter) broken(st *statement, problem *shell.Problem) {
 
 var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get|messages?|errors?|fails?|blocked|logs?|expect(?:ed)?)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
 
+// announces matches a text that says of the fence behind it that it is an output, and
+// nothing else.
+var announces = regexp.MustCompile(`(?i)^(?:the |an? |your )?(?:(?:sample|example|expected|command|terminal|resulting|console|typical) )*(?:output|results?|response)(?: (?:is|should be|will be|looks like|example|similar to|as follows)\b[^.]{0,20})?\s*[:：]?$`)
+
+// isAnnounced reports whether the text right above a fence says that it is an output.
+func (s *splitter) isAnnounced(f *fence) bool {
+	t := s.page.textBefore(f.at)
+	return t != nil && announces.MatchString(strings.TrimSpace(t.text))
+}
+
 // output gives a fence without commands to the statement before it, if it is what
 // the page shows of it.
 func (s *splitter) output(f *fence) {
-	if len(s.statements) == 0 || !outputTags[f.tag] && !(shellTags[f.tag] && len(f.lines) > 0 && looksLikeOutput(strings.TrimSpace(f.lines[0].text))) {
+	if len(s.statements) == 0 || !outputTags[f.tag] && !s.isAnnounced(f) && !(shellTags[f.tag] && len(f.lines) > 0 && looksLikeOutput(strings.TrimSpace(f.lines[0].text))) {
 		return
 	}
 	last := s.statements[len(s.statements)-1]

@@ -68,7 +68,7 @@ var kubectlFlags = map[string]flagSet{
 	"describe":                    "selector/l=",
 	"exec":                        "container/c= stdin/i tty/t quiet/q",
 	"expose":                      "port= target-port= name= type= protocol= selector/l= dry-run= output/o=",
-	"get":                         "output/o= selector/l= all-namespaces/A no-headers show-labels ignore-not-found watch/w field-selector= sort-by= filename/f=",
+	"get":                         "output/o= selector/l= all-namespaces/A no-headers show-labels label-columns/L= ignore-not-found watch/w field-selector= sort-by= filename/f=",
 	"label":                       "overwrite all selector/l=",
 	"logs":                        "container/c= selector/l= tail= since= follow/f all-containers prefix previous/p timestamps",
 	"patch":                       "type= patch/p=",
@@ -101,11 +101,12 @@ func (f flagSet) find(name string) (long string, takes, known bool) {
 func ParseKubectl(argv []string) (*Kubectl, error) {
 	k := &Kubectl{flags: map[string][]string{}}
 	words := argv[1:]
-	set, pending := flagSet(""), []string(nil) // flags in front of the verb
+	pending := []string(nil) // flags in front of the verb
 	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
 		n := 1
-		if _, takes, _ := set.find(strings.TrimLeft(words[0], "-")); takes && len(words) > 1 {
-			n = 2
+		isLong := strings.HasPrefix(words[0], "--")
+		if (isLong || len(words[0]) == 2) && !strings.Contains(words[0], "=") && len(words) > 1 {
+			n = 2 // kubectl itself takes the next word for its value
 		}
 		pending = append(pending, words[:n]...)
 		words = words[n:]

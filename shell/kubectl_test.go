@@ -17,6 +17,8 @@ func TestKubectl(t *testing.T) {
 			flags: map[string][]string{"output": {"jsonpath={.a}"}, "namespace": {"x"}}},
 		"kubectl create secret tls s --key=k --cert c": {Verb: "create secret tls", Args: []string{"s"}, flags: map[string][]string{"key": {"k"}, "cert": {"c"}}},
 		"kubectl create ns a":                          {Verb: "create namespace", Args: []string{"a"}, flags: map[string][]string{}},
+		"kubectl -n a -c b logs p":                     {Verb: "logs", Args: []string{"p"}, flags: map[string][]string{"namespace": {"a"}, "container": {"b"}}},
+		"kubectl -it exec p -- sh":                     {Verb: "exec", Args: []string{"p"}, Command: []string{"sh"}, flags: map[string][]string{"stdin": {"true"}, "tty": {"true"}}},
 		"kubectl create -f x":                          {Verb: "create", flags: map[string][]string{"filename": {"x"}}},
 		"kubectl rollout status deploy/a":              {Verb: "rollout status", Args: []string{"deploy/a"}, flags: map[string][]string{}},
 		"kubectl delete -f a -f b":                     {Verb: "delete", flags: map[string][]string{"filename": {"a", "b"}}},
