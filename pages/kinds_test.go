@@ -391,3 +391,22 @@ func TestLeftToTheReader(t *testing.T) {
 		{name: "a cloud's command", text: "gcloud container clusters get-credentials <your cluster>", note: "gcloud sets up a cloud"},
 	})
 }
+
+// TestManifestPipes has manifests whose text a pipe changes.
+func TestManifestPipes(t *testing.T) {
+	const made = "{apply: apiVersion: v1 kind: ConfigMap metadata: {name: b} data: {x: ${X}, y: $${Y}} }"
+	pod := func(env string) string {
+		return "{apply: apiVersion: v1 kind: Pod metadata: name: p spec: containers: - env: " + env + "name: c }"
+	}
+	holds(t, Options{}, []kind{
+		{name: "read", text: "cat cm.yaml | kubectl create -f -", want: strings.NewReplacer("name: b", "name: a", "${X}", "$${X}").Replace(made)},
+		{name: "edited", text: "X=x\nsed -e 's/name: a/name: b/' -e 's/{X}/{X}/' cm.yaml | kubectl apply -n n -f -", want: "{set: {X: {value: x}}} {apply: {manifest: " + strings.Replace(strings.TrimSuffix(strings.TrimPrefix(made, "{apply: "), "}"), "${X}", "$${X}", 1) + ", namespace: n}}"},
+		{name: "a sample edited and deleted", text: "sed 's/: sleep/: politics/g' @samples/sleep/sleep.yaml@ | kubectl delete -f -", want: "{delete: {objects: [serviceaccount/politics, service/politics, deployment/politics]}}"},
+		{name: "with an environment", text: "kubectl apply -f pod.yaml --dry-run -o yaml | kubectl set env --local -f - 'A=x' B=y -o yaml | kubectl apply -f -", want: pod("- name: A value: x - name: B value: y ")},
+		{name: "a sidecar", text: "cat pod.yaml | istioctl kube-inject -f - | kubectl apply -f -", want: "{apply: apiVersion: v1 kind: Pod metadata: {name: p} spec: {containers: [{name: c, env: [{name: B, value: z}]}]} }"},
+		{name: "a file that is not there", text: "cat none.yaml | kubectl apply -f -", err: "the page has not written the file none.yaml"},
+		{name: "an edit that is not known", text: "sed -i 3d cm.yaml | kubectl apply -f -", err: "sed"},
+		{name: "a dry run alone", text: "kubectl apply -f cm.yaml --dry-run=client", err: "kubectl apply --dry-run is known here with -o yaml"},
+		{name: "of an object that is there", text: "kubectl get cm a -o yaml | sed 's/a/b/' | kubectl apply -f -", err: "kubectl apply changes the cluster"},
+	}, "cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"${X}\", y: \"${Y}\"}\n", "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, env: [{name: B, value: z}]}]}\n")
+}

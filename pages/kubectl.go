@@ -109,6 +109,9 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 	}
 	switch k.Verb {
 	case "apply", "create", "replace":
+		if k.Flag("dry-run") != "" {
+			return nil, cannot("", "kubectl %s --dry-run is known here with -o yaml, into a pipe to kubectl apply -f -", k.Verb)
+		}
 		nodes, err := m.applied(c, stmt, k, words)
 		if err != nil {
 			return nil, err
@@ -526,7 +529,11 @@ func (m *mapper) deleted(c *command, stmt *syntax.Stmt, k *shell.Kubectl) ([]*ya
 		}
 		all = append(all, gone{k.Namespace(), objects})
 	}
-	var nodes []*yaml.Node
+	return m.deletes(c, k, all), nil
+}
+
+// deletes returns the steps that delete objects.
+func (m *mapper) deletes(c *command, k *shell.Kubectl, all []gone) (nodes []*yaml.Node) {
 	for _, g := range all {
 		n := c.at.mapping("objects", c.at.texts(g.objects), "namespace", g.namespace)
 		if k.Is("ignore-not-found") || c.lax {
@@ -534,7 +541,7 @@ func (m *mapper) deleted(c *command, stmt *syntax.Stmt, k *shell.Kubectl) ([]*ya
 		}
 		nodes = append(nodes, c.at.mapping("title", c.title, "delete", n))
 	}
-	return nodes, nil
+	return nodes
 }
 
 // objectsIn returns the objects of a file, by namespace.
@@ -565,11 +572,19 @@ func (m *mapper) objectsIn(c *command, stmt *syntax.Stmt, k *shell.Kubectl, file
 			text = string(data)
 		}
 	}
-	docs, err := objectsOfText(text)
+	all, err := goneIn(k, text)
 	if err != nil {
 		return nil, cannot("", "%s: %v", file, err)
 	}
-	var all []gone
+	return all, nil
+}
+
+// goneIn returns the objects of a manifest, by namespace.
+func goneIn(k *shell.Kubectl, text string) (all []gone, err error) {
+	docs, err := objectsOfText(text)
+	if err != nil {
+		return nil, err
+	}
 	for _, o := range docs {
 		ns := k.Namespace()
 		if o.namespace != "" {

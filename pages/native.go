@@ -30,6 +30,9 @@ func (m *mapper) native(c *command) (nodes []*yaml.Node, handled bool, err error
 		if len(cmd.Args) == 0 || len(cmd.Assigns) > 0 {
 			return nil, false, nil
 		}
+		if nodes, handled, err := m.manifestPipe(c); handled || err != nil {
+			return nodes, handled, err
+		}
 		return m.call(c, first, cmd)
 	case nil:
 		return nil, true, m.emptied(first)

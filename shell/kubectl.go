@@ -49,8 +49,8 @@ type flagSet string
 // letter has it behind a slash.
 var kubectlFlags = map[string]flagSet{
 	"annotate":                    "overwrite all local resource-version=",
-	"apply":                       "filename/f= kustomize/k= recursive/R server-side force-conflicts validate= overwrite wait field-manager= output/o=",
-	"create":                      "filename/f= validate= save-config output/o=",
+	"apply":                       "filename/f= kustomize/k= recursive/R server-side force-conflicts validate= overwrite wait field-manager= dry-run= output/o=",
+	"create":                      "filename/f= validate= save-config dry-run= output/o=",
 	"create clusterrole":          "verb= resource= resource-name= dry-run= output/o=",
 	"create clusterrolebinding":   "clusterrole= serviceaccount= user= group= dry-run= output/o=",
 	"create configmap":            "from-file= from-literal= dry-run= output/o=",
@@ -77,7 +77,7 @@ var kubectlFlags = map[string]flagSet{
 	"rollout status":              "timeout= watch/w",
 	"run":                         "image= restart= rm stdin/i tty/t labels/l= command env= port= overrides= image-pull-policy= annotations= quiet/q generator= attach",
 	"scale":                       "replicas= timeout=",
-	"set env":                     "containers/c=",
+	"set env":                     "containers/c= local filename/f= output/o=",
 	"version":                     "client short output/o=",
 	"wait":                        "for= timeout= selector/l= all",
 }
@@ -195,7 +195,7 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 			switch {
 			case !known || len(name) == 1:
 				return fmt.Errorf("the flag --%s of kubectl %s is not known here", name, k.Verb)
-			case !takes && !given:
+			case !given && (!takes || long == "dry-run"): // kubectl takes its value behind = alone
 				value = "true"
 			case takes && !given:
 				if i++; i == len(words) {
