@@ -302,6 +302,14 @@ func TestInTheMesh(t *testing.T) {
 	require.Len(t, steps, 3, "another namespace than the samples'")
 }
 
+// TestTimed has commands of which somebody measures how long they take.
+func TestTimed(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "nothing is shown", text: "time kubectl exec $POD -- curl -s u", want: "{exec: {in: ${POD}, command: [curl, -s, u]}}", note: "page.md:11:6: the time that it takes is not measured"},
+		{name: "it is shown", text: "$ time kubectl exec $POD -- curl -s u\nreal 0m5.0s", err: "time is not run here"},
+	})
+}
+
 // TestOtherNames has kubectl by other names, with verbs that are refused by their own names.
 func TestOtherNames(t *testing.T) {
 	holds(t, Options{}, []kind{

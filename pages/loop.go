@@ -1,6 +1,8 @@
 package pages
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -99,3 +101,33 @@ func (m *mapper) oneRound(st *statement) *statement {
 	there.lines, there.file = []line{first}, file
 	return &there
 }
+
+// untimed returns a statement without time in front of it, where the page shows nothing of
+// what that measures.
+func (m *mapper) untimed(st *statement) *statement {
+	if st.file == nil || len(st.file.Stmts) != 1 {
+		return st
+	}
+	clause, ok := st.file.Stmts[0].Cmd.(*syntax.TimeClause)
+	if !ok || clause.Stmt == nil || slices.ContainsFunc(st.shown, func(l line) bool { return measured.MatchString(l.text) }) {
+		return st
+	}
+	there := *st
+	there.lines = slices.Clone(st.lines)
+	first := &there.lines[0]
+	at := int(clause.Stmt.Pos().Offset())
+	if at > len(first.text) {
+		return st
+	}
+	first.text, first.column = first.text[at:], first.column+at
+	file, _, problem := shell.Parse(there.text())
+	if problem != nil {
+		return st
+	}
+	there.file = file
+	m.note(place{first.line, first.column}, false, "the time that it takes is not measured, for the page shows none")
+	return &there
+}
+
+// measured matches a line of what time prints.
+var measured = regexp.MustCompile(`^\s*(?:real|user|sys)\s`)

@@ -263,7 +263,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	}
 	before := len(m.steps)
 	var made []*yaml.Node
-	st, err := m.inSession(m.oneRound(st))
+	st, err := m.inSession(m.untimed(m.oneRound(st)))
 	done := false
 	if err == nil && st != nil {
 		done, err = m.leftOver(st, at)

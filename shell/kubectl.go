@@ -212,6 +212,9 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 			i += n
 		case endsAtCommand && len(k.Args) == 1:
 			k.Command = words[i:] // as kubectl took it before it wanted --
+			if len(k.Command) > 2 && k.Command[1] == "--" {
+				k.Command = append([]string{k.Command[0]}, k.Command[2:]...) // which ends its own flags
+			}
 			return nil
 		default:
 			k.Args = append(k.Args, word)
