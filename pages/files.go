@@ -160,6 +160,18 @@ func (m *mapper) shownFile(c *command, file string) bool {
 	return true
 }
 
+// printed notes a file that a command prints: it is read where it is applied.
+func (m *mapper) printed(c *command, file string) error {
+	if _, _, _, err := m.find(c, file); err != nil {
+		return err
+	}
+	m.note(c.at, false, "not run: the file %s is read where a command uses it", baseOf(file))
+	if len(c.st.shown) > 0 {
+		m.note(place{c.st.shown[0].line, c.st.shown[0].column}, false, "what this shows is compared with nothing: the file itself is what counts")
+	}
+	return nil
+}
+
 // An object of a manifest.
 type object struct{ apiVersion, kind, name, namespace string }
 

@@ -418,3 +418,40 @@ func TestManifestPipes(t *testing.T) {
 		{name: "of an object that is there", text: "kubectl get cm a -o yaml | sed 's/a/b/' | kubectl apply -f -", err: "kubectl apply changes the cluster"},
 	}, "cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"${X}\", y: \"${Y}\"}\n", "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, env: [{name: B, value: z}]}]}\n")
 }
+
+// TestWaypoints has what istioctl does with waypoints.
+func TestWaypoints(t *testing.T) {
+	gateway := func(name, labels string) string {
+		return "apiVersion: gateway.networking.k8s.io/v1 kind: Gateway metadata: name: " + name + labels + " spec: gatewayClassName: istio-waypoint listeners: - {name: mesh, port: 15008, protocol: HBONE} "
+	}
+	holds(t, Options{}, []kind{
+		{name: "a namespace's", text: "istioctl waypoint apply -n a --enroll-namespace", want: "{apply: {manifest: " + gateway("waypoint", "") + ", namespace: a}} {label: {object: namespace/a, set: {istio.io/use-waypoint: waypoint}}}"},
+		{name: "with a name", text: "istioctl x waypoint apply --name=b --for service --wait", want: "{apply: " + gateway("b", " labels: {istio.io/waypoint-for: service}") + "} {wait: {object: deployment/b, for: rollout}}"},
+		{name: "of the page's namespace", text: "istioctl waypoint apply --enroll-namespace", want: "{apply: " + gateway("waypoint", "") + "} {label: {object: namespace/${NAMESPACE}, set: {istio.io/use-waypoint: waypoint}}}"},
+		{name: "with what it says", text: "$ istioctl waypoint apply -n a\n✅ waypoint a/waypoint applied", want: "{apply: {manifest: " + gateway("waypoint", "") + ", namespace: a}}"},
+		{name: "deleted", text: "istioctl waypoint delete b -n a", want: "{delete: {objects: [gateways.gateway.networking.k8s.io/b], namespace: a}}"},
+		{name: "all deleted", text: "istioctl waypoint delete --all", err: "istioctl waypoint delete with --all"},
+		{name: "listed", text: "istioctl waypoint list", err: "istioctl waypoint is known here as apply and delete"},
+		{name: "of a revision", text: "istioctl waypoint apply --revision x", err: "istioctl waypoint apply with --revision"},
+	})
+}
+
+// TestPrinted has files that a page prints.
+func TestPrinted(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "one beside the page", text: "$ cat cm.yaml\nkind: ConfigMap", note: "page.md:12:1: what this shows is compared with nothing"},
+		{name: "a sample", text: "cat samples/httpbin/httpbin.yaml", note: "not run: the file samples/httpbin/httpbin.yaml is read where a command uses it"},
+		{name: "one that is not there", text: "cat none.yaml", err: "the page has not written the file none.yaml"},
+		{name: "one of the machine", text: "cat /etc/hosts", err: "cat: it reads no file"},
+	}, "cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+}
+
+// TestOneCluster has flags that choose a cluster.
+func TestOneCluster(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "one", text: "kubectl --context a get pod\nkubectl exec $POD --context=a -- curl -s --context u\nistioctl waypoint delete b --context \"a\"", want: "{shell: kubectl get pod} {exec: {in: ${POD}, command: [curl, -s, --context, u]}} {delete: {objects: [gateways.gateway.networking.k8s.io/b]}}"},
+		{name: "one by a variable", text: "export C=a\nkubectl --context ${C} get pod\nkubectl --context a get pod", want: "{set: {C: {value: a}}} {shell: kubectl get pod} {shell: kubectl get pod}"},
+		{name: "chosen before", text: "kubectl config use-context a\nkubectl --context a get pod", want: "{shell: kubectl get pod}"},
+		{name: "two", text: "kubectl --context a get pod\nkubectl --context b get pod", err: "the page speaks to another cluster than before, b"},
+	})
+}

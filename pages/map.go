@@ -324,7 +324,11 @@ func (m *mapper) statement(st *statement, s settings) {
 // whole maps a statement as it is meant where it stands: in the namespace that the page
 // has chosen, and from outside of the mesh. at is the statement that it was mapped as.
 func (m *mapper) whole(at **statement, s settings) ([]*yaml.Node, error) {
-	st, first, err := m.fromOutside(m.inNamespace(*at))
+	st, err := m.inOneCluster(*at)
+	if err != nil {
+		return nil, err
+	}
+	st, first, err := m.fromOutside(m.inNamespace(st))
 	*at = st
 	if err != nil {
 		return nil, err

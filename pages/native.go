@@ -170,6 +170,9 @@ func (m *mapper) textFile(c *command, stmt *syntax.Stmt, name string, texts []st
 	if name == "cat" && len(texts) == 2 && len(stmt.Redirs) == 0 && len(c.stages) == 1 && m.shownFile(c, texts[1]) {
 		return nil, true, nil
 	}
+	if name == "cat" && plain && len(texts) == 2 && len(stmt.Redirs) == 0 && len(c.stages) == 1 && !strings.HasPrefix(texts[1], "-") && !strings.HasPrefix(texts[1], "/") {
+		return nil, true, m.printed(c, texts[1])
+	}
 	if out == nil || len(c.stages) > 1 {
 		return nil, false, nil
 	}

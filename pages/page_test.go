@@ -340,7 +340,7 @@ func TestShownFile(t *testing.T) {
 	assert.Equal(t, bare("{apply: "+strings.ReplaceAll(manifest, "\n", " ")+" }"), bare(steps[3]))
 	for _, shown := range []string{"", "a text", manifest + "\n...", "apiVersion: v1\nkind: [", "a: b"} {
 		_, errs, _ = lint(t, page(shown), Options{})
-		assert.Contains(t, strings.Join(errs, "\n"), "page.md:8:3: cat: it reads no file", shown)
+		assert.Contains(t, strings.Join(errs, "\n"), "page.md:8:3: the page has not written the file", shown)
 	}
 }
 

@@ -125,6 +125,8 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 			}
 		}
 		return nil, false, nil // a script
+	case verb == "waypoint" || verb == "x" && len(rest) > 0 && rest[0] == "waypoint":
+		return m.waypoint(c, texts[slices.Index(texts, "waypoint")+1:])
 	case isGenerate(texts):
 		return m.generate(c, stmt, rest[1:])
 	case verb == "version", verb == "x" && len(rest) > 0 && rest[0] == "precheck":

@@ -212,6 +212,11 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 			i += n
 		case endsAtCommand && len(k.Args) == 1:
 			k.Command = words[i:] // as kubectl took it before it wanted --
+			if own := append([]string{k.Args[0]}, k.Command[1:]...); len(own) > 1 && onlyFlags(own, set) {
+				k.Command = k.Command[:1] // kubectl's own flags behind a program without arguments
+				words, i, endsAtCommand = own, 0, false
+				continue
+			}
 			if len(k.Command) > 2 && k.Command[1] == "--" {
 				k.Command = append([]string{k.Command[0]}, k.Command[2:]...) // which ends its own flags
 			}
@@ -221,6 +226,16 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 		}
 	}
 	return nil
+}
+
+// onlyFlags reports whether all words behind the first one are flags of a command, with
+// their values.
+func onlyFlags(words []string, set flagSet) bool {
+	k := &Kubectl{flags: map[string][]string{}}
+	if slices.Contains(words, "--") || k.read(words, set) != nil {
+		return false
+	}
+	return len(k.Args) == 1 && len(k.flags) > 0
 }
 
 // short reads flags of one letter and returns how many of the words behind them

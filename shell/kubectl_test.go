@@ -19,6 +19,7 @@ func TestKubectl(t *testing.T) {
 		"kubectl create ns a":                          {Verb: "create namespace", Args: []string{"a"}, flags: map[string][]string{}},
 		"kubectl -n a -c b logs p":                     {Verb: "logs", Args: []string{"p"}, flags: map[string][]string{"namespace": {"a"}, "container": {"b"}}},
 		"kubectl exec p /bin/f -- load -c 3":           {Verb: "exec", Args: []string{"p"}, Command: []string{"/bin/f", "load", "-c", "3"}, flags: map[string][]string{}},
+		"kubectl exec -it p /bin/sh -n a":              {Verb: "exec", Args: []string{"p"}, Command: []string{"/bin/sh"}, flags: map[string][]string{"stdin": {"true"}, "tty": {"true"}, "namespace": {"a"}}},
 		"kubectl -it exec p -- sh":                     {Verb: "exec", Args: []string{"p"}, Command: []string{"sh"}, flags: map[string][]string{"stdin": {"true"}, "tty": {"true"}}},
 		"kubectl create -f x":                          {Verb: "create", flags: map[string][]string{"filename": {"x"}}},
 		"kubectl rollout status deploy/a":              {Verb: "rollout status", Args: []string{"deploy/a"}, flags: map[string][]string{}},
