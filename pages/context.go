@@ -38,6 +38,9 @@ func (m *mapper) context(c *command, texts []string) (nodes []*yaml.Node, handle
 	case texts[0] == "oc" && slices.Contains([]string{"login", "whoami", "status", "version"}, texts[1]), texts[0] == "kubectl" && texts[1] == "config" && len(texts) > 2 && slices.Contains([]string{"view", "get-contexts", "current-context", "get-clusters"}, texts[2]):
 		m.note(c.at, false, "not run: which cluster it is, the command line says")
 		return nil, true, nil
+	case texts[0] == "oc" && texts[1] == "adm":
+		m.note(c.at, false, "not run: it prepares the cluster for pods of the mesh, which must be done already")
+		return nil, true, nil
 	case texts[0] == "kubectl" && texts[1] == "config" && len(texts) == 4 && texts[2] == "use-context":
 		if m.goesElsewhere("context", texts[3]) {
 			return nil, false, cannot("", "the page goes on in another cluster, %s", texts[3])

@@ -103,6 +103,10 @@ func TestInstallations(t *testing.T) {
 		{name: "a setting of a gateway", text: "helm install istio-egress istio/gateway --set networkGateway=x", err: "the setting networkGateway=x of a gateway"},
 		{name: "a setting as an IstioOperator has it", text: "istioctl install --set spec.components.egressGateways[0].name=istio-egressgateway --set spec.meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", want: block},
 		{name: "dashboards", text: "helm install istiod istio/istiod --set kiali.enabled=true --set grafana.enabled=true", note: "Istio must be there already"},
+		{name: "the operator of old", text: "istioctl operator init\nistioctl operator remove", note: "the mesh stays as it is"},
+		{name: "the kinds of old", text: "helm template install/kubernetes/helm/istio-init --name istio-init --namespace istio-system | kubectl apply -f -", note: "Istio must be there already"},
+		{name: "what OpenShift needs", text: "oc adm policy add-scc-to-group anyuid system:serviceaccounts:default", note: "it prepares the cluster"},
+		{name: "a line that is only a prompt", text: "[me@host dir]# istioctl install -y \\\n>  --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY \\\n>\n- Processing", want: block},
 		{name: "a chart of somebody else's", text: "helm install mine ./mine", err: "helm is no program"},
 		{name: "another one of that name", text: "helm install istiod mine/istiod-extra", err: "helm is no program"},
 		{name: "another revision", text: "istioctl install --revision canary", err: "a revision of the mesh beside another one"},
@@ -286,6 +290,8 @@ func TestSessions(t *testing.T) {
 		{name: "a loop with what it prints", text: "$ " + open + "/ # while true; do date; done\n10:00\n10:01", err: "a loop without an end"},
 		{name: "a loop for a pod's shell", text: "kubectl exec deploy/sleep -- sh -c 'while true; do curl -s http://a.example; sleep 1; done'", want: inPod(`sh, -c, "curl -s http://a.example"`), note: "run once"},
 		{name: "a loop on the host", text: "while true; do kubectl exec deploy/sleep -- curl -s http://a.example; sleep 1; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
+		{name: "gone on with", text: "$ " + open + "/ $ curl -s http://a.example\n$ kubectl get pod\n/ $ curl -s http://b.example", want: inPod("curl, -s, http://a.example") + " {shell: kubectl get pod} " + inPod("curl, -s, http://b.example"), note: "as the prompt says"},
+		{name: "never opened", text: "/ $ curl -s http://a.example", err: "curl would run on this machine"},
 		{name: "what is shown behind the opening", text: "$ " + open + "Welcome", note: "page.md:12:1: what this shows is compared with nothing"},
 	})
 }

@@ -23,7 +23,11 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 		if policy := m.replacedPolicy(c); policy != nil {
 			return policy, true, nil
 		}
-		return nil, false, cannot("", "%v", err)
+		hint := ""
+		if slices.Contains(texts, "edit") {
+			hint = "show the change as a command: kubectl patch KIND/NAME --type=merge -p ..., or kubectl apply of the whole object; or " + unmapped
+		}
+		return nil, false, cannot(hint, "%v", err)
 	}
 	if policy := m.replacedPolicy(c); policy != nil {
 		return policy, true, nil

@@ -52,6 +52,7 @@ type mapper struct {
 	generated   map[string][]deployment // gateways that must be there, by the files that istioctl generates
 	skipped     map[string]int          // variables that a statement would set which is not run, and its line
 	session     *session                // the shell in a pod that is open; nil for none
+	shell       *session                // the last one that was
 	header      *yaml.Node              // what the page says as a playbook; nil for nothing
 	saidMore    map[*fence]bool         // whose annotation has been put in
 	addresses   map[string]bool         // variables with an address at which a gateway is reached from outside

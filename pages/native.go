@@ -55,7 +55,7 @@ func (m *mapper) emptied(stmt *syntax.Stmt) error {
 // notOurs are programs that make a cloud or a cluster, which is there already.
 var notOurs = map[string]bool{
 	"gcloud": true, "az": true, "ibmcloud": true, "minikube": true, "kind": true, "eksctl": true, "aws": true, "k3d": true,
-	"doctl": true, "civo": true, "rosa": true, "oci": true, "kops": true, "kubeadm": true, "terraform": true, "k3s": true,
+	"doctl": true, "civo": true, "rosa": true, "oci": true, "kops": true, "kubeadm": true, "crc": true, "terraform": true, "k3s": true,
 }
 
 // nothing are programs that have nothing to do here.
@@ -253,6 +253,9 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 		case predefined[name]:
 			return nil, false, cannot("choose another name", "the variable %s is there in each playbook", name)
 		case w.sub != nil && asked(w.sub) != "" && asked(w.sub) != "minikube":
+			if !m.options.SkipUnmapped {
+				m.set[name] = line // told here, once
+			}
 			return nil, false, cannot("give the value: --set "+name+"=VALUE", "%s would tell the value of %s, and nothing of this machine is run", asked(w.sub), name)
 		case w.sub != nil:
 			value, err := m.lookup(c, w.sub)

@@ -146,7 +146,10 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 			rest = rest[1:]
 		}
 		return m.install(c, stmt, rest)
-	case verb == "uninstall" || verb == "verify-install":
+	case verb == "operator" && len(rest) > 0 && rest[0] == "init":
+		m.note(at, false, "not run: Istio must be there already")
+		return nil, true, nil
+	case verb == "uninstall" || verb == "verify-install" || verb == "operator" && len(rest) > 0 && rest[0] == "remove":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil
 	case (verb == "create" || verb == "replace" || verb == "delete") && len(rest) > 0 && len(c.stages) == 1:

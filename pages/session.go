@@ -26,10 +26,16 @@ var onHost = strings.Fields(`kubectl istioctl export helm openssl docker docker-
 // the one that is open.
 var elsewhere = regexp.MustCompile(`(?i)\b(?:another|separate|new|second|different|other|host)\s+(?:terminal|shell|window|console|tab|session)\b|另一个终端|新的终端|다른 터미널|別のターミナル|otra terminal|іншому терміналі`)
 
+// headOf returns the first word of a statement.
+func headOf(st *statement) string {
+	head, _, _ := strings.Cut(strings.TrimSpace(st.text()), " ")
+	return head
+}
+
 // isOnHost reports whether a statement behind a shell in a pod is one of the host.
 func (m *mapper) isOnHost(st *statement) bool {
 	text := st.text()
-	head, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	head := headOf(st)
 	if slices.Contains(onHost, head) || notOurs[head] || m.page.headingBefore(st.lines[0].line) != m.session.section {
 		return true
 	}
@@ -61,6 +67,7 @@ func (m *mapper) open(c *command) error {
 	if len(c.st.shown) > 0 {
 		m.note(place{c.st.shown[0].line, c.st.shown[0].column}, false, "what this shows is compared with nothing: it stands behind the opening of a shell")
 	}
+	m.shell = m.session
 	m.note(c.at, false, "a shell in a pod: what follows is run there, up to exit or to a command that only the host has")
 	return nil
 }
@@ -72,14 +79,16 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 		m.note(place{st.lines[0].line, st.lines[0].column}, false, "typed in a pod, as the prompt says: it is run in %s", st.pod)
 		return typedIn(st, "kubectl exec "+st.pod)
 	}
+	if m.session == nil && m.shell != nil && st.inShell && !slices.Contains(onHost, headOf(st)) {
+		m.note(place{st.lines[0].line, st.lines[0].column}, false, "typed in a pod's shell, as the prompt says: it is run where the last one was opened")
+		return typedIn(st, m.shell.prefix)
+	}
 	s := m.session
 	if s == nil {
 		return st, nil
 	}
-	text := st.text()
-	head, _, _ := strings.Cut(strings.TrimSpace(text), " ")
 	switch {
-	case head == "exit":
+	case headOf(st) == "exit":
 		m.session = nil
 		return nil, nil
 	case m.isOnHost(st):

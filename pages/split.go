@@ -23,6 +23,8 @@ type statement struct {
 	blank string
 	// prompt says that the page marks it as a command.
 	prompt bool
+	// inShell says that its prompt is one of a shell in a pod.
+	inShell bool
 	// pod is where the page types it, as a prompt says; "" for the host.
 	pod string
 	// alias is the name by which the page calls kubectl; "" for its own.
@@ -51,6 +53,9 @@ type issue struct {
 	msg, hint    string
 }
 
+// shellPrompt is the prompt of a shell in a pod.
+var shellPrompt = regexp.MustCompile(`^\s*(?:(?:~|/[\w./-]*) ?[#$] |(?:sh|bash|ash)-\d[\d.]*[#$] ?)`)
+
 // prompts are what stands in front of a command, where it is not the command's own
 // text.
 var prompts = []*regexp.Regexp{
@@ -60,8 +65,7 @@ var prompts = []*regexp.Regexp{
 	regexp.MustCompile(`^\s*[\w.-]+@[\w.-]+ \S+ % `),
 	regexp.MustCompile(`^\s*[\w~/.-]+ % `),
 	regexp.MustCompile(`^\s*➜ +\S+ +`),
-	regexp.MustCompile(`^\s*(?:~|/[\w./-]*) ?[#$] `),
-	regexp.MustCompile(`^\s*(?:sh|bash|ash)-\d[\d.]*[#$] ?`),
+	shellPrompt,
 	regexp.MustCompile(`^\s*> \$ `),
 	regexp.MustCompile(`^(?:\s*|.*\s)[λ❯] +`),
 	regexp.MustCompile(`^\s*[\w/.~-]+ [\x{e0b0}>] `),
@@ -82,7 +86,7 @@ func init() {
 		vi vim nano wget tar source unset set for while watch oc k3d eksctl aws ssh sudo apt apt-get yum brew make bash sh chmod cp mv ls touch tee grep jq yq
 		sed awk envsubst kustomize calicoctl cilium linkerd kumactl meshctl glooctl terraform ansible pip python go fortio siege hey ab nslookup dig ping
 		telnet nc openshift-install docker-compose podman crictl tctl siege bazel unzip time test alias function while if popd pushd read printf
-		kyma step mkcert siege killall pkill kill ps env which whoami pwd clear history exit ip iptables tcpdump kubens kubectx`) {
+		kyma step mkcert siege killall pkill kill ps env which whoami pwd clear history exit ip iptables tcpdump kubens kubectx crc`) {
 		heads[name] = true
 	}
 }
@@ -209,7 +213,7 @@ func (s *splitter) fence(f *fence) {
 			first, ok = l, true
 		}
 		if ok {
-			st := &statement{fence: f, prompt: isPrompt, alias: other}
+			st := &statement{fence: f, prompt: isPrompt, alias: other, inShell: isPrompt && shellPrompt.MatchString(l.text)}
 			if g := inPod.FindStringSubmatch(l.text); g != nil && isPrompt {
 				st.pod = "deploy/" + g[1]
 			}
@@ -346,6 +350,8 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 			} else {
 				if m := strings.TrimPrefix(next.text, "> "); st.prompt && m != next.text {
 					next = line{m, next.line, next.column + 2}
+				} else if st.prompt && strings.TrimSpace(next.text) == ">" {
+					next.text = ""
 				}
 				next, _ = named(next)
 				st.lines = append(st.lines, next)
