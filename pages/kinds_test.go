@@ -291,6 +291,8 @@ func TestSessions(t *testing.T) {
 		{name: "a loop for a pod's shell", text: "kubectl exec deploy/sleep -- sh -c 'while true; do curl -s http://a.example; sleep 1; done'", want: inPod(`sh, -c, "curl -s http://a.example"`), note: "run once"},
 		{name: "a loop on the host", text: "while true; do kubectl exec deploy/sleep -- curl -s http://a.example; sleep 1; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
 		{name: "gone on with", text: "$ " + open + "/ $ curl -s http://a.example\n$ kubectl get pod\n/ $ curl -s http://b.example", want: inPod("curl, -s, http://a.example") + " {shell: kubectl get pod} " + inPod("curl, -s, http://b.example"), note: "as the prompt says"},
+		{name: "its namespace behind the shell", text: "kubectl exec -it sleep /bin/sh -n n -c c\ncurl -s http://a.example", want: "{exec: {in: sleep, container: c, namespace: n, command: [curl, -s, http://a.example]}}"},
+		{name: "a shell that is told so", text: "kubectl exec -it sleep -n n -- /bin/sh -i\ncurl -s http://a.example", want: "{exec: {in: sleep, namespace: n, command: [curl, -s, http://a.example]}}"},
 		{name: "never opened", text: "/ $ curl -s http://a.example", err: "curl would run on this machine"},
 		{name: "what is shown behind the opening", text: "$ " + open + "Welcome", note: "page.md:12:1: what this shows is compared with nothing"},
 	})

@@ -58,7 +58,11 @@ func (m *mapper) open(c *command) error {
 	for k > 0 && !slices.Contains([]string{"sh", "bash", "ash", "/bin/sh", "/bin/bash"}, call.Args[k].Lit()) {
 		k--
 	}
-	text := c.st.text()[:call.Args[k].Pos().Offset()]
+	whole := c.st.text()
+	text := strings.TrimSpace(whole[:call.Args[k].Pos().Offset()])
+	if behind := strings.TrimSpace(whole[call.Args[k].End().Offset():call.End().Offset()]); behind != "" && !strings.HasSuffix(text, "--") {
+		text += " " + behind // flags of kubectl's own, as it took them before it wanted --
+	}
 	text = strings.TrimSuffix(strings.TrimSpace(strings.ReplaceAll(text, "\\\n", " ")), "--")
 	if strings.Contains(text, "\n") {
 		return cannot("", "a session in a pod is not known in this form")
