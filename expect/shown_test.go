@@ -300,6 +300,16 @@ func TestShownEndpoints(t *testing.T) {
 	}
 }
 
+// The address of a Gateway is the cluster's, that of a WorkloadEntry the page's own.
+func TestShownAddressColumns(t *testing.T) {
+	const gateway = "NAME   CLASS   ADDRESS                  PROGRAMMED   AGE\na      istio   b.elb.example.com        True         4s\n"
+	assert.True(t, held(outcome(gateway, strings.Replace(gateway, "b.elb.example.com", "10.0.0.7         ", 1), -1, 0)))
+	assert.False(t, held(outcome(gateway, strings.Replace(gateway, "True ", "False", 1), -1, 0)))
+	const entry = "NAME   AGE   ADDRESS\na      4s    db.example.com\n"
+	assert.True(t, held(outcome(entry, strings.Replace(entry, "4s", "9s", 1), -1, 0)))
+	assert.False(t, held(outcome(entry, strings.Replace(entry, "db.example.com", "no.example.com", 1), -1, 0)))
+}
+
 // istioctl analyze tells what it has found by words and by an exit code.
 func TestShownAnalysis(t *testing.T) {
 	const words = "Error [IST0101] (VirtualService default/a) Referenced gateway not found: \"b\"\nError: Analyzers found issues when analyzing namespace: default.\n"

@@ -12,6 +12,14 @@ var header = regexp.MustCompile(`^(?:NAME|NAMESPACE|LAST SEEN|RESOURCE NAME)(?:\
 // columnsThatVary tell nothing that a tutorial could mean.
 var columnsThatVary = []string{"AGE", "RESTARTS", "CLUSTER-IP", "EXTERNAL-IP", "IP", "NODE", "NOMINATED NODE", "READINESS GATES", "LAST SEEN", "DURATION", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"}
 
+// columnsThatVaryBeside are those that tell nothing in the tables that have another
+// column: the address of a Gateway or an Ingress is the cluster's to give, that of a
+// WorkloadEntry its author's.
+var columnsThatVaryBeside = map[string][]string{
+	"ADDRESS": {"PROGRAMMED", "CLASS"},
+	"TARGETS": {"MINPODS"},
+}
+
 var betweenColumns = regexp.MustCompile(`\s{2,}|\t+`)
 
 // A serviceIP is a Service and its address. A column of addresses is not compared, for an
@@ -29,7 +37,10 @@ type tableHead struct {
 
 func headOf(line string) *tableHead {
 	names := betweenColumns.Split(strings.TrimSpace(line), -1)
-	kept := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(columnsThatVary, name) })
+	kept := slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.Contains(columnsThatVary, name) ||
+			slices.ContainsFunc(columnsThatVaryBeside[name], func(other string) bool { return slices.Contains(names, other) })
+	})
 	return &tableHead{line, names, kept}
 }
 

@@ -67,6 +67,10 @@ func (m *mapper) injection(at place, namespace string) *yaml.Node {
 // the run's.
 var labelsOther = regexp.MustCompile(`label\s+(?:--overwrite\s+)?(?:ns|namespaces?)[ /]("?\$?[\w{}-]+"?)`)
 
+// joinsMesh matches the labels with which a namespace's pods are in the mesh: by a sidecar,
+// by one of a revision, or in ambient mode.
+var joinsMesh = regexp.MustCompile(`istio-injection|\bistio\.io/(?:rev|dataplane-mode)=`)
+
 // deploysSample reports whether a statement deploys a sample of Istio into the
 // run's namespace, on a page that nowhere labels that one.
 func (m *mapper) deploysSample(st *statement) bool {
@@ -78,7 +82,7 @@ func (m *mapper) deploysSample(st *statement) bool {
 		if g := labelsOther.FindStringSubmatch(other.text()); g != nil && g[1] != "default" && !strings.Contains(g[1], "$") {
 			continue
 		}
-		if strings.Contains(other.text(), "istio-injection") {
+		if joinsMesh.MatchString(other.text()) {
 			return false
 		}
 	}

@@ -38,6 +38,9 @@ func (m *mapper) context(c *command, texts []string) (nodes []*yaml.Node, handle
 	case texts[0] == "oc" && slices.Contains([]string{"login", "whoami", "status", "version"}, texts[1]), texts[0] == "kubectl" && texts[1] == "config" && len(texts) > 2 && slices.Contains([]string{"view", "get-contexts", "current-context", "get-clusters"}, texts[2]):
 		m.note(c.at, false, "not run: which cluster it is, the command line says")
 		return nil, true, nil
+	case texts[0] == "oc" && texts[1] == "adm":
+		m.note(c.at, false, "not run: it prepares the cluster for pods of the mesh, which must be done already")
+		return nil, true, nil
 	case texts[0] == "kubectl" && texts[1] == "config" && len(texts) == 4 && texts[2] == "use-context":
 		if m.goesElsewhere("context", texts[3]) {
 			return nil, false, cannot("", "the page goes on in another cluster, %s", texts[3])
@@ -59,6 +62,59 @@ func (m *mapper) goesElsewhere(by, cluster string) bool {
 	}
 	m.cluster[by] = cluster
 	return false
+}
+
+// inOneCluster returns a statement without the flags that choose its cluster, for a page
+// that speaks to one alone: which one it is, the command line says.
+func (m *mapper) inOneCluster(st *statement) (*statement, error) {
+	if st == nil || st.file == nil || !strings.Contains(st.text(), "context") {
+		return st, nil
+	}
+	text := st.text()
+	var cuts [][2]int
+	var err error
+	syntax.Walk(st.file, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.CallExpr)
+		if !ok || len(call.Args) == 0 || !slices.Contains([]string{"kubectl", "istioctl", "helm"}, call.Args[0].Lit()) {
+			return true
+		}
+		for i, arg := range call.Args {
+			name, value, given := strings.Cut(wordOf(arg).text, "=")
+			if name == "--" {
+				return true
+			}
+			if name != "--context" && name != "--kube-context" {
+				continue
+			}
+			end := arg.End()
+			if !given && i+1 < len(call.Args) {
+				value, end = wordOf(call.Args[i+1]).text, call.Args[i+1].End()
+			}
+			if value = m.written(value); m.goesElsewhere("context", value) && err == nil {
+				err = cannot("run the page for one cluster, and leave the commands of the others out by skip", "the page speaks to another cluster than before, %s, and a run has one", value)
+			}
+			cuts = append(cuts, [2]int{int(arg.Pos().Offset()), int(end.Offset())})
+		}
+		return true
+	})
+	if err != nil || len(cuts) == 0 {
+		return st, err
+	}
+	slices.SortFunc(cuts, func(a, b [2]int) int { return a[0] - b[0] })
+	for _, cut := range slices.Backward(cuts) {
+		text = strings.TrimRight(text[:cut[0]], " ") + text[cut[1]:]
+	}
+	file, _, problem := shell.Parse(text)
+	lines := strings.Split(text, "\n")
+	if problem != nil || len(lines) != len(st.lines) {
+		return st, nil
+	}
+	there := *st
+	there.file, there.lines = file, slices.Clone(st.lines)
+	for i := range lines {
+		there.lines[i].text = lines[i]
+	}
+	return &there, nil
 }
 
 // text returns the command as it stands on the page.

@@ -74,6 +74,9 @@ func (m *mapper) exec(c *command, k *shell.Kubectl, words []word, plain bool) ([
 	if isShellAlone(k.Command) && len(c.stages) == 1 {
 		return nil, true, m.open(c)
 	}
+	if err := m.endLoop(c, k); err != nil {
+		return nil, false, err
+	}
 	var expect *yaml.Node
 	if want := c.settings.says(); want != nil && len(c.stages) == 1 {
 		m.judged(c.st.shown, want)

@@ -13,12 +13,12 @@ import (
 // find returns a file that a command names: one that the page has written, with its
 // first line there; else the path of a sample or of a file beside the page.
 func (m *mapper) find(c *command, file string) (text string, line int, path string, err error) {
-	name := baseOf(file)
+	name := baseOf(m.written(file))
 	if f, ok := m.files[name]; ok {
 		return f.text, f.line, "", nil
 	}
 	if strings.Contains(name, "${") {
-		return "", 0, "", cannot("", "the name of the file is not known before the run")
+		return "", 0, "", cannot("write the name out, or set its variables by export NAME=VALUE on the page", "the name of the file %s is not known before the run", name)
 	}
 	if path := m.builtInSample(name); path != "" {
 		return "", 0, path, nil
@@ -158,6 +158,18 @@ func (m *mapper) shownFile(c *command, file string) bool {
 	}
 	m.files[name] = memoryFile{text, c.st.shown[0].line}
 	return true
+}
+
+// printed notes a file that a command prints: it is read where it is applied.
+func (m *mapper) printed(c *command, file string) error {
+	if _, _, _, err := m.find(c, file); err != nil {
+		return err
+	}
+	m.note(c.at, false, "not run: the file %s is read where a command uses it", baseOf(file))
+	if len(c.st.shown) > 0 {
+		m.note(place{c.st.shown[0].line, c.st.shown[0].column}, false, "what this shows is compared with nothing: the file itself is what counts")
+	}
+	return nil
 }
 
 // An object of a manifest.

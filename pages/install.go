@@ -12,7 +12,7 @@ import (
 
 // harmless are settings of an installation that change nothing that a page could
 // mean, or that are there.
-var harmless = regexp.MustCompile(`^(?:profile=|hub=|tag=|revision=$|installPackagePath=|values\.global\.(?:istioNamespace=istio-system$|hub=|tag=|logging\.level=)|values\.defaultRevision=|meshConfig\.accessLogFile=/dev/stdout$|meshConfig\.accessLogEncoding=TEXT$|values\.global\.proxy\.accessLogFile=|meshConfig\.enableTracing=|meshConfig\.enableAutoMtls=true$|components\.(?:in|e)gressGateways\[0\]\.|components\.pilot\.k8s\.(?:resources|replicaCount|hpaSpec)\b|values\.pilot\.(?:resources|autoscale\w*|replicaCount|traceSampling)\b|values\.gateways\.istio-(?:in|e)gressgateway\.(?:enabled|runAsRoot|type|autoscale\w*)=|gateways\.istio-egressgateway\.)`)
+var harmless = regexp.MustCompile(`^(?:profile=|hub=|tag=|revision=$|installPackagePath=|values\.global\.(?:istioNamespace=istio-system$|hub=|tag=|logging\.level=)|values\.defaultRevision=|meshConfig\.accessLogFile=/dev/stdout$|meshConfig\.accessLogEncoding=TEXT$|values\.global\.proxy\.accessLogFile=|meshConfig\.enableTracing=|meshConfig\.enableAutoMtls=true$|components\.(?:in|e)gressGateways\[0\]\.|components\.pilot\.k8s\.(?:resources|replicaCount|hpaSpec)\b|values\.pilot\.(?:resources|autoscale\w*|replicaCount|traceSampling)\b|values\.gateways\.istio-(?:in|e)gressgateway\.(?:enabled|runAsRoot|type|autoscale\w*)=|gateways\.istio-egressgateway\.|(?:values\.)?(?:kiali|grafana|prometheus|tracing|servicegraph|telemetry-gateway)\.|gateways\.istio-ingressgateway\.type=)`)
 
 var modeSetting = regexp.MustCompile(`^(?:values\.global\.|meshConfig\.|values\.meshConfig\.)outboundTrafficPolicy\.mode=(ALLOW_ANY|REGISTRY_ONLY)$`)
 
@@ -25,7 +25,7 @@ type installation struct {
 
 // setting takes over one setting, NAME=VALUE as istioctl names it.
 func (m *mapper) setting(c *command, to *installation, setting string) error {
-	setting = strings.Trim(setting, `"'`)
+	setting = strings.TrimPrefix(strings.Trim(setting, `"'`), "spec.")
 	g := modeSetting.FindStringSubmatch(setting)
 	of := rangesSetting.FindStringSubmatch(setting)
 	switch {

@@ -101,6 +101,12 @@ func TestInstallations(t *testing.T) {
 		{name: "a setting that means something", text: "helm install istiod istio/istiod --set pilot.env.PILOT_X=1", err: "the setting values.pilot.env.PILOT_X=1 of the mesh is not known here"},
 		{name: "such a setting in a file", text: operator("  meshConfig: {defaultConfig: {holdApplicationUntilProxyStarts: true}}"), err: "the setting meshConfig.defaultConfig.holdApplicationUntilProxyStarts=true"},
 		{name: "a setting of a gateway", text: "helm install istio-egress istio/gateway --set networkGateway=x", err: "the setting networkGateway=x of a gateway"},
+		{name: "a setting as an IstioOperator has it", text: "istioctl install --set spec.components.egressGateways[0].name=istio-egressgateway --set spec.meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY", want: block},
+		{name: "dashboards", text: "helm install istiod istio/istiod --set kiali.enabled=true --set grafana.enabled=true", note: "Istio must be there already"},
+		{name: "the operator of old", text: "istioctl operator init\nistioctl operator remove", note: "the mesh stays as it is"},
+		{name: "the kinds of old", text: "helm template install/kubernetes/helm/istio-init --name istio-init --namespace istio-system | kubectl apply -f -", note: "Istio must be there already"},
+		{name: "what OpenShift needs", text: "oc adm policy add-scc-to-group anyuid system:serviceaccounts:default", note: "it prepares the cluster"},
+		{name: "a line that is only a prompt", text: "[me@host dir]# istioctl install -y \\\n>  --set meshConfig.outboundTrafficPolicy.mode=REGISTRY_ONLY \\\n>\n- Processing", want: block},
 		{name: "a chart of somebody else's", text: "helm install mine ./mine", err: "helm is no program"},
 		{name: "another one of that name", text: "helm install istiod mine/istiod-extra", err: "helm is no program"},
 		{name: "another revision", text: "istioctl install --revision canary", err: "a revision of the mesh beside another one"},
@@ -265,4 +271,195 @@ func TestComments(t *testing.T) {
 	steps, errs, _ = lint(t, deploySleep+"~~~bash\nkubectl exec $POD -- curl -s 'http://a.example // x'\n~~~\n", Options{})
 	require.Empty(t, errs)
 	assert.Contains(t, steps[3], "http://a.example // x")
+}
+
+// TestSessions has shells that are opened in pods: what is typed there, and what is not.
+func TestSessions(t *testing.T) {
+	const open = "kubectl exec -it deploy/sleep -- sh\n"
+	inPod := func(command string) string {
+		return "{exec: {in: deploy/sleep, command: [" + command + "]}}"
+	}
+	holds(t, Options{}, []kind{
+		{name: "a prompt at home", text: "$ " + open + "~ $ curl -sI http://a.example\n/ $ exit", want: inPod("curl, -sI, http://a.example")},
+		{name: "a prompt of a shell by its version", text: "$ " + open + "bash-5.1# curl -sI http://a.example", want: inPod("curl, -sI, http://a.example")},
+		{name: "another mesh's program", text: open + "linkerd viz stat", err: "linkerd is no program"},
+		{name: "a cloud's", text: open + "az aks show", note: "az sets up a cloud"},
+		{name: "another terminal", text: open + "~~~\n\nIn a separate terminal run:\n\n~~~bash\ncurl http://a.example", err: "curl would run on this machine"},
+		{name: "a loop without an end", text: open + "while true; do curl -s http://a.example; sleep 1; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
+		{name: "a loop that sleeps first", text: open + "while sleep 1; do curl -s http://a.example ; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
+		{name: "a loop with what it prints", text: "$ " + open + "/ # while true; do date; done\n10:00\n10:01", err: "a loop without an end"},
+		{name: "a loop for a pod's shell", text: "kubectl exec deploy/sleep -- sh -c 'while true; do curl -s http://a.example; sleep 1; done'", want: inPod(`sh, -c, "curl -s http://a.example"`), note: "run once"},
+		{name: "a loop on the host", text: "while true; do kubectl exec deploy/sleep -- curl -s http://a.example; sleep 1; done", want: inPod("curl, -s, http://a.example"), note: "run once"},
+		{name: "gone on with", text: "$ " + open + "/ $ curl -s http://a.example\n$ kubectl get pod\n/ $ curl -s http://b.example", want: inPod("curl, -s, http://a.example") + " {shell: kubectl get pod} " + inPod("curl, -s, http://b.example"), note: "as the prompt says"},
+		{name: "its namespace behind the shell", text: "kubectl exec -it sleep /bin/sh -n n -c c\ncurl -s http://a.example", want: "{exec: {in: sleep, container: c, namespace: n, command: [curl, -s, http://a.example]}}"},
+		{name: "a shell that is told so", text: "kubectl exec -it sleep -n n -- /bin/sh -i\ncurl -s http://a.example", want: "{exec: {in: sleep, namespace: n, command: [curl, -s, http://a.example]}}"},
+		{name: "never opened", text: "/ $ curl -s http://a.example", err: "curl would run on this machine"},
+		{name: "what is shown behind the opening", text: "$ " + open + "Welcome", note: "page.md:12:1: what this shows is compared with nothing"},
+	})
+}
+
+// TestInTheMesh has the ways by which a page has its pods join the mesh.
+func TestInTheMesh(t *testing.T) {
+	for _, label := range []string{"istio.io/dataplane-mode=ambient", "istio.io/rev=canary"} {
+		steps, errs, _ := lint(t, "~~~bash\nkubectl label namespace default "+label+"\nkubectl apply -f samples/sleep/sleep.yaml\n~~~\n", Options{})
+		require.Empty(t, errs)
+		require.Len(t, steps, 2, "no other label is put in")
+	}
+	steps, errs, _ := lint(t, "~~~bash\nkubectl label namespace other istio.io/dataplane-mode=ambient\nkubectl apply -f samples/sleep/sleep.yaml\n~~~\n", Options{})
+	require.Empty(t, errs)
+	require.Len(t, steps, 3, "another namespace than the samples'")
+}
+
+// TestTimed has commands of which somebody measures how long they take.
+func TestTimed(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "nothing is shown", text: "time kubectl exec $POD -- curl -s u", want: "{exec: {in: ${POD}, command: [curl, -s, u]}}", note: "page.md:11:6: the time that it takes is not measured"},
+		{name: "it is shown", text: "$ time kubectl exec $POD -- curl -s u\nreal 0m5.0s", err: "time is not run here"},
+	})
+}
+
+// TestOtherNames has kubectl by other names, with verbs that are refused by their own names.
+func TestOtherNames(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "edit", text: "kubectl get pod\nk edit svc a", err: "kubectl edit is not known here"},
+		{name: "a verb of kubectl's alone", text: "kubectl get pod\nk  top pod", err: "kubectl top is not known here"},
+		{name: "two blanks", text: "k  get pod", want: "{shell: kubectl get pod}"},
+	})
+}
+
+// TestShowsSomethingElse has what stands behind a change and is of another command.
+func TestShowsSomethingElse(t *testing.T) {
+	const pods = "~~~\n\nYou should see its pod:\n\n~~~\nNAME    READY   STATUS\nhttpbin-7c8bd4546-5xzc7   2/2   Running\n"
+	holds(t, Options{}, []kind{
+		{name: "in a fence of its own", text: "kubectl apply -f samples/httpbin/httpbin.yaml\n" + pods, want: "{apply: {files: [samples/httpbin/httpbin.yaml]}}", note: "page.md:17:1: what this shows is compared with nothing: kubectl apply does not print it"},
+		{name: "behind an assignment", text: "A=b\n" + pods, want: "{set: {A: {value: b}}}", note: "an assignment does not print it"},
+		{name: "in the same fence", text: "kubectl apply -f samples/httpbin/httpbin.yaml\nNAME    READY", err: "the page shows of kubectl apply what it does not print"},
+		{name: "a fact", text: "kubectl apply -f samples/httpbin/httpbin.yaml\n~~~\n\nThe response is:\n\n~~~\nHTTP/1.1 200 OK\n", err: "the page shows of kubectl apply what it does not print"},
+	})
+}
+
+// TestKnownNames has names of files with variables that the page writes out.
+func TestKnownNames(t *testing.T) {
+	const url = "https://raw.githubusercontent.com/istio/istio/$R/samples/httpbin/httpbin.yaml"
+	holds(t, Options{}, []kind{
+		{name: "written out", text: "export R=release-1.27\nkubectl apply -f " + url, want: "{set: {R: {value: release-1.27}}} {apply: {files: [samples/httpbin/httpbin.yaml]}}"},
+		{name: "looked up", text: "R=$(kubectl get ns default -o jsonpath={.metadata.name})\nkubectl apply -f " + url, err: "the name of the file"},
+	})
+}
+
+// TestPatches has patches that a merge would make the same of, and others.
+func TestPatches(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "merged", text: `kubectl patch svc a --type=merge -p '{"spec":{"ports":[{"port":80}]}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"ports":[{"port":80}]}}}}`},
+		{name: "without lists", text: `kubectl patch svc a -p '{"spec":{"type":"NodePort"}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"type":"NodePort"}}}}`},
+		{name: "with a list", text: `kubectl patch svc a -p '{"spec":{"ports":[{"port":80}]}}'`, err: "only a merge patch"},
+		{name: "with a list in YAML", text: "kubectl patch deploy a -p 'spec: {template: {spec: {tolerations: [{key: a}]}}}'", err: "only a merge patch"},
+		{name: "of operations", text: `kubectl patch svc a --type=json -p '[{"op":"remove","path":"/spec/x"}]'`, err: "only a merge patch"},
+	})
+}
+
+// TestAskedClouds has values that only a cloud's program tells.
+func TestAskedClouds(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "a variable", text: "A=$(az aks show | jq .x)", err: "az would tell the value of A"},
+		{name: "who is an administrator", text: "kubectl create clusterrolebinding admin --clusterrole=cluster-admin --user=$(gcloud config get-value core/account)", note: "who runs this may do it already"},
+		{name: "who is one, in quotes", text: `kubectl create clusterrolebinding admin --clusterrole=cluster-admin --user="$(gcloud config get-value core/account)"`, note: "who runs this may do it already"},
+		{name: "anything else", text: "kubectl create ns a-$(gcloud config get-value project)", err: "what only a shell knows"},
+	})
+	steps, errs, _ := lint(t, "~~~bash\nA=$(az aks show | jq .x)\nkubectl get ns $A\n~~~\n", Options{Set: map[string]bool{"A": true}})
+	require.Empty(t, errs)
+	require.Len(t, steps, 1)
+}
+
+// TestOrNothing has changes that may fail.
+func TestOrNothing(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "deleted", text: "kubectl delete svc a -n n 2>/dev/null || true", want: "{delete: {objects: [svc/a], namespace: n, ifThere: true}}"},
+		{name: "made", text: "kubectl create ns a || true", want: "{apply: apiVersion: v1 kind: Namespace metadata: name: a }"},
+		{name: "looked at", text: "kubectl get svc a || true", err: "|| is not run here"},
+		{name: "or something", text: "kubectl delete svc a || kubectl delete svc b", err: "|| is not run here"},
+		{name: "applied", text: "kubectl apply -f samples/httpbin/httpbin.yaml || true", err: "|| is not run here"},
+	})
+}
+
+// TestAnnounced has fences of commands that are an output, as the text above them says.
+func TestAnnounced(t *testing.T) {
+	const of = "~~~\n\n%s\n\n~~~shell\nclient version: 1.2.3\n"
+	shown := "{shell: kubectl get cm -A} {expect: {shown: client version: 1.2.3 }}"
+	for text, want := range map[string]bool{"Sample output:": true, "The output should be similar to": true, "Expected result": true, "Now use the response of that:": false} {
+		steps, errs, _ := lint(t, deploySleep+"\n~~~bash\nkubectl get cm -A\n"+strings.Replace(of, "%s", text, 1)+"~~~\n", Options{})
+		if !want {
+			require.NotEmpty(t, errs, text)
+			continue
+		}
+		require.Empty(t, errs, text)
+		assert.Equal(t, plainest(shown), plainest(steps[3]))
+	}
+}
+
+// TestLeftToTheReader has parts in brackets that the reader is to fill in.
+func TestLeftToTheReader(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "a namespace", text: "kubectl get pod -n [YOUR_NAMESPACE]", err: "what stands for [YOUR_NAMESPACE] is left to the reader"},
+		{name: "a flag's value", text: "kubectl get pod --namespace=[NAMESPACE]", err: "what stands for [NAMESPACE]"},
+		{name: "a manifest", text: "kubectl apply -f - <<EOF\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: \"[GET]\"}\nEOF", want: `{apply: apiVersion: v1 kind: ConfigMap metadata: {name: a} data: {a: [GET]} }`},
+		{name: "a pattern", text: "kubectl get pod | grep '[ERROR]'", want: "{shell: kubectl get pod | grep '[ERROR]'}"},
+		{name: "a cloud's command", text: "gcloud container clusters get-credentials <your cluster>", note: "gcloud sets up a cloud"},
+	})
+}
+
+// TestManifestPipes has manifests whose text a pipe changes.
+func TestManifestPipes(t *testing.T) {
+	const made = "{apply: apiVersion: v1 kind: ConfigMap metadata: {name: b} data: {x: ${X}, y: $${Y}} }"
+	pod := func(env string) string {
+		return "{apply: apiVersion: v1 kind: Pod metadata: name: p spec: containers: - env: " + env + "name: c }"
+	}
+	holds(t, Options{}, []kind{
+		{name: "read", text: "cat cm.yaml | kubectl create -f -", want: strings.NewReplacer("name: b", "name: a", "${X}", "$${X}").Replace(made)},
+		{name: "edited", text: "X=x\nsed -e 's/name: a/name: b/' -e 's/{X}/{X}/' cm.yaml | kubectl apply -n n -f -", want: "{set: {X: {value: x}}} {apply: {manifest: " + strings.Replace(strings.TrimSuffix(strings.TrimPrefix(made, "{apply: "), "}"), "${X}", "$${X}", 1) + ", namespace: n}}"},
+		{name: "a sample edited and deleted", text: "sed 's/: sleep/: politics/g' @samples/sleep/sleep.yaml@ | kubectl delete -f -", want: "{delete: {objects: [serviceaccount/politics, service/politics, deployment/politics]}}"},
+		{name: "with an environment", text: "kubectl apply -f pod.yaml --dry-run -o yaml | kubectl set env --local -f - 'A=x' B=y -o yaml | kubectl apply -f -", want: pod("- name: A value: x - name: B value: y ")},
+		{name: "a sidecar", text: "cat pod.yaml | istioctl kube-inject -f - | kubectl apply -f -", want: "{apply: apiVersion: v1 kind: Pod metadata: {name: p} spec: {containers: [{name: c, env: [{name: B, value: z}]}]} }"},
+		{name: "a file that is not there", text: "cat none.yaml | kubectl apply -f -", err: "the page has not written the file none.yaml"},
+		{name: "an edit that is not known", text: "sed -i 3d cm.yaml | kubectl apply -f -", err: "sed"},
+		{name: "a dry run alone", text: "kubectl apply -f cm.yaml --dry-run=client", err: "kubectl apply --dry-run is known here with -o yaml"},
+		{name: "of an object that is there", text: "kubectl get cm a -o yaml | sed 's/a/b/' | kubectl apply -f -", err: "kubectl apply changes the cluster"},
+	}, "cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: \"${X}\", y: \"${Y}\"}\n", "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, env: [{name: B, value: z}]}]}\n")
+}
+
+// TestWaypoints has what istioctl does with waypoints.
+func TestWaypoints(t *testing.T) {
+	gateway := func(name, labels string) string {
+		return "apiVersion: gateway.networking.k8s.io/v1 kind: Gateway metadata: name: " + name + labels + " spec: gatewayClassName: istio-waypoint listeners: - {name: mesh, port: 15008, protocol: HBONE} "
+	}
+	holds(t, Options{}, []kind{
+		{name: "a namespace's", text: "istioctl waypoint apply -n a --enroll-namespace", want: "{apply: {manifest: " + gateway("waypoint", "") + ", namespace: a}} {label: {object: namespace/a, set: {istio.io/use-waypoint: waypoint}}}"},
+		{name: "with a name", text: "istioctl x waypoint apply --name=b --for service --wait", want: "{apply: " + gateway("b", " labels: {istio.io/waypoint-for: service}") + "} {wait: {object: deployment/b, for: rollout}}"},
+		{name: "of the page's namespace", text: "istioctl waypoint apply --enroll-namespace", want: "{apply: " + gateway("waypoint", "") + "} {label: {object: namespace/${NAMESPACE}, set: {istio.io/use-waypoint: waypoint}}}"},
+		{name: "with what it says", text: "$ istioctl waypoint apply -n a\n✅ waypoint a/waypoint applied", want: "{apply: {manifest: " + gateway("waypoint", "") + ", namespace: a}}"},
+		{name: "deleted", text: "istioctl waypoint delete b -n a", want: "{delete: {objects: [gateways.gateway.networking.k8s.io/b], namespace: a}}"},
+		{name: "all deleted", text: "istioctl waypoint delete --all", err: "istioctl waypoint delete with --all"},
+		{name: "listed", text: "istioctl waypoint list", err: "istioctl waypoint is known here as apply and delete"},
+		{name: "of a revision", text: "istioctl waypoint apply --revision x", err: "istioctl waypoint apply with --revision"},
+	})
+}
+
+// TestPrinted has files that a page prints.
+func TestPrinted(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "one beside the page", text: "$ cat cm.yaml\nkind: ConfigMap", note: "page.md:12:1: what this shows is compared with nothing"},
+		{name: "a sample", text: "cat samples/httpbin/httpbin.yaml", note: "not run: the file samples/httpbin/httpbin.yaml is read where a command uses it"},
+		{name: "one that is not there", text: "cat none.yaml", err: "the page has not written the file none.yaml"},
+		{name: "one of the machine", text: "cat /etc/hosts", err: "cat: it reads no file"},
+	}, "cm.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+}
+
+// TestOneCluster has flags that choose a cluster.
+func TestOneCluster(t *testing.T) {
+	holds(t, Options{}, []kind{
+		{name: "one", text: "kubectl --context a get pod\nkubectl exec $POD --context=a -- curl -s --context u\nistioctl waypoint delete b --context \"a\"", want: "{shell: kubectl get pod} {exec: {in: ${POD}, command: [curl, -s, --context, u]}} {delete: {objects: [gateways.gateway.networking.k8s.io/b]}}"},
+		{name: "one by a variable", text: "export C=a\nkubectl --context ${C} get pod\nkubectl --context a get pod", want: "{set: {C: {value: a}}} {shell: kubectl get pod} {shell: kubectl get pod}"},
+		{name: "chosen before", text: "kubectl config use-context a\nkubectl --context a get pod", want: "{shell: kubectl get pod}"},
+		{name: "two", text: "kubectl --context a get pod\nkubectl --context b get pod", err: "the page speaks to another cluster than before, b"},
+	})
 }

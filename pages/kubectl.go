@@ -23,7 +23,11 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 		if policy := m.replacedPolicy(c); policy != nil {
 			return policy, true, nil
 		}
-		return nil, false, cannot("", "%v", err)
+		hint := ""
+		if slices.Contains(texts, "edit") {
+			hint = "show the change as a command: kubectl patch KIND/NAME --type=merge -p ..., or kubectl apply of the whole object; or " + unmapped
+		}
+		return nil, false, cannot(hint, "%v", err)
 	}
 	if policy := m.replacedPolicy(c); policy != nil {
 		return policy, true, nil
@@ -61,8 +65,8 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 	if k.Verb == "run" && (k.Is("stdin") || k.Is("rm") || k.Is("attach")) {
 		return m.oneOff(c, k, plain)
 	}
-	if !onlyVerbLines(c.st.shown) {
-		return nil, false, cannot("", "the page shows of kubectl %s what it does not print", k.Verb)
+	if !onlyVerbLines(c.st.shown) && !m.showsElse(c, "kubectl "+k.Verb) {
+		return nil, false, cannot("put what it shows into a fence of its own, behind the command that prints it", "the page shows of kubectl %s what it does not print", k.Verb)
 	}
 	nodes, err := m.change(c, stmt, k, words, plain)
 	return nodes, err == nil, err
@@ -100,11 +104,18 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 	step := func(pairs ...any) []*yaml.Node {
 		return []*yaml.Node{at.mapping(append([]any{"title", c.title}, pairs...)...)}
 	}
+	if k.Verb == "create clusterrolebinding" && asksCloud(words) {
+		m.note(at, false, "not run: who runs this may do it already, and that is what the role is for")
+		return nil, nil
+	}
 	if !plain {
-		return nil, cannot("", "what only a shell knows stands in the command")
+		return nil, cannot("put it in a variable first: NAME=$(...)", "what only a shell knows stands in the command")
 	}
 	switch k.Verb {
 	case "apply", "create", "replace":
+		if k.Flag("dry-run") != "" {
+			return nil, cannot("", "kubectl %s --dry-run is known here with -o yaml, into a pipe to kubectl apply -f -", k.Verb)
+		}
 		nodes, err := m.applied(c, stmt, k, words)
 		if err != nil {
 			return nil, err
@@ -140,8 +151,8 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 		if err != nil {
 			return nil, err
 		}
-		if kind := k.Flag("type"); kind != "merge" && !(kind == "strategic" || kind == "") || strings.Contains(k.Flag("patch"), "containers") {
-			return nil, cannot("", "only a merge patch without lists of containers is known here")
+		if kind := k.Flag("type"); kind != "merge" && !((kind == "strategic" || kind == "") && !hasList(k.Flag("patch"))) {
+			return nil, cannot("apply the whole object, or patch it by --type=merge", "only a merge patch is known here, or a strategic one without lists, which that one would merge item by item")
 		}
 		return step("patch", at.mapping("object", object, "namespace", k.Namespace(), "merge", at.scalar(k.Flag("patch")))), nil
 	case "rollout restart":
@@ -160,6 +171,19 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 		return m.waited(c, k)
 	}
 	return nil, cannot("", "kubectl %s is not known here", k.Verb)
+}
+
+// hasList reports whether a patch has a list, or is none that can be read.
+func hasList(patch string) bool {
+	var n yaml.Node
+	if yaml.Unmarshal([]byte(patch), &n) != nil {
+		return true
+	}
+	var lists func(n *yaml.Node) bool
+	lists = func(n *yaml.Node) bool {
+		return n.Kind == yaml.SequenceNode && len(n.Content) > 0 || slices.ContainsFunc(n.Content, lists)
+	}
+	return lists(&n)
 }
 
 var wholeSeconds = regexp.MustCompile(`^[1-9][0-9]*(?:s|m|h)$`)
@@ -509,15 +533,19 @@ func (m *mapper) deleted(c *command, stmt *syntax.Stmt, k *shell.Kubectl) ([]*ya
 		}
 		all = append(all, gone{k.Namespace(), objects})
 	}
-	var nodes []*yaml.Node
+	return m.deletes(c, k, all), nil
+}
+
+// deletes returns the steps that delete objects.
+func (m *mapper) deletes(c *command, k *shell.Kubectl, all []gone) (nodes []*yaml.Node) {
 	for _, g := range all {
 		n := c.at.mapping("objects", c.at.texts(g.objects), "namespace", g.namespace)
-		if k.Is("ignore-not-found") {
+		if k.Is("ignore-not-found") || c.lax {
 			n.Content = append(n.Content, c.at.scalar("ifThere"), c.at.truth())
 		}
 		nodes = append(nodes, c.at.mapping("title", c.title, "delete", n))
 	}
-	return nodes, nil
+	return nodes
 }
 
 // objectsIn returns the objects of a file, by namespace.
@@ -548,11 +576,19 @@ func (m *mapper) objectsIn(c *command, stmt *syntax.Stmt, k *shell.Kubectl, file
 			text = string(data)
 		}
 	}
-	docs, err := objectsOfText(text)
+	all, err := goneIn(k, text)
 	if err != nil {
 		return nil, cannot("", "%s: %v", file, err)
 	}
-	var all []gone
+	return all, nil
+}
+
+// goneIn returns the objects of a manifest, by namespace.
+func goneIn(k *shell.Kubectl, text string) (all []gone, err error) {
+	docs, err := objectsOfText(text)
+	if err != nil {
+		return nil, err
+	}
 	for _, o := range docs {
 		ns := k.Namespace()
 		if o.namespace != "" {
@@ -690,11 +726,12 @@ func (m *mapper) data(k *shell.Kubectl) (map[string]any, error) {
 
 // content returns the text of a file that the page wrote, or that is beside it.
 func (m *mapper) content(file string) (string, error) {
+	file = m.written(file)
 	if f, ok := m.files[baseOf(file)]; ok {
 		return f.text, nil
 	}
 	if strings.Contains(file, "${") || file == "" {
-		return "", cannot("", "the name of a file is not known before the run")
+		return "", cannot("write the name out, or set its variables by export NAME=VALUE on the page", "the name of the file %s is not known before the run", file)
 	}
 	data, err := m.readFile(m.here(baseOf(file)))
 	if err != nil {

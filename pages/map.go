@@ -52,6 +52,7 @@ type mapper struct {
 	generated   map[string][]deployment // gateways that must be there, by the files that istioctl generates
 	skipped     map[string]int          // variables that a statement would set which is not run, and its line
 	session     *session                // the shell in a pod that is open; nil for none
+	shell       *session                // the last one that was
 	header      *yaml.Node              // what the page says as a playbook; nil for nothing
 	saidMore    map[*fence]bool         // whose annotation has been put in
 	addresses   map[string]bool         // variables with an address at which a gateway is reached from outside
@@ -263,7 +264,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	}
 	before := len(m.steps)
 	var made []*yaml.Node
-	st, err := m.inSession(st)
+	st, err := m.inSession(m.untimed(m.oneRound(st)))
 	done := false
 	if err == nil && st != nil {
 		done, err = m.leftOver(st, at)
@@ -276,7 +277,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	case st == nil:
 		m.counts.Mapped++
 		return
-	case st.blank != "" && !isInstallation(strings.TrimSpace(st.text())):
+	case st.blank != "" && !isInstallation(strings.TrimSpace(st.text())) && !isOfCloud(st):
 		err = cannot("write it out", "what stands for %s is left to the reader", st.blank)
 	default:
 		made, err = m.whole(&st, s)
@@ -324,7 +325,11 @@ func (m *mapper) statement(st *statement, s settings) {
 // whole maps a statement as it is meant where it stands: in the namespace that the page
 // has chosen, and from outside of the mesh. at is the statement that it was mapped as.
 func (m *mapper) whole(at **statement, s settings) ([]*yaml.Node, error) {
-	st, first, err := m.fromOutside(m.inNamespace(*at))
+	st, err := m.inOneCluster(*at)
+	if err != nil {
+		return nil, err
+	}
+	st, first, err := m.fromOutside(m.inNamespace(st))
 	*at = st
 	if err != nil {
 		return nil, err
@@ -420,7 +425,7 @@ func (m *mapper) checkReads(st *statement, made []*yaml.Node) bool {
 				ok = false
 				return false
 			}
-			m.fail(place{line, column}, "a hidden step or the overlay can set it: set: {"+name+": VALUE}", "nothing on this page sets the variable %s", name)
+			m.fail(place{line, column}, "give it by --set "+name+"=VALUE; a hidden step or the overlay can set it, too: set: {"+name+": VALUE}", "nothing on this page sets the variable %s", name)
 			m.set[name] = line // told once
 			ok = false
 		}
@@ -512,6 +517,7 @@ type command struct {
 	stages   []*syntax.Stmt
 	settings settings
 	title    string
+	lax      bool // what is deleted need not be there
 }
 
 // command maps one command: to native steps where nothing is lost, else to a
@@ -521,6 +527,9 @@ func (m *mapper) command(st *statement, stmt *syntax.Stmt, s settings) ([]*yaml.
 	c := &command{st: st, stmt: stmt, at: place{line, column}, stages: stages(stmt), settings: s, title: m.title(st)}
 	if orGatewayAPI(st, stmt) {
 		return m.gatewayAPI(c)
+	}
+	if m.orNothing(c) {
+		stmt = c.stmt
 	}
 	nodes, handled, err := m.native(c)
 	if handled || err != nil {

@@ -30,6 +30,9 @@ func (m *mapper) native(c *command) (nodes []*yaml.Node, handled bool, err error
 		if len(cmd.Args) == 0 || len(cmd.Assigns) > 0 {
 			return nil, false, nil
 		}
+		if nodes, handled, err := m.manifestPipe(c); handled || err != nil {
+			return nodes, handled, err
+		}
 		return m.call(c, first, cmd)
 	case nil:
 		return nil, true, m.emptied(first)
@@ -52,7 +55,7 @@ func (m *mapper) emptied(stmt *syntax.Stmt) error {
 // notOurs are programs that make a cloud or a cluster, which is there already.
 var notOurs = map[string]bool{
 	"gcloud": true, "az": true, "ibmcloud": true, "minikube": true, "kind": true, "eksctl": true, "aws": true, "k3d": true,
-	"doctl": true, "civo": true, "rosa": true, "oci": true, "kops": true, "kubeadm": true, "terraform": true, "k3s": true,
+	"doctl": true, "civo": true, "rosa": true, "oci": true, "kops": true, "kubeadm": true, "crc": true, "terraform": true, "k3s": true,
 }
 
 // nothing are programs that have nothing to do here.
@@ -167,6 +170,9 @@ func (m *mapper) textFile(c *command, stmt *syntax.Stmt, name string, texts []st
 	if name == "cat" && len(texts) == 2 && len(stmt.Redirs) == 0 && len(c.stages) == 1 && m.shownFile(c, texts[1]) {
 		return nil, true, nil
 	}
+	if name == "cat" && plain && len(texts) == 2 && len(stmt.Redirs) == 0 && len(c.stages) == 1 && !strings.HasPrefix(texts[1], "-") && !strings.HasPrefix(texts[1], "/") {
+		return nil, true, m.printed(c, texts[1])
+	}
 	if out == nil || len(c.stages) > 1 {
 		return nil, false, nil
 	}
@@ -246,6 +252,11 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 			continue
 		case predefined[name]:
 			return nil, false, cannot("choose another name", "the variable %s is there in each playbook", name)
+		case w.sub != nil && asked(w.sub) != "" && asked(w.sub) != "minikube":
+			if !m.options.SkipUnmapped {
+				m.set[name] = line // told here, once
+			}
+			return nil, false, cannot("give the value: --set "+name+"=VALUE", "%s would tell the value of %s, and nothing of this machine is run", asked(w.sub), name)
 		case w.sub != nil:
 			value, err := m.lookup(c, w.sub)
 			if err != nil {
@@ -270,8 +281,8 @@ func (m *mapper) assignments(c *command, assigns []*syntax.Assign) ([]*yaml.Node
 	if len(values.Content) == 0 {
 		return nil, true, nil
 	}
-	if len(c.st.shown) > 0 && !onlyVerbLines(c.st.shown) {
-		return nil, false, cannot("", "the page shows an output of an assignment, which prints nothing")
+	if len(c.st.shown) > 0 && !onlyVerbLines(c.st.shown) && !m.showsElse(c, "an assignment") {
+		return nil, false, cannot("put what it shows behind the command that prints it", "the page shows an output of an assignment, which prints nothing")
 	}
 	return []*yaml.Node{at.mapping("title", c.title, "set", values)}, true, nil
 }

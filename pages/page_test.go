@@ -148,7 +148,8 @@ func TestRefused(t *testing.T) {
 		{"$ kubectl get pod -l app=none -o jsonpath='{.items..metadata.name}' | wc -w\n1", "page.md:11:3: nothing on this page deploys a pod with the label app=none"},
 		{"$ kubectl delete pod --all", "page.md:11:3: kubectl delete by a selector"},
 		{"$ kubectl get pod -w\nNAME   READY", "page.md:11:3: kubectl get: --watch is not known"},
-		{"$ while true; do kubectl get pod; done", "page.md:11:3: while, which has no bound"},
+		{"$ while kubectl get pod; do sleep 1; done", "page.md:11:3: while, which has no bound"},
+		{"$ while true; do kubectl get pod; done\nNAME", "page.md:11:3: while, which has no bound"},
 		{"$ kubectl logs $POD \\\n  -f\nx", "page.md:11:3: "},
 		{"$ kubectl --kubeconfig /etc/x get pod", "page.md:11:3: "},
 		{"$ kubectl get pod < /etc/passwd", "page.md:11:19: kubectl with a redirection of a file"},
@@ -339,7 +340,7 @@ func TestShownFile(t *testing.T) {
 	assert.Equal(t, bare("{apply: "+strings.ReplaceAll(manifest, "\n", " ")+" }"), bare(steps[3]))
 	for _, shown := range []string{"", "a text", manifest + "\n...", "apiVersion: v1\nkind: [", "a: b"} {
 		_, errs, _ = lint(t, page(shown), Options{})
-		assert.Contains(t, strings.Join(errs, "\n"), "page.md:8:3: cat: it reads no file", shown)
+		assert.Contains(t, strings.Join(errs, "\n"), "page.md:8:3: the page has not written the file", shown)
 	}
 }
 

@@ -72,6 +72,21 @@ func TestCleanUp(t *testing.T) {
 	}
 }
 
+// TestCleanUpAlone has a text in the place of such a heading, which holds for the fence
+// behind it alone.
+func TestCleanUpAlone(t *testing.T) {
+	const fence = "\n\n~~~bash\nkubectl delete svc a\n~~~\n"
+	for text, want := range map[string]bool{
+		"**Clean up**": true, "1. Clean up resources": true, "To clean up:": true, "Cleanup the first case:": true, "清理：": true,
+		"Delete the service:": false, "Before we clean up, look once more at what is there:": false,
+	} {
+		steps, errs, _ := lint(t, deploySleep+"## A case\n\n"+text+fence+"\nGo on:"+fence, Options{})
+		require.Empty(t, errs)
+		assert.Equal(t, want, strings.Contains(steps[3], "cleansUp: true"), text)
+		assert.NotContains(t, steps[4], "cleansUp")
+	}
+}
+
 // TestFileOfTheTime takes the fence in which the page has written a file last.
 func TestFileOfTheTime(t *testing.T) {
 	fence := func(name string) string {

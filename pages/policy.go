@@ -13,14 +13,6 @@ import (
 
 var modeLine = regexp.MustCompile(`\bmode: (ALLOW_ANY|REGISTRY_ONLY)\b`)
 
-// tableColumns are the columns of the tables that can be compared.
-var tableColumns = []string{
-	"NAME", "READY", "STATUS", "RESTARTS", "AGE", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "IP", "NODE", "HOSTS", "LOCATION", "RESOLUTION", "GATEWAYS", "HOST", "NOMINATED NODE", "READINESS GATES",
-	"UP-TO-DATE", "AVAILABLE", "DESIRED", "CURRENT", "SELECTOR", "CONTAINERS", "IMAGES", "LABELS",
-}
-
-var wideBlanks = regexp.MustCompile(`\s{2,}`)
-
 // get maps kubectl get: the outbound traffic policy where that is looked at and
 // shown, else a script.
 func (m *mapper) get(c *command, k *shell.Kubectl, plain bool) ([]*yaml.Node, bool, error) {
@@ -31,20 +23,12 @@ func (m *mapper) get(c *command, k *shell.Kubectl, plain bool) ([]*yaml.Node, bo
 	at := c.at
 	lines := 0
 	for _, l := range c.st.shown {
-		t := strings.TrimSpace(l.text)
-		if t == "" {
+		if strings.TrimSpace(l.text) == "" {
 			continue
 		}
 		lines++
 		if g := modeLine.FindStringSubmatch(l.text); g != nil && mode == "" {
 			mode, at = g[1], place{l.line, l.column}
-		}
-		if columns := wideBlanks.Split(t, -1); columns[0] == "NAME" && len(columns) > 1 && !strings.HasPrefix(k.Flag("output"), "custom-columns") {
-			for _, name := range columns {
-				if !slices.Contains(tableColumns, name) {
-					return nil, false, &unmappedError{msg: "the column " + name + " of the table is not known here"}
-				}
-			}
 		}
 	}
 	isConfig := len(k.Args) == 2 && (k.Args[0] == "cm" || k.Args[0] == "configmap" || k.Args[0] == "configmaps") && k.Args[1] == "istio" && k.Namespace() == "istio-system"
@@ -144,6 +128,8 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 	case verb == "analyze":
 		m.require("istioctl")
 		return nil, false, nil // a script
+	case verb == "waypoint" || verb == "x" && len(rest) > 0 && rest[0] == "waypoint":
+		return m.waypoint(c, texts[slices.Index(texts, "waypoint")+1:])
 	case isGenerate(texts):
 		return m.generate(c, stmt, rest[1:])
 	case verb == "version", verb == "x" && len(rest) > 0 && rest[0] == "precheck":
@@ -163,7 +149,10 @@ func (m *mapper) istioctl(c *command, stmt *syntax.Stmt, texts []string, words [
 			rest = rest[1:]
 		}
 		return m.install(c, stmt, rest)
-	case verb == "uninstall" || verb == "verify-install":
+	case verb == "operator" && len(rest) > 0 && rest[0] == "init":
+		m.note(at, false, "not run: Istio must be there already")
+		return nil, true, nil
+	case verb == "uninstall" || verb == "verify-install" || verb == "operator" && len(rest) > 0 && rest[0] == "remove":
 		m.note(at, false, "not run: the mesh stays as it is")
 		return nil, true, nil
 	case (verb == "create" || verb == "replace" || verb == "delete") && len(rest) > 0 && len(c.stages) == 1:

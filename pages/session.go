@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,10 +14,39 @@ import (
 type session struct {
 	prefix  string // kubectl exec ..., without the shell
 	section *prose
+	fence   *fence // in which it was opened
 }
 
-// onHost are programs that only the host has.
-var onHost = []string{"kubectl", "istioctl", "export", "helm", "gcloud", "az", "ibmcloud", "minikube", "openssl", "kind", "docker", "git"}
+// onHost are programs that only the host has, beside those that set up a cloud or a
+// cluster.
+var onHost = strings.Fields(`kubectl istioctl export helm openssl docker docker-compose podman git oc kubectx kubens kustomize envsubst
+	linkerd cilium calicoctl kumactl meshctl glooctl kyma crictl ssh sudo brew vi vim nano`)
+
+// elsewhere matches what an author says of commands that are typed in another shell than
+// the one that is open.
+var elsewhere = regexp.MustCompile(`(?i)\b(?:another|separate|new|second|different|other|host)\s+(?:terminal|shell|window|console|tab|session)\b|另一个终端|新的终端|다른 터미널|別のターミナル|otra terminal|іншому терміналі`)
+
+// headOf returns the first word of a statement.
+func headOf(st *statement) string {
+	head, _, _ := strings.Cut(strings.TrimSpace(st.text()), " ")
+	return head
+}
+
+// isOnHost reports whether a statement behind a shell in a pod is one of the host.
+func (m *mapper) isOnHost(st *statement) bool {
+	text := st.text()
+	head := headOf(st)
+	if slices.Contains(onHost, head) || notOurs[head] || m.page.headingBefore(st.lines[0].line) != m.session.section {
+		return true
+	}
+	for _, inner := range []string{"| istioctl ", "| kubectl ", "$(istioctl ", "$(kubectl "} {
+		if strings.Contains(text, inner) {
+			return true
+		}
+	}
+	t := m.page.textBefore(st.fence.at)
+	return t != nil && t.at > m.session.fence.at && elsewhere.MatchString(t.text)
+}
 
 // open opens a session.
 func (m *mapper) open(c *command) error {
@@ -28,12 +58,20 @@ func (m *mapper) open(c *command) error {
 	for k > 0 && !slices.Contains([]string{"sh", "bash", "ash", "/bin/sh", "/bin/bash"}, call.Args[k].Lit()) {
 		k--
 	}
-	text := c.st.text()[:call.Args[k].Pos().Offset()]
+	whole := c.st.text()
+	text := strings.TrimSpace(whole[:call.Args[k].Pos().Offset()])
+	if behind := strings.TrimSpace(whole[call.Args[k].End().Offset():call.End().Offset()]); behind != "" && !strings.HasSuffix(text, "--") {
+		text += " " + behind // flags of kubectl's own, as it took them before it wanted --
+	}
 	text = strings.TrimSuffix(strings.TrimSpace(strings.ReplaceAll(text, "\\\n", " ")), "--")
 	if strings.Contains(text, "\n") {
 		return cannot("", "a session in a pod is not known in this form")
 	}
-	m.session = &session{prefix: strings.TrimSpace(text), section: m.page.headingBefore(c.at.line)}
+	m.session = &session{prefix: strings.TrimSpace(text), section: m.page.headingBefore(c.at.line), fence: c.st.fence}
+	if len(c.st.shown) > 0 {
+		m.note(place{c.st.shown[0].line, c.st.shown[0].column}, false, "what this shows is compared with nothing: it stands behind the opening of a shell")
+	}
+	m.shell = m.session
 	m.note(c.at, false, "a shell in a pod: what follows is run there, up to exit or to a command that only the host has")
 	return nil
 }
@@ -45,17 +83,19 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 		m.note(place{st.lines[0].line, st.lines[0].column}, false, "typed in a pod, as the prompt says: it is run in %s", st.pod)
 		return typedIn(st, "kubectl exec "+st.pod)
 	}
+	if m.session == nil && m.shell != nil && st.inShell && !slices.Contains(onHost, headOf(st)) {
+		m.note(place{st.lines[0].line, st.lines[0].column}, false, "typed in a pod's shell, as the prompt says: it is run where the last one was opened")
+		return typedIn(st, m.shell.prefix)
+	}
 	s := m.session
 	if s == nil {
 		return st, nil
 	}
-	text := st.text()
-	head, _, _ := strings.Cut(strings.TrimSpace(text), " ")
 	switch {
-	case head == "exit":
+	case headOf(st) == "exit":
 		m.session = nil
 		return nil, nil
-	case slices.Contains(onHost, head), strings.Contains(text, "| istioctl "), strings.Contains(text, "| kubectl "), m.page.headingBefore(st.lines[0].line) != s.section:
+	case m.isOnHost(st):
 		m.session = nil
 		return st, nil
 	}
@@ -66,6 +106,9 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 // kubectl exec of the pod.
 func typedIn(st *statement, prefix string) (*statement, error) {
 	text := st.text()
+	if isEndless(st.file) {
+		return nil, cannot("show a bounded one: for i in 1 2 3; do ...; done", "a loop without an end is not run in a pod")
+	}
 	there := *st
 	command := text
 	if len(st.file.Stmts) != 1 || strings.ContainsAny(text, "$`\n\\") || !isCall(st.file.Stmts[0]) {

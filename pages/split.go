@@ -23,6 +23,8 @@ type statement struct {
 	blank string
 	// prompt says that the page marks it as a command.
 	prompt bool
+	// inShell says that its prompt is one of a shell in a pod.
+	inShell bool
 	// pod is where the page types it, as a prompt says; "" for the host.
 	pod string
 	// alias is the name by which the page calls kubectl; "" for its own.
@@ -51,6 +53,9 @@ type issue struct {
 	msg, hint    string
 }
 
+// shellPrompt is the prompt of a shell in a pod.
+var shellPrompt = regexp.MustCompile(`^\s*(?:(?:~|/[\w./-]*) ?[#$] |(?:sh|bash|ash)-\d[\d.]*[#$] ?)`)
+
 // prompts are what stands in front of a command, where it is not the command's own
 // text.
 var prompts = []*regexp.Regexp{
@@ -60,7 +65,7 @@ var prompts = []*regexp.Regexp{
 	regexp.MustCompile(`^\s*[\w.-]+@[\w.-]+ \S+ % `),
 	regexp.MustCompile(`^\s*[\w~/.-]+ % `),
 	regexp.MustCompile(`^\s*➜ +\S+ +`),
-	regexp.MustCompile(`^\s*/ # `),
+	shellPrompt,
 	regexp.MustCompile(`^\s*> \$ `),
 	regexp.MustCompile(`^(?:\s*|.*\s)[λ❯] +`),
 	regexp.MustCompile(`^\s*[\w/.~-]+ [\x{e0b0}>] `),
@@ -81,7 +86,7 @@ func init() {
 		vi vim nano wget tar source unset set for while watch oc k3d eksctl aws ssh sudo apt apt-get yum brew make bash sh chmod cp mv ls touch tee grep jq yq
 		sed awk envsubst kustomize calicoctl cilium linkerd kumactl meshctl glooctl terraform ansible pip python go fortio siege hey ab nslookup dig ping
 		telnet nc openshift-install docker-compose podman crictl tctl siege bazel unzip time test alias function while if popd pushd read printf
-		kyma step mkcert siege killall pkill kill ps env which whoami pwd clear history exit ip iptables tcpdump kubens kubectx`) {
+		kyma step mkcert siege killall pkill kill ps env which whoami pwd clear history exit ip iptables tcpdump kubens kubectx crc`) {
 		heads[name] = true
 	}
 }
@@ -208,7 +213,7 @@ func (s *splitter) fence(f *fence) {
 			first, ok = l, true
 		}
 		if ok {
-			st := &statement{fence: f, prompt: isPrompt, alias: other}
+			st := &statement{fence: f, prompt: isPrompt, alias: other, inShell: isPrompt && shellPrompt.MatchString(l.text)}
 			if g := inPod.FindStringSubmatch(l.text); g != nil && isPrompt {
 				st.pod = "deploy/" + g[1]
 			}
@@ -227,6 +232,8 @@ func (s *splitter) fence(f *fence) {
 		case prose:
 		case isComment(t):
 		case isNumbered(t), blank && isSentence(t):
+			prose = true
+		case last == nil && s.isAnnounced(f):
 			prose = true
 		case last == nil && f.tag != "" && shellTags[f.tag] && !prompted && looksLikeCommand(t):
 			word, _, _ := strings.Cut(t, " ")
@@ -331,6 +338,8 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 		if problem == nil && !continued {
 			if st.file = file; redirects(st) {
 				s.fillIn(st)
+			} else {
+				st.blank = bracketed(file)
 			}
 			return n
 		}
@@ -341,6 +350,8 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 			} else {
 				if m := strings.TrimPrefix(next.text, "> "); st.prompt && m != next.text {
 					next = line{m, next.line, next.column + 2}
+				} else if st.prompt && strings.TrimSpace(next.text) == ">" {
+					next.text = ""
 				}
 				next, _ = named(next)
 				st.lines = append(st.lines, next)
@@ -365,6 +376,27 @@ func (s *splitter) statement(st *statement, first line, lines []line) int {
 
 // placeholder is a part that the reader is to fill in.
 var placeholder = regexp.MustCompile(`<[\pL][\pL\pN _.-]*>`)
+
+// inBrackets matches a word with a part that the reader is to fill in, in brackets: a shell
+// takes it as it is.
+var inBrackets = regexp.MustCompile(`(?:^|=)(\[(?:[A-Z][A-Z0-9]*[_-])*[A-Z][A-Z0-9]+\])$`)
+
+// bracketed returns such a part of a command of kubectl or istioctl; "" for none.
+func bracketed(file *syntax.File) (blank string) {
+	syntax.Walk(file, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.CallExpr)
+		if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" && call.Args[0].Lit() != "istioctl" {
+			return true
+		}
+		for _, arg := range call.Args[1:] {
+			if g := inBrackets.FindStringSubmatch(arg.Lit()); g != nil {
+				blank = g[1]
+			}
+		}
+		return true
+	})
+	return blank
+}
 
 // fillIn reads a statement with a part that the reader is to fill in: a word stands
 // in its place.
@@ -426,10 +458,20 @@ func (s *splitter) broken(st *statement, problem *shell.Problem) {
 
 var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get|messages?|errors?|fails?|blocked|logs?|expect(?:ed)?)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
 
+// announces matches a text that says of the fence behind it that it is an output, and
+// nothing else.
+var announces = regexp.MustCompile(`(?i)^(?:the |an? |your )?(?:(?:sample|example|expected|command|terminal|resulting|console|typical) )*(?:output|results?|response)(?: (?:is|should be|will be|looks like|example|similar to|as follows)\b[^.]{0,20})?\s*[:：]?$`)
+
+// isAnnounced reports whether the text right above a fence says that it is an output.
+func (s *splitter) isAnnounced(f *fence) bool {
+	t := s.page.textBefore(f.at)
+	return t != nil && announces.MatchString(strings.TrimSpace(t.text))
+}
+
 // output gives a fence without commands to the statement before it, if it is what
 // the page shows of it.
 func (s *splitter) output(f *fence) {
-	if len(s.statements) == 0 || !outputTags[f.tag] && !(shellTags[f.tag] && len(f.lines) > 0 && looksLikeOutput(strings.TrimSpace(f.lines[0].text))) {
+	if len(s.statements) == 0 || !outputTags[f.tag] && !s.isAnnounced(f) && !(shellTags[f.tag] && len(f.lines) > 0 && looksLikeOutput(strings.TrimSpace(f.lines[0].text))) {
 		return
 	}
 	last := s.statements[len(s.statements)-1]

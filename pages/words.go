@@ -22,7 +22,9 @@ type word struct {
 	// split says that a variable stands in it without quotes: a value with blanks
 	// becomes several words.
 	split []string
-	pos   syntax.Pos
+	// asks is the program of a cloud that a part of it asks for a value; "" for none.
+	asks string
+	pos  syntax.Pos
 }
 
 // wordOf returns a word of a command.
@@ -65,6 +67,8 @@ func (w *word) add(parts []syntax.WordPart, quoted bool) {
 			if !quoted {
 				w.split = append(w.split, part.Param.Value)
 			}
+		case *syntax.CmdSubst:
+			w.dynamic, w.asks = true, asked(part)
 		default:
 			w.dynamic = true
 		}

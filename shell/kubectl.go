@@ -49,8 +49,8 @@ type flagSet string
 // letter has it behind a slash.
 var kubectlFlags = map[string]flagSet{
 	"annotate":                    "overwrite all local resource-version=",
-	"apply":                       "filename/f= kustomize/k= recursive/R server-side force-conflicts validate= overwrite wait field-manager= output/o=",
-	"create":                      "filename/f= validate= save-config output/o=",
+	"apply":                       "filename/f= kustomize/k= recursive/R server-side force-conflicts validate= overwrite wait field-manager= dry-run= output/o=",
+	"create":                      "filename/f= validate= save-config dry-run= output/o=",
 	"create clusterrole":          "verb= resource= resource-name= dry-run= output/o=",
 	"create clusterrolebinding":   "clusterrole= serviceaccount= user= group= dry-run= output/o=",
 	"create configmap":            "from-file= from-literal= dry-run= output/o=",
@@ -68,7 +68,7 @@ var kubectlFlags = map[string]flagSet{
 	"describe":                    "selector/l=",
 	"exec":                        "container/c= stdin/i tty/t quiet/q",
 	"expose":                      "port= target-port= name= type= protocol= selector/l= dry-run= output/o=",
-	"get":                         "output/o= selector/l= all-namespaces/A no-headers show-labels ignore-not-found watch/w field-selector= sort-by= filename/f=",
+	"get":                         "output/o= selector/l= all-namespaces/A no-headers show-labels label-columns/L= ignore-not-found watch/w field-selector= sort-by= filename/f=",
 	"label":                       "overwrite all selector/l=",
 	"logs":                        "container/c= selector/l= tail= since= follow/f all-containers prefix previous/p timestamps",
 	"patch":                       "type= patch/p=",
@@ -77,7 +77,7 @@ var kubectlFlags = map[string]flagSet{
 	"rollout status":              "timeout= watch/w",
 	"run":                         "image= restart= rm stdin/i tty/t labels/l= command env= port= overrides= image-pull-policy= annotations= quiet/q generator= attach",
 	"scale":                       "replicas= timeout=",
-	"set env":                     "containers/c=",
+	"set env":                     "containers/c= local filename/f= output/o=",
 	"version":                     "client short output/o=",
 	"wait":                        "for= timeout= selector/l= all",
 }
@@ -101,11 +101,12 @@ func (f flagSet) find(name string) (long string, takes, known bool) {
 func ParseKubectl(argv []string) (*Kubectl, error) {
 	k := &Kubectl{flags: map[string][]string{}}
 	words := argv[1:]
-	set, pending := flagSet(""), []string(nil) // flags in front of the verb
+	pending := []string(nil) // flags in front of the verb
 	for len(words) > 0 && strings.HasPrefix(words[0], "-") {
 		n := 1
-		if _, takes, _ := set.find(strings.TrimLeft(words[0], "-")); takes && len(words) > 1 {
-			n = 2
+		isLong := strings.HasPrefix(words[0], "--")
+		if (isLong || len(words[0]) == 2) && !strings.Contains(words[0], "=") && len(words) > 1 {
+			n = 2 // kubectl itself takes the next word for its value
 		}
 		pending = append(pending, words[:n]...)
 		words = words[n:]
@@ -194,7 +195,7 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 			switch {
 			case !known || len(name) == 1:
 				return fmt.Errorf("the flag --%s of kubectl %s is not known here", name, k.Verb)
-			case !takes && !given:
+			case !given && (!takes || long == "dry-run"): // kubectl takes its value behind = alone
 				value = "true"
 			case takes && !given:
 				if i++; i == len(words) {
@@ -211,12 +212,30 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 			i += n
 		case endsAtCommand && len(k.Args) == 1:
 			k.Command = words[i:] // as kubectl took it before it wanted --
+			if own := append([]string{k.Args[0]}, k.Command[1:]...); len(own) > 1 && onlyFlags(own, set) {
+				k.Command = k.Command[:1] // kubectl's own flags behind a program without arguments
+				words, i, endsAtCommand = own, 0, false
+				continue
+			}
+			if len(k.Command) > 2 && k.Command[1] == "--" {
+				k.Command = append([]string{k.Command[0]}, k.Command[2:]...) // which ends its own flags
+			}
 			return nil
 		default:
 			k.Args = append(k.Args, word)
 		}
 	}
 	return nil
+}
+
+// onlyFlags reports whether all words behind the first one are flags of a command, with
+// their values.
+func onlyFlags(words []string, set flagSet) bool {
+	k := &Kubectl{flags: map[string][]string{}}
+	if slices.Contains(words, "--") || k.read(words, set) != nil {
+		return false
+	}
+	return len(k.Args) == 1 && len(k.flags) > 0
 }
 
 // short reads flags of one letter and returns how many of the words behind them

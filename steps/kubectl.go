@@ -141,8 +141,9 @@ type get struct {
 	lax      bool // --ignore-not-found
 	all      bool // of all namespaces
 	wide     bool
-	labels   bool // --show-labels
-	bare     bool // --no-headers
+	labels   bool     // --show-labels
+	labelled []string // --label-columns
+	bare     bool     // --no-headers
 	columns  []customColumn
 }
 
@@ -162,6 +163,9 @@ func getOf(k *shell.Kubectl) (*get, error) {
 		return nil, errors.New("kubectl get: there is no kind of objects")
 	}
 	g := &get{all: k.Is("all-namespaces"), selector: k.Flag("selector"), lax: k.Is("ignore-not-found"), labels: k.Is("show-labels"), bare: k.Is("no-headers")}
+	for _, list := range k.All("label-columns") {
+		g.labelled = append(g.labelled, strings.Split(list, ",")...)
+	}
 	for _, arg := range k.Args {
 		if kind, name, ok := strings.Cut(arg, "/"); ok {
 			g.kinds, g.names = append(g.kinds, kind), append(g.names, name)
@@ -273,7 +277,7 @@ func (p *kubectlProgram) tables(ctx context.Context, g *get, namespace string) (
 		if g.all {
 			ref.Namespace = ""
 		}
-		how := printed{wide: g.wide, namespaces: g.all && len(g.names) == 0, labels: g.labels, bare: g.bare}
+		how := printed{wide: g.wide, namespaces: g.all && len(g.names) == 0, labels: g.labels, labelled: g.labelled, bare: g.bare}
 		if len(kinds) > 1 {
 			prefix, _, _ := strings.Cut(cluster.Ref{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: "x"}.Long(), "/")
 			how.prefix = prefix + "/"

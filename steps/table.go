@@ -16,11 +16,12 @@ import (
 
 // A printed table is one of objects of one kind, as kubectl get prints it.
 type printed struct {
-	wide       bool   // with the columns of -o wide
-	namespaces bool   // with a column for them
-	prefix     string // of the names, where there are several kinds
-	labels     bool   // with a column for them
-	bare       bool   // without the line of the columns' names
+	wide       bool     // with the columns of -o wide
+	namespaces bool     // with a column for them
+	prefix     string   // of the names, where there are several kinds
+	labels     bool     // with a column for them
+	labelled   []string // labels with columns of their own
+	bare       bool     // without the line of the columns' names
 }
 
 // table prints the server's table.
@@ -38,6 +39,9 @@ func (p printed) table(t *cluster.Table) string {
 		if !c.Wide || p.wide {
 			head = append(head, strings.ToUpper(c.Name))
 		}
+	}
+	for _, label := range p.labelled {
+		head = append(head, strings.ToUpper(label[strings.LastIndexByte(label, '/')+1:]))
 	}
 	if p.labels {
 		head = append(head, "LABELS")
@@ -58,6 +62,9 @@ func (p printed) table(t *cluster.Table) string {
 				cell = p.prefix + cell
 			}
 			cells = append(cells, strings.NewReplacer("\n", " ", "\t", " ").Replace(cell))
+		}
+		for _, label := range p.labelled {
+			cells = append(cells, r.Labels[label])
 		}
 		if p.labels {
 			cells = append(cells, labelsText(r.Labels))

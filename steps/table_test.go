@@ -24,6 +24,8 @@ func TestPrintedTables(t *testing.T) {
 	}{
 		{printed{}, "NAME        AGE\na           3s\nlong-name   3s\n"},
 		{printed{labels: true}, "NAME        AGE   LABELS\na           3s    a=1,b=2\nlong-name   3s    <none>\n"},
+		{printed{labelled: []string{"x.example/b"}}, "NAME        AGE   B\na           3s    \nlong-name   3s    \n"},
+		{printed{labelled: []string{"b", "a"}}, "NAME        AGE   B     A\na           3s    2     1\nlong-name   3s          \n"},
 		{printed{bare: true, prefix: "pod/"}, "pod/a           3s\npod/long-name   3s\n"},
 	} {
 		assert.Equal(t, test.want, test.how.table(table))
