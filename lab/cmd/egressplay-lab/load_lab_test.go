@@ -206,7 +206,7 @@ func TestLoadRefuses(t *testing.T) {
 	for says, content := range map[string][]byte{
 		`nothing was loaded: -: layer 1: "../x" leads out of its folder by ..`:                      app(imagetest.File{Name: "../x"}),
 		"the image is for linux/" + other:                                                           imagetest.Docker(imagetest.Source{Names: []string{"refused"}, Platform: "linux/" + other}),
-		"refused:latest was not loaded: /dev of the image is not a folder":                             app(imagetest.File{Name: "dev", Link: "/etc"}),
+		"refused:latest was not loaded: /dev of the image is not a folder":                          app(imagetest.File{Name: "dev", Link: "/etc"}),
 		"pods of the lab's own are made of the image proxyv2: load yours by another name":           one("istio/proxyv2:1.31", ""),
 		`refused:1 was not loaded: the image runs as the user "bob", who is not in its /etc/passwd`: one("refused:1", "bob"),
 	} {
