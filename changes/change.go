@@ -15,34 +15,34 @@ type Change struct {
 	Ref    cluster.Ref `json:"ref"`
 	// Playbook is the file of the playbook that made the change last.
 	Playbook string `json:"playbook,omitempty"`
-	// What names for a reader what was changed, such as "labels of
-	// namespace/default", and Back how it is once it is put back, such as "as
-	// they were".
+	// What names what was changed, such as "labels of namespace/default", and Back says
+	// how it is once it is put back, such as "as they were".
 	What string `json:"what"`
 	Back string `json:"back"`
 
-	// Before is the object as it would be without the run, nil for none: as it
-	// was before the first change, and with what others have changed since.
+	// Before is the object as it would be without the run, nil for none: as it was
+	// before the first change, with what others have changed since.
 	Before *unstructured.Unstructured `json:"before,omitempty"`
-	// After is the object as the run left it, nil for none; while Pending, as
-	// the server said that it would be, nil where that is not known.
+	// After is the object as the run left it, nil for none. While Pending, it is as the
+	// server predicted it, nil if that is not known.
 	After *unstructured.Unstructured `json:"after,omitempty"`
-	// Next is what the server said that the pending change makes of it.
+	// Next is the server's prediction of the object after the pending change.
 	Next *unstructured.Unstructured `json:"next,omitempty"`
-	// UID is that of the object as the run left it; "" while it is not known.
+	// UID is the UID of the object as the run left it; "" while it is not known.
 	UID types.UID `json:"uid,omitempty"`
 	// Deleted reports whether the run deleted the object.
 	Deleted bool `json:"deleted,omitempty"`
 	// ForGood reports whether the playbook wants the object not to be put back.
 	ForGood bool `json:"forGood,omitempty"`
-	// Pending reports whether the last change was begun, and not whether it was made.
+	// Pending reports whether the last change was begun and it is not known whether it
+	// was made.
 	Pending bool `json:"pending,omitempty"`
 
-	saved bool // the store has it as it is
+	saved bool // the store has the change in its present state
 }
 
-// left returns the object as the run left it, as far as now tells whether a pending
-// change was made.
+// left returns the object as the run left it. now shows whether a pending change was
+// made.
 func (c *Change) left(now *unstructured.Unstructured) *unstructured.Unstructured {
 	if c.Next == nil || c.After != nil && now.GetResourceVersion() == c.After.GetResourceVersion() {
 		return c.After
@@ -59,16 +59,16 @@ func (c *Change) left(now *unstructured.Unstructured) *unstructured.Unstructured
 // made reports whether the run made the object, so that it is to be deleted.
 func (c *Change) made() bool { return c.Before == nil }
 
-// copy returns a copy that further changes leave as it is.
+// copy returns a copy that does not change with the original.
 func (c *Change) copy() *Change {
 	other := *c
 	return &other // the objects are replaced, never changed
 }
 
-// Words say what a change is to a reader; see [Change].
+// Words describe a change to a reader; see [Change].
 type Words struct{ What, Back string }
 
-// wordsOf returns what is said of a change of a whole object.
+// wordsOf returns the words for a change of a whole object.
 func wordsOf(ref cluster.Ref, made bool) Words {
 	if made {
 		return Words{ref.String(), "deleted"}

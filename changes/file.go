@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// A File keeps the changes of a run in a file of the user's, for a cluster in
-// which no Secret may be made.
+// A File keeps the changes of a run in a file of the user, for a cluster in which the
+// user may not make Secrets.
 type File struct {
 	Path   string
 	Run    Run
@@ -25,7 +25,7 @@ type File struct {
 
 var _ Store = (*File)(nil)
 
-// content is what the file has.
+// fileContent is the content of the file.
 type fileContent struct {
 	Run     Run       `json:"run"`
 	Server  string    `json:"server"`
@@ -58,7 +58,7 @@ func (f *File) Drop(_ context.Context, all []*Change) error {
 	return f.write()
 }
 
-// write replaces the file as a whole: whoever reads it finds it complete.
+// write replaces the file as a whole, so a reader always finds it complete.
 func (f *File) write() error {
 	content := fileContent{Run: f.Run, Server: f.Server}
 	for _, number := range slices.Sorted(maps.Keys(f.changes)) {
@@ -78,7 +78,7 @@ func (f *File) write() error {
 	return os.Rename(next, f.Path)
 }
 
-// FindFiles returns what runs have left of a cluster's changes in the files of a
+// FindFiles returns the changes of a cluster that runs have left in the files of a
 // folder, the newest run first.
 func FindFiles(folder, server string) (all []*Kept, err error) {
 	paths, err := filepath.Glob(filepath.Join(folder, "*.json"))
@@ -111,9 +111,9 @@ func FindFiles(folder, server string) (all []*Kept, err error) {
 	return all, nil
 }
 
-// An Either keeps changes in the first store, and in the second one where the
-// first may not be used. Instead is called once, with the reason, when it turns to
-// the second.
+// An Either keeps changes in the first store, or in the second one if the user may not
+// use the first. Instead is called once, with the reason, when it changes to the
+// second.
 type Either struct {
 	First, Second Store
 	Instead       func(why error)
@@ -148,7 +148,7 @@ func (e *Either) Save(ctx context.Context, all []*Change) error {
 func (e *Either) Drop(ctx context.Context, all []*Change) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.chosen == nil { // an answer of the first may have been lost
+	if e.chosen == nil { // an answer of the first store may have been lost
 		return e.First.Drop(ctx, all)
 	}
 	return e.chosen.Drop(ctx, all)

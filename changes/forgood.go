@@ -17,7 +17,7 @@ import (
 type ForGoodError struct {
 	Ref cluster.Ref
 	Why string
-	// Advice is what to do next, "" for what helps with a deletion.
+	// Advice is what to do next; "" for the usual advice about a deletion.
 	Advice string
 }
 
@@ -33,8 +33,8 @@ func (e *ForGoodError) Hint() string {
 	return "if it is to go for good, write forGood: true in the step; else have the playbook make it first"
 }
 
-// WhyForGood returns why a kind of object cannot be put back once it is deleted;
-// "" where it can. kind is as kubectl takes it.
+// WhyForGood returns why an object of a kind cannot be put back once it is deleted; ""
+// if it can. kind is anything that kubectl accepts.
 func WhyForGood(kind string) string {
 	kind, _, _ = strings.Cut(strings.ToLower(kind), ".")
 	for _, k := range forGood {
@@ -45,7 +45,7 @@ func WhyForGood(kind string) string {
 	return ""
 }
 
-// IsPod reports whether a kind, as kubectl takes it, is that of pods.
+// IsPod reports whether a kind, in any form that kubectl accepts, means pods.
 func IsPod(kind string) bool {
 	return slices.Contains([]string{"pod", "pods", "po"}, strings.ToLower(kind))
 }
@@ -66,7 +66,7 @@ var forGood = []struct {
 	{[]string{"event", "events", "ev", "lease", "leases"}, "the cluster itself keeps it"},
 }
 
-// makesAnew has the kinds whose controllers make again what belongs to an object.
+// makesAnew has the kinds whose controllers make the objects again that belong to one.
 var makesAnew = []schema.GroupKind{
 	{Group: "", Kind: "ReplicationController"}, {Group: "", Kind: "Service"},
 	{Group: "apps", Kind: "DaemonSet"}, {Group: "apps", Kind: "Deployment"}, {Group: "apps", Kind: "ReplicaSet"}, {Group: "apps", Kind: "StatefulSet"},
@@ -87,7 +87,7 @@ func (j *Journal) canPutBack(ctx context.Context, ref cluster.Ref, now *unstruct
 	if err != nil {
 		return fmt.Errorf("look for what would go with %s: %w", ref, err)
 	}
-	if anew { // what its controllers make again
+	if anew { // its controllers make these again
 		dependents = slices.DeleteFunc(dependents, func(d cluster.Ref) bool {
 			return slices.Contains([]string{"ControllerRevision", "Endpoints", "EndpointSlice", "Pod", "ReplicaSet"}, d.Kind) ||
 				now.GetKind() == "Gateway" && slices.Contains([]string{"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service", "ServiceAccount"}, d.Kind)

@@ -12,30 +12,31 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// A Target is an object that a step is going to change, as far as that is known
-// before the run.
+// A Target is an object that a step will change, as far as that is known before the
+// run.
 type Target struct {
-	// Ref names it as the step does: Kind is as kubectl takes it, and Namespace
-	// is "" for the run's. Texts may hold variables, ${NAME}.
+	// Ref names it as the step does: Kind is anything that kubectl accepts, and
+	// Namespace is "" for the run's. Texts may have variables, ${NAME}.
 	Ref cluster.Ref
-	// Field is the path of what names it below the step's verb.
+	// Field is the path of its name below the step's verb.
 	Field []string
-	// Makes reports whether the object is made where there is none, Deletes whether it is
-	// deleted, ForGood that it need not be put back then.
+	// Makes reports whether the object is made if it does not exist, Deletes whether it
+	// is deleted, and ForGood whether it need not be put back then.
 	Makes, Deletes, ForGood bool
-	// Object is what is applied, nil where that is not known.
+	// Object is the applied object, nil if that is not known.
 	Object *unstructured.Unstructured
-	// Mesh reports whether it is the mesh's configuration, wherever that is.
+	// Mesh reports whether it is the mesh's configuration, in whatever object.
 	Mesh bool
 }
 
-// A Guard tells changes of a run's own workloads from those that concern others.
+// A Guard distinguishes changes of a run's own workloads from those that concern
+// others.
 type Guard struct {
 	Namespace      string // the run's
 	IstioNamespace string
-	// RootNamespace is that of the mesh, "" for Istio's.
+	// RootNamespace is the mesh's root namespace, "" for Istio's namespace.
 	RootNamespace string
-	// Made reports whether the run has made a namespace; nil for none.
+	// Made reports whether the run has made a namespace; nil if it makes none.
 	Made func(namespace string) bool
 }
 
@@ -77,9 +78,9 @@ func (g Guard) Allow(_ context.Context, w Write) error {
 	return nil
 }
 
-// Why returns why a change concerns others than the run's own workloads, "" where it
-// does not, or where that shows only when it is made. earlier are the targets of
-// the steps before.
+// Why returns why a change concerns others than the run's own workloads. It returns ""
+// if it does not, or if that is known only when the change is made. earlier are the
+// targets of the earlier steps.
 func (g Guard) Why(t Target, earlier []Target) string {
 	if t.Mesh {
 		return "it holds for every workload of the mesh"
@@ -106,8 +107,8 @@ func (g Guard) Why(t Target, earlier []Target) string {
 	})
 }
 
-// why returns why a change concerns others. fresh reports whether there may be no such
-// object yet, ours that the run made the one that is there.
+// why returns why a change concerns others. fresh reports whether the object may not
+// exist yet, ours whether the run made the existing one.
 func (g Guard) why(ref cluster.Ref, fresh, ours, wide bool) string {
 	switch {
 	case ref.Kind == "Namespace":
@@ -140,8 +141,8 @@ func (g Guard) why(ref cluster.Ref, fresh, ours, wide bool) string {
 	return "it belongs to the installation of Istio"
 }
 
-// isClusterWide reports whether a kind, as kubectl takes it, is one of those that
-// are known to have no namespaces.
+// isClusterWide reports whether a kind, in any form that kubectl accepts, is known to
+// have no namespaces.
 func isClusterWide(kind string) bool {
 	kind, _, _ = strings.Cut(strings.ToLower(kind), ".")
 	return slices.ContainsFunc(clusterWide, func(k string) bool {
@@ -156,7 +157,8 @@ func isClusterWide(kind string) bool {
 	})
 }
 
-// IsNamespace reports whether a kind, as kubectl takes it, is that of namespaces.
+// IsNamespace reports whether a kind, in any form that kubectl accepts, means
+// namespaces.
 func IsNamespace(kind string) bool {
 	return slices.Contains([]string{"namespace", "namespaces", "ns"}, strings.ToLower(kind))
 }
@@ -164,25 +166,25 @@ func IsNamespace(kind string) bool {
 var (
 	systemNamespaces = []string{"kube-system", "kube-public", "kube-node-lease"}
 
-	// meshWide has the kinds whose objects hold for all namespaces when they are
-	// in Istio's root namespace, even if they select workloads.
-	// Source: istio.io, reference pages of each kind, "root namespace".
+	// meshWide has the kinds whose objects apply to all namespaces if they are in
+	// Istio's root namespace, even if they select workloads. Source: istio.io,
+	// reference pages of each kind, "root namespace".
 	meshWide = []string{
 		"authorizationpolicy", "envoyfilter", "peerauthentication", "proxyconfig", "requestauthentication",
 		"sidecar", "telemetry", "trafficextension", "wasmplugin",
 	}
 
-	// istioConfigMaps are what istiod reads of the ConfigMaps of its namespace,
-	// each also with the name of a revision behind it.
-	// Source: istio/istio pilot/pkg/bootstrap/mesh.go, pkg/kube/inject/watcher.go.
+	// istioConfigMaps are the ConfigMaps that istiod reads in its namespace, each also
+	// with the name of a revision appended. Source: istio/istio
+	// pilot/pkg/bootstrap/mesh.go, pkg/kube/inject/watcher.go.
 	istioConfigMaps = []string{"istio", "istio-sidecar-injector", "istio-ca-root-cert", "values", "meshconfig"}
 
-	// istioSecrets are those from which istiod takes its authority's key.
+	// istioSecrets are the Secrets from which istiod takes the key of its authority.
 	// Source: istio/istio security/pkg/pki/ca/ca.go.
 	istioSecrets = []string{"cacerts", "istio-ca-secret"}
 
-	// clusterWide has kinds without namespaces, for a look before the run. What
-	// is not among them shows when it is changed.
+	// clusterWide has kinds without namespaces, for the check before the run. For other
+	// kinds this is known only when an object is changed.
 	clusterWide = []string{
 		"APIService", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "GatewayClass", "IngressClass",
 		"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration", "Node", "PersistentVolume", "PriorityClass", "RuntimeClass",

@@ -16,7 +16,7 @@ import (
 
 var guard = changes.Guard{Namespace: "default", IstioNamespace: "istio-system"}
 
-// What a playbook changes is judged before the run as far as its texts tell, and
+// What a playbook changes is judged before the run as far as its texts show it, and
 // again when it is changed.
 func TestGuard(t *testing.T) {
 	const (
@@ -29,7 +29,7 @@ func TestGuard(t *testing.T) {
 	)
 	for _, c := range []struct {
 		apiVersion, kind, namespace, name string
-		before, there                     string // what is said before the run of making it, and of changing one that is there
+		before, there                     string // the reason before the run for making it, and for changing an existing one
 	}{
 		{"v1", "ConfigMap", "default", "a", "", ""},
 		{"v1", "ConfigMap", "", "a", "", ""},
@@ -81,7 +81,7 @@ func TestTheGuardLooksAtWhatIsChanged(t *testing.T) {
 	assert.Len(t, g.j.Open(), 1)
 }
 
-// What Istio's objects are about decides whom they reach.
+// The host of an Istio object decides whom it reaches.
 func TestTheGuardLooksAtWhomAHostReaches(t *testing.T) {
 	const all, prod, reviews = "it holds for the callers of ", ", of namespace prod, in every namespace", "reviews.prod.svc.cluster.local"
 	own := guard

@@ -23,20 +23,22 @@ type Journal struct {
 	// Run is the ID of the run: a value that a label can have.
 	Run     string
 	Cluster cluster.Interface
-	// Store keeps the changes where another process finds them; nil for nowhere.
+	// Store keeps the changes where another process finds them; nil if nothing keeps
+	// them.
 	Store Store
-	// Take takes the place in which an object is changed, a namespace or "" for
-	// what has none, before anything is changed there; nil for no need to.
+	// Take takes the place in which an object is changed, before anything is changed
+	// there: a namespace, or "" for objects without one. nil if that is not needed.
 	Take func(ctx context.Context, namespace string) error
-	// Held is asked before something is put back whether the run still holds the
-	// place; nil for always. What is in a place that it does not hold stays as it is.
+	// Held returns an error if the run does not hold a place any more. It is called
+	// before something is put back, which is then left as it is; nil if the run always
+	// holds its places.
 	Held func(ctx context.Context, namespace string) error
-	// Allow is asked before an object is changed, nil for always. Its error is
-	// the step's, and nothing is changed then.
+	// Allow is called before an object is changed. If it returns an error, nothing is
+	// changed, and the step fails with that error; nil allows everything.
 	Allow func(ctx context.Context, w Write) error
-	// Before is called before each object is changed, nil for nobody.
+	// Before is called before each object is changed; it may be nil.
 	Before func(ctx context.Context, ref cluster.Ref)
-	// DryRun has the server judge each change, and nothing is changed.
+	// DryRun has the server judge each change without making it.
 	DryRun bool
 	// Playbook is the file of the playbook that makes the changes now.
 	Playbook string
@@ -45,10 +47,10 @@ type Journal struct {
 	changes []*Change
 	last    int // number
 	taken   map[string]bool
-	gone    []*Change // which the store may have
+	gone    []*Change // changes that the store may still have
 
-	// While changes are put back: the groups of the API of which a definition was
-	// among them, and what became of the owners.
+	// While changes are put back: the API groups of definitions among them, and what
+	// became of the owners.
 	definitions map[string]bool
 	owners      map[types.UID]*owner
 }
@@ -61,17 +63,17 @@ func New(c cluster.Interface) *Journal {
 // A Write is a change that is about to be made.
 type Write struct {
 	Ref cluster.Ref
-	// Now is the object as it is, nil for none, and Object what it is to be,
-	// nil for none and for what only the server can tell.
+	// Now is the present object, nil for none. Object is the object after the change,
+	// nil for none and if only the server knows it.
 	Now, Object *unstructured.Unstructured
-	// Ours reports whether the run made the object that is there.
+	// Ours reports whether the run made the existing object.
 	Ours bool
 }
 
-// A Store keeps changes for whoever puts them back when the run cannot. Each
-// method returns when the changes are kept for certain.
+// A Store keeps changes, so that another process can put them back if the run cannot.
+// Each method returns when that is certain.
 type Store interface {
-	// Save keeps changes, in place of those that have the same numbers.
+	// Save keeps changes, and replaces those with the same numbers.
 	Save(ctx context.Context, all []*Change) error
 	// Drop forgets changes.
 	Drop(ctx context.Context, all []*Change) error
@@ -93,10 +95,10 @@ func (j *Journal) Apply(ctx context.Context, obj *unstructured.Unstructured) (be
 }
 
 // Patch changes an object by a merge patch, and returns it as it was and as it
-// is. patch makes the patch of what the object is, and says what it changes; with
-// no patch, or with one that changes nothing, the object stays as it is. It is
-// called again where somebody else changes the object meanwhile. For an object
-// that is not there apierrors.IsNotFound holds for the error.
+// is. patch returns the patch for the present object, and the words for the change;
+// with no patch, or one that changes nothing, the object stays as it is. patch is
+// called again if somebody else changes the object in between. For an object that does
+// not exist, apierrors.IsNotFound holds for the error.
 func (j *Journal) Patch(ctx context.Context, ref cluster.Ref, patch func(now *unstructured.Unstructured) ([]byte, Words, error)) (before, after *unstructured.Unstructured, err error) {
 	return j.write(ctx, ref, nil, func(now *unstructured.Unstructured, _ bool) (write, Words, error) {
 		if now == nil {
@@ -115,12 +117,12 @@ func (j *Journal) Patch(ctx context.Context, ref cluster.Ref, patch func(now *un
 	})
 }
 
-// A write writes an object, or has the server tell what it would become.
+// A write writes an object, or has the server predict what it would become.
 type write func(ctx context.Context, o cluster.WriteOptions) (*unstructured.Unstructured, error)
 
-// write makes one change, by what plan returns for the object as it is. It asks
-// the server first what the change would make of an object that is there, and
-// begins anew where somebody changes the object in between.
+// write makes one change, by what plan returns for the object as it is. It first asks
+// the server what the change would make of an existing object, and begins again if
+// somebody changes the object in between.
 func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.Unstructured,
 	plan func(now *unstructured.Unstructured, made bool) (write, Words, error),
 ) (before, after *unstructured.Unstructured, err error) {
@@ -140,13 +142,13 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 		if fresh, err := j.take(ctx, ref, now); err != nil {
 			return nil, nil, err
 		} else if fresh {
-			continue // it was looked at before the place was the run's
+			continue // the object was read before the run had the place
 		}
 		if j.DryRun {
 			after, err := do(ctx, cluster.WriteOptions{DryRun: true})
 			if err == nil && now != nil && !sameContent(now, after) {
 				after = after.DeepCopy()
-				after.SetResourceVersion("") // it would be another one
+				after.SetResourceVersion("") // it would get another one
 			}
 			return now, after, err
 		}
@@ -154,7 +156,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 		o := cluster.WriteOptions{Fresh: now == nil}
 		if now != nil {
 			o.Version = now.GetResourceVersion()
-			quiet := cluster.WithWarnings(ctx, func(string) {}) // they come again with the change itself
+			quiet := cluster.WithWarnings(ctx, func(string) {}) // the same warnings come with the change itself
 			predicted, err = do(quiet, cluster.WriteOptions{DryRun: true, Version: o.Version})
 			switch {
 			case apierrors.IsConflict(err) && wait(ctx, pause):
@@ -168,7 +170,7 @@ func (j *Journal) write(ctx context.Context, ref cluster.Ref, obj *unstructured.
 				return nil, nil, &ForGoodError{ref, "what is immutable cannot become as it was", "leave out immutable: true, or give the object another name"}
 			}
 			if predicted != nil && sameContent(now, predicted) {
-				// The server might still note that we, too, want it so: that would
+				// A real apply might still make us a manager of the fields, which would
 				// have to be put back.
 				return now, now, nil
 			}
@@ -207,13 +209,13 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 			cluster.Warn(ctx, note)
 		}
 	}
-	if c, undo := j.beginOwn(ref); c != nil { // what it was need not be looked at
-		// The store need not know: what is not there any more is not deleted again.
+	if c, undo := j.beginOwn(ref); c != nil { // its content is not needed
+		// The store need not know: an object that does not exist is not deleted again.
 		err := j.delete(ctx, c, cluster.WriteOptions{UID: c.UID}, undo)
 		if !apierrors.IsConflict(err) {
 			return err
 		}
-		// Somebody else has made it anew.
+		// Somebody else has made it again.
 	}
 	for pause := firstPause; ; pause = min(pause*2, lastPause) {
 		err := j.tryDelete(ctx, ref, forGood)
@@ -223,7 +225,7 @@ func (j *Journal) Delete(ctx context.Context, ref cluster.Ref, forGood bool) err
 	}
 }
 
-// errTaken reports that an object was looked at before its place was the run's.
+// errTaken reports that an object was read before the run had its place.
 var errTaken = errors.New("the place was taken only now")
 
 // tryDelete deletes an object that the run did not make.
@@ -249,7 +251,7 @@ func (j *Journal) tryDelete(ctx context.Context, ref cluster.Ref, forGood bool) 
 		}
 	}
 	of := cluster.WriteOptions{DryRun: j.DryRun, UID: now.GetUID()}
-	if j.DryRun || now.GetDeletionTimestamp() != nil { // in that case somebody else deletes it
+	if j.DryRun || now.GetDeletionTimestamp() != nil { // a deletion timestamp: somebody else deletes it
 		return j.Cluster.Delete(ctx, ref, of)
 	}
 	c, undo := j.begin(ref, now, nil, wordsOf(ref, false))
@@ -285,7 +287,7 @@ func (j *Journal) look(ctx context.Context, ref cluster.Ref) (*unstructured.Unst
 	return now, err
 }
 
-// adopt notes that the run did make an object of which that was not known.
+// adopt notes that the run did make an object, which was not certain before.
 func (j *Journal) adopt(ref cluster.Ref, now *unstructured.Unstructured) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -300,7 +302,7 @@ func (c *Change) adopt(now *unstructured.Unstructured, run string) {
 	}
 }
 
-// Made reports whether the run has made a namespace that is there.
+// Made reports whether the run has made an existing namespace.
 func (j *Journal) Made(namespace string) bool {
 	return j.madeIt(cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: namespace})
 }
@@ -314,8 +316,8 @@ func (j *Journal) madeIt(ref cluster.Ref) bool {
 	return c != nil && c.made() && !c.Deleted && c.UID != ""
 }
 
-// beginOwn notes that an object is about to be deleted that the run made; nil
-// where it made none.
+// beginOwn notes that an object that the run made is about to be deleted. It returns
+// nil if the run did not make it.
 func (j *Journal) beginOwn(ref cluster.Ref) (c *Change, undo func()) {
 	if !j.madeIt(ref) {
 		return nil, nil
@@ -338,7 +340,8 @@ func (j *Journal) delete(ctx context.Context, c *Change, o cluster.WriteOptions,
 	case apierrors.IsNotFound(err): // somebody else has deleted it
 		undo()
 	case IsRefused(err):
-		// It may be the waiting for its end that was refused.
+		// The deletion may have succeeded, and only the waiting for its end was
+		// refused.
 		if now, getErr := j.get(ctx, c.Ref); getErr == nil && now != nil && now.GetDeletionTimestamp() == nil {
 			undo()
 		}
@@ -346,7 +349,7 @@ func (j *Journal) delete(ctx context.Context, c *Change, o cluster.WriteOptions,
 	return err
 }
 
-// may returns an error where an object may not be changed now.
+// may returns an error if an object may not be changed now.
 func (j *Journal) may(ctx context.Context, w Write) error {
 	if j.Allow == nil {
 		return nil
@@ -399,7 +402,7 @@ func (j *Journal) get(ctx context.Context, ref cluster.Ref) (*unstructured.Unstr
 	return now, err
 }
 
-// isOurs reports whether the run made the object that is there.
+// isOurs reports whether the run made the existing object.
 func (j *Journal) isOurs(ref cluster.Ref, now *unstructured.Unstructured) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -422,8 +425,8 @@ func same(a, b cluster.Ref) bool {
 	return a.Long() == b.Long() && a.Namespace == b.Namespace
 }
 
-// begin notes that an object is about to be changed from now to what is
-// predicted. undo takes the note back.
+// begin notes that an object is about to be changed from now to predicted. undo removes
+// the note.
 func (j *Journal) begin(ref cluster.Ref, now, predicted *unstructured.Unstructured, words Words) (c *Change, undo func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -447,7 +450,7 @@ func (j *Journal) begin(ref cluster.Ref, now, predicted *unstructured.Unstructur
 			words = wordsOf(ref, c.made())
 			c.What, c.Back = words.What, words.Back
 		}
-		if c.ForGood && c.Deleted && now == nil { // what comes now is the run's
+		if c.ForGood && c.Deleted && now == nil { // an object that comes now is the run's
 			c.Before, c.UID, c.ForGood = nil, "", false
 		}
 		c.meanwhile(now)
@@ -457,14 +460,14 @@ func (j *Journal) begin(ref cluster.Ref, now, predicted *unstructured.Unstructur
 	return c, undo
 }
 
-// meanwhile takes into what the object would be without the run what others have
-// done to it since the run's last change.
+// meanwhile updates Before with what others have done to the object since the run's
+// last change.
 func (c *Change) meanwhile(now *unstructured.Unstructured) {
 	switch {
 	case now == nil && !c.Deleted: // somebody else deleted it
 		c.Before, c.UID = nil, ""
 	case now == nil:
-	case c.UID != now.GetUID(): // somebody else made it anew
+	case c.UID != now.GetUID(): // somebody else made it again
 		c.Before, c.UID = now, now.GetUID()
 	case c.Before != nil && c.After != nil && now.GetResourceVersion() != c.After.GetResourceVersion():
 		after := c.left(now)
@@ -482,7 +485,7 @@ func (j *Journal) done(c *Change, after *unstructured.Unstructured) {
 	if after != nil {
 		c.UID = after.GetUID()
 	}
-	// What is said of an object that was made, and deleted, and made again.
+	// The words for an object that was made, deleted and made again.
 	if c.What == c.Ref.String() && after != nil && !c.ForGood {
 		c.Back = wordsOf(c.Ref, c.made()).Back
 	}
@@ -495,7 +498,7 @@ func (j *Journal) remove(c *Change) {
 	j.changes = slices.DeleteFunc(j.changes, func(other *Change) bool { return other == c })
 }
 
-// Save has the store keep all changes that it does not have as they are.
+// Save has the store keep all changes that it does not have in their present state.
 func (j *Journal) Save(ctx context.Context) error {
 	if j.Store == nil {
 		return nil
@@ -537,11 +540,11 @@ func (j *Journal) Open() []*Change {
 	return all
 }
 
-// nothing reports whether nothing is left of a change: what the run made it
-// deleted again.
+// nothing reports whether nothing is left of a change: the run deleted again what it
+// made.
 func (c *Change) nothing() bool { return c.made() && c.Deleted && !c.Pending }
 
-// resume takes up the changes of a run that is over, to put them back.
+// resume takes over the changes of a run that is over, to put them back.
 func (j *Journal) resume(all []*Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -552,8 +555,8 @@ func (j *Journal) resume(all []*Change) {
 	}
 }
 
-// IsRefused reports whether an error says for certain that a change was not
-// made. It does not for nil.
+// IsRefused reports whether an error shows for certain that a change was not made. It
+// returns false for nil.
 func IsRefused(err error) bool {
 	if err == nil {
 		return false
@@ -576,14 +579,14 @@ func IsRefused(err error) bool {
 	return strings.Contains(text, "denied the request") || strings.Contains(text, "failed calling webhook")
 }
 
-// isImmutable reports whether a ConfigMap or a Secret can be changed no more.
+// isImmutable reports whether a ConfigMap or a Secret is immutable.
 func isImmutable(obj *unstructured.Unstructured) bool {
 	immutable, _, _ := unstructured.NestedBool(obj.Object, "immutable")
 	return immutable
 }
 
-// sameContent reports whether two versions of an object differ in nothing but
-// what the server sets.
+// sameContent reports whether two versions of an object differ only in what the server
+// sets.
 func sameContent(a, b *unstructured.Unstructured) bool {
 	return equal(content(a), content(b))
 }

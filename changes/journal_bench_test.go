@@ -10,8 +10,8 @@ import (
 	"github.com/egressplay/egressplay/cluster/clustertest"
 )
 
-// BenchmarkChange makes a change and takes it back, with notes in a Secret of a
-// cluster in memory: what the journal takes of this machine.
+// BenchmarkChange makes a change and puts it back, with notes in a Secret of a cluster
+// in memory. It measures the journal's own cost.
 func BenchmarkChange(b *testing.B) {
 	c := clustertest.NewFake()
 	j := changes.New(c)

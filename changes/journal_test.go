@@ -26,7 +26,7 @@ func configMap(data map[string]any) *unstructured.Unstructured {
 	return clustertest.Object("v1", "ConfigMap", "default", "a", map[string]any{"data": maps.Clone(data)})
 }
 
-// A game is a run on a fake, with somebody else who works there too.
+// A game is a run on a fake, and somebody else who works there too.
 type game struct {
 	*testing.T
 	c *clustertest.Fake
@@ -82,7 +82,7 @@ func (g *game) undo() (errs []string) {
 	return errs
 }
 
-// data returns what the object says now, nil where there is none.
+// data returns the object's present data, nil if it does not exist.
 func (g *game) data() map[string]any {
 	g.Helper()
 	obj, err := g.c.Get(g.Context(), ref)
@@ -96,8 +96,8 @@ func (g *game) data() map[string]any {
 
 type data = map[string]any
 
-// Each row is a run, and what somebody else does meanwhile: what is there at the
-// end, and what the run says of it.
+// Each row is a run, and what somebody else does during it: the object at the end, and
+// what the run reports about it.
 func TestWhatIsPutBack(t *testing.T) {
 	was := data{"one": "1", "two": "2"}
 	for name, c := range map[string]struct {
@@ -160,8 +160,8 @@ func TestWhatARunMakesSaysSo(t *testing.T) {
 	assert.Empty(t, obj.GetLabels(), "what was there is not the run's")
 }
 
-// What the server did is not known, since the connection was lost: that is found
-// out when it is put back.
+// If the connection was lost, it is not known what the server did. Putting back finds
+// that out.
 func TestAChangeOfWhichNobodyKnowsWhetherItWasMade(t *testing.T) {
 	lost := errors.New("connection reset by peer")
 	for name, made := range map[string]bool{"it was made": true, "it was not": false} {
@@ -271,7 +271,7 @@ func TestWhatCannotBePutBackIsNotDeleted(t *testing.T) {
 	assert.True(t, apierrors.IsNotFound(err), "nobody else does")
 }
 
-// A server or a webhook that is away for some seconds is waited for.
+// Putting back waits for a server or a webhook that is away for some seconds.
 func TestWhatTimeMayCureIsTriedAgain(t *testing.T) {
 	for name, err := range map[string]error{
 		"server":    &cluster.UnreachableError{Server: "https://example.com", Err: errors.New("connection refused")},
@@ -305,9 +305,8 @@ func terminating() error {
 	return err
 }
 
-// Changes that do not depend on each other are put back at the same time, workloads
-// that the run made among them; what makes pods comes when everything else is as it
-// was.
+// Changes that do not depend on each other are put back at the same time, including
+// workloads that the run made. What makes pods comes when everything else is as it was.
 func TestUndoesAtTheSameTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		deployment := clustertest.Object("apps/v1", "Deployment", "default", "d", map[string]any{"spec": map[string]any{"replicas": int64(1)}})

@@ -19,44 +19,44 @@ import (
 type Leases struct {
 	Cluster cluster.Interface
 	Run     Run
-	// IstioNamespace is where the Lease for the whole mesh is.
+	// IstioNamespace is the namespace of the Lease for the whole mesh.
 	IstioNamespace string
-	// WaitFor is how long another run is waited for.
+	// WaitFor is how long Take waits for another run.
 	WaitFor time.Duration
 	// Lost is called when a Lease is not the run's any more.
 	Lost func(error)
-	// Watching is called where a run seems to be gone, and its Lease is looked at
+	// Watching is called if another run seems to be gone, and its Lease is watched
 	// until that is certain.
 	Watching func(by *HeldError)
-	// Note is called once where no Lease may be made, with the reason.
+	// Note is called once, with the reason, if no Lease may be made.
 	Note func(why error)
 
 	mu      sync.Mutex
 	held    map[cluster.Ref]time.Time // when each was renewed last, by this process's clock
-	lost    map[cluster.Ref]error     // those that other runs have taken
-	seen    map[cluster.Ref]seen      // those of others
-	without map[cluster.Ref]bool      // where no Lease may be made
+	lost    map[cluster.Ref]error     // Leases that other runs have taken
+	seen    map[cluster.Ref]seen      // Leases of other runs
+	without map[cluster.Ref]bool      // places where no Lease may be made
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
 
-// seen is how another run's Lease was seen, and since when it has been so. A Lease
-// has run out once it was seen unchanged for as long as it holds: the clocks of two
-// machines may differ, and what a Lease says of time is its holder's.
+// seen is the last seen state of another run's Lease, and since when it has been
+// unchanged. A Lease has expired once it was seen unchanged for its whole duration: the
+// clocks of two machines may differ, and the times in a Lease are those of its holder.
 // Source: k8s.io/client-go/tools/leaderelection, "clock skew".
 type seen struct {
 	version string
 	since   time.Time
-	renewed bool // it was seen before as something else
+	renewed bool // it was seen before in another state
 }
 
 const (
 	leaseName     = "egressplay"
 	meshLeaseName = "egressplay-mesh"
 
-	// leaseTime is how long a Lease holds that is not renewed, and renewTime how
-	// often it is. After certainTime without that a run asks, before it changes
-	// anything, whether it still holds it.
+	// leaseTime is how long a Lease is valid after its last renewal, and renewTime how
+	// often it is renewed. After certainTime without a renewal a run checks that it
+	// still holds the Lease before it changes anything.
 	leaseTime   = 30 * time.Second
 	renewTime   = 5 * time.Second
 	certainTime = 20 * time.Second
@@ -71,7 +71,8 @@ type HeldError struct {
 	Run    string // its ID
 	Holder string
 	Since  time.Time
-	// stale reports whether the Lease has run out, if its holder's clock and ours agree.
+	// stale reports whether the Lease has expired, if its holder's clock and ours
+	// agree.
 	stale bool
 }
 
@@ -84,7 +85,7 @@ func (e *HeldError) Hint() string {
 	return "wait for it: --wait-for 5m, or run in another namespace: --namespace"
 }
 
-// A LostError reports that a run does not hold its place any more, so that it changes
+// A LostError reports that a run does not hold its place any more, and so changes
 // nothing there.
 type LostError struct{ By *HeldError }
 
@@ -108,8 +109,8 @@ func (l *Leases) ref(namespace string) (ref cluster.Ref, place string) {
 	return ref, "namespace " + namespace
 }
 
-// Take takes a namespace, or with "" what holds for the whole mesh, until
-// [Leases.Release]. The error is a [*HeldError] where another run has it.
+// Take takes a namespace, or with "" everything that applies to the whole mesh, until
+// [Leases.Release]. The error is a [*HeldError] if another run has it.
 func (l *Leases) Take(ctx context.Context, namespace string) error {
 	ref, place := l.ref(namespace)
 	if done, err := l.holds(ctx, ref); done || err != nil {
@@ -135,9 +136,9 @@ func (l *Leases) Take(ctx context.Context, namespace string) error {
 				l.Note(err)
 			}
 			return nil
-		case apierrors.IsNotFound(err): // there is no such namespace (yet), so nothing to hold
+		case apierrors.IsNotFound(err): // the namespace does not exist (yet), so there is nothing to hold
 			return nil
-		case isHeld && held.stale: // it is looked at until that is certain, or it is renewed
+		case isHeld && held.stale: // the Lease is watched until that is certain, or it is renewed
 			if !said && l.Watching != nil {
 				l.Watching(held)
 			}
@@ -155,16 +156,16 @@ func (l *Leases) Take(ctx context.Context, namespace string) error {
 	}
 }
 
-// Held returns an error where a place that the run has taken may be another's by
-// now: a [*LostError] where it is.
+// Held returns an error if another run may have a place that this run has taken: a
+// [*LostError] if that is certain.
 func (l *Leases) Held(ctx context.Context, namespace string) error {
 	ref, _ := l.ref(namespace)
 	_, err := l.holds(ctx, ref)
 	return err
 }
 
-// holds reports whether the run holds a Lease, or need not. The error reports that it
-// does not any more, or that this is not certain.
+// holds reports whether the run holds a Lease, or needs none. The error says that it
+// does not hold it any more, or that this is not certain.
 func (l *Leases) holds(ctx context.Context, ref cluster.Ref) (bool, error) {
 	l.mu.Lock()
 	lost, without := l.lost[ref], l.without[ref]
@@ -211,7 +212,7 @@ func (l *Leases) take(ctx context.Context, ref cluster.Ref, place string) error 
 	return nil
 }
 
-// see returns how another run's Lease was seen.
+// see updates and returns the seen state of another run's Lease.
 func (l *Leases) see(ref cluster.Ref, lease *unstructured.Unstructured) seen {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -226,13 +227,13 @@ func (l *Leases) see(ref cluster.Ref, lease *unstructured.Unstructured) seen {
 	return s
 }
 
-// duration returns for how long a Lease holds that is not renewed.
+// duration returns how long a Lease is valid without a renewal.
 func duration(lease *unstructured.Unstructured) time.Duration {
 	seconds, _, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseDurationSeconds")
 	return time.Duration(seconds) * time.Second
 }
 
-// lease returns the Lease as the run holds it; before is as it is, nil for none.
+// lease returns the Lease as held by this run; before is the present one, nil for none.
 func (l *Leases) lease(ref cluster.Ref, before *unstructured.Unstructured) *unstructured.Unstructured {
 	obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": ref.APIVersion, "kind": ref.Kind}}
 	if before != nil {
@@ -255,7 +256,7 @@ func (l *Leases) lease(ref cluster.Ref, before *unstructured.Unstructured) *unst
 	return obj
 }
 
-// heldBy returns who holds a Lease, nil where nobody does: it was given back, or its
+// heldBy returns who holds a Lease; nil if nobody does because it was released or its
 // process has ended.
 func heldBy(lease *unstructured.Unstructured, place string) *HeldError {
 	identity, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
@@ -299,18 +300,18 @@ func (l *Leases) renew(ctx context.Context) {
 	}
 }
 
-// renewOne renews a Lease. The error reports that the run does not hold it any more.
-// That it cannot be told now is an error only where the caller must be certain.
+// renewOne renews a Lease. It returns an error if the run does not hold the Lease any
+// more; if that cannot be found out now, only if the caller must be certain.
 func (l *Leases) renewOne(ctx context.Context, ref cluster.Ref, certain bool) error {
 	now, err := l.Cluster.Get(ctx, ref)
 	switch {
-	case apierrors.IsNotFound(err): // somebody deleted it, perhaps with its namespace
+	case apierrors.IsNotFound(err): // somebody deleted the Lease, perhaps with its namespace
 		_, err = l.Cluster.Create(ctx, l.lease(ref, nil))
 		if apierrors.IsAlreadyExists(err) {
 			return l.renewOne(ctx, ref, certain)
 		}
 		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
-			return nil // the namespace is gone, or is about to go
+			return nil // the namespace is gone, or is being deleted
 		}
 	case err == nil:
 		if other := heldBy(now, "namespace "+ref.Namespace); other != nil && other.Run != l.Run.ID {
@@ -343,7 +344,7 @@ func (l *Leases) renewOne(ctx context.Context, ref cluster.Ref, certain bool) er
 	return nil // it is tried again
 }
 
-// Release gives back what was taken. ctx bounds it.
+// Release releases everything that was taken. ctx bounds it.
 func (l *Leases) Release(ctx context.Context) {
 	l.mu.Lock()
 	held, stop := l.held, l.stop
@@ -359,7 +360,7 @@ func (l *Leases) Release(ctx context.Context) {
 		releasing.Go(func() {
 			now, err := l.Cluster.Get(ctx, ref)
 			if err != nil {
-				return // what is left of it runs out
+				return // the remaining Leases expire
 			}
 			if identity, _, _ := unstructured.NestedString(now.Object, "spec", "holderIdentity"); identity == l.Run.ID {
 				_ = l.Cluster.Delete(ctx, ref, cluster.WriteOptions{UID: now.GetUID(), Version: now.GetResourceVersion()})
@@ -369,9 +370,9 @@ func (l *Leases) Release(ctx context.Context) {
 	releasing.Wait()
 }
 
-// Alive reports of each run whether it still goes on: its process is there, or it
-// holds a Lease in the namespace of its notes. The Leases of a namespace, "" for all,
-// are listed once, or where that is not allowed read one by one.
+// Alive reports for each run whether it still goes on: its process exists, or it holds
+// a Lease in the namespace of its notes. The Leases of a namespace, "" for all, are
+// listed once, or read one by one if listing is not allowed.
 func Alive(ctx context.Context, c cluster.Interface, namespace string, all []*Kept) ([]bool, error) {
 	alive, asked := make([]bool, len(all)), make([]bool, len(all))
 	for i, k := range all {

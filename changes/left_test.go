@@ -21,9 +21,9 @@ func inNamespace(kind, name string) *unstructured.Unstructured {
 	return clustertest.Object("v1", kind, "made", name, nil)
 }
 
-// A namespace that the run made stays where others have put something into it,
-// and what is theirs is named. What the run and the cluster itself put there, and
-// what belongs to that, does not count.
+// A namespace that the run made stays if others have put something into it, and their
+// objects are named. Objects of the run and of the cluster itself, and objects that
+// belong to those, do not count.
 func TestANamespaceWithOthersObjectsStays(t *testing.T) {
 	for _, by := range []string{"the clean-up", "a step"} {
 		t.Run(by, func(t *testing.T) {
@@ -57,8 +57,8 @@ func TestANamespaceWithOthersObjectsStays(t *testing.T) {
 	}
 }
 
-// Where a run may not list all kinds, it says so, whoever deletes the namespace.
-// What it can see of others' keeps the namespace as ever.
+// If a run may not list all kinds, it says so, whoever deletes the namespace. Objects
+// of others that it can see still keep the namespace.
 func TestWhatCannotBeSeenInANamespaceIsTold(t *testing.T) {
 	const note = "whether others had something in it was not seen for kinds that may not be listed: Secret, Service"
 	made := clustertest.Object("v1", "Namespace", "", "made", nil)
@@ -98,8 +98,8 @@ func TestWhatCannotBeSeenInANamespaceIsTold(t *testing.T) {
 	})
 }
 
-// What a run deleted together with its owner names the owner that is there
-// afterwards: else the garbage collector takes it away.
+// An object that a run deleted together with its owner names the new owner afterwards;
+// else the garbage collector would delete it.
 func TestWhatIsMadeAnewNamesItsNewOwner(t *testing.T) {
 	for _, kill := range []string{"", "before the clean-up", "in the clean-up"} {
 		for _, kind := range []string{"ConfigMap", "Deployment"} {
@@ -162,8 +162,8 @@ func TestWhatIsOwnedWaitsForItsOwner(t *testing.T) {
 	assert.Nil(t, g.data(), "it would be taken away at once")
 }
 
-// A kind that the server does not tell of for a moment, since who serves it is
-// away, is asked for again, and what is of it is never taken for gone.
+// If the server does not list a kind for a moment, because its API service is away, it
+// is asked again, and objects of that kind never count as gone.
 func TestAKindThatIsHiddenIsNotGone(t *testing.T) {
 	for name, away := range map[string]time.Duration{"for a moment": 10 * time.Second, "for good": time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestAKindThatIsHiddenIsNotGone(t *testing.T) {
 	}
 }
 
-// A kind whose definition the run made goes with it, and its objects too.
+// A kind whose definition the run made goes with the definition, and its objects too.
 func TestAKindThatTheRunMadeIsGone(t *testing.T) {
 	g := play(t)
 	definition := clustertest.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "serviceentries.networking.istio.io",

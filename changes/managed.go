@@ -10,9 +10,9 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// managedFields returns who is to own which fields of an object that was put
-// back: those who did before, so that their next server-side apply finds no
-// conflict with a run that is over. What others own since then stays theirs.
+// managedFields returns who owns which fields of an object that was put back: the
+// former managers, so that their next server-side apply finds no conflict with a run
+// that is over. Fields that others have taken since stay theirs.
 func managedFields(before, after, now *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
 	var left []metav1.ManagedFieldsEntry
 	if after != nil {
@@ -23,13 +23,13 @@ func managedFields(before, after, now *unstructured.Unstructured) []metav1.Manag
 		entry := was
 		if is := entryOf(now.GetManagedFields(), was); is != nil && was.Manager != cluster.Manager {
 			if ours := entryOf(left, was); ours == nil || !equality.Semantic.DeepEqual(ours, is) {
-				entry = *is // it has changed since we did
+				entry = *is // that manager has changed it after us
 			}
 		}
 		result = append(result, entry)
 	}
 	for _, is := range now.GetManagedFields() {
-		// Who came after us, and not by us.
+		// Managers that came after us.
 		if is.Manager != cluster.Manager && entryOf(result, is) == nil {
 			result = append(result, is)
 		}
@@ -48,8 +48,8 @@ func entryOf(entries []metav1.ManagedFieldsEntry, like metav1.ManagedFieldsEntry
 	return &entries[i]
 }
 
-// changedBy returns who wrote an object last, ourselves aside; "somebody" where
-// the server does not tell. after is how we left it, nil for none.
+// changedBy returns who wrote an object last, except us; "somebody" if the server does
+// not say. after is the object as we left it, nil for none.
 func changedBy(after, now *unstructured.Unstructured) string {
 	var left []metav1.ManagedFieldsEntry
 	if after != nil {

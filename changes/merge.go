@@ -16,8 +16,8 @@ var serverFields = []string{
 	"generation", "managedFields", "resourceVersion", "selfLink", "uid",
 }
 
-// content returns a copy of an object without what a change of it does not
-// concern: its status, and what only the server sets.
+// content returns a copy of an object without its status and without the fields that
+// only the server sets.
 func content(obj *unstructured.Unstructured) map[string]any {
 	if obj == nil {
 		return map[string]any{}
@@ -32,9 +32,9 @@ func content(obj *unstructured.Unstructured) map[string]any {
 	return all
 }
 
-// takeBack returns now without what was changed from before to after. Where a
-// field is neither as it was before nor as it was after, somebody else has
-// changed it since: it stays, and kept has its path.
+// takeBack returns now without the changes from before to after. If a field is neither
+// as before nor as after, somebody else has changed it since: it stays, and kept has
+// its path.
 func takeBack(before, after, now *unstructured.Unstructured) (result *unstructured.Unstructured, kept []string) {
 	result = now.DeepCopy()
 	m := merger{}
@@ -79,7 +79,7 @@ func (f field) equals(other field) bool {
 	return f.there == other.there && (!f.there || reflect.DeepEqual(f.value, other.value))
 }
 
-// value returns what becomes of a field that we changed, and whether it stays.
+// value returns the new value of a field that we changed, and whether the field stays.
 func (m *merger) value(path []string, before, after, now field) (value any, keep bool) {
 	switch {
 	case now.equals(after):
@@ -87,7 +87,7 @@ func (m *merger) value(path []string, before, after, now field) (value any, keep
 	case now.equals(before):
 		return now.value, now.there
 	}
-	// Somebody else has changed it too: perhaps another part of it.
+	// Somebody else has changed the field too, perhaps another part of it.
 	if all, ok := maps3(before, after, now); ok {
 		m.fields(path, all[0], all[1], all[2])
 		return all[2], before.there || len(all[2]) > 0
@@ -115,8 +115,8 @@ func (m *merger) value(path []string, before, after, now field) (value any, keep
 	return now.value, now.there
 }
 
-// maps3 returns three mappings, an empty one for a field that is not there; not
-// ok where one of them is something else, or now is not there.
+// maps3 returns three mappings, an empty one for a missing field. It is not ok if one
+// of them is something else, or now is missing.
 func maps3(fields ...field) (all [3]map[string]any, ok bool) {
 	for i, f := range fields {
 		mapping, isMap := f.value.(map[string]any)
@@ -132,8 +132,8 @@ func maps3(fields ...field) (all [3]map[string]any, ok bool) {
 	return all, true
 }
 
-// lists3 returns three lists whose elements are about the same things: they have
-// the same length, and the same names where they have names.
+// lists3 returns three lists whose elements correspond: they have the same length, and
+// the same names if they have names.
 func lists3(fields ...field) (all [3][]any, ok bool) {
 	for i, f := range fields {
 		list, isList := f.value.([]any)
@@ -156,9 +156,9 @@ func lists3(fields ...field) (all [3][]any, ok bool) {
 	return all, true
 }
 
-// takeBackText is takeBack for a text of several lines: what was changed from
-// before to after is taken out of now, line by line. It is not ok where somebody
-// else has changed the same lines.
+// takeBackText is takeBack for a text of several lines: it removes the changes from
+// before to after from now, line by line. It is not ok if somebody else has changed the
+// same lines.
 func takeBackText(before, after, now string) (string, bool) {
 	b, a, n := strings.SplitAfter(before, "\n"), strings.SplitAfter(after, "\n"), strings.SplitAfter(now, "\n")
 	ours, ok1 := edits(a, b)
@@ -194,12 +194,12 @@ func (e edit) overlaps(other edit) bool {
 	return e.from < other.to || e.from == other.to && e.from == e.to && other.from == other.to
 }
 
-// maxLines bounds the texts that are compared line by line: the comparison takes
-// memory for the product of their lengths.
+// maxLines bounds the texts that are compared line by line: the comparison needs memory
+// for the product of their lengths.
 const maxLines = 3000
 
-// edits returns what makes of one text another, as few lines as possible; not ok
-// where a text is too long.
+// edits returns the edits that turn one text into another, with as few lines as
+// possible. It is not ok if a text is too long.
 func edits(from, to []string) (all []edit, ok bool) {
 	if len(from) > maxLines || len(to) > maxLines {
 		return nil, false

@@ -78,7 +78,7 @@ func TestTakeBackOfAText(t *testing.T) {
 	assert.False(t, ok, "too long to be compared")
 }
 
-// Whatever is changed at random lines: what is taken back is exactly ours.
+// Whichever lines change at random, exactly our changes are taken back.
 func FuzzTakeBackText(f *testing.F) {
 	f.Add(uint8(3), uint8(1), "x", uint8(0), "y")
 	f.Fuzz(func(t *testing.T, lines, ours uint8, ourText string, theirs uint8, theirText string) {

@@ -12,7 +12,7 @@ import (
 )
 
 // An OthersError reports that a namespace that the run made has objects of others,
-// which would go with it.
+// which would be deleted with it.
 type OthersError struct {
 	Namespace string
 	Objects   []cluster.Ref
@@ -37,9 +37,9 @@ func (e *OthersError) Hint() string {
 	return "have them moved or deleted, then delete the namespace"
 }
 
-// checkOthers returns an [*OthersError] where a namespace has objects that neither
-// the run made nor the cluster itself. note says of which kinds that could not be
-// seen, "" for none.
+// checkOthers returns an [*OthersError] if a namespace has objects that neither the run
+// nor the cluster itself made. note names the kinds for which that could not be seen,
+// "" for none.
 func (j *Journal) checkOthers(ctx context.Context, namespace string) (note string, err error) {
 	all, unseen, err := j.Cluster.Contents(ctx, namespace)
 	if err != nil {
@@ -57,7 +57,8 @@ func (j *Journal) checkOthers(ctx context.Context, namespace string) (note strin
 	return noteUnseen(unseen), nil
 }
 
-// noteUnseen returns what others may have had in a namespace, unseen.
+// noteUnseen returns a note about kinds of which others may have had objects in a
+// namespace, unseen.
 func noteUnseen(unseen []cluster.Ref) string {
 	var kinds []string
 	for _, kind := range unseen {
@@ -76,14 +77,13 @@ func noteUnseen(unseen []cluster.Ref) string {
 	return "whether others had something in it was not seen for kinds that may not be listed: " + strings.Join(kinds, ", ")
 }
 
-// isRuns reports whether an object is one of the run, or one that goes on its own
-// account.
+// isRuns reports whether an object is the run's, or goes by itself.
 func (j *Journal) isRuns(obj *unstructured.Unstructured) bool {
 	return obj.GetLabels()[RunLabel] == j.Run || obj.GetDeletionTimestamp() != nil
 }
 
-// isClusters reports whether the cluster makes an object in each namespace, or
-// because of another object: what has an owner goes with it, and counts with it.
+// isClusters reports whether the cluster makes an object in each namespace, or because
+// of another object. An object with an owner goes with the owner, and counts with it.
 func isClusters(obj *unstructured.Unstructured) bool {
 	if len(obj.GetOwnerReferences()) > 0 {
 		return true
@@ -97,7 +97,8 @@ func isDerived(kind cluster.Ref) bool {
 }
 
 var (
-	// derived has the kinds that controllers make of Services and of what happens.
+	// derived has the kinds that controllers make from Services, or as a record of
+	// events and leases.
 	derived = []string{"Endpoints", "EndpointSlice", "Event", "Lease"}
 
 	// inEachNamespace has what controllers of Kubernetes, Istio and OpenShift make

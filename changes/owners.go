@@ -7,22 +7,22 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// An owner is an object that the run deleted. Made anew it has another UID, which
-// the objects have to name that it owned: the garbage collector takes away what
-// names an owner that is not there.
+// An owner is an object that the run deleted. When it is made again it has another UID,
+// which the objects that it owned have to name: the garbage collector deletes objects
+// whose owner does not exist.
 type owner struct {
 	what string
 	now  types.UID // "" until it is put back
 	err  error     // why it was not put back
 }
 
-// An ownerError says that the owner of an object has not been put back yet.
+// An ownerError reports that the owner of an object has not been put back yet.
 type ownerError struct{ owner string }
 
 func (e *ownerError) Error() string { return "its owner " + e.owner + " is not there yet" }
 
-// prepare notes of the changes that are going to be put back what concerns others
-// of them.
+// prepare notes which of the changes to be put back concern others of them: owners and
+// definitions.
 func (j *Journal) prepare(all []*Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -38,8 +38,8 @@ func (j *Journal) prepare(all []*Change) {
 	}
 }
 
-// definition returns what the run made or deleted that defines kinds, nil where the
-// change is of something else.
+// definition returns the object that the run made or deleted if that defines kinds,
+// else nil.
 func (c *Change) definition() *unstructured.Unstructured {
 	if c.Ref.Kind != "CustomResourceDefinition" && c.Ref.Kind != "APIService" || !c.made() && !c.Deleted {
 		return nil
@@ -50,7 +50,7 @@ func (c *Change) definition() *unstructured.Unstructured {
 	return c.After
 }
 
-// owned returns the changes of objects whose owners are put back, too.
+// owned returns the changes of objects whose owners are put back too.
 func (j *Journal) owned(all []*Change) map[*Change]bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -84,7 +84,7 @@ func (j *Journal) undone(c *Change, err error) {
 	}
 }
 
-// newOwners has an object that is to be as it was name its owners as they are now.
+// newOwners replaces the owners in an object that is put back by their present UIDs.
 func (j *Journal) newOwners(c *Change) error {
 	if c.Before == nil {
 		return nil

@@ -21,8 +21,8 @@ func Holder() string {
 	return name + "@" + host
 }
 
-// Process returns what tells this process from all others, on this machine and on
-// others, for [IsGone]; "" where the system does not tell.
+// Process returns a unique name of this process among all processes of all machines,
+// for [IsGone]; "" if the system does not provide one.
 func Process() string {
 	space := processSpace()
 	started := processStarted(os.Getpid())
@@ -32,8 +32,8 @@ func Process() string {
 	return fmt.Sprintf("%s/%d/%s", space, os.Getpid(), started)
 }
 
-// IsGone reports whether a process has certainly ended: it was one of this
-// machine, and is not there any more.
+// IsGone reports whether a process has certainly ended: it was a process of this
+// machine, and does not exist any more.
 func IsGone(process string) bool {
 	space, rest, ok := cutLast2(process)
 	if !ok || space == "" || space != processSpace() {
@@ -54,8 +54,8 @@ func cutLast2(process string) (space, rest string, ok bool) {
 	return strings.Join(parts[:n], "/"), strings.Join(parts[n:], "/"), true
 }
 
-// processSpace names the space in which process numbers are unique: this start
-// of the machine, and the namespace of its processes. It is "" on systems other
+// processSpace returns the name of the space in which process numbers are unique: this
+// start of the machine, and the namespace of its processes. It is "" on systems other
 // than Linux.
 func processSpace() string {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
@@ -69,9 +69,9 @@ func processSpace() string {
 	return strings.TrimSpace(string(boot)) + "," + strings.TrimSuffix(strings.TrimPrefix(space, "pid:["), "]")
 }
 
-// processStarted returns when a process began, in the system's own count; "" for
-// one that is not there, or has ended and waits for its parent.
-// Source: proc(5), fields 3 and 22 of /proc/PID/stat.
+// processStarted returns when a process began, in the system's own count; "" if the
+// process does not exist, or is a zombie. Source: proc(5), fields 3 and 22 of
+// /proc/PID/stat.
 func processStarted(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

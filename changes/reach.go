@@ -9,17 +9,16 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// reach returns why an object of Istio reaches others than the run's own workloads by
-// the host that it is about; "" where it does not, or is of another kind. own tells
-// which namespaces are the run's.
+// reach returns why an Istio object reaches others than the run's own workloads,
+// because of its host; "" if it does not, or is of another kind. own reports which
+// namespaces are the run's.
 //
-// A VirtualService for the mesh's sidecars and a ServiceEntry hold for the callers
-// in every namespace to which they are exported. A DestinationRule holds for the
-// callers in its own namespace; one in the namespace of its host's Service, or in
-// the mesh's root namespace, for all to whom it is exported. A host outside of the
-// cluster is nobody's.
-// Sources: istio.io "Destination Rule", "Virtual Service", exportTo; istio/istio
-// pilot/pkg/model/push_context.go, destinationRule.
+// A VirtualService for the mesh's sidecars and a ServiceEntry apply to the callers in
+// every namespace to which they are exported. A DestinationRule applies to the callers
+// in its own namespace; one in the namespace of its host's Service, or in the mesh's
+// root namespace, to all to whom it is exported. A host outside of the cluster is
+// nobody's. Sources: istio.io "Destination Rule", "Virtual Service", exportTo;
+// istio/istio pilot/pkg/model/push_context.go, destinationRule.
 func (g Guard) reach(ref cluster.Ref, obj *unstructured.Unstructured, own func(namespace string) bool) string {
 	if obj == nil || ref.Resource().Group != "networking.istio.io" || !isExported(ref, obj) {
 		return ""
@@ -45,7 +44,7 @@ func (g Guard) reach(ref cluster.Ref, obj *unstructured.Unstructured, own func(n
 		case !inCluster, namespace != "" && own(namespace):
 			continue
 		case ref.Kind == "DestinationRule" && ref.Namespace != g.root() && ref.Namespace != namespace:
-			continue // it is for its own namespace's callers
+			continue // it applies to its own namespace's callers
 		case namespace == "":
 			return "it holds for the callers of " + host + " in every namespace"
 		}
@@ -63,10 +62,10 @@ func isExported(ref cluster.Ref, obj *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(to, func(namespace string) bool { return namespace != "." && namespace != "~" && namespace != ref.Namespace })
 }
 
-// namespaceOf returns the namespace whose Services a host means: "" for those of
-// all. inCluster is false for a host that is no Service of the cluster.
+// namespaceOf returns the namespace whose Services a host means: "" for those of all.
+// inCluster is false for a host that is not a Service of the cluster.
 func namespaceOf(host string, ref cluster.Ref) (namespace string, inCluster bool) {
-	if host != "" && host != "*" && !strings.Contains(host, ".") && ref.Kind != "ServiceEntry" { // short for a Service beside the object
+	if host != "" && host != "*" && !strings.Contains(host, ".") && ref.Kind != "ServiceEntry" { // the short name of a Service in the object's namespace
 		return ref.Namespace, true
 	}
 	before, after, isService := strings.Cut(host+".", ".svc.")

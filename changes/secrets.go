@@ -22,7 +22,7 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// A Run says whose changes a journal has.
+// A Run describes the run whose changes a journal has.
 type Run struct {
 	ID      string    `json:"id"`
 	Holder  string    `json:"holder"` // who runs it, such as "ann@laptop"
@@ -45,9 +45,9 @@ var _ Store = (*Secrets)(nil)
 
 // A part is one of the Secrets.
 type part struct {
-	data  map[string]string // by key, in base64 as the API has it
+	data  map[string]string // by key, in base64 as in the API
 	size  int
-	there bool // the Secret was made
+	there bool // the Secret exists
 }
 
 const (
@@ -96,7 +96,7 @@ func (s *Secrets) Save(ctx context.Context, all []*Change) error {
 	return nil
 }
 
-// place returns the part in which a change is, or has room.
+// place returns the part that has a change, or has room for it.
 func (s *Secrets) place(key string, size int) int {
 	for i, p := range s.parts {
 		if _, has := p.data[key]; has {
@@ -118,8 +118,8 @@ func (s *Secrets) ref(i int) cluster.Ref {
 	return cluster.Ref{APIVersion: "v1", Kind: "Secret", Namespace: s.Namespace, Name: name}
 }
 
-// write writes what has changed in a part, or the part where there is no such
-// Secret yet, or no more.
+// write writes what has changed in a part, or the whole part if its Secret does not
+// exist yet, or any more.
 func (s *Secrets) write(ctx context.Context, i int, changed map[string]any) error {
 	if s.parts[i].there {
 		patch, err := json.Marshal(map[string]any{"data": changed})
@@ -191,10 +191,10 @@ func (s *Secrets) Drop(ctx context.Context, all []*Change) error {
 	return errors.Join(errs...)
 }
 
-// packers are used again: making one takes longer than packing a change with it.
+// packers are reused: making one takes longer than packing a change.
 var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
-// pack returns a change as the text that a Secret has.
+// pack returns a change as the text that is kept in a Secret.
 func pack(c *Change) (string, error) {
 	var packed bytes.Buffer
 	z := packers.Get().(*gzip.Writer)
@@ -231,14 +231,14 @@ type Kept struct {
 	Run     Run
 	Changes []*Change // oldest first
 	Store   Store     // where they are
-	// Namespace is that of the Secrets, "" where they are a file's.
+	// Namespace is the namespace of the Secrets, "" if the changes are in a file.
 	Namespace string
-	// Unread is what of it cannot be read, "" for nothing.
+	// Unread has the parts that cannot be read, with the reasons.
 	Unread []string
 }
 
-// Find returns what runs have left in Secrets of a namespace, "" for all of them,
-// the newest run first.
+// Find returns what runs have left in the Secrets of a namespace, "" for all
+// namespaces, the newest run first.
 func Find(ctx context.Context, c cluster.Interface, namespace string) ([]*Kept, error) {
 	secrets, err := c.List(ctx, "secrets", namespace, RunLabel+","+ManagedBy+"="+cluster.Manager)
 	if err != nil {
@@ -251,7 +251,7 @@ func Find(ctx context.Context, c cluster.Interface, namespace string) ([]*Kept, 
 		number := 1
 		suffix, ok := strings.CutPrefix(secret.GetName(), secretPrefix+id)
 		if !ok {
-			continue // one that a playbook made
+			continue // a Secret that a playbook made
 		}
 		if suffix != "" {
 			if _, err := fmt.Sscanf(suffix, "-%d", &number); err != nil || number < 2 || number > maxParts {
@@ -300,7 +300,7 @@ func Find(ctx context.Context, c cluster.Interface, namespace string) ([]*Kept, 
 	return all, nil
 }
 
-// Journal returns a journal with what a run has left, to put it back.
+// Journal returns a journal with the changes that a run has left, to put them back.
 func (k *Kept) Journal(c cluster.Interface) *Journal {
 	j := &Journal{Run: k.Run.ID, Cluster: c, Store: k.Store}
 	j.resume(k.Changes)

@@ -10,9 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// A Spread keeps the changes of a run in its namespace, but for what a Secret of
-// another namespace held before the run: that is kept in the Secret's own namespace,
-// where whoever may read it might read the Secret, too.
+// A Spread keeps the changes of a run in its namespace, except the former content of a
+// Secret of another namespace. That is kept in the Secret's own namespace, where
+// whoever may read the note may read the Secret too.
 type Spread struct {
 	// Home is the run's namespace, and In returns a store in a namespace.
 	Home string
@@ -50,7 +50,7 @@ func (s *Spread) Save(ctx context.Context, all []*Change) error {
 	defer s.mu.Unlock()
 	by := map[string][]*Change{}
 	for _, c := range all {
-		if isForeignSecret(c, s.Home) && c.made() { // to delete it, its values are not needed
+		if isForeignSecret(c, s.Home) && c.made() { // its values are not needed to delete it
 			c = c.copy()
 			c.After, c.Next = withoutValues(c.After), withoutValues(c.Next)
 		}
@@ -91,12 +91,12 @@ func (s *Spread) Drop(ctx context.Context, all []*Change) error {
 	return errors.Join(errs...)
 }
 
-// isForeignSecret reports whether a change is one of a Secret of another namespace.
+// isForeignSecret reports whether a change is that of a Secret of another namespace.
 func isForeignSecret(c *Change, home string) bool {
 	return c.Ref.Kind == "Secret" && c.Ref.Resource().Group == "" && c.Ref.Namespace != home
 }
 
-// withoutValues returns what tells an object from others.
+// withoutValues returns an object with only what identifies it.
 func withoutValues(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	if obj == nil {
 		return nil

@@ -33,7 +33,7 @@ func aRun() changes.Run {
 	return changes.Run{ID: "abc", Holder: "ann@laptop", Started: time.Now().Truncate(time.Second)}
 }
 
-// What a store has puts everything back, from a process that knows nothing else.
+// A process that has only the store puts everything back.
 func TestARunThatWasKilledIsPutBack(t *testing.T) {
 	folder := t.TempDir()
 	stores := map[string]struct {
@@ -110,7 +110,7 @@ func TestWhatCouldNotBePutBackStaysInTheStore(t *testing.T) {
 	assert.Nil(t, g.data())
 }
 
-// The notes of a run go also where the server is away for some seconds.
+// The notes of a run are removed even if the server is away for some seconds.
 func TestTheNotesOfARunAreTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := play(t)
@@ -134,13 +134,13 @@ func TestTheNotesOfARunAreTriedAgain(t *testing.T) {
 	})
 }
 
-// A Secret has 1 MiB at most, so that large changes need several; one that
-// somebody deletes is made again.
+// A Secret has at most 1 MiB, so large changes need several; one that somebody deletes
+// is made again.
 func TestManyChangesNeedSeveralSecrets(t *testing.T) {
 	g := play(t)
 	g.j.Run, g.j.Store = "abc", &changes.Secrets{Cluster: g.c, Namespace: "default", Run: aRun()}
 	const objects = 6
-	noise := make([]byte, 150<<10) // which does not become smaller
+	noise := make([]byte, 150<<10) // which does not compress
 	for i := range objects {
 		_, _ = rand.Read(noise)
 		name := "big-" + strconv.Itoa(i)
@@ -191,7 +191,8 @@ func TestWhereNoSecretMayBeMade(t *testing.T) {
 	assert.NoFileExists(t, path)
 }
 
-// What a Secret of another namespace held is noted beside it, and nowhere else.
+// The former content of a Secret of another namespace is noted in that namespace, and
+// nowhere else.
 func TestWhatASecretHeldIsNotedBesideIt(t *testing.T) {
 	secret := func(namespace, name, value string) *unstructured.Unstructured {
 		return clustertest.Object("v1", "Secret", namespace, name, data{"data": data{"key": base64.StdEncoding.EncodeToString([]byte(value))}})
@@ -282,7 +283,7 @@ func TestAPlaceOfARunThatIsGone(t *testing.T) {
 		a, b := leases(c, "a"), leases(c, "b")
 		lost := make(chan error, 1)
 		a.Lost = func(err error) { lost <- err }
-		c.FailFunc = func(call clustertest.Call) error { // a can take it, and not get through after that
+		c.FailFunc = func(call clustertest.Call) error { // a can take the Lease, but gets no further request through
 			if call.Verb == "update" && call.Object.GetLabels()[changes.RunLabel] == "a" {
 				return errors.New("no answer")
 			}
@@ -316,8 +317,8 @@ func renewed(t *testing.T, c *clustertest.Fake, differs, lasts time.Duration) {
 	}()
 }
 
-// The clocks of two machines may differ: a Lease has run out only when it was seen
-// not to be renewed.
+// The clocks of two machines may differ: a Lease has expired only if it was seen not to
+// be renewed.
 func TestClocksThatDiffer(t *testing.T) {
 	for name, differs := range map[string]time.Duration{"behind": -time.Hour, "ahead": time.Hour, "together": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -351,7 +352,7 @@ func TestARunThatHasLostItsPlaceStops(t *testing.T) {
 			if call.Ref.Kind != "Lease" {
 				return nil
 			}
-			// Later a does not get through, and b does.
+			// Later a gets no request through, but b does.
 			if cut.Load() || late.Load() && call.Verb == "update" && call.Object.GetLabels()[changes.RunLabel] == "a" {
 				return errLost
 			}

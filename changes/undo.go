@@ -21,8 +21,8 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// A ChangedError reports that somebody else has changed, since the run did, what was to be
-// put back, so that it was left as it is.
+// A ChangedError reports that somebody else has changed, after the run did, what was to
+// be put back, so it was left as it is.
 type ChangedError struct {
 	By     string   // the manager of fields that did; "somebody" if it is not known
 	How    string   // "changed", "made anew" or "deleted"
@@ -37,14 +37,13 @@ func (e *ChangedError) Error() string {
 	return text + ", left as it is"
 }
 
-// An Undone is what became of a change that was to be put back.
+// An Undone is the outcome of putting one change back.
 type Undone struct {
 	Change *Change
 	Took   time.Duration
-	// Nothing reports whether the change had never been made, so that there is nothing
-	// to tell.
+	// Nothing reports whether the change was never made, so there is nothing to report.
 	Nothing bool
-	// Note is what a reader is to know of it besides, "" for nothing.
+	// Note is a further note for a reader, "" for none.
 	Note string
 	Err  error // why it was not put back; a [*ChangedError] for what is left to others
 }
@@ -52,14 +51,13 @@ type Undone struct {
 // workers is how many changes are put back at the same time.
 const workers = 8
 
-// Undo puts back the changes given, and calls each for every one of them, in
-// their order, as soon as it is known what became of it. Changes that do not
-// depend on each other are put back at the same time, workloads one after the
-// other; those that are made anew come after them, so that their pods find all as
-// it was; and what they owned comes last. Each may take as long as
-// limit, 0 for any time; what time may cure is tried again until then. What could
-// not be put back stays in the store. The error reports that the store could not
-// forget what was.
+// Undo puts back the given changes, and calls each for every one of them, in their
+// order, as soon as its outcome is known. Changes that do not depend on each other are
+// put back at the same time, workloads one after the other; those that are made anew
+// come after them, so that their pods find all as it was; and what they owned comes
+// last. Each may take as long as limit, 0 for any time; what time may cure is tried
+// again until then. What could not be put back stays in the store. The error reports
+// that the store could not forget what was.
 func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, each func(Undone)) error {
 	j.prepare(all)
 	results := make([]chan Undone, len(all))
@@ -87,8 +85,8 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 				results[i] <- j.undo(ctx, c, limit)
 			})
 		}
-		// One after the other, newest first: what is made again under the same name
-		// right after it went confuses its controllers.
+		// One after the other, newest first: an object that is made again under the
+		// same name right after its deletion confuses its controllers.
 		done.Add(1)
 		waiting.Go(func() {
 			defer done.Done()
@@ -124,7 +122,8 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 	return persist(ctx, limit, func(ctx context.Context) error { return j.Store.Drop(ctx, dropped) })
 }
 
-// forgetNothing takes out of the journal those of which nothing is left.
+// forgetNothing removes the changes of which nothing is left from the journal, and
+// returns them.
 func (j *Journal) forgetNothing() (all []*Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -137,7 +136,7 @@ func (j *Journal) forgetNothing() (all []*Change) {
 	return all
 }
 
-// forget takes a change out of the journal.
+// forget removes a change from the journal.
 func (j *Journal) forget(c *Change) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -158,13 +157,13 @@ func (c *Change) makesPods() bool {
 	return false
 }
 
-// undo puts back one change, and tries again what time may cure.
+// undo puts back one change. It tries again after errors that may go away with time.
 func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration) Undone {
 	u := Undone{Change: c}
 	started := time.Now()
 	u.Err = persist(ctx, limit, func(ctx context.Context) error {
 		nothing, note, err := j.tryUndo(ctx, c)
-		u.Nothing, u.Note = nothing, cmp.Or(u.Note, note) // a namespace that goes already is not looked at again
+		u.Nothing, u.Note = nothing, cmp.Or(u.Note, note) // a namespace that is already being deleted is not looked at again
 		return err
 	})
 	u.Took = time.Since(started)
@@ -172,8 +171,8 @@ func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration) Undo
 	return u
 }
 
-// persist tries something until it is done, time cannot cure what keeps it from
-// being done, or it has taken as long as limit, 0 for any time.
+// persist tries something until it succeeds, fails with an error that time cannot cure,
+// or has taken as long as limit; 0 is no limit.
 func persist(ctx context.Context, limit time.Duration, try func(context.Context) error) error {
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -196,7 +195,7 @@ func persist(ctx context.Context, limit time.Duration, try func(context.Context)
 	}
 }
 
-// Between two attempts to put something back.
+// The pauses between two attempts to put something back.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 2 * time.Second
@@ -217,7 +216,7 @@ func mayPass(err error) bool {
 		return false
 	}
 	if _, ok := errors.AsType[*cluster.NoKindError](err); ok {
-		return true // who serves the kind may be away
+		return true // the API service of the kind may be away
 	}
 	if _, ok := errors.AsType[*ownerError](err); ok {
 		return true
@@ -227,8 +226,8 @@ func mayPass(err error) bool {
 		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || strings.Contains(err.Error(), "failed calling webhook")
 }
 
-// tryUndo puts back one change once. nothing reports whether it had never been made, and
-// note what a reader is to know besides.
+// tryUndo puts back one change once. nothing reports whether it was never made, and
+// note is a further note for a reader.
 func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, note string, err error) {
 	if j.Held != nil {
 		if err := j.Held(ctx, Place(c.Ref)); err != nil {
@@ -263,7 +262,7 @@ func (j *Journal) tryUndo(ctx context.Context, c *Change) (nothing bool, note st
 		return false, "", err
 	case now.GetUID() != c.UID && !sameContent(now, c.Before):
 		return false, "", &ChangedError{By: changedBy(nil, now), How: "made anew"}
-	case now.GetUID() != c.UID: // it is as it was already: an earlier clean-up may have been at it
+	case now.GetUID() != c.UID: // it is already as it was: an earlier clean-up may have put it back
 		c.UID, c.Deleted = now.GetUID(), false
 		if onlyOurs(now) {
 			err = j.own(ctx, now, c.Before.GetManagedFields())
@@ -280,7 +279,7 @@ func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Uns
 		return c.Pending, "", nil
 	}
 	if c.UID == "" {
-		return true, "", nil // it was not made after all, but by somebody else
+		return true, "", nil // somebody else made it, not the run
 	}
 	if c.UID != now.GetUID() {
 		return false, "", &ChangedError{By: changedBy(nil, now), How: "made anew"}
@@ -300,7 +299,7 @@ func (j *Journal) takeAway(ctx context.Context, c *Change, now *unstructured.Uns
 // putBack brings back the fields that the run changed.
 func (j *Journal) putBack(ctx context.Context, c *Change, now *unstructured.Unstructured) (nothing bool, err error) {
 	after := c.left(now)
-	if after == nil { // it is not known what the server would have made of it
+	if after == nil { // the server's prediction is not known
 		after = now
 	}
 	result, kept := takeBack(c.Before, after, now)
@@ -326,8 +325,8 @@ func (j *Journal) putBack(ctx context.Context, c *Change, now *unstructured.Unst
 	return nothing, nil
 }
 
-// exchange deletes what the run made in place of something else, and makes that
-// again: some fields cannot be changed.
+// exchange deletes the object that the run made in place of another one, and makes that
+// again, because some fields cannot be changed.
 func (j *Journal) exchange(ctx context.Context, c *Change, with *unstructured.Unstructured) error {
 	with = with.DeepCopy()
 	with.SetManagedFields(c.Before.GetManagedFields())
@@ -344,7 +343,7 @@ func (j *Journal) exchange(ctx context.Context, c *Change, with *unstructured.Un
 	return j.makeAnew(ctx, c, with)
 }
 
-// makeAnew makes an object that is not there as it was.
+// makeAnew makes an object again as it was.
 func (j *Journal) makeAnew(ctx context.Context, c *Change, obj *unstructured.Unstructured) error {
 	now, err := j.Cluster.Create(ctx, obj)
 	if err != nil {
@@ -354,8 +353,7 @@ func (j *Journal) makeAnew(ctx context.Context, c *Change, obj *unstructured.Uns
 	return j.own(ctx, now, c.Before.GetManagedFields())
 }
 
-// own has the server note who owns the fields of an object, if it notes
-// something else.
+// own has the server record the managers of an object's fields, if its record differs.
 func (j *Journal) own(ctx context.Context, now *unstructured.Unstructured, owners []metav1.ManagedFieldsEntry) error {
 	if len(owners) == 0 || sameOwners(now, owners) {
 		return nil

@@ -45,7 +45,7 @@ func secretsOf(g *game) {
 	g.j.Run, g.j.Store = "abc", &changes.Secrets{Cluster: g.c, Namespace: "default", Run: aRun()}
 }
 
-// killed has another process go on with what the run has noted, as after kill -9.
+// killed has another process continue with the run's notes, as after kill -9.
 func (g *game) killed() {
 	g.Helper()
 	g.c.FailFunc = nil
@@ -61,8 +61,8 @@ func notes(g *game) int {
 	return len(secrets)
 }
 
-// The run deletes an object, and applies it again; the server is away before the
-// second request gets there.
+// The run deletes an object, and applies it again; the server is away before it gets
+// the second request.
 func TestWorldDeletedThenApplyLost(t *testing.T) {
 	was := data{"one": "1"}
 	for _, kill := range []bool{false, true} {
@@ -82,7 +82,7 @@ func TestWorldDeletedThenApplyLost(t *testing.T) {
 	}
 }
 
-// An object has to be deleted and made anew to become as it was, and the server is
+// An object has to be deleted and made again to become as it was, and the server is
 // away in between.
 func TestWorldExchangeInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestWorldExchangeInterrupted(t *testing.T) {
 	})
 }
 
-// The run patches an object, and its deletion does not get there.
+// The run patches an object, and the request to delete it is lost.
 func TestWorldChangedThenDeleteLost(t *testing.T) {
 	was := data{"one": "1"}
 	for _, kill := range []bool{false, true} {
@@ -125,7 +125,7 @@ func TestWorldChangedThenDeleteLost(t *testing.T) {
 	}
 }
 
-// Of two changes of one field the second does not get there.
+// Of two changes of one field, the second request is lost.
 func TestWorldSecondChangeLost(t *testing.T) {
 	was := data{"one": "1"}
 	for _, kill := range []bool{false, true} {
@@ -231,7 +231,7 @@ func TestWorldEditedBeforeDelete(t *testing.T) {
 	assert.Equal(t, data{"one": "1", "theirs": "y"}, g.data())
 }
 
-// What is deleted for good stays so, whether or not it was noted that it is done.
+// What is deleted for good stays deleted, whether or not its end was noted.
 func TestWorldForGood(t *testing.T) {
 	job := clustertest.Object("batch/v1", "Job", "default", "j", nil)
 	for _, kill := range []bool{false, true} {
@@ -259,8 +259,8 @@ func TestWorldForGood(t *testing.T) {
 	}
 }
 
-// An object is deleted for good and made by the run again: what is said of it is
-// true.
+// An object is deleted for good and made by the run again: what the run reports about
+// it is true.
 func TestWorldForGoodThenMade(t *testing.T) {
 	g := play(t, configMap(data{"one": "1"}))
 	require.NoError(t, g.j.Delete(t.Context(), ref, true))
@@ -301,7 +301,7 @@ func TestWorldRefusedLeavesTheNotes(t *testing.T) {
 		if notes(g) == 0 {
 			return
 		}
-		g.theirs(`{"data":{"one":"x"}}`) // the user himself, days later
+		g.theirs(`{"data":{"one":"x"}}`) // the user, days later
 		g.killed()
 		g.undo()
 		assert.Equal(t, data{"one": "x", "new": "y"}, g.data(), "cleanup takes back what the user did")
@@ -327,7 +327,7 @@ func TestWorldRefusedLeavesTheNotes(t *testing.T) {
 	})
 }
 
-// What a workload owns goes with it, and its controller does not make it again.
+// What a workload owns is deleted with it, and its controller does not make it again.
 func TestWorldWhatAWorkloadOwns(t *testing.T) {
 	deployment := clustertest.Object("apps/v1", "Deployment", "default", "d", nil)
 	g := play(t, deployment)
@@ -431,7 +431,7 @@ func TestWorldDeletedByAnother(t *testing.T) {
 	assert.Nil(t, g.data(), "somebody else deleted it")
 }
 
-// What is said of an object that somebody else has made anew is true.
+// What the run reports about an object that somebody else has made again is true.
 func TestWorldWords(t *testing.T) {
 	g := play(t)
 	g.apply(data{"one": "x"})
@@ -470,7 +470,7 @@ func TestWorldOneNamespaceWithoutLeases(t *testing.T) {
 
 var schemaGK = schema.GroupKind{Kind: "ConfigMap"}
 
-// An object is made anew, and its controller writes it before its owners are noted.
+// An object is made again, and its controller writes it before its owners are noted.
 func TestWorldMadeAnewAndConflict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		obj := configMap(data{"one": "1"})

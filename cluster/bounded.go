@@ -2,8 +2,8 @@ package cluster
 
 import "strings"
 
-// A Bounded keeps the first Max bytes that are written to it: what a pod says
-// is not to be trusted. Its zero value keeps nothing.
+// A Bounded keeps the first Max bytes that are written to it, because the output of a
+// pod is not to be trusted. Its zero value keeps nothing.
 type Bounded struct {
 	Max int // in bytes
 	// Truncated reports whether more was written.
@@ -12,8 +12,8 @@ type Bounded struct {
 	text strings.Builder
 }
 
-// Write implements io.Writer. It never fails: what a command writes too much
-// must not end it.
+// Write implements io.Writer. It never fails: a command that writes too much must not
+// end by that.
 func (b *Bounded) Write(p []byte) (int, error) {
 	n := len(p)
 	if room := b.Max - b.text.Len(); n > room {

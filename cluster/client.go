@@ -24,18 +24,18 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// Manager is the name under which the API server notes what we set.
+// Manager is the field manager under which the API server records what we set.
 const Manager = "egressplay"
 
 // Options say which cluster a [Client] is for.
 type Options struct {
-	// Kubeconfig is a file; "" means where kubectl looks, and then Context
+	// Kubeconfig is a file; "" means the files that kubectl reads, and then Context
 	// must be set.
 	Kubeconfig string
 	// Context is the name of a context; "" means the current one of the file
 	// that Kubeconfig names.
 	Context string
-	// UserAgent is what the client calls itself, "egressplay" when empty.
+	// UserAgent is the client's name, "egressplay" if empty.
 	UserAgent string
 }
 
@@ -47,19 +47,19 @@ type Client struct {
 	http      *http.Client
 
 	dynamic dynamic.Interface
-	rest    rest.Interface // for what the dynamic client cannot do; paths from the root
+	rest    rest.Interface // for requests that the dynamic client cannot make; paths are from the root
 	kinds   *kinds
 	clock   *clock
 
-	upgrader      http.RoundTripper // HTTP/1.1 only, since a connection of HTTP/2 cannot be upgraded
+	upgrader      http.RoundTripper // HTTP/1.1 only, because an HTTP/2 connection cannot be upgraded
 	webSocketOnly atomic.Bool       // SPDY was refused once
 }
 
 var _ Interface = (*Client)(nil)
 
 // New returns a client for the cluster that o names. It does not connect; see
-// [Client.Check]. The current context is never taken unless the caller names
-// its file. An error about a context lists those that there are.
+// [Client.Check]. The current context is used only if the caller names its file. An
+// error about a context lists the existing ones.
 func New(o Options) (*Client, error) {
 	raw, name, file, err := o.load()
 	if err != nil {
@@ -78,8 +78,8 @@ func New(o Options) (*Client, error) {
 	return newClient(name, namespace, config)
 }
 
-// WriteKubeconfig writes a kubeconfig to a file that only its user can read: with the
-// context that is chosen as its current one, with this namespace, and no other.
+// WriteKubeconfig writes a kubeconfig to a file that only its user can read. It has
+// only the chosen context, as its current one, with this namespace.
 func (o Options) WriteKubeconfig(path, namespace string) error {
 	raw, name, _, err := o.load()
 	if err != nil {
@@ -93,7 +93,7 @@ func (o Options) WriteKubeconfig(path, namespace string) error {
 	return clientcmd.WriteToFile(*raw, path)
 }
 
-// load reads the kubeconfig, and returns the name of the context that is chosen and
+// load reads the kubeconfig, and returns the name of the chosen context and the place
 // where it was looked for.
 func (o Options) load() (raw *clientcmdapi.Config, name, file string, err error) {
 	if o.Kubeconfig == "" && o.Context == "" {
@@ -155,9 +155,9 @@ func newClient(name, namespace string, config *rest.Config) (*Client, error) {
 	}, nil
 }
 
-// upgradeTransport returns a transport for requests that are upgraded. The
-// credentials are read once, and a later connection resumes the TLS session of
-// an earlier one, which saves both sides the signatures of a handshake.
+// upgradeTransport returns a transport for requests that are upgraded. The credentials
+// are read once. A later connection resumes the TLS session of an earlier one, which
+// saves both sides the signatures of a handshake.
 func upgradeTransport(config *rest.Config) (http.RoundTripper, error) {
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {
@@ -188,12 +188,11 @@ func (c *Client) Server() string { return c.config.Host }
 // Context returns the name of the kubeconfig's context.
 func (c *Client) Context() string { return c.name }
 
-// Namespace returns the namespace that the context names, "default" where it
-// names none.
+// Namespace returns the namespace that the context names, "default" if it names none.
 func (c *Client) Namespace() string { return c.namespace }
 
 // Check asks the server for its version, such as "v1.36.3". The error is an
-// [*UnreachableError] when it does not answer.
+// [*UnreachableError] if the server does not answer.
 func (c *Client) Check(ctx context.Context) (serverVersion string, err error) {
 	body, err := c.rest.Get().AbsPath("/version").Do(ctx).Raw()
 	if err != nil {
@@ -207,8 +206,8 @@ func (c *Client) Check(ctx context.Context) (serverVersion string, err error) {
 }
 
 // LabName returns the name and version of the lab that serves the cluster, as
-// its ConfigMap egressplay-lab in namespace kube-public says. isLab is false
-// where there is none, or none that we may see.
+// its ConfigMap egressplay-lab in namespace kube-public says. isLab is false if there
+// is no such ConfigMap, or we may not read it.
 func (c *Client) LabName(ctx context.Context) (name, version string, isLab bool, err error) {
 	var cm corev1.ConfigMap
 	err = c.rest.Get().AbsPath("/api/v1/namespaces/kube-public/configmaps/egressplay-lab").Do(ctx).Into(&cm)

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// A clock learns by how much a server's clock is ahead of this machine's. Each
-// answer has the server's time, cut to a second, and was made between the
-// request and its arrival. The answers together say it much more exactly than
-// one of them.
+// A clock finds out by how much a server's clock is ahead of this machine's. Each
+// answer has the server's time, truncated to a second, and was made between the request
+// and the arrival of the answer. Many answers together give a much more exact result
+// than one.
 type clock struct {
 	mu          sync.Mutex
 	least, most time.Duration
 	known       bool
 }
 
-// see takes the header Date of an answer.
+// see evaluates the header Date of an answer.
 func (c *clock) see(date string, sent, received time.Time) {
 	at, err := http.ParseTime(date)
 	if err != nil {
@@ -28,12 +28,12 @@ func (c *clock) see(date string, sent, received time.Time) {
 	if c.known {
 		if l, m := max(least, c.least), min(most, c.most); l <= m {
 			least, most = l, m
-		} // else one of the clocks was set: start again
+		} // else one of the clocks was set: begin again
 	}
 	c.least, c.most, c.known = least, most, true
 }
 
-// ahead returns what is known so far.
+// ahead returns the bounds that are known so far.
 func (c *clock) ahead() (least, most time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,5 +58,5 @@ func (r *clockReader) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// WrappedRoundTripper lets client-go find the transport inside.
+// WrappedRoundTripper returns the transport inside, for client-go.
 func (r *clockReader) WrappedRoundTripper() http.RoundTripper { return r.RoundTripper }

@@ -12,8 +12,8 @@ import (
 
 func TestClock(t *testing.T) {
 	start := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	// answers shows a clock a server's answers, one each 130 ms of this machine's
-	// time, where the server is ahead by so much.
+	// answers shows a clock the answers of a server that is ahead by so much, one every
+	// 130 ms of this machine's time.
 	answers := func(c *clock, ahead time.Duration) {
 		for i := range 20 {
 			sent := start.Add(time.Duration(i) * 130 * time.Millisecond)
@@ -37,7 +37,7 @@ func TestClock(t *testing.T) {
 	c.see("yesterday", start, start)
 	assert.False(t, c.known)
 	answers(&c, time.Hour)
-	answers(&c, 0) // it was set
+	answers(&c, 0) // the clock was set
 	least, most = c.ahead()
 	assert.LessOrEqual(t, least, time.Duration(0))
 	assert.GreaterOrEqual(t, most, time.Duration(0))

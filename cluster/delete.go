@@ -16,10 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// ownsPods has the kinds whose deletion waits for their pods. It asks the
-// garbage collector for that, which costs a detour through a controller, and
-// for a kind that is new to the cluster up to half a minute; so other kinds do
-// without. Source: kubernetes.io, "Garbage Collection", foreground deletion.
+// ownsPods has the kinds whose deletion waits for their pods. The garbage collector
+// does that, which costs a detour through a controller, and up to half a minute for a
+// kind that is new to the cluster; so the deletion of other kinds does not wait.
+// Source: kubernetes.io, "Garbage Collection", foreground deletion.
 var ownsPods = map[schema.GroupKind]bool{
 	{Group: "", Kind: "ReplicationController"}: true,
 	{Group: "apps", Kind: "DaemonSet"}:         true,
@@ -31,7 +31,7 @@ var ownsPods = map[schema.GroupKind]bool{
 }
 
 // namesPods has the kinds whose pods, made by another controller, have a label
-// with the object's name. The garbage collector does not wait for those.
+// with the object's name. The garbage collector does not wait for such pods.
 // Source: gateway-api.sigs.k8s.io, GEP-1762.
 var namesPods = map[schema.GroupKind]string{
 	{Group: "gateway.networking.k8s.io", Kind: "Gateway"}: "gateway.networking.k8s.io/gateway-name",
@@ -73,8 +73,8 @@ func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 	if err != nil {
 		return c.explain(ctx, err)
 	}
-	// The server answers with a Status when the object is gone, and with the
-	// object when something has to happen first.
+	// The server answers with a Status if the object is gone, and with the object if
+	// something has to happen first.
 	obj := new(unstructured.Unstructured)
 	if err := json.Unmarshal(body, &obj.Object); err != nil {
 		return fmt.Errorf("delete %s: %w", ref, err)
@@ -97,8 +97,8 @@ func (c *Client) Delete(ctx context.Context, ref Ref, o WriteOptions) error {
 	return nil
 }
 
-// DeleteReads returns what [Interface].Delete reads to see that an object is gone:
-// always, and where a finalizer delays its end.
+// DeleteReads returns what [Interface].Delete reads to see that an object is gone: in
+// any case, and if a finalizer delays its end.
 func DeleteReads(ref Ref) (always, delayed []Access) {
 	get, watch := Access{Verb: "get", Ref: ref}, Access{Verb: "watch", Ref: ref}
 	r, err := KnownResource(ref)
@@ -126,12 +126,13 @@ var delays = map[schema.GroupKind]bool{
 	{Group: "", Kind: "Pod"}:                   true,
 }
 
-// madeForGateways has the kinds of what is waited for once a Gateway is deleted.
+// madeForGateways has the kinds of the objects for whose end the deletion of a Gateway
+// waits.
 var madeForGateways = []Ref{{APIVersion: "v1", Kind: "Pod"}, {APIVersion: "v1", Kind: "Service"}, {APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}}
 
-// waitMadeGone returns when what a controller has made for an object is gone: its
-// pods, and its Service with its endpoints, which another object of the same name
-// would take for its own, and lose.
+// waitMadeGone returns when the objects that a controller has made for an object are
+// gone: its pods, and its Service with its endpoints. A new object of the same name
+// would adopt them, and then lose them.
 func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, owner types.UID) error {
 	for _, ref := range madeForGateways {
 		ref.Namespace = namespace
@@ -146,7 +147,7 @@ func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, o
 		for _, obj := range made.Items {
 			owned := slices.ContainsFunc(obj.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.UID == owner })
 			if ref.Kind == "Service" && !owned {
-				continue // somebody else's
+				continue // it is somebody else's
 			}
 			of := *t
 			of.ref.Name = obj.GetName()
@@ -158,14 +159,14 @@ func (c *Client) waitMadeGone(ctx context.Context, namespace, selector string, o
 	return nil
 }
 
-// waitGone returns when obj is gone. An object of the same name with another
-// UID was created since.
+// waitGone returns when obj is gone. An object of the same name with another UID is a
+// newer one.
 func (c *Client) waitGone(ctx context.Context, t *target, obj *unstructured.Unstructured) error {
 	uid := obj.GetUID()
 	for {
-		// What the server answered may be the object as it was at its end,
-		// after which no event comes: the watch begins at an object that is
-		// there. The server also ends a watch now and then.
+		// The server's answer may be the last state of the object, after which no event
+		// comes, so the watch begins with a fresh read of the object. The server also
+		// ends a watch now and then.
 		now, err := t.api.Get(ctx, t.ref.Name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
@@ -187,8 +188,8 @@ func (c *Client) waitGone(ctx context.Context, t *target, obj *unstructured.Unst
 	}
 }
 
-// watchGone watches obj until it is gone or the watch ends, and returns how it
-// was seen last.
+// watchGone watches obj until it is gone or the watch ends, and returns its last seen
+// state.
 func (c *Client) watchGone(ctx context.Context, t *target, obj *unstructured.Unstructured) (last *unstructured.Unstructured, gone bool, err error) {
 	w, err := t.api.Watch(ctx, metav1.ListOptions{
 		FieldSelector:   "metadata.name=" + t.ref.Name,
@@ -222,7 +223,7 @@ func keptBy(obj *unstructured.Unstructured) string {
 	}
 	conditions, _, _ := unstructured.NestedSlice(obj.Object, "status", "conditions")
 	for _, c := range conditions {
-		// A namespace tells what is left in it: kubernetes/kubernetes
+		// A namespace's conditions say what is left in it: kubernetes/kubernetes
 		// pkg/controller/namespace/deletion/status_condition_utils.go.
 		condition, _ := c.(map[string]any)
 		kind, _ := condition["type"].(string)

@@ -37,10 +37,10 @@ func (c *Client) Contents(ctx context.Context, namespace string) (all []unstruct
 	return all, unseen, err
 }
 
-// metadata returns the metadata of the objects in a namespace, "" for all objects,
-// of every kind of which we may list them. unseen has the other kinds.
+// metadata returns the metadata of the objects in a namespace, "" for all objects, of
+// every kind that we may list. unseen has the other kinds.
 func (c *Client) metadata(ctx context.Context, namespace string) (found []unstructured.Unstructured, unseen []Ref, err error) {
-	ctx = WithWarnings(ctx, func(string) {}) // such as of a deprecated kind, which nobody has named
+	ctx = WithWarnings(ctx, func(string) {}) // such as about a deprecated kind that nobody has named
 	kinds, err := c.listable(namespace != "")
 	if err != nil {
 		return nil, nil, err
@@ -86,16 +86,16 @@ func (c *Client) metadata(ctx context.Context, namespace string) (found []unstru
 	return found, unseen, failed
 }
 
-// A listable is a kind of which the server lists the objects.
+// A listable is a kind whose objects the server can list.
 type listable struct {
 	schema.GroupVersionResource
 	kind string
 }
 
-// listable returns the kinds that the server lists, or those of them that have
-// namespaces.
+// listable returns the kinds that the server can list, or only those with namespaces.
 func (c *Client) listable(namespaced bool) (all []listable, err error) {
-	// An error beside lists is about a group of an API that is served elsewhere.
+	// An error together with lists is about an API group that an aggregated server
+	// serves.
 	lists, err := discovery.ServerPreferredResources(c.kinds.server)
 	if lists == nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// portForwardProtocol is the protocol that the server must speak.
+// portForwardProtocol is the protocol that the server has to speak.
 // Source: k8s.io/client-go/tools/portforward.
 const portForwardProtocol = "portforward.k8s.io"
 
@@ -56,7 +56,7 @@ func (c *Client) Dial(ctx context.Context, namespace, pod string, port int) (net
 	}
 	errs, err := open(corev1.StreamTypeError)
 	if err == nil {
-		err = errs.Close() // we have nothing to say there
+		err = errs.Close() // we write nothing there
 	}
 	if err == nil {
 		d.data, err = open(corev1.StreamTypeData)
@@ -81,7 +81,7 @@ func (c *Client) Dial(ctx context.Context, namespace, pod string, port int) (net
 type dialed struct {
 	raw    io.Closer
 	data   *spdystream.Stream
-	failed chan error // what the server says of a connection that it could not make
+	failed chan error // the server's message about a connection that it could not make
 }
 
 func (d *dialed) Read(p []byte) (int, error) {
@@ -105,7 +105,7 @@ func (d *dialed) Close() error { return d.raw.Close() }
 func (d *dialed) LocalAddr() net.Addr  { return &net.TCPAddr{} }
 func (d *dialed) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// errNoDeadline reports that a dialed connection ends with its context alone.
+// errNoDeadline reports that a dialed connection has no deadlines, only its context.
 var errNoDeadline = errors.New("a connection to a pod has no deadlines of its own")
 
 func (d *dialed) SetDeadline(t time.Time) error      { return deadline(t) }

@@ -28,13 +28,14 @@ func (e *UnreachableError) Error() string {
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Hint returns what to do next; "" when nothing useful can be said.
+// Hint returns what to do next; "" if nothing useful can be said.
 func (e *UnreachableError) Hint() string {
 	_, hint := e.explain()
 	return hint
 }
 
-// explain tells apart the reasons that ask for different actions.
+// explain returns the reason in words, and a hint for reasons that need different
+// actions.
 func (e *UnreachableError) explain() (reason, hint string) {
 	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](e.Err)
 	if isInvalid && invalid.Reason == x509.Expired {
@@ -66,8 +67,8 @@ func (e *UnreachableError) explain() (reason, hint string) {
 	return innermost(e.Err).Error(), ""
 }
 
-// innermost returns what failed, without the method and URL that net/http puts
-// before it.
+// innermost returns the underlying error, without the method and URL that net/http
+// adds.
 func innermost(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		return e.Err
@@ -79,9 +80,9 @@ func innermost(err error) error {
 type NoKindError struct {
 	Kind       string // as asked for
 	APIVersion string // as asked for; may be empty
-	// Served are the versions of the API group in which the server has the
-	// kind instead, and Elsewhere its versions in other groups, such as
-	// "apps/v1"; the one to be preferred is in front.
+	// Served are the versions of the API group in which the server has the kind
+	// instead, and Elsewhere its versions in other groups, such as "apps/v1"; the
+	// preferred one comes first.
 	Served, Elsewhere []string
 }
 
@@ -114,7 +115,7 @@ func (e *NoKindError) Hint() string {
 	switch isOwn := strings.Contains(group, "."); {
 	case len(e.Served) > 0:
 		return "write apiVersion: " + e.inGroup()[0]
-	case len(e.Elsewhere) > 0 && !isOwn: // such as extensions, which Kubernetes once had
+	case len(e.Elsewhere) > 0 && !isOwn: // such as extensions, which Kubernetes had once
 		return "write apiVersion: " + e.Elsewhere[0]
 	case isOwn: // a kind of that name in another group is another kind
 		return fmt.Sprintf("install the definitions (CRDs) of %s, then run the same command again", group)
@@ -123,12 +124,12 @@ func (e *NoKindError) Hint() string {
 	}
 }
 
-// A NotReadyError reports that no pod is ready that a query means. Time may cure
-// it, unless Final.
+// A NotReadyError reports that no pod that a query means is ready. Waiting may help,
+// unless Final is set.
 type NotReadyError struct {
 	Query  string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
-	Reason string // what was seen instead, with container states and their messages
-	// Final is set when waiting cannot help: the pod has no such container.
+	Reason string // what was found instead, with container states and their messages
+	// Final is set if waiting cannot help: the pod has no such container.
 	Final bool
 }
 
@@ -136,7 +137,7 @@ func (e *NotReadyError) Error() string {
 	return fmt.Sprintf("no ready pod for %s: %s", e.Query, e.Reason)
 }
 
-// Hint returns what to do next; "" where time may cure it.
+// Hint returns what to do next; "" if waiting may help.
 func (e *NotReadyError) Hint() string {
 	if e.Final {
 		return "name a container that the pod has"
@@ -144,8 +145,8 @@ func (e *NotReadyError) Hint() string {
 	return ""
 }
 
-// A ForbiddenError reports that the user of the kubeconfig may not do something:
-// which verb on which resource.
+// A ForbiddenError reports that the user of the kubeconfig may not do something, with
+// the verb and the resource.
 type ForbiddenError struct{ Err error } // the API server's own
 
 func (e *ForbiddenError) Error() string { return e.Err.Error() }
@@ -157,12 +158,12 @@ func (e *ForbiddenError) Hint() string {
 	return "have that user bound to a role with this permission, or name a context whose user has it"
 }
 
-// A LostError reports that a command's exit code never came, because a connection
-// was lost while it ran or before.
+// A LostError reports that a command's exit code never came, because a connection was
+// lost before or during the command.
 type LostError struct {
-	// Started is false when it is certain that the command did not start.
+	// Started is false if it is certain that the command did not start.
 	Started bool
-	Err     error // nil when the stream simply ended
+	Err     error // nil if the stream simply ended
 }
 
 func (e *LostError) Error() string {
@@ -174,9 +175,8 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Err }
 
-// explain turns the error of a request into the one that [Interface] promises:
-// the API server's own, the cause of ctx when that has ended, or an
-// [*UnreachableError].
+// explain turns the error of a request into the one that [Interface] promises: the API
+// server's own, the cause of ctx if that has ended, or an [*UnreachableError].
 func (c *Client) explain(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -185,7 +185,7 @@ func (c *Client) explain(ctx context.Context, err error) error {
 		if apierrors.IsUnauthorized(err) {
 			return fmt.Errorf("%s does not accept the credentials of %s: %w", c.Server(), c.name, err)
 		}
-		// A quota, for example, forbids as well, without this word.
+		// A quota, for example, is Forbidden as well, without this word.
 		if apierrors.IsForbidden(err) && strings.Contains(err.Error(), " cannot ") {
 			return &ForbiddenError{Err: err}
 		}

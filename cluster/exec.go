@@ -19,16 +19,17 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// errNoSPDY reports that something before the API server let no upgrade through.
+// errNoSPDY reports that something in front of the API server did not let the upgrade
+// through.
 var errNoSPDY = errors.New("the connection cannot be upgraded to SPDY")
 
 // Exec implements [Interface].
 //
 // client-go reports success when the stream on which the exit code travels
 // closes empty (kubernetes/kubectl#1726, kubernetes/kubernetes#137404), so a
-// lost connection reads as exit code 0. Here the streams are read by our own
-// code: in the protocols v4 and v5 a server always writes a Status before it
-// closes that stream, so no Status means that the connection was lost.
+// lost connection reads as exit code 0. Here our own code reads the streams: in the
+// protocols v4 and v5 a server always writes a Status before it closes that stream, so
+// no Status means that the connection was lost.
 //
 //	POST .../exec ─ 101 ─ SPDY ─┬─ error   ── Status ── exit code
 //	                            ├─ stdin  ←─
@@ -76,8 +77,8 @@ func (c *Client) execURL(r ExecRequest) *url.URL {
 	return req.URL()
 }
 
-// upgradeExec asks for the command and returns the connection over which to talk
-// SPDY. The command has not started then: it does once all streams are there.
+// upgradeExec requests the command and returns the connection for SPDY. The command
+// starts later, once all streams exist.
 func (c *Client) upgradeExec(ctx context.Context, r ExecRequest) (io.ReadWriteCloser, error) {
 	conn, resp, err := c.upgrade(ctx, c.execURL(r), remotecommand.StreamProtocolV5Name, remotecommand.StreamProtocolV4Name)
 	if err != nil {
@@ -98,7 +99,7 @@ func (c *Client) upgradeExec(ctx context.Context, r ExecRequest) (io.ReadWriteCl
 }
 
 // upgrade asks the server to speak SPDY and returns the connection; nil and the
-// server's answer where it does not.
+// server's answer if it does not.
 func (c *Client) upgrade(ctx context.Context, to *url.URL, protocols ...string) (io.ReadWriteCloser, *http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), nil)
 	if err != nil {
@@ -125,7 +126,7 @@ func (c *Client) upgrade(ctx context.Context, to *url.URL, protocols ...string) 
 	return conn, resp, nil
 }
 
-// refused tells why the server did not upgrade a connection.
+// refused returns why the server did not upgrade a connection.
 func (c *Client) refused(ctx context.Context, r ExecRequest, resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
@@ -145,8 +146,8 @@ func (c *Client) refused(ctx context.Context, r ExecRequest, resp *http.Response
 	return c.cannotStart(ctx, r, status)
 }
 
-// cannotStart tells why the server does not run a command. Its messages are
-// from pkg/registry/core/pod/strategy.go, pkg/kubelet/kubelet_pods.go and
+// cannotStart returns why the server does not run a command. The messages are from
+// pkg/registry/core/pod/strategy.go, pkg/kubelet/kubelet_pods.go and
 // staging/src/k8s.io/apimachinery/pkg/util/proxy/upgradeaware.go of
 // kubernetes/kubernetes.
 func (c *Client) cannotStart(ctx context.Context, r ExecRequest, status metav1.Status) error {
@@ -167,8 +168,8 @@ func (c *Client) cannotStart(ctx context.Context, r ExecRequest, status metav1.S
 	return err
 }
 
-// noSPDY reports whether an answer that is not Kubernetes' own means that a
-// proxy did not understand the upgrade.
+// noSPDY reports whether an answer that is not from Kubernetes means that a proxy did
+// not understand the upgrade.
 func noSPDY(code int) bool {
 	switch code {
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusUpgradeRequired,
@@ -178,7 +179,7 @@ func noSPDY(code int) bool {
 	return code < http.StatusBadRequest
 }
 
-// exitCode returns the exit code that a Status has, or why there is none.
+// exitCode returns the exit code in a Status, or why there is none.
 func exitCode(status *metav1.Status) (int, error) {
 	if status.Status == metav1.StatusSuccess {
 		return 0, nil
@@ -213,7 +214,7 @@ func parseStatus(body []byte) (*metav1.Status, error) {
 	return status, nil
 }
 
-// streamKinds are the values of the header that tells streams apart.
+// The values of the header that identifies a stream.
 const (
 	errorStream  = corev1.StreamTypeError
 	stdinStream  = corev1.StreamTypeStdin

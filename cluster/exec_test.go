@@ -27,8 +27,8 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// An execServer is as much of an API server as an exec needs. It accepts the
-// streams, as the kubelet's side does, and hands them to end.
+// An execServer is the part of an API server that an exec needs. It accepts the
+// streams, as the kubelet's side does, and passes them to end.
 type execServer struct {
 	protocols []string
 	end       func(s *execStreams) // the command, with its streams
@@ -95,7 +95,7 @@ func (e *execServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.end(got)
 }
 
-// newTestClient returns a client for a server that handler is.
+// newTestClient returns a client for a server with this handler.
 func newTestClient(t *testing.T, handler http.Handler) *Client {
 	server := httptest.NewTLSServer(handler)
 	t.Cleanup(server.Close)
@@ -202,7 +202,7 @@ func closeAll(s *execStreams) {
 	}
 }
 
-// The same, where the connection itself is cut: between client and server.
+// The same if the connection itself is cut, between client and server.
 func TestExecNoticesACutConnection(t *testing.T) {
 	for _, how := range []string{"closed", "reset"} {
 		for _, when := range []string{"before the streams", "while the command runs"} {
@@ -412,7 +412,7 @@ func TestExecRefusesOldProtocols(t *testing.T) {
 	c = newTestClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(httpstream.HeaderConnection, httpstream.HeaderUpgrade)
 		w.Header().Set(httpstream.HeaderUpgrade, spdy.HeaderSpdy31)
-		w.WriteHeader(http.StatusSwitchingProtocols) // which protocol it speaks it does not say
+		w.WriteHeader(http.StatusSwitchingProtocols) // it does not name its protocol
 	}))
 	_, err = c.Exec(t.Context(), request("curl"))
 	assert.ErrorContains(t, err, "v4.channel.k8s.io")
@@ -489,7 +489,7 @@ func execGoroutines() int {
 	return n
 }
 
-// serveWebSocket does what an API server does for an exec over WebSocket: each
+// serveWebSocket serves an exec over WebSocket as an API server does: each
 // message begins with the number of its stream.
 func serveWebSocket(t *testing.T, w http.ResponseWriter, r *http.Request, status metav1.Status) {
 	upgrader := websocket.Upgrader{Subprotocols: []string{remotecommand.StreamProtocolV5Name}}

@@ -13,82 +13,82 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Interface is the little of Kubernetes that steps need. [*Client] has it for
-// a real API server, clustertest.Fake for unit tests; one suite,
-// clustertest.Run, holds both to the same promises.
+// Interface is the part of the Kubernetes API that steps need. [*Client] implements it
+// for a real API server, clustertest.Fake for unit tests; one suite, clustertest.Run,
+// tests both.
 //
 // Errors of the API server are passed on so that the functions of
 // k8s.io/apimachinery/pkg/api/errors recognise them. A server that cannot be
 // reached gives an [*UnreachableError], a kind that the server does not have a
 // [*NoKindError].
 type Interface interface {
-	// Get returns one object. apierrors.IsNotFound holds for the error when
-	// there is none.
+	// Get returns one object. apierrors.IsNotFound holds for the error if it does not
+	// exist.
 	Get(ctx context.Context, ref Ref) (*unstructured.Unstructured, error)
 
 	// List returns the objects of a kind in a namespace that a label selector
 	// selects ("" selects all), sorted by name.
 	List(ctx context.Context, kind, namespace, selector string) ([]unstructured.Unstructured, error)
 
-	// Print returns what kubectl get prints of an object, or where ref has no name of
-	// all of its kind in its namespace, "" for all namespaces, that a label selector
-	// selects. The server itself makes the table.
+	// Print returns what kubectl get prints for an object. If ref has no name, it is
+	// for all objects of its kind in its namespace, "" for all namespaces, that a label
+	// selector selects. The server itself makes the table.
 	Print(ctx context.Context, ref Ref, selector string) (*Table, error)
 
-	// Apply creates the object or changes it to what is given, by server-side
-	// apply with the field manager [Manager], taking over fields that another
-	// manager owns; with [WriteOptions.Fresh] apierrors.IsConflict holds for the
-	// error instead. A field that the object's kind does not have is an error. The
-	// object's namespace must be set where its kind has namespaces; see Resolve.
+	// Apply creates or changes the object by server-side apply with the field manager
+	// [Manager], and takes over fields that another manager owns; with
+	// [WriteOptions.Fresh] apierrors.IsConflict holds for the error instead. A field
+	// that the object's kind does not have is an error. The object's namespace must be
+	// set if its kind has namespaces; see Resolve.
 	Apply(ctx context.Context, obj *unstructured.Unstructured, o WriteOptions) (*unstructured.Unstructured, error)
 
-	// Create creates an object without what only the server sets.
-	// apierrors.IsAlreadyExists holds for the error where there is one.
+	// Create creates an object, without the fields that only the server sets.
+	// apierrors.IsAlreadyExists holds for the error if it exists.
 	Create(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 
-	// Update makes the object exactly what is given, its status aside, managed
-	// fields included. apierrors.IsConflict holds for the error where the server
-	// has another version of it than the one given.
+	// Update replaces the object by the given one, including managed fields, but not
+	// its status. apierrors.IsConflict holds for the error if the server has another
+	// version than the given one.
 	Update(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 
 	// MergePatch changes an object by a JSON merge patch (RFC 7386).
 	MergePatch(ctx context.Context, ref Ref, patch []byte, o WriteOptions) (*unstructured.Unstructured, error)
 
-	// Delete deletes an object and returns when it is gone, a workload's pods
-	// with it, or when ctx ends: then the error says what keeps it. For an
-	// object that is not there apierrors.IsNotFound holds of the error.
+	// Delete deletes an object and returns when it is gone, with a workload's pods, or
+	// when ctx ends: then the error says what keeps the object. For an object that does
+	// not exist, apierrors.IsNotFound holds for the error.
 	Delete(ctx context.Context, ref Ref, o WriteOptions) error
 
-	// Dependents returns the objects that name this one as an owner, as far as we
-	// may see them: those that the cluster deletes after it.
+	// Dependents returns the objects that name this one as an owner, as far as we may
+	// see them. The cluster deletes them after it.
 	Dependents(ctx context.Context, owner *unstructured.Unstructured) ([]Ref, error)
 
-	// Contents returns the metadata of the objects in a namespace, events aside, of
-	// every kind of which we may list them. unseen has the other kinds. No warning of
-	// the API server is passed on.
+	// Contents returns the metadata of the objects in a namespace, except events, of
+	// every kind that we may list. unseen has the other kinds. It passes on no warning
+	// of the API server.
 	Contents(ctx context.Context, namespace string) (all []unstructured.Unstructured, unseen []Ref, err error)
 
-	// Resolve completes a reference: Kind and APIVersion become those of the
-	// server, and Namespace becomes namespace where it is empty and the kind
-	// has namespaces, "" where it has none. Kind may be anything that kubectl
-	// takes: "deploy", "serviceentries", "gateways.networking.istio.io".
+	// Resolve completes a reference: Kind and APIVersion become those of the server. An
+	// empty Namespace becomes namespace if the kind has namespaces; if it has none,
+	// Namespace becomes "". Kind may be anything that kubectl accepts: "deploy",
+	// "serviceentries", "gateways.networking.istio.io".
 	Resolve(ctx context.Context, ref Ref, namespace string) (Ref, error)
 
 	// Pod returns the pod that a query means: the newest one that is ready and
-	// not about to end. The error is a [*NotReadyError] where there is none
-	// (yet).
+	// not about to end. The error is a [*NotReadyError] if there is none (yet).
 	Pod(ctx context.Context, q PodQuery) (*Pod, error)
 
-	// PodAt returns the pod that has an address, in any namespace; nil where none
-	// has, or where we may not look.
+	// PodAt returns the pod that has an address, in any namespace; nil if no pod has
+	// it, or if we may not look.
 	PodAt(ctx context.Context, ip string) (*Pod, error)
 
 	// PodsOf returns all the pods that a query means and that are ready and not
-	// about to end, by name. Where there is none the error is a [*NotReadyError].
+	// about to end, by name. If there is none, the error is a [*NotReadyError].
 	PodsOf(ctx context.Context, q PodQuery) ([]Pod, error)
 
 	// Dial connects to a port on the loopback interface of a pod, as kubectl
-	// port-forward does. ctx bounds the connecting alone. Close the connection.
+	// port-forward does. ctx bounds only the connecting. The caller closes the
+	// connection.
 	Dial(ctx context.Context, namespace, pod string, port int) (net.Conn, error)
 
 	// LogPod returns the pod whose log a query means: the one that Pod returns; if
@@ -98,11 +98,11 @@ type Interface interface {
 
 	// Exec runs a command in a container and returns how it ended. The exit code is
 	// one that the server sent: if none came, the error is a [*LostError], whatever
-	// client-go says. If the command could not be started, the error tells why. If
+	// client-go says. If the command could not be started, the error says why. If
 	// ctx ends first, its cause is returned.
 	Exec(ctx context.Context, r ExecRequest) (ExecResult, error)
 
-	// Logs returns a container's log, oldest line first. Close it.
+	// Logs returns a container's log, oldest line first. The caller closes it.
 	Logs(ctx context.Context, r LogRequest) (io.ReadCloser, error)
 
 	// Ahead returns by how much the server's clock is ahead of this machine's,
@@ -114,20 +114,20 @@ type Interface interface {
 // now.
 type WriteOptions struct {
 	// DryRun has the server judge the request and answer as if it had been made,
-	// but nothing is changed.
+	// without changing anything.
 	DryRun bool
-	// Version and UID are those that the object must still have, "" for any.
-	// apierrors.IsConflict holds for the error where it has others. Delete looks
-	// at both, the others at Version.
+	// Version and UID are what the object must still have, "" for any.
+	// apierrors.IsConflict holds for the error if it has others. Delete checks both,
+	// the other methods only Version.
 	Version string
 	UID     types.UID
-	// Fresh reports that no such object existed: Apply takes over nothing of one that
+	// Fresh says that the object did not exist: Apply takes over no field of one that
 	// somebody else has made since.
 	Fresh bool
 }
 
-// A Ref names an object. Kind is as kubectl takes it; APIVersion may be empty
-// where Kind is clear without it.
+// A Ref names an object. Kind is anything that kubectl accepts; APIVersion may be empty
+// if Kind is clear without it.
 type Ref struct {
 	APIVersion string
 	Kind       string
@@ -151,7 +151,7 @@ func (r Ref) Long() string {
 	return strings.ToLower(r.Kind) + "." + group + "/" + r.Name
 }
 
-// Resource returns the reference's kind as errors of the API server name it.
+// Resource returns the reference's kind in the form of the API server's errors.
 func (r Ref) Resource() schema.GroupResource {
 	group, _, grouped := strings.Cut(r.APIVersion, "/")
 	if !grouped {
@@ -169,8 +169,7 @@ func RefOf(obj *unstructured.Unstructured) Ref {
 	return Ref{APIVersion: obj.GetAPIVersion(), Kind: obj.GetKind(), Namespace: obj.GetNamespace(), Name: obj.GetName()}
 }
 
-// A PodQuery says which pod is meant: exactly one of Name, Owner and Selector
-// is set.
+// A PodQuery means a pod: exactly one of Name, Owner and Selector is set.
 type PodQuery struct {
 	Namespace string
 	Name      string // a pod's name
@@ -184,11 +183,10 @@ type Pod struct {
 	Namespace string
 	Name      string
 	IP        string
-	// Container is the container that the query named, or the pod's default
-	// one: that of the annotation kubectl.kubernetes.io/default-container, or
-	// the first.
+	// Container is the container that the query named, or the pod's default one: the
+	// one in the annotation kubectl.kubernetes.io/default-container, or the first.
 	Container string
-	// Containers are the names of all, native sidecars included.
+	// Containers are the names of all containers, including native sidecars.
 	Containers []string
 	// Labels are the pod's, and Node is the name of the node that it runs on.
 	Labels map[string]string
@@ -200,7 +198,7 @@ type Pod struct {
 type ExecRequest struct {
 	Namespace, Pod, Container string
 	Command                   []string
-	Stdin                     io.Reader // nil for none; an error of Read counts as its end
+	Stdin                     io.Reader // nil for none; an error of Read counts as the end
 	Stdout, Stderr            io.Writer // nil discards
 }
 
@@ -208,20 +206,19 @@ type ExecRequest struct {
 type ExecResult struct {
 	// ExitCode is 0 to 255; 128 + the signal for a command that a signal ended.
 	ExitCode int
-	// Trusted reports whether the exit code is certainly the command's own. It is
-	// not where only WebSocket was to be had: what translates it may make up a
-	// success when it loses the connection (kubernetes/kubernetes#137404).
-	// Such an exit code counts only with another witness, such as curl's own
-	// --write-out.
+	// Trusted reports whether the exit code is certainly the command's own. It is not
+	// if only WebSocket was available: the translator to SPDY may make up a success
+	// when it loses the connection (kubernetes/kubernetes#137404). Such an exit code
+	// counts only with another witness, such as curl's own --write-out.
 	Trusted bool
 }
 
-// A LogRequest says which lines of a container's log are wanted.
+// A LogRequest selects lines of a container's log.
 type LogRequest struct {
 	Namespace, Pod, Container string
 	Follow                    bool
 	Previous                  bool      // of the container that ran before the current one
-	Since                     time.Time // zero for all; the server rounds down to a second
-	Tail                      int64     // the last lines only; 0 for all
+	Since                     time.Time // zero: all lines; the server rounds down to a second
+	Tail                      int64     // only the last lines; 0: all
 	Timestamps                bool      // each line begins with the time at which it was written (RFC 3339)
 }

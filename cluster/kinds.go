@@ -18,18 +18,17 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// kinds finds the resource that a kind is served as. What the server has is
-// asked for once, and again when a kind is not found: an earlier step may have
-// applied its definition.
+// kinds finds the resource of a kind. It asks the server once for what it has, and
+// again if a kind is not found: an earlier step may have applied its definition.
 type kinds struct {
 	server discovery.DiscoveryInterface
 
 	mu     sync.Mutex
-	mapper meta.RESTMapper // nil until it is asked for
+	mapper meta.RESTMapper // nil until the server was asked
 }
 
-// find returns the mapping for a kind. apiVersion may be empty; then kind may
-// be anything that kubectl takes.
+// find returns the mapping for a kind. apiVersion may be empty; then kind may be
+// anything that kubectl accepts.
 func (k *kinds) find(apiVersion, kind string) (*meta.RESTMapping, error) {
 	mapper, fresh, err := k.known()
 	if err != nil {
@@ -52,7 +51,7 @@ func (k *kinds) find(apiVersion, kind string) (*meta.RESTMapping, error) {
 	return m, err
 }
 
-// served returns the versions in which a kind is there, "v1" before "v1beta1".
+// served returns the versions in which a kind exists, "v1" before "v1beta1".
 func served(mapper meta.RESTMapper, apiVersion, kind string) (versions []string) {
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil || apiVersion == "" {
@@ -69,7 +68,7 @@ func served(mapper meta.RESTMapper, apiVersion, kind string) (versions []string)
 	return versions
 }
 
-// elsewhere returns the API versions of other groups in which a kind is there.
+// elsewhere returns the API versions of other groups in which a kind exists.
 func elsewhere(mapper meta.RESTMapper, apiVersion, kind string) (apiVersions []string) {
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil || apiVersion == "" {
@@ -94,8 +93,8 @@ func (k *kinds) known() (mapper meta.RESTMapper, fresh bool, err error) {
 	if k.mapper != nil {
 		return k.mapper, false, nil
 	}
-	// An error with groups is about one of them: an API served elsewhere that
-	// is down must not take the others with it.
+	// An error together with groups is about one of them: an aggregated API that is
+	// down must not hide the others.
 	groups, resources, err := k.server.ServerGroupsAndResources()
 	if groups == nil || resources == nil {
 		return nil, false, err
@@ -175,7 +174,7 @@ func lookResource(mapper meta.RESTMapper, gvr schema.GroupVersionResource) (*met
 	return mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 }
 
-// find is [kinds.find] that returns when ctx ends: discovery itself takes none.
+// find is [kinds.find] with a context, because discovery itself takes none.
 func (c *Client) find(ctx context.Context, apiVersion, kind string) (*meta.RESTMapping, error) {
 	type found struct {
 		mapping *meta.RESTMapping
@@ -210,7 +209,7 @@ func (c *Client) Resolve(ctx context.Context, ref Ref, namespace string) (Ref, e
 	return ref, nil
 }
 
-// A target is an object's place at the server.
+// A target is an object's resource at the server.
 type target struct {
 	ref     Ref
 	mapping *meta.RESTMapping

@@ -19,15 +19,15 @@ func (c *Client) LogPod(ctx context.Context, q PodQuery) (*Pod, error) {
 	return PickLogPod(q, pods)
 }
 
-// PickLogPod returns the pod that [Interface].LogPod promises, of those that
-// the query may mean.
+// PickLogPod returns the pod that [Interface].LogPod promises, from those that the
+// query may mean.
 func PickLogPod(q PodQuery, pods []corev1.Pod) (*Pod, error) {
 	pod, err := PickPod(q, pods)
 	if err == nil || len(pods) == 0 {
 		return pod, err
 	}
 	pods = slices.Clone(pods)
-	slices.SortFunc(pods, func(a, b corev1.Pod) int { // newest first, those behind that are about to end
+	slices.SortFunc(pods, func(a, b corev1.Pod) int { // newest first, then those that are about to end
 		switch going := b.DeletionTimestamp != nil; {
 		case going && a.DeletionTimestamp == nil:
 			return -1
@@ -55,8 +55,8 @@ func PickLogPod(q PodQuery, pods []corev1.Pod) (*Pod, error) {
 	return nil, &NotReadyError{Query: q.String(), Reason: strings.Join(reasons[:min(len(reasons), 3)], "; "), Final: lacking == len(pods)}
 }
 
-// loggingContainers returns the names of all containers that write a log, the
-// first of the pod's own in front.
+// loggingContainers returns the names of all containers that have a log, the first of
+// the pod's regular ones in front.
 func loggingContainers(pod *corev1.Pod) []string {
 	var names []string
 	for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {

@@ -13,19 +13,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// An Access is what somebody wants to do with an object.
+// An Access is a verb on an object, for which a permission is needed.
 type Access struct {
-	Verb string // as roles have it: "get", "list", "watch", "create", "update", "patch" or "delete"
-	// Ref has a Kind as kubectl takes it. Its Name may be "" for any, and its
-	// Namespace [AllNamespaces].
+	Verb string // as in roles: "get", "list", "watch", "create", "update", "patch" or "delete"
+	// Ref has a Kind in any form that kubectl accepts. Its Name may be "" for any, and
+	// its Namespace [AllNamespaces].
 	Ref         Ref
 	Subresource string // "exec", "log" or "portforward" of a pod; "" for the object itself
 }
 
-// AllNamespaces is the namespace of an [Access] to the objects of every one.
+// AllNamespaces is the namespace of an [Access] to objects in all namespaces.
 const AllNamespaces = "*"
 
-// A Denied is an access that is not allowed, in the words of roles.
+// A Denied is an access that is not allowed, in the terms of roles.
 type Denied struct {
 	Access
 	Group, Resource string
@@ -49,8 +49,9 @@ func (d Denied) String() string {
 	return fmt.Sprintf("%s %s in namespace %s", d.Verb, resource, d.Namespace)
 }
 
-// Denied asks the server which of these may not be done, all at once, and returns
-// them in their order. A kind that the server does not have (yet) is passed over.
+// Denied asks the server, all at the same time, which of these accesses are not
+// allowed, and returns them in their order. It skips a kind that the server does not
+// have (yet).
 func (c *Client) Denied(ctx context.Context, all []Access) ([]Denied, error) {
 	denied := make([]*Denied, len(all))
 	errs := make([]error, len(all))
@@ -78,11 +79,11 @@ func (c *Client) denied(ctx context.Context, a Access) (*Denied, error) {
 	}
 	resource, name, namespace := t.mapping.Resource, a.Ref.Name, t.ref.Namespace
 	switch {
-	case a.Verb == "create": // a role that names objects cannot speak of one that is not there
+	case a.Verb == "create": // a role that names objects cannot allow to create them
 		name = ""
 	case t.mapping.GroupVersionKind.Kind == "Namespace" && resource.Group == "":
-		// A request for a namespace is one in it: a Role there may allow it.
-		// Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go.
+		// A request for a namespace counts as one in that namespace: a Role there may
+		// allow it. Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go.
 		namespace = name
 	case namespace == AllNamespaces:
 		namespace = ""

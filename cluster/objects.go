@@ -108,8 +108,8 @@ func (c *Client) MergePatch(ctx context.Context, ref Ref, patch []byte, o WriteO
 	return got, c.explainKind(ctx, t, err)
 }
 
-// atVersion returns a merge patch that the server refuses where the object has
-// another version.
+// atVersion returns a merge patch that the server refuses if the object has another
+// version.
 func atVersion(patch []byte, version string) ([]byte, error) {
 	changes, err := decode[map[string]any](patch)
 	if err != nil {
@@ -124,7 +124,7 @@ func atVersion(patch []byte, version string) ([]byte, error) {
 	return json.Marshal(changes)
 }
 
-// withoutServerFields returns a copy of obj that lacks what only the server
+// withoutServerFields returns a copy of obj without the fields that only the server
 // sets, so that an object that was read can be written again.
 func withoutServerFields(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	obj = obj.DeepCopy()
@@ -140,9 +140,9 @@ func withoutServerFields(obj *unstructured.Unstructured) *unstructured.Unstructu
 	return obj
 }
 
-// explainKind is explain for a request about one object. A kind whose
-// definition was deleted since it was looked up gives a [*NoKindError]: the
-// server then says "not found" without naming an object.
+// explainKind is explain for a request about one object. If the kind's definition was
+// deleted since it was looked up, the error is a [*NoKindError]: the server then says
+// "not found" without naming an object.
 func (c *Client) explainKind(ctx context.Context, t *target, err error) error {
 	if apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		c.kinds.forget()

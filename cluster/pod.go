@@ -31,7 +31,7 @@ func (q PodQuery) String() string {
 	}
 }
 
-// Validate returns what is wrong with a query, before any request.
+// Validate returns an error if a query is not valid. It makes no request.
 func (q PodQuery) Validate() error {
 	given := 0
 	for _, s := range []string{q.Name, q.Owner, q.Selector} {
@@ -99,13 +99,13 @@ func (c *Client) candidates(ctx context.Context, q PodQuery) ([]corev1.Pod, erro
 	}
 	pods, err := c.podsWith(ctx, q.Namespace, selector)
 	if owner.GetKind() == "Service" {
-		return pods, err // it selects pods and owns none
+		return pods, err // a Service selects pods and owns none
 	}
 	return ownedBy(pods, owner.GetUID()), err
 }
 
-// PodReads returns what [Interface].Pod and its like read to find the pods that a
-// query means.
+// PodReads returns what [Interface].Pod and similar methods read to find the pods that
+// a query means.
 func PodReads(q PodQuery) []Access {
 	pods := Ref{APIVersion: "v1", Kind: "Pod", Namespace: q.Namespace}
 	if q.Name != "" {
@@ -243,9 +243,8 @@ func (c *Client) PodAt(ctx context.Context, ip string) (*Pod, error) {
 	return PickAt(ip, list.Items), nil
 }
 
-// PickAt returns the pod that [Interface].PodAt promises. Pods that have ended
-// keep an address that another may have by now, and so do those of the node's
-// own network.
+// PickAt returns the pod that [Interface].PodAt promises. It ignores pods that have
+// ended, whose address another pod may have by now, and pods in the node's network.
 func PickAt(ip string, pods []corev1.Pod) *Pod {
 	for i := range pods {
 		p := &pods[i]
@@ -256,8 +255,8 @@ func PickAt(ip string, pods []corev1.Pod) *Pod {
 	return nil
 }
 
-// PickPod returns the pod that [Interface].Pod promises, of those that the
-// query may mean.
+// PickPod returns the pod that [Interface].Pod promises, from those that the query may
+// mean.
 func PickPod(q PodQuery, pods []corev1.Pod) (*Pod, error) {
 	ready, err := pick(q, pods)
 	if err != nil {
@@ -273,7 +272,7 @@ func PickPods(q PodQuery, pods []corev1.Pod) ([]Pod, error) {
 	return ready, err
 }
 
-// pick returns those of the pods that are ready, the newest first.
+// pick returns the ready pods, the newest first.
 func pick(q PodQuery, pods []corev1.Pod) (ready []Pod, err error) {
 	if len(pods) == 0 {
 		return nil, &NotReadyError{Query: q.String(), Reason: "there is none in namespace " + q.Namespace}
@@ -302,7 +301,7 @@ func pick(q PodQuery, pods []corev1.Pod) (ready []Pod, err error) {
 	if len(ready) > 0 {
 		return ready, nil
 	}
-	const most = 3 // a reader learns nothing from the tenth
+	const most = 3 // more would not help a reader
 	if more := len(reasons) - most; more > 0 {
 		reasons = append(reasons[:most], fmt.Sprintf("and %d more", more))
 	}
@@ -321,8 +320,8 @@ func podOf(pod *corev1.Pod, container string) *Pod {
 	}
 }
 
-// containers returns the names of a pod's containers, and of those of its init
-// containers that run beside them.
+// containers returns the names of a pod's containers, and of its init containers that
+// run beside them.
 func containers(pod *corev1.Pod) []string {
 	var names []string
 	for _, c := range pod.Spec.Containers {

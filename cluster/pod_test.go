@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// aPod returns a pod that is ready, created so many seconds after others.
+// aPod returns a ready pod that was created at a time, in seconds.
 func aPod(name string, created int64, containers ...string) corev1.Pod {
 	pod := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, CreationTimestamp: metav1.NewTime(time.Unix(created, 0))},
@@ -161,8 +161,8 @@ func TestPickPodSaysWhyNoneIsReady(t *testing.T) {
 	}
 }
 
-// A Deployment in the middle of a roll-out has ready pods of its old template;
-// they are not meant.
+// A Deployment in the middle of a roll-out has ready pods of its old template. A query
+// does not mean these.
 func TestPodOfADeploymentIsOfItsCurrentTemplate(t *testing.T) {
 	const revision = "deployment.kubernetes.io/revision"
 	labels := map[string]string{"app": "sleep"}
@@ -237,8 +237,7 @@ func TestPodOfADeploymentIsOfItsCurrentTemplate(t *testing.T) {
 	assert.ErrorContains(t, err, `FailedCreate: failed calling webhook`)
 }
 
-// serveDiscovery answers what an API server with Deployments does when it is
-// asked for what it has.
+// serveDiscovery answers discovery as an API server with Deployments does.
 func serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/api":

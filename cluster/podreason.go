@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// whyNotReady returns "" when a command can be run in the pod's container and
-// the whole pod is ready, else the reason in words.
+// whyNotReady returns "" if a command can be run in the pod's container and the whole
+// pod is ready, else the reason in words.
 func whyNotReady(pod *corev1.Pod, container string) string {
 	status := &pod.Status
 	if pod.DeletionTimestamp != nil {
@@ -48,8 +48,8 @@ func whyNotReady(pod *corev1.Pod, container string) string {
 	return fmt.Sprintf("it is %s", status.Phase)
 }
 
-// whyNotRunning returns what is amiss with a container, "" when it runs or has
-// done its work, or has just not started yet.
+// whyNotRunning returns what is wrong with a container, "" if it runs, has completed,
+// or has just not started yet.
 func whyNotRunning(pod *corev1.Pod, s *corev1.ContainerStatus) string {
 	waiting, ended := s.State.Waiting, s.State.Terminated
 	switch {

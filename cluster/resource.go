@@ -8,18 +8,18 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 )
 
-// A Resource is what roles call a kind.
+// A Resource is a kind in the terms of roles.
 type Resource struct {
 	Group      string // of the API; "" for Kubernetes' core
 	Name       string // "serviceentries"
 	Kind       string // "ServiceEntry"
 	Namespaced bool
 
-	short string // as kubectl takes it, with blanks between several
+	short string // as kubectl accepts it; several are separated by blanks
 }
 
-// Resource returns the resource that a kind is served as. The error is a
-// [*NoKindError] where the server does not have it.
+// Resource returns the resource of a kind. The error is a [*NoKindError] if the server
+// does not have it.
 func (c *Client) Resource(ctx context.Context, ref Ref) (Resource, error) {
 	m, err := c.find(ctx, ref.APIVersion, ref.Kind)
 	if err != nil {
@@ -31,9 +31,8 @@ func (c *Client) Resource(ctx context.Context, ref Ref) (Resource, error) {
 	}, nil
 }
 
-// KnownResource returns the resource that a kind is served as by every cluster
-// that has it, without asking one. The error is a [*NoKindError] for a kind that
-// is not one of Kubernetes, Istio or the Gateway API.
+// KnownResource returns the resource of a kind without asking a cluster. The error is a
+// [*NoKindError] for a kind that is not one of Kubernetes, Istio or the Gateway API.
 func KnownResource(ref Ref) (Resource, error) {
 	kind, group, grouped := strings.Cut(strings.ToLower(ref.Kind), ".")
 	if ref.APIVersion != "" {
@@ -49,8 +48,8 @@ func KnownResource(ref Ref) (Resource, error) {
 	return Resource{}, &NoKindError{Kind: ref.Kind, APIVersion: ref.APIVersion}
 }
 
-// resources has the kinds that are known without a cluster. Of two kinds of one
-// name the first is meant where no group is named, as by kubectl.
+// resources has the kinds that are known without a cluster. If two kinds have one name
+// and no group is named, the first is meant, as in kubectl.
 var resources = []Resource{
 	{"", "configmaps", "ConfigMap", true, "cm"},
 	{"", "endpoints", "Endpoints", true, "ep"},

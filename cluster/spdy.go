@@ -18,17 +18,17 @@ const (
 	// maxStatus bounds what is read of a Status; a real one has some hundred
 	// bytes.
 	maxStatus = 1 << 20
-	// pingPeriod is how often something is sent on a quiet connection, for the
-	// sake of load balancers that cut those. It is client-go's.
+	// pingPeriod is how often a ping is sent on a quiet connection, because load
+	// balancers cut idle ones. It is client-go's value.
 	pingPeriod = 5 * time.Second
-	// replyPeriod is how often it is looked whether the connection still lives
-	// that a stream's reply has to come on.
+	// replyPeriod is how often it is checked that the connection, on which the reply to
+	// a stream has to come, is still open.
 	replyPeriod = time.Second
 )
 
-// stream runs the command over a connection that speaks SPDY, and returns the
-// Status that the server sent about its end. It closes conn, and writes nothing
-// to the request's writers after it has returned.
+// stream runs the command over a SPDY connection, and returns the Status that the
+// server sent about its end. It closes conn, and writes nothing to the request's
+// writers after it has returned.
 func stream(ctx context.Context, conn io.ReadWriteCloser, r ExecRequest) (*metav1.Status, error) {
 	defer conn.Close()
 	session, err := spdystream.NewConnection(netConn{conn}, false)
@@ -40,8 +40,8 @@ func stream(ctx context.Context, conn io.ReadWriteCloser, r ExecRequest) (*metav
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
-	// All streams are asked for at once: client-go waits for the reply to each,
-	// which costs as many round trips to the node.
+	// Request all streams at once: client-go waits for the reply to each, which costs a
+	// round trip to the node for each.
 	opened := make(map[string]*spdystream.Stream)
 	kinds := []string{errorStream, stdoutStream, stderrStream}
 	if r.Stdin != nil {
@@ -59,7 +59,7 @@ func stream(ctx context.Context, conn io.ReadWriteCloser, r ExecRequest) (*metav
 	if r.Stdin != nil {
 		go func() { // ends with conn, unless Read blocks
 			in := opened[stdinStream]
-			io.Copy(in, struct{ io.Reader }{r.Stdin}) // in small pieces: WriteTo would make one frame of everything
+			io.Copy(in, struct{ io.Reader }{r.Stdin}) // in small pieces: WriteTo would send everything as one frame
 			in.Close()
 		}()
 	}
@@ -97,8 +97,8 @@ func lostOr(ctx context.Context, err error) error {
 	return &LostError{Started: true, Err: err}
 }
 
-// copyOut copies a stream to w and returns what w says. It always reads to the
-// end: a stream that nobody reads holds up the others of its connection.
+// copyOut copies a stream to w and returns the error of w. It always reads to the end,
+// because an unread stream blocks the others of its connection.
 func copyOut(w io.Writer, s io.Reader) error {
 	if w == nil {
 		w = io.Discard
@@ -108,9 +108,9 @@ func copyOut(w io.Writer, s io.Reader) error {
 	return err
 }
 
-// takeReply receives the reply to a new stream. A refusal would block the whole
-// session until somebody does; the stream ends after it. spdystream does not
-// tell that no reply can come any more.
+// takeReply receives the reply to a new stream. Until somebody receives a refusal, it
+// blocks the whole session; the stream ends after it. spdystream does not report that
+// no reply can come any more.
 func takeReply(session *spdystream.Connection, s *spdystream.Stream) {
 	for last := false; ; {
 		if err := s.WaitTimeout(replyPeriod); err != spdystream.ErrTimeout || last {
@@ -118,7 +118,7 @@ func takeReply(session *spdystream.Connection, s *spdystream.Stream) {
 		}
 		select {
 		case <-session.CloseChan():
-			last = true // what has come may still be worked on
+			last = true // frames that have come may still be processed
 		default:
 		}
 	}
@@ -134,13 +134,13 @@ func keepAlive(session *spdystream.Connection) {
 		case <-t.C:
 		}
 		if _, err := session.Ping(); err != nil {
-			return // the readers see the connection end
+			return // the readers see the end of the connection
 		}
 	}
 }
 
-// netConn makes a [net.Conn] of an upgraded connection. spdystream uses no
-// more of it than these three.
+// netConn makes a [net.Conn] of an upgraded connection. spdystream uses only these
+// three methods.
 type netConn struct{ io.ReadWriteCloser }
 
 func (netConn) LocalAddr() net.Addr              { return nil }

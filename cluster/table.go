@@ -10,13 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// A Table is what kubectl get prints of objects of one kind.
+// A Table is what kubectl get prints for objects of one kind.
 type Table struct {
 	Columns []Column
 	Rows    []Row
 }
 
-// A Column of a [Table]. One that is wide is printed by -o wide alone.
+// A Column of a [Table]. Only -o wide prints a wide one.
 type Column struct {
 	Name string
 	Wide bool
@@ -59,7 +59,7 @@ func (c *Client) Print(ctx context.Context, ref Ref, selector string) (*Table, e
 		}
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber() // a number is printed as it is
+	d.UseNumber() // numbers are printed as they are
 	if err := d.Decode(&answer); err != nil {
 		return nil, fmt.Errorf("the table of %s: %w", ref, err)
 	}

@@ -4,13 +4,13 @@ import "context"
 
 type warningsKey struct{}
 
-// WithWarnings returns a context for calls of an [Interface] in which each
-// warning of the API server is given to take, one at a time.
+// WithWarnings returns a context for calls of an [Interface]. take gets each warning of
+// the API server, one at a time.
 func WithWarnings(ctx context.Context, take func(text string)) context.Context {
 	return context.WithValue(ctx, warningsKey{}, take)
 }
 
-// Warn passes a warning on to whoever asked for it by [WithWarnings].
+// Warn passes a warning to the function of [WithWarnings], if there is one.
 func Warn(ctx context.Context, text string) {
 	if take, ok := ctx.Value(warningsKey{}).(func(text string)); ok {
 		take(text)

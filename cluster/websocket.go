@@ -16,9 +16,9 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// execWebSocket runs a command over WebSocket, for where a proxy lets no SPDY
-// through. What translates it to SPDY behind the API server makes up a Status
-// when it loses its connection, so the exit code is not to be trusted.
+// execWebSocket runs a command over WebSocket, if a proxy lets no SPDY through. The
+// translator to SPDY behind the API server makes up a Status when it loses its
+// connection, so the exit code cannot be trusted.
 func (c *Client) execWebSocket(ctx context.Context, r ExecRequest) (ExecResult, error) {
 	executor, err := remotecommand.NewWebSocketExecutor(c.config, http.MethodGet, c.execURL(r).String())
 	if err != nil {
@@ -28,7 +28,7 @@ func (c *Client) execWebSocket(ctx context.Context, r ExecRequest) (ExecResult, 
 	defer stdout.Close()
 	defer stderr.Close()
 
-	// What client-go has to say about a lost connection it says in its log.
+	// client-go would write about a lost connection to its log.
 	quiet := logr.NewContext(ctx, logr.Discard())
 	err = executor.StreamWithContext(quiet, remotecommand.StreamOptions{Stdin: r.Stdin, Stdout: stdout, Stderr: stderr})
 	exit := exec.CodeExitError{}
@@ -49,8 +49,8 @@ func (c *Client) execWebSocket(ctx context.Context, r ExecRequest) (ExecResult, 
 	}
 }
 
-// upgradeStatus returns what the API server says about a refused upgrade, nil
-// when it was not the API server who refused.
+// upgradeStatus returns the API server's Status about a refused upgrade, nil if it was
+// not the API server that refused.
 func upgradeStatus(err error) *metav1.Status {
 	failure, ok := errors.AsType[*httpstream.UpgradeFailureError](err)
 	if !ok {
@@ -67,7 +67,7 @@ func upgradeStatus(err error) *metav1.Status {
 // after StreamWithContext has returned.
 type gate struct {
 	mu sync.Mutex
-	w  io.Writer // nil when closed
+	w  io.Writer // nil if closed
 }
 
 func newGate(w io.Writer) *gate {

@@ -17,10 +17,9 @@ type argument struct {
 	word, at int
 }
 
-// arguments reads the words behind the word curl as curl reads them
-// (src/tool_getparam.c, parse_args and getparameter). The error says where
-// curl would stop, or what is not known here; the arguments before it are
-// returned with it.
+// arguments reads the words after the word curl as curl reads them
+// (src/tool_getparam.c, parse_args and getparameter). The error says where curl would
+// stop, or what is not known here. The earlier arguments are returned with it.
 func arguments(words []string) ([]argument, error) {
 	var args []argument
 	for i := 0; i < len(words); i++ {
@@ -58,7 +57,7 @@ func arguments(words []string) ([]argument, error) {
 	return args, nil
 }
 
-// takeWord has the argument take a word of its own as its value.
+// takeWord takes the next word as the argument's value.
 func (a *argument) takeWord(words []string, i int) error {
 	if i >= len(words) {
 		return fmt.Errorf("the option --%s of curl has no value", a.name)

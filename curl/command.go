@@ -9,23 +9,23 @@ import (
 )
 
 // A Command is a command line that runs curl, as far as it can be read without
-// running it. What a .curlrc in the pod adds to it is not known here.
+// running it. It does not know what a .curlrc in the pod adds.
 type Command struct {
-	// Argv is the command line to run: the author's, with a report asked for.
-	// It is the author's own where Unreported is set.
+	// Argv is the command line to run: the author's, with the options for a report. If
+	// Unreported is set, it is exactly the author's.
 	Argv []string
-	// Unreported is why curl cannot report on itself, such as "it reads options
-	// from a file (--config)"; "" where it does. Nothing below is known then.
+	// Unreported is why curl cannot report on itself, such as "it reads options from a
+	// file (--config)"; "" if it does. If it is set, nothing below is known.
 	Unreported string
 
-	// URLs is how many URLs the command names; -1 where only curl itself knows,
-	// because one of them is a pattern such as http://host/[1-3].
+	// URLs is how many URLs the command names; -1 if only curl itself knows, because
+	// one of them is a pattern such as http://host/[1-3].
 	URLs int
 	// HeadsToStdout and BodyToStdout report whether curl writes the heads and
 	// the bodies of all its responses to stdout. A HEAD request has no body.
 	HeadsToStdout, BodyToStdout bool
-	// Mixed is why heads and bodies cannot be found in stdout although they are
-	// there, such as "--trace writes to stdout, too"; "" where they can.
+	// Mixed is why heads and bodies cannot be found in stdout although they are there,
+	// such as "--trace writes to stdout, too"; "" if they can.
 	Mixed string
 
 	// FollowsRedirects reports whether curl follows redirects.
@@ -33,7 +33,7 @@ type Command struct {
 	// Retries reports whether curl may make a request again (--retry).
 	Retries bool
 	// FixedPort reports whether an option names the port that curl sends from
-	// (--local-port), so that a command right after it may use it again.
+	// (--local-port), so the next command may use it again.
 	FixedPort bool
 	// MaxTime is the longest time that a transfer may take; 0 for no limit.
 	MaxTime time.Duration
@@ -47,7 +47,7 @@ type Command struct {
 	program []string // see [Program]
 
 	mark     string // between the parts of a report
-	bounded  bool   // a mark stands behind what the author's --write-out wrote
+	bounded  bool   // a mark follows the output of the author's --write-out
 	asked    string // the author's own --write-out
 	targets  []target
 	heads    bool // -i or -I
@@ -57,7 +57,7 @@ type Command struct {
 	noTunnel bool // --suppress-connect-headers
 }
 
-// A target is a URL and where its transfer goes. curl pairs the first URL with
+// A target is a URL and the place of its output. curl pairs the first URL with
 // the first --output, and so on (src/tool_getparam.c, add_url and
 // parse_output).
 type target struct {
@@ -66,10 +66,9 @@ type target struct {
 	elsewhere       bool // not to stdout
 }
 
-// Parse reads a command line that runs curl: the word curl, or a path to it,
-// behind words such as env NAME=VALUE or timeout 5, or in the script of a
-// shell, as in sh -c 'curl URL'. The second result is false where argv does not
-// run curl.
+// Parse reads a command line that runs curl: the word curl, or a path to it, after
+// words such as env NAME=VALUE or timeout 5, or in the script of a shell, as in sh -c
+// 'curl URL'. The second result is false if argv does not run curl.
 func Parse(argv []string) (*Command, bool) {
 	c := &Command{mark: rand.Text()[:13]} // 65 bits: no output has it by chance
 	changed, ok := c.read(argv)
@@ -83,17 +82,16 @@ func Parse(argv []string) (*Command, bool) {
 	return c, true
 }
 
-// Program returns the words of a command line by which [Parse] decides whether it
-// runs curl: the name of the program, and the words in front of it, such as env
-// or timeout 5; of a shell its script. While one of them is not known yet,
-// neither is the program.
+// Program returns the words of a command line by which [Parse] decides whether it runs
+// curl: the name of the program and the words before it, such as env or timeout 5; for
+// a shell, its script. While one of them is not known, the program is not known.
 func Program(argv []string) []string {
 	var c Command
 	c.read(argv)
 	return c.program
 }
 
-// changes are what becomes of the words of a command line.
+// changes are edits of the words of a command line.
 type changes struct {
 	replace map[int]string // a word by another
 	insert  []string       // before the word at
@@ -117,8 +115,8 @@ func (ch changes) shift(n int) changes {
 	return moved
 }
 
-// readOptions reads the words behind the word curl, and returns what has curl
-// report: our --write-out in front of them, or within the author's own.
+// readOptions reads the words after the word curl, and returns the changes that have
+// curl report: our --write-out in front of them, or within the author's own.
 func (c *Command) readOptions(words []string) changes {
 	args, err := arguments(words)
 	if err != nil {
@@ -162,7 +160,7 @@ func (c *Command) readOptions(words []string) changes {
 		case "local-port":
 			c.FixedPort = true
 		case "max-time":
-			seconds, _ := strconv.ParseFloat(arg.value, 64) // curl refuses what is no number
+			seconds, _ := strconv.ParseFloat(arg.value, 64) // curl refuses a value that is not a number
 			c.MaxTime = time.Duration(seconds * float64(time.Second))
 		case "proxy", "proxy1.0", "preproxy", "socks4", "socks4a", "socks5", "socks5-hostname":
 			c.Proxy = arg.value
@@ -206,7 +204,7 @@ func isStdout(name string) bool {
 	return false
 }
 
-// takeURL gives a URL to the first target that has none.
+// takeURL sets the URL of the first target that has none.
 func (c *Command) takeURL(url string, remoteAll bool) {
 	i := slices.IndexFunc(c.targets, func(t target) bool { return !t.hasURL })
 	if i < 0 {
@@ -216,7 +214,7 @@ func (c *Command) takeURL(url string, remoteAll bool) {
 	c.targets[i].url, c.targets[i].hasURL = url, true
 }
 
-// takeFile gives a place of output to the first target that has none.
+// takeFile sets the place of output of the first target that has none.
 func (c *Command) takeFile(elsewhere, remoteAll bool) {
 	i := slices.IndexFunc(c.targets, func(t target) bool { return !t.hasFile })
 	if i < 0 {
@@ -226,7 +224,7 @@ func (c *Command) takeFile(elsewhere, remoteAll bool) {
 	c.targets[i].elsewhere, c.targets[i].hasFile = elsewhere, true
 }
 
-// finish derives what holds for all targets together.
+// finish derives the fields that depend on all targets.
 func (c *Command) finish(globs bool) {
 	c.Rerouted = c.Rerouted || c.Proxy != ""
 	c.BodyToStdout, c.HeadsToStdout = !c.noBody, c.heads || c.dump
@@ -255,8 +253,8 @@ func (c *Command) finish(globs bool) {
 	}
 }
 
-// withoutIPv6 returns a URL without the address of its host, which is in
-// brackets and no pattern.
+// withoutIPv6 returns a URL without an IPv6 address of its host, whose brackets are not
+// a pattern.
 func withoutIPv6(url string) string {
 	before, rest, ok := strings.Cut(url, "[")
 	inside, after, closed := strings.Cut(rest, "]")
@@ -267,8 +265,8 @@ func withoutIPv6(url string) string {
 }
 
 // report returns the changes that have curl report. Where the author has a
-// --write-out, ours goes into it. Else it goes in front of all words, where no
-// "--" ends the options; a -q counts only as the first of them.
+// --write-out, ours goes into it. Otherwise it goes in front of all words, where no
+// "--" has ended the options; a -q counts only as the first of them.
 func (c *Command) report(words []string, formats []argument) changes {
 	format := c.format()
 	if len(formats) == 0 {
@@ -290,9 +288,8 @@ func (c *Command) report(words []string, formats []argument) changes {
 	return ch
 }
 
-// isClosed reports whether something that follows a format of --write-out is
-// written as it stands: the format does not end within a variable or an
-// escape, and does not leave the rest out.
+// isClosed reports whether text after a format of --write-out is written as it is: the
+// format does not end within a variable or an escape, and does not suppress the rest.
 func isClosed(format string) bool {
 	if strings.Contains(strings.ToLower(format), "%{onerror}") {
 		return false

@@ -14,13 +14,13 @@ type Credential struct {
 	Word, Start, End int
 	// Value is the secret. A script may have it in another form at that place.
 	Value string
-	// User is whose password it is; "" where nothing says.
+	// User is the user of the password; "" if that is not known.
 	User string
-	// Kind is what it is.
+	// Kind is the kind of the secret.
 	Kind CredentialKind
 }
 
-// A CredentialKind says what a [Credential] is.
+// A CredentialKind is the kind of a [Credential].
 type CredentialKind int
 
 // The kinds of credentials.
@@ -30,10 +30,10 @@ const (
 	Cookies                        // the value of the header Cookie
 )
 
-// Credentials returns the secrets in a command line that runs curl, as options
-// and URLs hold them. It is lenient: what Parse cannot read, such as a script of
-// several commands, may have credentials all the same. secretHeader reports
-// whether the value of a header is a secret.
+// Credentials returns the secrets in the options and URLs of a command line that runs
+// curl. It is lenient: a command line that Parse cannot read, such as a script of
+// several commands, may have credentials all the same. secretHeader reports whether the
+// value of a header is a secret.
 func Credentials(argv []string, secretHeader func(name string) bool) []Credential {
 	f := credentialFinder{secretHeader}
 	return f.command(argv)
@@ -78,8 +78,7 @@ func (f credentialFinder) command(words []string) []Credential {
 	return found
 }
 
-// mentions reports whether a word of a shell's script has the value of a variable
-// in it.
+// mentions reports whether a word of a shell's script contains a variable.
 func mentions(word, variable string) bool {
 	return variable != "" && (strings.Contains(word, "$"+variable) || strings.Contains(word, "${"+variable))
 }
@@ -127,8 +126,8 @@ func (f credentialFinder) script(script string) []Credential {
 	return found
 }
 
-// wordOf returns what a word of a script stands for; its source where only a
-// shell can work that out.
+// wordOf returns the value of a word of a script; its source if only a shell can
+// evaluate it.
 func wordOf(script string, word *syntax.Word) string {
 	if text, err := literal(word.Parts, false); err == nil {
 		return text
@@ -136,9 +135,9 @@ func wordOf(script string, word *syntax.Word) string {
 	return strings.Trim(script[word.Pos().Offset():word.End().Offset()], `"'`)
 }
 
-// options finds the credentials in the words behind the word curl.
+// options finds the credentials in the words after the word curl.
 func (f credentialFinder) options(words []string) []Credential {
-	args, _ := arguments(words) // those in front of what curl refuses
+	args, _ := arguments(words) // those before a word that curl refuses
 	var found []Credential
 	for _, arg := range args {
 		var in []Credential
@@ -158,7 +157,7 @@ func (f credentialFinder) options(words []string) []Credential {
 		case "oauth2-bearer", "pass", "proxy-pass", "tlspassword", "proxy-tlspassword":
 			in = []Credential{whole}
 		case "cookie":
-			if strings.Contains(arg.value, "=") { // else it is the name of a file
+			if strings.Contains(arg.value, "=") { // otherwise it is the name of a file
 				whole.Kind = Cookies
 				in = []Credential{whole}
 			}
@@ -181,7 +180,7 @@ func (f credentialFinder) options(words []string) []Credential {
 	return found
 }
 
-// ending returns the credential that a value ends with, if that is not empty.
+// ending returns the credential at the end of a value, if that is not empty.
 func ending(value, secret string) []Credential {
 	if secret == "" {
 		return nil
@@ -210,7 +209,7 @@ func userinfo(url string) []Credential {
 	return []Credential{{Start: start + colon + 1, End: start + end, Value: authority[colon+1 : end], User: authority[:colon]}}
 }
 
-// at moves credentials of a value to where that is: in a word, behind a byte.
+// at moves credentials of a value to the place of the value: in a word, from a byte on.
 func at(word, byte int, found []Credential) []Credential {
 	for i := range found {
 		found[i].Word = word

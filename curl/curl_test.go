@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A site is a host with pages of each kind that curl counts in its own way.
+// A site is a host with pages for each kind of response that curl counts differently.
 type site struct {
 	plain, secure, proxy string // URLs
 }
@@ -98,7 +98,7 @@ func newSite(t *testing.T) site {
 			conn.Close()
 		}
 	})
-	page("/bare", func(w http.ResponseWriter, r *http.Request) { // lines that end as few do
+	page("/bare", func(w http.ResponseWriter, r *http.Request) { // lines with an unusual end
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if assert.NoError(t, err) {
 			io.WriteString(conn, "HTTP/1.1 200 OK\nX-Long: a\n  b\nContent-Length: 2\n\nhi")
@@ -143,7 +143,7 @@ func tunnel(w http.ResponseWriter, r *http.Request) {
 	io.Copy(client, server)
 }
 
-// A result is what a command showed.
+// A result is the result of a command.
 type result struct {
 	transfers      []Transfer
 	err            error // of Transfers
@@ -189,8 +189,8 @@ func statuses(tr Transfer) (all []int) {
 	return all
 }
 
-// What curl counts, and what it prints of each kind of response. The heads are
-// those that came, and the body is that of the last response.
+// What curl counts, and what it prints for each kind of response. The heads are those
+// that were received, and the body is that of the last response.
 func TestHeadsAndBodies(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct {
@@ -310,8 +310,8 @@ func TestAReport(t *testing.T) {
 	assert.Equal(t, 200*time.Millisecond, r.command.MaxTime)
 }
 
-// A protocol without heads: what came is the body, and whether there was a
-// connection is in the report.
+// A protocol without heads: everything received is the body, and the report says
+// whether there was a connection.
 func TestTelnet(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -401,7 +401,7 @@ func TestSeveralURLs(t *testing.T) {
 	})
 }
 
-// The command is the author's: what it prints and how it ends does not change.
+// The command stays the author's: its output and its exit code do not change.
 func TestTheOutputStaysTheAuthors(t *testing.T) {
 	s := newSite(t)
 	for _, command := range []string{

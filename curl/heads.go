@@ -27,15 +27,16 @@ func (h Head) Header() http.Header {
 	return header
 }
 
-// split finds the heads and the body in what curl printed for a transfer. A
-// body may look like a head: curl counts the bytes of both.
+// split finds the heads and the body in what curl printed for a transfer. A body may
+// look like a head, but curl counts the bytes of both.
 func (c *Command) split(t *Transfer, printed string) error {
 	target := c.targets[t.Number]
 	switch {
 	case c.Mixed != "":
 		return nil
 	case t.Scheme != "" && t.Scheme != "http" && t.Scheme != "https":
-		// Another protocol has no heads. Some have what curl prints as such.
+		// Other protocols have no heads, but curl prints something as such for some of
+		// them.
 		t.BodyShown = !target.elsewhere && !c.noBody && t.Redirects == 0 && t.HeadBytes == 0
 		if t.BodyShown {
 			t.Body = printed
@@ -59,8 +60,8 @@ func (c *Command) split(t *Transfer, printed string) error {
 	return c.takeBody(t, printed)
 }
 
-// lastAttempt returns what curl printed when it made a request for the last
-// time (--retry). Only of that time the sizes are known.
+// lastAttempt returns the output of curl's last attempt at a request (--retry). The
+// sizes are known only for that one.
 func (c *Command) lastAttempt(t *Transfer, printed string, headBytes int) string {
 	size := headBytes
 	if t.BodyShown {
@@ -73,9 +74,9 @@ func (c *Command) lastAttempt(t *Transfer, printed string, headBytes int) string
 	return printed[len(printed)-size:]
 }
 
-// takeHeads takes the heads from the front of what was printed.
+// takeHeads takes the heads from the front of the output.
 func (c *Command) takeHeads(t *Transfer, printed string, size int) (rest string, err error) {
-	hidden := c.noTunnel && t.TunnelStatus != 0 // so that the size of those that are shown is not known
+	hidden := c.noTunnel && t.TunnelStatus != 0 // then the size of the printed ones is not known
 	if !hidden && size > len(printed) {
 		if t.Truncated {
 			t.HeadsShown, t.BodyShown = false, false
@@ -108,7 +109,7 @@ func (c *Command) takeHeads(t *Transfer, printed string, size int) (rest string,
 	return rest, c.checkHeads(t, responses)
 }
 
-// checkHeads compares the heads with what curl says of the same transfer.
+// checkHeads compares the heads with curl's report on the same transfer.
 func (c *Command) checkHeads(t *Transfer, responses int) error {
 	explained := t.Redirects + 1
 	for i, head := range t.Heads {
@@ -126,8 +127,7 @@ func (c *Command) checkHeads(t *Transfer, responses int) error {
 	return nil
 }
 
-// takeBody takes the body, and the trailer behind it, from what was printed
-// behind the heads.
+// takeBody takes the body, and the trailer after it, from the output after the heads.
 func (c *Command) takeBody(t *Transfer, printed string) error {
 	size := int64(len(printed))
 	switch {
@@ -150,7 +150,7 @@ func (c *Command) takeBody(t *Transfer, printed string) error {
 // has no reason phrase; curl leaves a blank behind the status.
 var statusLine = regexp.MustCompile(`^(HTTP/[0-9.]+) ([0-9]{3})(?: .*)?$`)
 
-// cutHead cuts a head, up to and with its empty line, from the front of text. A
+// cutHead cuts a head, including its empty line, from the front of text. A
 // connection may end before the empty line.
 func cutHead(text string) (head Head, rest string, err error) {
 	line, lines := cutLine(text)
@@ -177,8 +177,8 @@ func cutLine(text string) (line, rest string) {
 	return strings.TrimSuffix(line, "\r"), rest
 }
 
-// parseFields reads header fields, one a line. A line that begins with a blank
-// goes on with the one before (RFC 9112, "Obsolete Line Folding").
+// parseFields reads header fields, one per line. A line that begins with a blank
+// continues the one before (RFC 9112, "Obsolete Line Folding").
 func parseFields(text string) (fields []Field, err error) {
 	for text != "" {
 		line, rest := cutLine(text)

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// valued are curl's long options that take a value, and flags those that take
-// none, each with its short form behind a slash. They are those of curl 7.50
-// to 8.21; none of them ever changed from one list to the other, save --help.
-// Source: the table "aliases" of curl's src/tool_getparam.c.
+// valued are curl's long options that take a value, and flags those that take none,
+// each with its short form after a slash. They are the options of curl 7.50 to 8.21;
+// none of them except --help ever changed from one list to the other. Source: the table
+// "aliases" of curl's src/tool_getparam.c.
 const (
 	valued = `
 	abstract-unix-socket alt-svc aws-sigv4 cacert capath cert/E cert-type ciphers config/K
@@ -74,9 +74,9 @@ func optionTables() (byName map[string]optionKind, byLetter map[byte]optionKind)
 	return byName, byLetter
 }
 
-// longOption returns the option that a word behind "--" means. curl before 8.6
-// also takes an unambiguous beginning of a name, and its letters in any case.
-// A curl that does not take what is returned here ends with an error.
+// longOption returns the option that a word after "--" means. curl before 8.6 also
+// accepts an unambiguous beginning of a name, in any case. A curl that does not accept
+// such a word ends with an error.
 func longOption(word string) (optionKind, error) {
 	if kind, ok := byName[word]; ok {
 		return kind, nil

@@ -6,23 +6,23 @@ import (
 	"fmt"
 )
 
-// An Output takes what a command writes to stdout, cuts curl's reports out and
-// keeps the beginning of the rest. It is an io.Writer that never fails: what a
-// command writes too much must not end it.
+// An Output takes what a command writes to stdout, cuts curl's reports out and keeps
+// the beginning of the rest. It is an io.Writer that never fails: a command that writes
+// too much must not end by that.
 type Output struct {
 	command *Command
 	max     int // bytes of stdout that are kept
 
 	kept    []byte // stdout without the reports, its beginning
-	size    int    // of stdout without the reports
-	pending []byte // what may be the beginning of a mark, or a part of a report
+	size    int    // the size of stdout without the reports
+	pending []byte // possibly the beginning of a mark, or a part of a report
 	part    part
-	begin   int // of the transfer that is not yet reported, in stdout
+	begin   int // the beginning, in stdout, of the transfer that is not yet reported
 	reports []report
 	err     error
 }
 
-// A part is what stands between two marks.
+// A part is the text between two marks.
 type part int
 
 const (
@@ -32,7 +32,7 @@ const (
 	written // by the author's own --write-out, if there is one
 )
 
-// A report is one that was cut out, and where its transfer's output is in
+// A report is a report that was cut out, and the place of its transfer's output in
 // stdout.
 type report struct {
 	begin, end      int // heads and body
@@ -80,7 +80,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// keep keeps the beginning of what is no report.
+// keep keeps the beginning of the output that is not a report.
 func (o *Output) keep(p []byte) {
 	o.size += len(p)
 	o.kept = append(o.kept, p[:min(len(p), max(0, o.max-len(o.kept)))]...)
@@ -99,7 +99,7 @@ func (o *Output) take(p []byte) {
 	}
 }
 
-// next goes on to the part behind a mark.
+// next goes on to the part after a mark.
 func (o *Output) next() {
 	switch o.part {
 	case printed:
@@ -127,8 +127,8 @@ func (o *Output) fail(err error) {
 	}
 }
 
-// Stdout returns what the author's command would have written to stdout, at
-// most so much of it as is kept.
+// Stdout returns what the author's command would have written to stdout, as far as it
+// is kept.
 func (o *Output) Stdout() string {
 	if o.part == printed || o.part == written {
 		o.keep(o.pending)
@@ -143,10 +143,10 @@ func (o *Output) Truncated() bool {
 	return o.size > len(o.kept)
 }
 
-// Transfers returns what curl reported, in the order in which it fetched its
-// URLs. It returns none where curl was ended, or refused its options, before
-// it had done with the first. A report that cannot be read, or that does not
-// agree with what was written, is an error.
+// Transfers returns curl's reports, in the order in which it fetched its URLs. It
+// returns none if curl was ended, or refused its options, before it had finished the
+// first. It returns an error if a report cannot be read, or does not agree with the
+// output.
 func (o *Output) Transfers() ([]Transfer, error) {
 	stdout := o.Stdout()
 	c := o.command
@@ -168,7 +168,7 @@ func (o *Output) Transfers() ([]Transfer, error) {
 		t.Asked = c.targets[t.Number].url
 		last := i == len(o.reports)-1
 		if c.asked != "" && !c.bounded {
-			// What the author's --write-out wrote ends where nobody can see.
+			// The end of the author's --write-out is not known.
 			if !last && (c.HeadsToStdout || c.BodyToStdout) {
 				return nil, errors.New("the output of several URLs cannot be told apart: --write-out ends in a way that hides its end")
 			}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A prefix is a program that runs the command behind its own options and
-// leaves its output and its exit code alone.
+// A prefix is a program that runs the command after its own options and does not change
+// the command's output and exit code.
 type prefix struct {
 	short    string   // short options that take a value
 	valued   []string // long options that take a value
@@ -17,7 +17,7 @@ type prefix struct {
 	operands int      // words between the options and the command
 }
 
-// prefixes are the programs of coreutils and busybox that are seen through.
+// prefixes are the known prefixes, of coreutils and busybox.
 // Sources: "info coreutils"; time(1).
 var prefixes = map[string]prefix{
 	"env":     {short: "uC", valued: []string{"unset", "chdir"}, flags: "iv", long: []string{"ignore-environment", "debug"}},
@@ -31,8 +31,8 @@ var prefixes = map[string]prefix{
 // mentionsCurl finds the word curl, or a path to it, in a text.
 var mentionsCurl = regexp.MustCompile(`(^|[^\w.-])curl($|[^\w.-])`)
 
-// read reads a command line that may run curl, and returns what is to become
-// of its words. ok is false where it does not run curl.
+// read reads a command line that may run curl, and returns the changes of its words. ok
+// is false if it does not run curl.
 func (c *Command) read(words []string) (ch changes, ok bool) {
 	if len(words) == 0 {
 		return changes{}, false
@@ -67,8 +67,7 @@ func (c *Command) read(words []string) (ch changes, ok bool) {
 	return ch.shift(n), ok
 }
 
-// skip returns how many words are in front of the command, and whether all of
-// them are known.
+// skip returns how many words precede the command, and whether all of them are known.
 func (p prefix) skip(words []string) (int, bool) {
 	i := 1
 	for ; i < len(words) && strings.HasPrefix(words[i], "-"); i++ {
@@ -103,7 +102,7 @@ func (p prefix) skip(words []string) (int, bool) {
 	return min(i+p.operands, len(words)), true
 }
 
-// takeVariable notes a proxy that NAME=VALUE names to curl (the man page of
+// takeVariable notes a proxy that NAME=VALUE sets for curl (the man page of
 // curl, "ENVIRONMENT").
 func (c *Command) takeVariable(assignment string) {
 	switch name, value, _ := strings.Cut(assignment, "="); name {

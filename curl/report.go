@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// A Transfer is what curl reports of one URL.
+// A Transfer is what curl reports about one URL.
 type Transfer struct {
-	// URL is the one that was fetched last, at most 4 KiB of it: a redirect
-	// changes it. Asked is the one that the command names, which may
-	// be a pattern.
+	// URL is the URL that was fetched last, at most 4 KiB of it: a redirect changes it.
+	// Asked is the URL in the command, which may be a pattern.
 	URL, Asked string
-	// Number is which of the command's URLs it is, from 0. Those that a pattern
-	// makes share one.
+	// Number is the index of the URL in the command, from 0. The URLs of one pattern
+	// share it.
 	Number int
 	// ExitCode is curl's own result of this transfer, and Error its message, at
 	// most 4 KiB of it.
@@ -24,20 +23,19 @@ type Transfer struct {
 	Error    string
 
 	// Method, Proto and Scheme are of the last request: "GET", "HTTP/1.1" or
-	// "HTTP/2", "https". Proto is "" where there was no response of HTTP.
+	// "HTTP/2", "https". Proto is "" if there was no HTTP response.
 	Method, Proto, Scheme string
-	// ContentType is that of the last response, "" where it has none; at most
-	// 4 KiB of it.
+	// ContentType is that of the last response, "" if it has none; at most 4 KiB of it.
 	ContentType string
 	// Status is that of the last response, 0 for none; TunnelStatus is that of
 	// a proxy's last response to CONNECT.
 	Status, TunnelStatus int
 	// Redirects counts the redirects that curl followed, and its further rounds
-	// of authentication. Connects counts the connections that it made; a
-	// transfer over one that is kept open makes none.
+	// of authentication. Connects counts the connections that it made; a transfer over
+	// a connection that was kept open makes none.
 	Redirects, Connects int
-	// LocalAddr and RemoteAddr are the ends of its last connection, as
-	// "ip:port"; "" where it made none. Behind a proxy RemoteAddr is the proxy's.
+	// LocalAddr and RemoteAddr are the ends of its last connection, as "ip:port"; "" if
+	// it made none. With a proxy, RemoteAddr is the proxy's.
 	LocalAddr, RemoteAddr string
 
 	// HeadBytes is the size of all heads that were received; BodyBytes that of
@@ -45,47 +43,47 @@ type Transfer struct {
 	// uploaded.
 	HeadBytes, BodyBytes, SentBytes int64
 	// Elapsed is the whole time, the others are the times from its start until
-	// the connection was made, TLS was set up, and the first byte came; 0 for
-	// what did not happen.
+	// the connection was made, TLS was set up, and the first byte came; 0 for what did
+	// not happen.
 	Elapsed, Connected, Secured, FirstByte time.Duration
 	// CertificateError is OpenSSL's number for what is wrong with the server's
-	// certificate, 0 for nothing, even if --insecure looks past it.
+	// certificate, 0 for nothing; it is set even with --insecure.
 	CertificateError int
 
-	// HeadsShown reports whether Heads is complete: each response's head in the
-	// order in which they came. Where it is false, Heads is empty.
+	// HeadsShown reports whether Heads is complete: each response's head in the order
+	// of arrival. If it is false, Heads is empty.
 	HeadsShown bool
 	Heads      []Head
-	// Trailer are the header fields that came behind the last body.
+	// Trailer are the header fields that came after the last body.
 	Trailer []Field
-	// BodyShown reports whether Body is the last response's body. Truncated
-	// reports that only its beginning was kept.
+	// BodyShown reports whether Body is the last response's body. Truncated reports
+	// whether only its beginning was kept.
 	BodyShown bool
 	Body      string
 	Truncated bool
-	// Repeated reports that curl made the request again (--retry) and that this
-	// is about the last time only.
+	// Repeated reports whether curl made the request again (--retry), so that this is
+	// only about the last time.
 	Repeated bool
 	// Written is what the author's own --write-out wrote to stdout.
 	Written string
 }
 
-// errTooOld reports that a curl does not know the variables of a report.
+// errTooOld reports that the curl does not know the variables of a report.
 var errTooOld = errors.New("the curl in the pod cannot report on itself: it is older than 7.75")
 
 // maxText is how much of a URL or of a message is kept, in bytes.
 const maxText = 4 << 10
 
-// A field is a variable of --write-out and what its value is to a transfer.
+// A field is a variable of --write-out, and how its value is stored in a transfer.
 // Sources: the man page of curl, "--write-out"; curl's src/tool_writeout.c.
 type field struct {
 	variable string
 	take     func(t *Transfer, value string) error
 }
 
-// fields are what a report has, each behind a comma: the last one may hold
-// commas itself. All of them are there since curl 7.75. The message of an
-// error has a part of its own.
+// fields are the fields of a report, each after a comma; the last one may have commas
+// itself. All of them exist since curl 7.75. The message of an error has a part of its
+// own.
 var fields = []field{
 	{"exitcode", number(func(t *Transfer) *int { return &t.ExitCode })},
 	{"urlnum", number(func(t *Transfer) *int { return &t.Number })},
@@ -169,7 +167,7 @@ func (c *Command) format() string {
 	return c.mark + strings.Join(variables, ",") + c.mark + "%{content_type}\n%{errormsg}" + c.mark
 }
 
-// parseReport reads what the format has become.
+// parseReport reads the output of the format.
 func parseReport(values, message string) (*Transfer, error) {
 	parts := strings.SplitN(values, ",", len(fields))
 	if parts[0] == "" {

@@ -4,6 +4,6 @@
 //
 //	setup.yaml ─► worlds/*.yaml ─► egressplay run ─► report ─► what each claim declares
 //
-// It prints both counts and what was not judged as it has to be, and then ends
-// with exit code 1; with 2 where it could not be run.
+// It prints both counts and the claims that were judged wrongly. If there are any, its
+// exit code is 1; if it could not be run, 2.
 package main

@@ -15,7 +15,7 @@ import (
 	"github.com/egressplay/egressplay/inlab"
 )
 
-// namespace is where the worlds are; setup.yaml makes it.
+// namespace is the namespace of the worlds; setup.yaml makes it.
 const namespace = "deceive"
 
 //go:embed setup.yaml
@@ -23,8 +23,8 @@ var setup []byte
 
 func main() { inlab.Main("deceive", deceive) }
 
-// deceive runs worlds, prints what became of their claims, and returns whether
-// each was judged as it has to be.
+// deceive runs worlds, prints how their claims were judged, and reports whether all
+// were judged correctly.
 func deceive(ctx context.Context, args []string, w io.Writer) (good bool, err error) {
 	flags := flag.NewFlagSet("deceive", flag.ContinueOnError)
 	flags.Usage = func() {
@@ -74,8 +74,8 @@ func deceive(ctx context.Context, args []string, w io.Writer) (good bool, err er
 	return result.Good(), nil
 }
 
-// enter makes the namespace with a pod in it. Call leave in the end, whatever the
-// error is.
+// enter makes the namespace with a pod in it. Call leave at the end, even if there is
+// an error.
 func enter(ctx context.Context, lab *inlab.Lab, dir string) (leave func() error, err error) {
 	leave = func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)

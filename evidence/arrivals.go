@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// attributeArrivals finds what arrived of the attempt's own requests: what came
-// over curl's connections, or over those by which the last proxy on their way
-// sent them on, and what a proxy made of them besides. Where that does not account
-// for all of them, time and address have to do.
+// attributeArrivals finds the arrivals of the attempt's own requests: those over curl's
+// connections, those over the connections by which the last proxy on their way sent
+// them on, and further requests that a proxy made from them. If that does not account
+// for all requests, time and address decide.
 func attributeArrivals(a *Attempt) {
 	if a.Arrivals == nil || !a.Arrivals.Recorded {
 		return
@@ -44,8 +44,8 @@ func attributeArrivals(a *Attempt) {
 			}
 		}
 	}
-	// What a program at the end of a way sends on, such as a proxy that is not
-	// the mesh's, is known by time and address alone.
+	// Requests that a program at the end of a way sends on, such as a proxy outside the
+	// mesh, are known only by time and address.
 	for _, p := range a.Places {
 		for _, pod := range p.Pods {
 			open[pod.IP] = open[pod.IP] || leadsTo(a, pod.IP)
@@ -60,7 +60,7 @@ func attributeArrivals(a *Attempt) {
 		}
 	}
 	// A request that left no line, over a connection whose address curl does not
-	// tell: the first one of a redirect, or one that is not logged.
+	// report: the first one of a redirect, or one that is not logged.
 	if sidecar != nil && !a.Accounted() && found > 0 && found < a.Requests() {
 		open[a.Command.Pod.IP] = true
 	}
@@ -89,8 +89,8 @@ func leadsTo(a *Attempt, ip string) bool {
 	return false
 }
 
-// sent returns the indices of what arrived of the requests that lines are of. A
-// kept connection carries the requests of others too.
+// sent returns the indices of the arrivals of the requests that lines are about. A kept
+// connection carries the requests of others too.
 func sent(a *Attempt, ours []*Line) (all []int) {
 	for _, l := range ours {
 		var exact, left []int
@@ -117,22 +117,21 @@ func carried(l *Line, r *Arrival) bool {
 	return l.UpstreamLocal == r.Remote && !r.Time.Before(l.Start.Add(-arrivalSlack)) && !r.Time.After(l.Start.Add(l.Duration+arrivalSlack))
 }
 
-// asked reports whether what arrived is what the request of a line asked for. A
-// proxy that changes the host may change the path too.
+// asked reports whether an arrival is what the request of a line asked for. A proxy
+// that changes the host may change the path too.
 func asked(l *Line, r *Arrival) bool {
 	return l.Method == r.Method && (l.Path == r.Path || l.Authority != r.Host)
 }
 
-// explained reports whether what arrived is what the request of another line
-// asked for.
+// explained reports whether an arrival is what the request of another line asked for.
 func explained(a *Attempt, than *Line, r *Arrival) bool {
 	return slices.ContainsFunc(a.Lines, func(l Line) bool {
 		return l.Text != than.Text && carried(&l, r) && asked(&l, r)
 	})
 }
 
-// attributeCopies finds the copies of the attempt's requests, and further tries:
-// what a proxy on their way sent over other connections with the same id.
+// attributeCopies finds copies and retries of the attempt's requests: those that a
+// proxy on their way sent over other connections with the same id.
 func attributeCopies(a *Attempt) {
 	const id = "x-request-id"
 	ids, proxies := map[string]bool{}, map[string]bool{a.Command.Pod.IP: true}
@@ -154,6 +153,6 @@ func attributeCopies(a *Attempt) {
 	}
 }
 
-// arrivalSlack is by how much the times of a line and of an arrival may be apart:
-// the log's times have milliseconds.
+// arrivalSlack is by how much the times of a line and of an arrival may differ: the
+// log's times are in milliseconds.
 const arrivalSlack = 2e6 // nanoseconds

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// An ask is what one request asks for, as far as curl's URLs tell.
+// An ask is what one request asks for, as far as curl's URLs show it.
 type ask struct {
 	tls        bool
 	host, port string
 	path       string // with the query
 }
 
-// asksOf returns what the attempt's requests ask for, in order: each transfer's
-// URL, and where the heads were printed, what each redirect led to.
+// asksOf returns what the attempt's requests ask for, in order: each transfer's URL,
+// and if the heads were printed, the target of each redirect.
 func asksOf(a *Attempt) []ask {
 	var asks []ask
 	heads := a.Responses
@@ -44,8 +44,8 @@ func asksOf(a *Attempt) []ask {
 	return asks
 }
 
-// redirected returns where the next response that redirects leads, and the
-// responses behind it.
+// redirected returns the target of the next redirect in heads, and the responses after
+// it.
 func redirected(from *url.URL, heads []Response) (*url.URL, []Response) {
 	for i, r := range heads {
 		if r.Status >= 300 && r.Status < 400 && r.Header.Get("Location") != "" {
@@ -59,8 +59,8 @@ func redirected(from *url.URL, heads []Response) (*url.URL, []Response) {
 	return nil, nil
 }
 
-// ParseURL reads a URL as curl does, for which http:// need not be written; nil for
-// one that names no host.
+// ParseURL reads a URL as curl does, which needs no http://; it returns nil for a URL
+// without a host.
 func ParseURL(text string) *url.URL {
 	if !strings.Contains(text, "://") {
 		text = "http://" + text
@@ -83,7 +83,7 @@ func askOf(u *url.URL) ask {
 	return a
 }
 
-// fits reports whether a line may be of the request.
+// fits reports whether a line may belong to the request.
 func (k ask) fits(l *Line) bool {
 	_, port, err := net.SplitHostPort(l.DownstreamLocal)
 	if err == nil && port != k.port {

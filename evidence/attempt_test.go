@@ -10,8 +10,8 @@ import (
 )
 
 // The attempts of these tests are of curl in the pod curl-1, which has a sidecar,
-// on its way to httpbin.org, be it by the egress gateway gateway-1. They last a
-// second, from noon on.
+// on its way to httpbin.org, directly or through the egress gateway gateway-1. They
+// last a second, from noon on.
 
 const (
 	podIP     = "10.244.1.6"
@@ -32,8 +32,8 @@ var (
 	gatePod = evidence.Pod{Namespace: "istio-system", Name: "gateway-1", IP: gatewayIP, Node: "node", Sidecar: true}
 )
 
-// attempt returns an attempt of a curl that made these transfers, with what was
-// gathered as it is: a sidecar whose log is complete and whose counters were read.
+// attempt returns an attempt of a curl that made these transfers, with the usual
+// evidence: a sidecar whose log is complete and whose counters were read.
 func attempt(transfers ...evidence.Transfer) *evidence.Attempt {
 	zero := 0
 	return &evidence.Attempt{
@@ -46,7 +46,7 @@ func attempt(transfers ...evidence.Transfer) *evidence.Attempt {
 	}
 }
 
-// transfer returns what curl reports of a request.
+// transfer returns curl's report on a request.
 func transfer(url, local string) evidence.Transfer {
 	return evidence.Transfer{URL: url, Status: 200, Proto: "HTTP/1.1", Connects: 1, Local: local, Remote: hostAddr}
 }
@@ -98,7 +98,7 @@ func atGateway(change func(*evidence.Line)) evidence.Line {
 	return l
 }
 
-// tcp makes a line one of a connection that is no HTTP, with an SNI.
+// tcp turns a line into that of a connection without HTTP, with an SNI.
 func tcp(l *evidence.Line, sni string) {
 	l.Method, l.Path, l.Protocol, l.Status, l.Authority, l.Route, l.SNI = "", "", "", 0, "", "", sni
 }
@@ -108,7 +108,7 @@ func grown(cluster, host, name string, by int64) evidence.Counter {
 	return evidence.Counter{Proxy: evidence.Sidecar, Pod: "curl-1", Cluster: cluster, Host: host, Name: name, Value: 7 + by, Grew: by}
 }
 
-// arrival returns what the far end records of the request of most tests.
+// arrival returns the far end's record of the request of most tests.
 func arrival(remote string, ms int) evidence.Arrival {
 	return evidence.Arrival{Time: at(ms), Site: "httpbin.org", Owner: "httpbin.org", Host: "httpbin.org", Protocol: "HTTP/1.1", Method: "GET", Path: "/headers", Status: 200, Remote: remote, Local: hostAddr}
 }

@@ -1,5 +1,5 @@
-// Package evidence holds what is known of one attempt of a step, as plain data,
-// and joins it to the ways that the requests took.
+// Package evidence has everything that is known about one attempt of a step, as plain
+// data, and joins it to the ways that the requests took.
 //
 //	collectors ──▶ Attempt ──▶ Join ──▶ expectations ──▶ Verdicts
 //	               (facts)     (ways)   (meaning)

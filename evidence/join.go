@@ -12,8 +12,8 @@ import (
 // [Hop.Name].
 const Sidecar = "sidecar"
 
-// Join attributes lines and arrivals to the attempt's requests, and finds the
-// ways that these took. It may be called again when more has been gathered.
+// Join attributes lines and arrivals to the attempt's requests, and finds the ways that
+// the requests took. It may be called again when more has been gathered.
 //
 //	curl's address ─ sidecar's line ─ its UPSTREAM_LOCAL_ADDRESS ─ gateway's line ─ far end
 func Join(a *Attempt) {
@@ -34,8 +34,8 @@ func Join(a *Attempt) {
 	findPast(a)
 }
 
-// Requests returns how many requests curl made over connections, as far as it
-// reports them: each transfer's own and one for each redirect that it followed.
+// Requests returns how many requests curl made over connections, as far as it reports
+// them: one for each transfer, and one for each redirect that it followed.
 func (a *Attempt) Requests() int {
 	n := 0
 	for _, t := range a.Transfers {
@@ -46,8 +46,9 @@ func (a *Attempt) Requests() int {
 	return n
 }
 
-// Accounted reports whether the sidecar's lines account for all the requests:
-// each has one, or where the sidecar does not open the connections, each of these.
+// Accounted reports whether the sidecar's lines account for all the requests: each
+// request has one, or if the sidecar does not decrypt the connections, each connection
+// has one.
 func (a *Attempt) Accounted() bool {
 	lines := a.Of(Sidecar)
 	if len(lines) >= a.Requests() {
@@ -65,10 +66,10 @@ func (a *Attempt) Accounted() bool {
 	return unopened && len(clients) >= max(connects, 1)
 }
 
-// attributeLines finds the sidecar's lines of the attempt's requests. curl tells
-// the address of the last connection of each transfer. A request over another
-// one, and one whose line has an address that the request itself has written
-// (X-Forwarded-For), is known by what it asked for.
+// attributeLines finds the sidecar's lines of the attempt's requests. curl reports the
+// address of the last connection of each transfer. A request over another connection is
+// known by what it asked for, and so is a request whose line has an address that the
+// request itself wrote (X-Forwarded-For).
 func attributeLines(a *Attempt) {
 	own := map[string]bool{}
 	for _, t := range a.Transfers {
@@ -84,7 +85,7 @@ func attributeLines(a *Attempt) {
 		l := &a.Lines[i]
 		switch {
 		case l.Proxy != Sidecar || inbound(a, l):
-		case own[l.DownstreamRemote] && (!a.Command.Curl.FixedPort || during(a, l)): // else no port is used twice in so short a time
+		case own[l.DownstreamRemote] && (!a.Command.Curl.FixedPort || during(a, l)): // otherwise no port is used twice in so short a time
 			l.By = ByConnection
 			left--
 			for j, ask := range asks {
@@ -97,7 +98,7 @@ func attributeLines(a *Attempt) {
 			rest = append(rest, l)
 		}
 	}
-	// What has no line of its own yet is looked for among the rest.
+	// Look for requests without a line among the rest.
 	for j, ask := range asks {
 		if !a.Command.Curl.Retries && (asked[j] || left <= 0) {
 			continue
@@ -125,7 +126,7 @@ func attributeLines(a *Attempt) {
 			left--
 		}
 	}
-	// The same where nobody knows what a redirect led to.
+	// The same if the target of a redirect is not known.
 	if a.Unclear != "" || len(asks) >= a.Requests() || a.Accounted() {
 		return
 	}
@@ -134,13 +135,14 @@ func attributeLines(a *Attempt) {
 	}
 }
 
-// reaches reports whether a line is of a connection to where one of curl's led.
+// reaches reports whether a line's connection went to an address to which curl
+// connected.
 func reaches(a *Attempt, l *Line) bool {
 	return slices.ContainsFunc(a.Transfers, func(t Transfer) bool { return t.Remote != "" && t.Remote == l.DownstreamLocal })
 }
 
-// elsewhere reports whether curl made requests over other connections than
-// those whose addresses it told.
+// elsewhere reports whether curl made requests over connections whose addresses it did
+// not report.
 func elsewhere(a *Attempt) bool {
 	connects := 0
 	for _, t := range a.Transfers {
@@ -154,13 +156,13 @@ func elsewhere(a *Attempt) bool {
 }
 
 // forged reports whether a line's client address does not belong to the pod: Envoy
-// takes it from X-Forwarded-For, which the request itself may bring.
+// takes it from X-Forwarded-For, which the request itself may have.
 func forged(a *Attempt, l *Line) bool {
 	ip, port, err := net.SplitHostPort(l.DownstreamRemote)
 	return err != nil || port == "0" || ip != a.Command.Pod.IP
 }
 
-// inbound reports whether a line of the sidecar is of a request to the pod.
+// inbound reports whether a line of the sidecar belongs to a request to the pod.
 func inbound(a *Attempt, l *Line) bool {
 	if strings.HasPrefix(l.Cluster, "inbound|") || strings.HasPrefix(l.Cluster, "InboundPassthroughCluster") {
 		return true
@@ -169,21 +171,20 @@ func inbound(a *Attempt, l *Line) bool {
 	return err == nil && ip == a.Command.Pod.IP
 }
 
-// during reports whether a line's request began within the attempt. The log's
-// times have milliseconds.
+// during reports whether a line's request began within the attempt. The log's times are
+// in milliseconds.
 func during(a *Attempt, l *Line) bool {
 	return !l.Start.Before(a.Started.Add(-a.Slack).Truncate(time.Millisecond)) && !l.Start.After(a.Ended.Add(a.Slack))
 }
 
-// carries reports whether a cluster is one by which requests leave a proxy: not
-// one of its own traffic, and not one to the application beside it.
+// carries reports whether requests leave a proxy through a cluster: it is not for the
+// proxy's own traffic, and does not lead to the application beside it.
 func carries(cluster string) bool {
 	return cluster == Passthrough || strings.HasPrefix(cluster, "outbound|") || strings.HasPrefix(cluster, "outbound_.") ||
 		strings.Contains(cluster, "dynamic_forward_proxy")
 }
 
-// The clusters and the route that istiod gives every proxy for what no service
-// is known of.
+// The clusters and the route that istiod gives every proxy for unknown destinations.
 // Source: istio/istio pilot/pkg/util/constant.go.
 const (
 	BlackHole   = "BlackHoleCluster"
@@ -191,8 +192,7 @@ const (
 	BlockAll    = "block_all"
 )
 
-// Of returns the lines of a proxy that are of the attempt's requests, in the
-// order of their starts.
+// Of returns a proxy's lines of the attempt's requests, in the order of their starts.
 func (a *Attempt) Of(proxy string) []*Line {
 	var lines []*Line
 	for i := range a.Lines {
@@ -204,8 +204,8 @@ func (a *Attempt) Of(proxy string) []*Line {
 	return lines
 }
 
-// Proxy returns what is known of the sidecar, or of the pod of a gateway with
-// an address; nil where it was not looked at.
+// Proxy returns the proxy with an address: the sidecar, or the pod of a gateway; nil if
+// it was not examined.
 func (a *Attempt) Proxy(ip string) *Proxy {
 	for i := range a.Proxies {
 		if p := &a.Proxies[i]; p.Pod.IP == ip {
@@ -215,7 +215,7 @@ func (a *Attempt) Proxy(ip string) *Proxy {
 	return nil
 }
 
-// Beside returns the sidecar, nil where the pod has none or nobody looked.
+// Beside returns the sidecar, nil if the pod has none or it was not examined.
 func (a *Attempt) Beside() *Proxy {
 	for i := range a.Proxies {
 		if a.Proxies[i].Name == Sidecar {
@@ -225,8 +225,8 @@ func (a *Attempt) Beside() *Proxy {
 	return nil
 }
 
-// Means reports whether a name of the playbook means a pod, and why nobody
-// knows: then why is not "".
+// Means reports whether a name of the playbook means a pod. If that is not known, why
+// is the reason.
 func (a *Attempt) Means(name string, pod *Pod) (means bool, why string) {
 	for _, p := range a.Places {
 		if p.Name != name {

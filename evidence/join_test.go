@@ -21,7 +21,7 @@ func by(a *evidence.Attempt) []string {
 	return all
 }
 
-// ways returns the ways for a reader.
+// ways returns the ways as texts.
 func ways(a *evidence.Attempt) []string {
 	var all []string
 	for i := range a.Ways {
@@ -44,8 +44,7 @@ func lines(a *evidence.Attempt, ls ...evidence.Line) *evidence.Attempt {
 }
 
 // redirect returns a curl that was led from http://httpbin.org/headers to
-// http://example.org/, over connections of its own; of the first nobody knows the
-// address.
+// http://example.org/, over two connections; the address of the first is not known.
 func redirect(headsShown bool) *evidence.Attempt {
 	t := transfer("http://httpbin.org/headers", podIP+":40001")
 	t.Redirects, t.Connects = 1, 2
@@ -165,8 +164,8 @@ func TestWhoseALineIs(t *testing.T) {
 	}
 }
 
-// curl that tries again makes several requests and reports the last one. The others
-// count as its own, or the verdict is that nobody knows.
+// A curl that retries makes several requests and reports the last one. The others count
+// as its own, or the result is that it is not known.
 func TestACurlThatTriesAgain(t *testing.T) {
 	a := lines(attempt(get()), line(func(l *evidence.Line) { l.DownstreamRemote, l.Status = podIP+":39998", 503 }),
 		line(func(l *evidence.Line) { l.DownstreamRemote, l.Status = podIP+":39999", 503 }), line(nil))
@@ -186,7 +185,7 @@ func TestACurlWithAPortOfItsOwn(t *testing.T) {
 	}
 }
 
-// The clocks of two machines may be apart.
+// The clocks of two machines may differ.
 func TestLinesOfAnotherClock(t *testing.T) {
 	for slack, want := range map[time.Duration]string{0: none, 30 * time.Millisecond: none, 60 * time.Millisecond: request} {
 		a := lines(attempt(get()), line(func(l *evidence.Line) { l.Start, l.DownstreamRemote = at(-50), "1.2.3.4:0" }))
@@ -196,7 +195,7 @@ func TestLinesOfAnotherClock(t *testing.T) {
 	}
 }
 
-// The clocks of two nodes may be apart by more than two requests are.
+// The clocks of two nodes may differ by more than the time between two requests.
 func TestTwoNodes(t *testing.T) {
 	before := func(l *evidence.Line) { l.Start, l.DownstreamRemote = at(-400), podIP+":39999" }
 	beforeAtGateway := atGateway(func(l *evidence.Line) { l.Start = at(-390) })
@@ -259,7 +258,7 @@ func TestTheWayByLines(t *testing.T) {
 		{"another connection", lines(withGateway(attempt(get())), viaGateway(nil), atGateway(func(l *evidence.Line) { l.DownstreamRemote = podIP + ":38743" })),
 			"sidecar → egressgateway → ? (no line of the request in the access log of gateway-1)"},
 
-		// What the sidecar sends on may be another request than it got.
+		// The sidecar may send on another request than it got.
 		{"rewritten on its way to the gateway", lines(withGateway(attempt(get())), viaGateway(nil),
 			atGateway(func(l *evidence.Line) { l.Path, l.Authority = "/new", "new.org" })), "sidecar → egressgateway → httpbin.org:80"},
 		{"rewritten, with others on the connection", lines(withGateway(attempt(get())), viaGateway(nil),
@@ -385,7 +384,7 @@ func TestEachRequestHasAWay(t *testing.T) {
 	evidence.Join(a)
 	assert.Equal(t, []string{"sidecar → egressgateway → httpbin.org:80", "sidecar → example.org:80"}, ways(a), "in the order of the requests")
 
-	// Requests of ours that are alike, over one connection, have as many lines.
+	// Several equal requests of ours over one connection have as many lines.
 	second := get()
 	second.Connects = 0
 	a = lines(withGateway(attempt(get(), second)), viaGateway(nil), viaGateway(func(l *evidence.Line) { l.Start = at(200) }),
@@ -473,7 +472,7 @@ func TestWhatArrivedOfIt(t *testing.T) {
 		name     string
 		attempt  *evidence.Attempt
 		arrivals []evidence.Arrival
-		want     []string // by what each is known to be ours
+		want     []string // how each is known to be ours
 	}{
 		{"from the sidecar", lines(attempt(get()), line(nil)), []evidence.Arrival{arrival(outAddr, 120)}, []string{"address"}},
 		{"from the gateway", lines(withGateway(attempt(get())), viaGateway(nil), atGateway(nil)),

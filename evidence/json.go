@@ -13,7 +13,7 @@ func milliseconds(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Microsecond)) / 1000
 }
 
-// duration returns what [milliseconds] was given, to the microsecond.
+// duration is the reverse of [milliseconds], to the microsecond.
 func duration(ms float64) time.Duration {
 	return time.Duration(math.Round(ms*1000)) * time.Microsecond
 }

@@ -51,7 +51,7 @@ func TestDurationsAreMillisecondsInJSON(t *testing.T) {
 	assert.Equal(t, a, &again)
 }
 
-// No duration is left that JSON would have in nanoseconds.
+// No duration is in nanoseconds in JSON.
 func TestNoDurationHasAName(t *testing.T) {
 	seen := map[reflect.Type]bool{}
 	var look func(reflect.Type)

@@ -20,8 +20,8 @@ func findPast(a *Attempt) {
 	p.askFarEnd(a)
 }
 
-// askLog asks the sidecar's access log. That it has no line counts only where it
-// would have one, and where all of its lines have come.
+// askLog asks the sidecar's access log. A missing line counts only if the log would
+// have it, and if all of its lines have come.
 func (p *Past) askLog(a *Attempt, sidecar *Proxy, open string) {
 	if lines := a.Of(Sidecar); len(lines) > 0 {
 		p.Seen = true
@@ -62,7 +62,7 @@ func lineCount(n int) string {
 	return fmt.Sprintf("%d lines of it", n)
 }
 
-// strangers returns the lines of the attempt's time that nobody can attribute.
+// strangers returns the lines of the attempt's time that cannot be attributed.
 func strangers(a *Attempt) []*Line {
 	var lines []*Line
 	for i := range a.Lines {
@@ -73,9 +73,9 @@ func strangers(a *Attempt) []*Line {
 	return lines
 }
 
-// connectionsOpen names the connection of the sidecar that grew during the attempt
-// and is still open; "" if there is none. Envoy writes the line of a connection that
-// it does not open itself only when both sides have closed it.
+// connectionsOpen names a connection that the sidecar made during the attempt and that
+// is still open; "" if there is none. Envoy writes the line of a connection that it
+// does not decrypt only when both sides have closed it.
 func connectionsOpen(a *Attempt) string {
 	grew := map[[2]string]bool{}
 	for _, c := range a.Counters {
@@ -91,8 +91,8 @@ func connectionsOpen(a *Attempt) string {
 	return ""
 }
 
-// askCounters asks the sidecar's counters: by how many requests they grew that
-// the lines of others do not explain.
+// askCounters asks the sidecar's counters: they grew by requests that the lines of
+// others do not explain, or they did not.
 func (p *Past) askCounters(a *Attempt, sidecar *Proxy) {
 	if !sidecar.Counted {
 		if sidecar.Uncounted != "" {
@@ -130,8 +130,8 @@ func (p *Past) askCounters(a *Attempt, sidecar *Proxy) {
 	}
 }
 
-// askFarEnd asks who records what arrives: it has seen curl's own address where
-// nothing lies between.
+// askFarEnd asks the far end's record: it has curl's own address if nothing was in
+// between.
 func (p *Past) askFarEnd(a *Attempt) {
 	if a.Arrivals == nil || !a.Arrivals.Recorded {
 		return
@@ -163,8 +163,8 @@ func (p *Past) askFarEnd(a *Attempt) {
 	}
 }
 
-// Held reports whether the requests went past the sidecar: judged is false where
-// the witnesses are too few, or contradict each other.
+// Held reports whether the requests went past the sidecar: judged is false if there are
+// too few witnesses, or they contradict each other.
 func (p *Past) Held() (held, judged bool, why string) {
 	switch {
 	case p.Seen || len(p.Against) > 0 && len(p.For) == 0:

@@ -15,8 +15,8 @@ const (
 	unclear = "not judged"
 )
 
-// That a request went past the sidecar is a claim about what is not there: two
-// witnesses have to agree, and none may contradict them.
+// The claim that a request went past the sidecar is one about something that is not
+// there: two witnesses have to agree, and none may contradict them.
 func TestPastTheSidecar(t *testing.T) {
 	accepted := func(n int64) func(*evidence.Attempt) {
 		return func(a *evidence.Attempt) { a.Proxies[0].Accepted = &n }
@@ -60,7 +60,7 @@ func TestPastTheSidecar(t *testing.T) {
 		{"the counters, and the far end", all(logOff, arrived(curlAddr)), held, "curl's own address"},
 		{"the log, and the far end", all(uncounted, arrived(curlAddr)), held, "curl's own address"},
 
-		// A log that would not have the line says nothing.
+		// A log that would not have the line is no witness.
 		{"a log that is not complete", all(func(a *evidence.Attempt) {
 			a.Proxies[0].Log = evidence.Log{Read: true, Why: "a later line has not come", Again: true}
 		}), unclear, "a later line has not come"},
@@ -154,7 +154,7 @@ func TestNobodyIsAskedWhereThereIsNoSidecarOrNoConnection(t *testing.T) {
 	assert.Nil(t, a.Past)
 }
 
-// Where a witness may tell later, another attempt is worth it.
+// If a witness may know later, another attempt makes sense.
 func TestASilentWitnessMayTellLater(t *testing.T) {
 	a := attempt(get())
 	a.Proxies[0].Log = evidence.Log{Read: true, Why: "a later line has not come", Again: true}

@@ -15,32 +15,31 @@ type Shell struct {
 	Earlier []Output `json:"-"`
 }
 
-// An Output is what a tutorial shows in one place, and what stood there for the values
-// that vary.
+// An Output is an output of a script that held, with the values that it had in place of
+// those that vary.
 type Output struct {
 	Shown       string
 	LastRequest time.Time // as that of [Shell]
 	Bindings    []Binding
 }
 
-// A Binding says which value of a kind, such as an address, stood for one that a
-// tutorial shows. Of is what it is the address of, "" where that is not known.
+// A Binding maps a value that a tutorial shows, such as an address, to the value in the
+// run. Of is the owner of the address, "" if that is not known.
 type Binding struct{ Kind, Shown, Got, Of string }
 
 // A Stage is one command of a script.
 type Stage struct {
 	Argv []string `json:"argv"`
-	// Code is its exit code: that of a command in a pod as the server sent it, and
-	// curl too, where it is curl.
+	// Code is its exit code. For a command in a pod the server sent it, and if the
+	// command is curl, curl agrees.
 	Code int `json:"code"`
-	// Exec reports whether it ran a command in a pod, Log that it read a log.
+	// Exec reports whether it ran a command in a pod, Log whether it read a log.
 	Exec bool `json:"exec,omitempty"`
 	Log  bool `json:"log,omitempty"`
-	// Older is how many lines it read of a log that are of requests from before the
-	// last one; they are left out.
+	// Older is how many lines of a log that it read belong to requests before the last
+	// one; they are left out.
 	Older int `json:"older,omitempty"`
-	// Undated reports whether it read lines of a log of which it is not known when they
-	// were written.
+	// Undated reports whether it read lines of a log without a known time.
 	Undated bool `json:"undated,omitempty"`
 	// Behind reports whether it read what the stage before it wrote.
 	Behind bool `json:"behind,omitempty"`

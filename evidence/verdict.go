@@ -9,8 +9,8 @@ import (
 // An Outcome is how an expectation was judged.
 type Outcome string
 
-// The outcomes. What cannot be judged is no pass. What is not checked passes,
-// is shown, and is no pass under --strict.
+// The outcomes. A claim that cannot be judged does not pass. A claim that is not
+// checked passes and is shown; with --strict it does not pass.
 const (
 	Held       Outcome = "held"
 	NotHeld    Outcome = "not held"
@@ -22,30 +22,31 @@ const (
 type Verdict struct {
 	// Key is the path in the playbook, such as "expect.log[1].status".
 	Key string `json:"key"`
-	// At is where that is.
+	// At is the place of the key.
 	At Position `json:"at"`
-	// What names what was looked at, where Key alone does not tell; else "".
+	// What names what was looked at if Key alone does not show it; else "".
 	What string `json:"what,omitempty"`
 	// JSONPath is the path of the value that was looked at in a JSON text, "" for
 	// anything else.
 	JSONPath string  `json:"jsonPath,omitempty"`
 	Outcome  Outcome `json:"outcome"`
-	// Want and Got are in one syntax, so that Got can be pasted as Want. Want
-	// alone is set for what was not judged.
+	// Want and Got have the same syntax, so that Got can be pasted as Want. If the
+	// claim was not judged, only Want is set.
 	Want string `json:"want,omitempty"`
 	Got  string `json:"got,omitempty"`
-	// Why is the reason why it was not judged or not checked, or more about a mismatch.
+	// Why is the reason that the claim was not judged or not checked, or more about a
+	// mismatch.
 	Why string `json:"why,omitempty"`
-	// Hint returns what to do; "" when nothing useful can be said.
+	// Hint is what to do; "" if nothing useful can be said.
 	Hint string `json:"hint,omitempty"`
 	// Again reports whether another attempt may be judged.
 	Again bool `json:"again,omitempty"`
-	// Facts are what it rests on, in words or as the witness wrote them.
+	// Facts are the basis of the verdict, in words or as the witness wrote them.
 	Facts []string `json:"facts,omitempty"`
 
 	// Field is the path of YAML keys below the expectation, an item of a list
-	// as its index in digits. Whoever binds the expectation makes Key and At of
-	// it.
+	// as its index in digits. Key and At are made from it when the expectation is
+	// bound.
 	Field []string `json:"-"`
 }
 
@@ -99,7 +100,7 @@ func (v *Verdict) String() string {
 // Verdicts are the verdicts of one attempt.
 type Verdicts []Verdict
 
-// Of returns those with an outcome.
+// Of returns the verdicts with an outcome.
 func (vs Verdicts) Of(o Outcome) Verdicts {
 	var of Verdicts
 	for _, v := range vs {
@@ -131,18 +132,17 @@ func (vs Verdicts) String() string {
 
 // A Finding is a cause of a failure, or that none is known.
 type Finding struct {
-	// Code names the sort of cause, as docs/explaining.md lists them; "" where none is
-	// known.
+	// Code names the cause as in docs/explaining.md; "" if none is known.
 	Code string `json:"code,omitempty"`
 	// Cause says it in one sentence, in the cluster's own names.
 	Cause string `json:"cause"`
-	// Object is the one that decides, nil where it is one that is missing.
+	// Object is the object that decides, nil if the cause is a missing one.
 	Object *Change `json:"object,omitempty"`
 	// Field is the path of the field that decides.
 	Field string `json:"field,omitempty"`
-	// Next is a command that shows more, or mends it.
+	// Next is a command that shows more, or fixes it.
 	Next string `json:"next,omitempty"`
-	// Facts are what the finding rests on.
+	// Facts are the basis of the finding.
 	Facts []string `json:"facts,omitempty"`
 	// Unknown reports whether no cause is known.
 	Unknown bool `json:"unknown,omitempty"`

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// findWays follows each of the attempt's requests from proxy to proxy: by the
-// lines of their access logs, or where the sidecar has none, by the counters.
+// findWays follows each of the attempt's requests from proxy to proxy: by the lines of
+// the access logs, or if the sidecar has none, by the counters.
 func findWays(a *Attempt) {
 	sidecar := a.Beside()
 	if sidecar == nil {
@@ -30,7 +30,7 @@ func findWays(a *Attempt) {
 	}
 }
 
-// follow returns the way of the request that a line of the sidecar is of.
+// follow returns the way of the request to which a line of the sidecar belongs.
 func (a *Attempt) follow(sidecar *Proxy, line *Line) Way {
 	w := Way{By: "log", Hops: []Hop{{Sidecar, sidecar.Pod}}}
 	for {
@@ -72,9 +72,9 @@ func (a *Attempt) follow(sidecar *Proxy, line *Line) Way {
 	}
 }
 
-// ChosenByCurl reports whether curl itself may have chosen the address to which a way
-// to a host led: it connected there, and its command line names addresses or another
-// host.
+// ChosenByCurl reports whether curl itself may have chosen the address at the end of a
+// way to a host: it connected to that address, and its command line names addresses or
+// another host.
 func (a *Attempt) ChosenByCurl(w *Way, host string) bool {
 	return slices.ContainsFunc(a.Transfers, func(t Transfer) bool {
 		u := ParseURL(t.URL)
@@ -97,9 +97,9 @@ func (a *Attempt) Chosen(w *Way) (chosen, known bool) {
 	return a.Upstreams[i].Resolved, true
 }
 
-// received notes what the sidecar of the workload to which a line leads says of the
-// request. A request that it does not handle leaves no line there, and the proxy
-// before has reached the pod: then the way ends at the pod.
+// received notes what the sidecar of the workload to which a line leads knows about the
+// request. A request that this sidecar does not handle leaves no line there, but the
+// previous proxy has reached the pod: then the way ends at the pod.
 func (w *Way) received(a *Attempt, before *Line, proxy *Proxy) {
 	line, _ := a.joined(before, proxy)
 	if line == nil {
@@ -127,7 +127,7 @@ func (a *Attempt) index(l *Line) int {
 	return -1
 }
 
-// leads notes where a line says that its proxy sent the request.
+// leads notes where the proxy of a line sent the request.
 func (w *Way) leads(a *Attempt, l *Line) {
 	w.Cluster, w.Authority, w.SNI = l.Cluster, l.Authority, l.SNI
 	if Reached(l) {
@@ -139,9 +139,8 @@ func (w *Way) leads(a *Attempt, l *Line) {
 	w.Ends, w.Why = endOf(l)
 }
 
-// Reached reports whether a proxy got the request of a line to the host that it
-// chose: it has an address of its own for the connection, and no flag says that
-// there was none.
+// Reached reports whether the proxy of a line connected to the host that it chose: the
+// line has the proxy's own address, and no flag for a failed connection.
 func Reached(l *Line) bool {
 	if l.UpstreamHost == "" || l.UpstreamLocal == "" {
 		return false
@@ -149,9 +148,8 @@ func Reached(l *Line) bool {
 	return !slices.ContainsFunc(l.Flags, func(f string) bool { return f == "UF" || f == "UH" || f == "NR" || f == "NC" })
 }
 
-// endOf returns how a request ended at a proxy that did not get it further, and
-// why, in the proxy's own words.
-// Source: Envoy's documentation, "Access logging", RESPONSE_FLAGS.
+// endOf returns how a request ended at a proxy that did not pass it on, and why, in the
+// proxy's own words. Source: Envoy's documentation, "Access logging", RESPONSE_FLAGS.
 func endOf(l *Line) (ends, why string) {
 	if l.Cluster == BlackHole || l.Route == BlockAll && l.UpstreamHost == "" {
 		return EndsBlocked, ""
@@ -169,7 +167,7 @@ func endOf(l *Line) (ends, why string) {
 	return EndsRefused, why
 }
 
-// podAt returns the pod that has an address, as far as it is known.
+// podAt returns the pod that has an address, nil if it is not known.
 func (a *Attempt) podAt(addr string) *Pod {
 	ip, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -188,18 +186,19 @@ func (a *Attempt) podAt(addr string) *Pod {
 	return nil
 }
 
-// joined returns the line of a gateway that is of the same request as the line
-// of the proxy before it; nil and how many may be where that is not certain.
+// joined returns the line of a gateway that belongs to the same request as the line of
+// the previous proxy. If that is not certain, it returns nil and how many lines may
+// belong to it.
 //
-// The addresses join them. One connection may carry many requests: then those
-// that ask the same at that time must be as many there as here, and stand in the
-// same order. Where the proxy before has rewritten the request, what remains when
-// the lines of all others are set aside is taken, if it is one line.
+// The addresses join them. One connection may carry many requests: then there must be
+// as many equal requests in the gateway's lines as in the previous proxy's, in the same
+// order. If the previous proxy has rewritten the request, joined returns the line that
+// remains when those of all other requests are set aside, if it is only one.
 func (a *Attempt) joined(before *Line, gateway *Proxy) (line *Line, many int) {
 	if before.UpstreamLocal == "" {
 		return nil, 0
 	}
-	// Those of the proxy before that this connection carried at that time.
+	// The lines of the previous proxy that this connection carried at that time.
 	var alike, others []*Line
 	for i := range a.Lines {
 		l := &a.Lines[i]
@@ -225,14 +224,14 @@ func (a *Attempt) joined(before *Line, gateway *Proxy) (line *Line, many int) {
 		}
 	}
 	if before.Method == "" || len(here) == 1 && here[0].Method == "" {
-		// Nobody has opened it before: the connection is the request.
+		// Nobody has decrypted it before: the connection is the request.
 		if len(here) == 1 {
 			return here[0], 0
 		}
 		return nil, len(here)
 	}
 	if len(same) > 0 {
-		// Of two that are under way at the same time, nobody knows the order.
+		// If two requests overlap in time, their order is not known.
 		mixed := slices.ContainsFunc(alike, func(l *Line) bool { return l.By == "" && meet(before, l) })
 		if len(same) != len(alike) || mixed {
 			return nil, len(same)
@@ -246,7 +245,7 @@ func (a *Attempt) joined(before *Line, gateway *Proxy) (line *Line, many int) {
 	for _, o := range others {
 		i := slices.IndexFunc(left, func(l *Line) bool { return asksSame(o, l) && a.within(o, l) })
 		if i < 0 && a.overlap(before, o) {
-			return nil, len(left) // one of them may be of that request
+			return nil, len(left) // one of them may belong to that request
 		}
 		if i >= 0 {
 			left = slices.Delete(left, i, i+1)
@@ -263,8 +262,8 @@ func asksSame(x, y *Line) bool {
 }
 
 // within reports whether a gateway's line lies in the time of the line before
-// it. The log's times have milliseconds; a connection that nobody has opened
-// begins and ends a moment later there. Two nodes have two clocks.
+// it. The log's times are in milliseconds; a connection that nobody decrypts begins and
+// ends a moment later there. Two nodes have two clocks.
 func (a *Attempt) within(before, l *Line) bool {
 	slack := a.slackOf(before, l)
 	ends := before.Start.Add(before.Duration + 2*time.Millisecond + slack)

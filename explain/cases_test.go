@@ -22,10 +22,10 @@ import (
 // A recorded case is what was known of a failure.
 type recorded struct {
 	Name string `json:"name"`
-	// Code is the cause; "" where none is to be named. Says are parts of it.
+	// Code is the cause; "" if none must be named. Says are parts of its text.
 	Code string   `json:"code"`
 	Says []string `json:"says"`
-	// Not are causes with the same symptom, none of which this one is.
+	// Not are causes with the same symptom. None of them must be named.
 	Not causes `json:"not"`
 
 	URL       string             `json:"url"`
@@ -150,8 +150,9 @@ func recordedCases(t *testing.T) map[string][]recorded {
 	return all
 }
 
-// Each cause is named on recorded facts, with unrelated objects lying about as
-// without; and not where another one, or none, has the same symptom.
+// Each cause is named on recorded facts, with and without unrelated objects in the
+// cluster. It is not named where another cause, or none that is known, has the same
+// symptom.
 func TestRecordedCases(t *testing.T) {
 	for file, all := range recordedCases(t) {
 		for i := range all {
@@ -179,11 +180,11 @@ func TestRecordedCases(t *testing.T) {
 	}
 }
 
-// withoutNeighbour are the causes whose symptom leaves no doubt, and why.
+// withoutNeighbour has the causes whose symptom leaves no doubt, and why.
 var withoutNeighbour = map[string]string{}
 
-// Each cause has a case, and a neighbour: one with the same symptom that is not
-// explained by it.
+// Each cause has a case, and a neighbour: a case with the same symptom that it does not
+// explain.
 func TestEachCauseHasANeighbour(t *testing.T) {
 	shows := map[string][]symptom{}
 	spared := map[string]bool{}

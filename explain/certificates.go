@@ -51,8 +51,8 @@ func certificate(c *facts) []evidence.Finding {
 	return nil
 }
 
-// mutualOutside says that a rule has the proxy show the mesh's own certificate to a
-// host outside of the mesh, which does not know it.
+// mutualOutside reports a rule that has the proxy show the mesh's own certificate to a
+// host outside of the mesh, which does not know that certificate.
 func (c *facts) mutualOutside(h hop, u upstream) []evidence.Finding {
 	t := c.tlsOf(h, u)
 	all := c.registered(u.host, u.port)
@@ -67,20 +67,19 @@ func (c *facts) mutualOutside(h hop, u upstream) []evidence.Finding {
 }
 
 var (
-	// clientAlert matches what a server says of a client's certificate by an alert.
+	// clientAlert matches a TLS alert by which a server refuses a client's certificate.
 	// Source: RFC 8446, 6.2, in the words of BoringSSL.
 	clientAlert = regexp.MustCompile(`(?i)ALERT (UNKNOWN CA|BAD CERTIFICATE|CERTIFICATE REQUIRED|CERTIFICATE UNKNOWN|CERTIFICATE EXPIRED|UNSUPPORTED CERTIFICATE|ACCESS DENIED|HANDSHAKE FAILURE)`)
-	// clientBody matches what nginx says of one.
+	// clientBody matches the answer by which nginx refuses one.
 	clientBody = regexp.MustCompile(`(?i)SSL certificate error|No required SSL certificate was sent`)
 )
 
-// certificateWanted matches what the lab's servers note of a client without a
-// certificate.
-// Source: Go, crypto/tls.
+// certificateWanted matches what the lab's servers note about a client without a
+// certificate. Source: Go, crypto/tls.
 var certificateWanted = regexp.MustCompile(`didn't provide a certificate`)
 
-// farEndSays reports whether the far end has noted something of a connection of the
-// time of the request, to the host that was asked for.
+// farEndSays reports whether the far end's note on a connection matches what. The
+// connection was made at the time of the request, to the host that was asked for.
 func (c *facts) farEndSays(what *regexp.Regexp) bool {
 	if c.Attempt.Arrivals == nil {
 		return false
@@ -101,7 +100,7 @@ func (c *facts) printed() string {
 	return c.Attempt.Body + c.Attempt.Command.Stdout
 }
 
-// why returns the sort of a certificate's fault, in words.
+// why returns the cause's code and the words for what is wrong with a certificate.
 func why(reason string) (code, words string) {
 	reason = strings.ToLower(strings.ReplaceAll(reason, "_", " "))
 	switch {
@@ -179,8 +178,8 @@ func (c *facts) refusedByClient() []evidence.Finding {
 	return one(c.found(code, object{}, "", next, "curl does not trust the certificate that %s showed: %s.", server, words))
 }
 
-// ownCertificate explains a server that wants a certificate of the client, which
-// speaks TLS itself.
+// ownCertificate explains a server that wants a certificate from a client that speaks
+// TLS itself.
 func (c *facts) ownCertificate() []evidence.Finding {
 	if !c.asked.tls || c.asked.exit == 0 || c.asked.transfer == nil {
 		return nil
@@ -195,7 +194,7 @@ func (c *facts) ownCertificate() []evidence.Finding {
 		"%s wants a client certificate, and curl shows none that it takes (curl's --cert and --key).", c.asked.host))
 }
 
-// clientCertificate explains a server that wants another certificate of the client.
+// clientCertificate explains a server that wants another certificate from the client.
 func (c *facts) clientCertificate(h hop, u upstream, reason string) []evidence.Finding {
 	t := c.tlsOf(h, u)
 	if !t.originates() {

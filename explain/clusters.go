@@ -38,7 +38,7 @@ func upstreamCluster(c *facts) []evidence.Finding {
 	case l == nil:
 		return c.nobodyBehind()
 	case l.Cluster == evidence.BlackHole:
-		return nil // it has no host by intention
+		return nil // it has no host on purpose
 	case has(l, "NC") || l.Details == "cluster_not_found":
 		return c.noCluster(c.hop(l))
 	case strings.Contains(l.TransportFailure, "SDS") || strings.Contains(l.TransportFailure, "Secret_is_not_supplied"):
@@ -55,9 +55,9 @@ func upstreamCluster(c *facts) []evidence.Finding {
 	return nil
 }
 
-// noCluster explains a request whose route leads to an upstream cluster that the
-// proxy has not. The line of such a request may name no cluster: where it was to go
-// say the routes for its host.
+// noCluster explains a request whose route leads to an upstream cluster that the proxy
+// does not have. The line of such a request may name no cluster; the routes for its
+// host say where it was to go.
 func (c *facts) noCluster(h hop) (found []evidence.Finding) {
 	if !c.mayList(virtualServices, destinationRules, serviceEntries) {
 		return nil
@@ -88,8 +88,8 @@ func (c *facts) noCluster(h hop) (found []evidence.Finding) {
 	return found
 }
 
-// inCapitals says that the host's ServiceEntry has it in capital letters: its route
-// then leads to an upstream of another name than there is.
+// inCapitals reports a ServiceEntry that has the host in capital letters: its route
+// then leads to an upstream whose name does not exist.
 func inCapitals(c *facts) []evidence.Finding {
 	all := c.registered(c.asked.host, c.asked.port)
 	if len(all) != 1 || all[0].GetKind() != "ServiceEntry" {
@@ -106,8 +106,8 @@ func inCapitals(c *facts) []evidence.Finding {
 	return nil
 }
 
-// rivalEntry says that two ServiceEntries have the host, one of which does not declare
-// the port: the proxy then may have the route of the one without its upstream.
+// rivalEntry reports two ServiceEntries for the host, one of which does not declare the
+// port: the proxy may then have the route of one of them without its upstream.
 func rivalEntry(c *facts) []evidence.Finding {
 	u := upstream{port: c.asked.port, host: c.asked.host}
 	if ways := c.destinations(hop{namespace: c.client(), labels: c.hop(nil).labels}); len(ways) != 1 || ways[0].to != u {
@@ -128,8 +128,8 @@ func rivalEntry(c *facts) []evidence.Finding {
 		"%s and %s both have %s (spec.hosts), and only the first one declares port %d: the proxy has no upstream for it. Merge the two.", c.name(with.object), c.name(without.object), u.host, u.port))
 }
 
-// limits returns a part of the traffic policy that a proxy uses for an upstream, by
-// its key, and where it is; the zero object for none.
+// limits returns the part at key of the traffic policy that a proxy uses for an
+// upstream, and where it is; the zero object if there is none.
 func (c *facts) limits(h hop, u upstream, key string) (dr object, field string, part map[string]any) {
 	used, _ := c.rules(h, u.host)
 	look := func(dr object, field string, from map[string]any) (string, map[string]any) {
@@ -155,13 +155,13 @@ func (c *facts) limits(h hop, u upstream, key string) (dr object, field string, 
 			return dr, field, part
 		}
 		if at(dr.Object, "spec", "trafficPolicy") != nil {
-			break // of several rules for a host the first one with a policy counts
+			break // if a host has several rules, the first one with a policy counts
 		}
 	}
 	return object{}, "", nil
 }
 
-// overflow explains a request that was more than an upstream may have at a time.
+// overflow explains a request that exceeded what an upstream may have at a time.
 func (c *facts) overflow(h hop, u upstream) []evidence.Finding {
 	if !c.mayList(destinationRules) {
 		return nil
@@ -194,7 +194,7 @@ func (c *facts) ejected(h hop, u upstream) []evidence.Finding {
 		"%s has the proxy leave out hosts of %s that fail (%s: %s), and it has left out all for now.", c.name(dr), u, field, setText(part)))
 }
 
-// sender is what leads a request somewhere, for a reader.
+// sender returns the words for what leads a request somewhere.
 func (c *facts) sender(w way) string {
 	if w.vs.none() {
 		return "The route"
@@ -202,7 +202,7 @@ func (c *facts) sender(w way) string {
 	return c.name(w.vs)
 }
 
-// missingDestination says that a route leads to a host or a port that is not
+// missingDestination reports a route that leads to a host or a port that is not
 // registered.
 func (c *facts) missingDestination(h hop, w way) []evidence.Finding {
 	if w.vs.none() {
@@ -240,8 +240,8 @@ func (c *facts) missingDestination(h hop, w way) []evidence.Finding {
 		"%s sends to port %d of %s (%s.port), but %s declares only %s.", c.name(w.vs), w.to.port, w.to.short(), w.field, c.name(all[0].object), portsOf(all[0].object)))
 }
 
-// missingSubset says that nobody defines the subset of an upstream, or not where
-// the proxy looks.
+// missingSubset reports a subset that no DestinationRule defines, or none where the
+// proxy looks.
 func (c *facts) missingSubset(h hop, w way) []evidence.Finding {
 	u := w.to
 	if u.subset == "" {
@@ -305,7 +305,7 @@ func (c *facts) missingSubset(h hop, w way) []evidence.Finding {
 	return nil
 }
 
-// emptySubset says that no endpoint of an upstream has the labels of its subset.
+// emptySubset reports a subset whose labels no endpoint of the upstream has.
 func (c *facts) emptySubset(dr object, u upstream) []evidence.Finding {
 	subsets := dr.maps("spec", "subsets")
 	i := slices.IndexFunc(subsets, func(s map[string]any) bool { return textAt(s, "name") == u.subset })
@@ -402,7 +402,7 @@ func (c *facts) nobodyBehind() []evidence.Finding {
 		"%s has no selector, and no Endpoints and no EndpointSlice give it an address.", c.name(svc)))
 }
 
-// triedAddress matches how curl says where it could not connect.
+// triedAddress matches the address in curl's message that it could not connect.
 var triedAddress = regexp.MustCompile(`connect to ([0-9a-f.:]+) port (\d+)`)
 
 // noPods explains a Service without an endpoint.
@@ -473,7 +473,7 @@ func (c *facts) noEndpoints(h hop, se object, u upstream) []evidence.Finding {
 			"%s has resolution NONE (spec.resolution), by which a gateway has no address for %s: want DNS, or endpoints.", c.name(se), u.host))
 	case strings.HasPrefix(resolution, "DNS"):
 		if text, ok := c.admin(h, "clusters"); ok && hasHost(text, u.key()) {
-			return nil // there are addresses: it is their health
+			return nil // there are addresses, so the cause is their health
 		}
 		name, field := u.host, "spec.hosts"
 		if len(endpoints) > 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// conditionFamily is about objects of the Gateway API that were not accepted, which
-// their status says.
+// conditionFamily is about objects of the Gateway API whose status says that they were
+// not accepted.
 var conditionFamily = family{"The Gateway API", conditions, []Cause{
 	{"not-accepted", "`Accepted`, `ResolvedRefs` or `Programmed` is False", "A Gateway, a route or a policy is not accepted: its status says why.", "Do what the condition's message says."},
 	{"backend-missing", "`ResolvedRefs` is False: BackendNotFound", "A route leads to a host that no ServiceEntry has, or to a Service that is not there.", "Apply the ServiceEntry or the Service, or correct `backendRefs`."},
@@ -17,7 +17,7 @@ var conditionFamily = family{"The Gateway API", conditions, []Cause{
 	{"parent-missing", "a route has no effect", "A route names a parent that is not there.", "Correct `spec.parentRefs`."},
 }}
 
-// conditions explains by what the status of objects on the request's way says.
+// conditions explains a failure by the status of the objects on the request's way.
 func conditions(c *facts) (found []evidence.Finding) {
 	if c.Kind == "exec" && c.asked.url == nil || c.Kind == "apply" {
 		return nil
@@ -41,8 +41,8 @@ func conditions(c *facts) (found []evidence.Finding) {
 	return found
 }
 
-// onWay reports whether an object is about the host that was asked for, or where no
-// request was made, whether this run has changed it.
+// onWay reports whether an object is about the host that was asked for. If no request
+// was made, it reports whether this run has changed the object.
 func (c *facts) onWay(o object, kind string) bool {
 	if c.asked.host == "" {
 		return c.changed(o)
@@ -71,7 +71,7 @@ func (c *facts) gatewayOnWay(g object) bool {
 	return false
 }
 
-// parents explains what a route's or a policy's status says of its parents.
+// parents explains what a route's or a policy's status says about its parents.
 func (c *facts) parents(o object) (found []evidence.Finding) {
 	statuses := append(o.maps("status", "parents"), o.maps("status", "ancestors")...)
 	for _, p := range statuses {
@@ -122,7 +122,7 @@ func (c *facts) falseOnes(o object, conditions []map[string]any, of string) []ev
 	return nil
 }
 
-// parentMissing says that a route names a parent that is not there.
+// parentMissing reports that a route names a parent that does not exist.
 func (c *facts) parentMissing(o object, ref map[string]any, field string) *evidence.Finding {
 	kind, namespace, name := textAt(ref, "kind"), textAt(ref, "namespace"), textAt(ref, "name")
 	if namespace == "" {

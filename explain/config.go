@@ -33,12 +33,12 @@ func (c *facts) admin(h hop, path string) (string, bool) {
 	return text, text != ""
 }
 
-// An inForce is an upstream cluster as a proxy has it.
+// An inForce is an upstream cluster as it is in a proxy's configuration.
 type inForce struct {
 	known   bool // the proxy was asked
 	exists  bool
 	tls     bool   // it speaks TLS, or may do so to some of its hosts
-	matches bool   // it has TLS for those of its hosts alone that have a proxy
+	matches bool   // it speaks TLS only to those of its hosts that have a proxy
 	warming bool   // the newest one is not used yet
 	author  string // NAMESPACE/NAME of a DestinationRule that made it, "" for none
 	secrets []string
@@ -63,8 +63,8 @@ type metadata struct {
 	} `json:"filter_metadata"`
 }
 
-// author returns NAMESPACE/NAME of the object that metadata name, if it is of a kind
-// such as destination-rule.
+// author returns NAMESPACE/NAME of the object that the metadata name, if it is of the
+// given kind, such as destination-rule.
 func (m metadata) author(kind string) string {
 	_, rest, ok := strings.Cut(m.Filter.Istio.Config, "/namespaces/")
 	namespace, rest, _ := strings.Cut(rest, "/")
@@ -77,7 +77,7 @@ func (m metadata) author(kind string) string {
 
 var sdsName = regexp.MustCompile(`"name":\s*"kubernetes(?:-gateway)?://([^"]+)"`)
 
-// inForce returns an upstream's cluster as a proxy has it.
+// inForce returns an upstream's cluster as it is in a proxy's configuration.
 func (c *facts) inForce(h hop, u upstream) (f inForce) {
 	name := "name_regex=" + url.QueryEscape("^"+regexp.QuoteMeta(u.key())+";?$")
 	for _, resource := range []string{"dynamic_active_clusters", "dynamic_warming_clusters"} {
@@ -105,7 +105,7 @@ func (c *facts) inForce(h hop, u upstream) (f inForce) {
 	return f
 }
 
-// A routeInForce is a route of a proxy's that leads to an upstream.
+// A routeInForce is a route in a proxy's configuration that leads to an upstream.
 type routeInForce struct {
 	author, cluster, timeout string
 }

@@ -18,7 +18,7 @@ var decidedFamily = family{"Answered on the way", decided, []Cause{
 	{"token-refused", "401 and `jwt_authn_access_denied`", "A RequestAuthentication refuses the request's token.", "Send a token of the issuer in `jwtRules`, or correct the rule."},
 }}
 
-// decided explains a request that the last proxy on its way has answered itself.
+// decided explains a request that the last proxy on its way answered itself.
 func decided(c *facts) []evidence.Finding {
 	l := c.last()
 	if l == nil || l.Cluster == evidence.BlackHole || l.Route == "block_all" {
@@ -44,8 +44,8 @@ func decided(c *facts) []evidence.Finding {
 	return nil
 }
 
-// byRoute names the only route for the request that has a field by which a proxy
-// answers itself.
+// byRoute names the route for the request that has the field key, by which a proxy
+// answers itself, if it is the only such route.
 func (c *facts) byRoute(h hop, code, key, does string) (found []evidence.Finding) {
 	if !c.mayList(virtualServices) {
 		return nil
@@ -73,7 +73,7 @@ func (c *facts) byRoute(h hop, code, key, does string) (found []evidence.Finding
 	return found
 }
 
-// setText says in short what a fault, an answer or a redirect is.
+// setText returns a short text for a fault, a direct response or a redirect.
 func setText(m map[string]any) string {
 	var all []string
 	for key, v := range m {
@@ -90,7 +90,7 @@ func setText(m map[string]any) string {
 	return short(strings.Join(all, ", "), 60)
 }
 
-// noMatch says that none of the routes for the host fits the request.
+// noMatch reports that none of the routes for the host fits the request.
 func (c *facts) noMatch(h hop) []evidence.Finding {
 	if !c.mayList(virtualServices) {
 		return nil
@@ -104,14 +104,15 @@ func (c *facts) noMatch(h hop) []evidence.Finding {
 	for i, r := range vs.maps("spec", "http") {
 		matches, sure := c.matched(vs, r, "http", h)
 		if matches && sure {
-			return nil // it fits, so that it is not this VirtualService that decides
+			return nil // it fits, so this VirtualService does not decide
 		}
 		near = append(near, way{vs: vs, kind: "http", route: i, rule: r})
 	}
 	return c.unmatched(near)
 }
 
-// unmatched says what routes of a VirtualService want, none of which fits the request.
+// unmatched reports what the routes of a VirtualService want, if none of them fits the
+// request.
 func (c *facts) unmatched(near []way) []evidence.Finding {
 	near = slices.CompactFunc(near, func(a, b way) bool { return a.vs.Unstructured == b.vs.Unstructured && a.at() == b.at() })
 	if len(near) == 0 || slices.ContainsFunc(near, func(w way) bool { return w.vs.Unstructured != near[0].vs.Unstructured }) {
@@ -137,7 +138,7 @@ func (c *facts) unmatched(near []way) []evidence.Finding {
 		"No route of %s fits the request for %s%s at the %s: want %s.", c.name(vs), c.asked.host, short(path, 60), c.last().Proxy, short(strings.Join(wants, " or "), 120)))
 }
 
-// matchText says in short what a condition of a route wants of a request.
+// matchText returns a short text for what a condition of a route wants of a request.
 func matchText(m map[string]any) string {
 	var all []string
 	for _, key := range []string{"uri", "method", "authority", "scheme"} {
@@ -202,8 +203,8 @@ func (c *facts) limited(h hop) (found []evidence.Finding) {
 	return found
 }
 
-// token names the only RequestAuthentication for a proxy, which refuses the request's
-// token.
+// token names the RequestAuthentication by which a proxy refuses the request's token,
+// if it is the only one for that proxy.
 func (c *facts) token(h hop, l *evidence.Line) (found []evidence.Finding) {
 	if !c.mayList(requestAuthentications) {
 		return nil
@@ -224,8 +225,8 @@ func (c *facts) token(h hop, l *evidence.Line) (found []evidence.Finding) {
 	return found
 }
 
-// rewritten says what a route of the request has changed of it before the far end
-// answered; "" where none has.
+// rewritten returns what a route changed in the request before the far end answered; ""
+// if none did.
 func (c *facts) rewritten() string {
 	l := c.last()
 	if l == nil || l.Status < 400 || l.UpstreamHost == "" || !c.mayList(virtualServices) {

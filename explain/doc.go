@@ -5,7 +5,7 @@
 //	Failure ─▶ facts (evidence first, then objects, each listed at most once)
 //	        ─▶ families, the most specific first ─▶ Findings, or "not known"
 //
-// A finding is true whatever else is wrong. Where two objects could be the cause,
-// or what decides may not be read, none is named. A false explanation is worse
+// A finding is true whatever else is wrong. If two objects could be the cause, or the
+// object that decides may not be read, no cause is named. A false explanation is worse
 // than none.
 package explain

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Document returns docs/explaining.md: what a reader is told of the causes, made of
-// the table by which they are looked for.
+// Document returns docs/explaining.md, which describes the causes. It is made from the
+// table by which they are looked for.
 func Document() string {
 	var b strings.Builder
 	b.WriteString(`# Why a step failed

@@ -24,7 +24,7 @@ func TestDocument(t *testing.T) {
 	assert.Equal(t, explain.Document(), string(text), "go test ./explain -run TestDocument -update")
 }
 
-// Codes name one cause each.
+// Each code names one cause.
 func TestEachCauseHasItsCode(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range explain.Families() {

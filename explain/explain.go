@@ -13,10 +13,10 @@ import (
 type Failure struct {
 	Kind    string            // the step's verb
 	Command string            // what a person would type for it
-	Attempt *evidence.Attempt // the last one; nil where there was none
+	Attempt *evidence.Attempt // the last one; nil if there was none
 	// Verdicts are the claims that did not hold or could not be judged.
 	Verdicts evidence.Verdicts
-	Error    error // where there are none
+	Error    error // if there are no verdicts
 
 	Namespace      string
 	IstioNamespace string
@@ -27,19 +27,19 @@ type Failure struct {
 // An Explainer explains failures in one cluster.
 type Explainer struct {
 	Cluster Cluster
-	// Look adds to an attempt what the proxies tell of it, where the step did not
-	// ask for that; nil where nobody can.
+	// Look adds to an attempt what the proxies know about it, if the step did not ask
+	// for that; nil if nobody can.
 	Look func(ctx context.Context, a *evidence.Attempt) error
 	// Config asks the administration interface of a pod's proxy for a path such as
-	// "config_dump?resource=dynamic_listeners"; nil where nobody can.
+	// "config_dump?resource=dynamic_listeners"; nil if nobody can.
 	Config func(ctx context.Context, namespace, pod, path string) (string, error)
 }
 
 // limit bounds an explanation.
 const limit = 5 * time.Second
 
-// Explain returns the causes of a failure, at most two; where none is known, one
-// finding that says so and what is known. It changes nothing.
+// Explain returns the causes of a failure, at most two. If none is known, it returns
+// one finding that says so, with what is known. It changes nothing.
 func (e *Explainer) Explain(ctx context.Context, f Failure) (found []evidence.Finding) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -49,7 +49,7 @@ func (e *Explainer) Explain(ctx context.Context, f Failure) (found []evidence.Fi
 			found[i].TookMS = time.Since(started).Milliseconds()
 		}
 	}()
-	// What explains a failure must not be another one.
+	// An explanation must not become a failure of its own.
 	defer func() {
 		if broken := recover(); broken != nil {
 			found = []evidence.Finding{{Cause: "The cause is not known.", Unknown: true, Facts: []string{fmt.Sprintf("the explanation itself failed: %v", broken)}}}
@@ -67,8 +67,8 @@ func (e *Explainer) Explain(ctx context.Context, f Failure) (found []evidence.Fi
 	return c.unknown()
 }
 
-// eitherOr returns what is told of the findings of a family: one is the cause, two
-// are told as alternatives, and of more nobody knows.
+// eitherOr returns what is reported of the findings of a family: one is the cause, two
+// are alternatives, and more leave the cause unknown.
 func eitherOr(found []evidence.Finding) (told []evidence.Finding) {
 	for _, f := range found {
 		if !slices.ContainsFunc(told, func(g evidence.Finding) bool { return g.Cause == f.Cause }) {
@@ -92,17 +92,17 @@ type family struct {
 	causes  []Cause
 }
 
-// A Cause is a cause of failures that is known here, as the documentation tells it.
+// A Cause is a cause of failures that is known here, as the documentation describes it.
 type Cause struct {
 	// Code names it in a [evidence.Finding].
 	Code string
-	// Symptom is what shows, What the cause, and Cure what to do.
+	// Symptom is what a reader sees, What is the cause, and Cure is what to do.
 	Symptom, What, Cure string
 }
 
-// families has what may explain a failure, in the order in which they are asked:
-// what was not accepted or is not in force comes first, for everything else is
-// only true behind it.
+// families has what may explain a failure, in the order in which they are asked. What
+// was not accepted or is not in force comes first: until it is, nothing else is
+// certain.
 var families = []family{
 	refusedFamily,
 	missingFamily,

@@ -101,7 +101,7 @@ const (
 {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: direct-cnn}, spec: {hosts: [edition.cnn.com], gateways: [cnn-egress, mesh], http: [{match: [{gateways: [mesh]}], route: [{destination: {host: istio-egressgateway.istio-system.svc.cluster.local, subset: cnn, port: {number: 80}}}]}, {match: [{gateways: [cnn-egress]}], route: [{destination: {host: edition.cnn.com}}]}]}}
 ---
 `
-	// noise lies about and explains nothing.
+	// noise has objects that explain nothing.
 	noise = `
 {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: noise-se, namespace: team}, spec: {hosts: [noise.example.com], ports: [{number: 80, name: tcp, protocol: TCP}]}}
 ---
@@ -120,8 +120,8 @@ func gateway(spec string) string {
 	return "\n{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: cnn-egress}, spec: " + spec + "}\n---\n"
 }
 
-// Each row is a broken world, its request, and the cause: want has parts of it,
-// where none is known it is empty.
+// Each row is a broken world, its request, and the cause: want has parts of its text,
+// and is empty if none is known.
 func TestExplain(t *testing.T) {
 	blocked := evidence.Line{Cluster: evidence.BlackHole, Flags: []string{"UH"}}
 	toGateway := "outbound|80|cnn|istio-egressgateway.istio-system.svc.cluster.local"
@@ -236,7 +236,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What may not be read is told, and never guessed over.
+// What may not be read is reported, and never guessed.
 func TestWhatMayNotBeReadIsSaid(t *testing.T) {
 	fake := clustertest.NewFake()
 	fake.FailFunc = func(call clustertest.Call) error {

@@ -17,8 +17,8 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// Cluster is what an explanation reads of a cluster. Both return the API server's
-// errors.
+// Cluster is the part of a cluster that an explanation reads. Both return the API
+// server's errors.
 type Cluster interface {
 	Get(ctx context.Context, ref cluster.Ref) (*unstructured.Unstructured, error)
 	List(ctx context.Context, kind, namespace, selector string) ([]unstructured.Unstructured, error)
@@ -31,11 +31,11 @@ type facts struct {
 	Failure
 
 	asked   request
-	line    *evidence.Line      // of the sidecar, nil for none
-	further *evidence.Line      // of the last gateway on the way, nil for none
+	line    *evidence.Line      // of the sidecar, nil if there is none
+	further *evidence.Line      // of the last gateway on the way, nil if there is none
 	objects map[string][]object // by kind
 	unread  []string            // the kinds that may not be listed
-	// unserved are kinds that the cluster has not.
+	// unserved are kinds that the cluster does not have.
 	unserved []string
 	got      map[cluster.Ref]*unstructured.Unstructured
 	dumps    map[string]string // what proxies said of their configuration
@@ -57,7 +57,7 @@ func newFacts(ctx context.Context, e *Explainer, f Failure) *facts {
 	return c
 }
 
-// look finds out what was asked, and what the proxies say of it.
+// look finds out what was asked, and what the proxies wrote about it.
 func (c *facts) look() {
 	a := c.Attempt
 	if a == nil || a.Command == nil || len(a.Transfers) == 0 {
@@ -94,7 +94,8 @@ func (c *facts) ask(t *evidence.Transfer) {
 	}
 }
 
-// hostHeader returns the host that a curl's own Host header names, "" for none.
+// hostHeader returns the host in the Host header that a curl sets itself, "" if it sets
+// none.
 func hostHeader(argv []string) string {
 	for i, arg := range argv {
 		header := ""
@@ -113,10 +114,10 @@ func hostHeader(argv []string) string {
 	return ""
 }
 
-// lines finds the lines of the request to be explained: of those of its way, where
-// the ways are known, else of all that are the attempt's. Of the requests of a
-// redirect chain it is the last one, at which curl ended; the first one, where an
-// answer without a redirect was wanted.
+// lines finds the lines of the request to be explained: among those of its way, if the
+// ways are known, else among all lines of the attempt. In a redirect chain that is the
+// last request, at which curl ended; or the first one, if an answer without a redirect
+// was wanted.
 func (c *facts) lines(t *evidence.Transfer) {
 	a := c.Attempt
 	if t.Redirects > 0 && c.wanted(noRedirectWanted) {
@@ -190,7 +191,7 @@ func (c *facts) take(l *evidence.Line) {
 	}
 }
 
-// last is the line of the last proxy that saw the request.
+// last returns the line of the last proxy that saw the request.
 func (c *facts) last() *evidence.Line {
 	if c.further != nil {
 		return c.further
@@ -198,7 +199,7 @@ func (c *facts) last() *evidence.Line {
 	return c.line
 }
 
-// has reports whether a line has one of some flags.
+// has reports whether a line has one of the flags.
 func has(l *evidence.Line, flags ...string) bool {
 	return slices.ContainsFunc(l.Flags, func(f string) bool { return slices.Contains(flags, f) })
 }
@@ -230,8 +231,8 @@ func (c *facts) list(kind string) []object {
 	return all
 }
 
-// mayList reports whether all objects of some kinds can be seen. Only then may it
-// be said that there is none.
+// mayList reports whether all objects of the kinds can be seen. Only then may a finding
+// say that there is none.
 func (c *facts) mayList(kinds ...string) bool {
 	for _, kind := range kinds {
 		c.list(kind)
@@ -248,7 +249,7 @@ func (c *facts) hasKind(kind string) bool {
 	return !slices.Contains(c.unserved, kind)
 }
 
-// get returns one object, and whether it is known that there is none.
+// get returns one object, and whether it is known not to exist.
 func (c *facts) get(ref cluster.Ref) (o object, missing bool) {
 	if obj, asked := c.got[ref]; asked && obj != nil {
 		return object{obj}, false
@@ -297,8 +298,8 @@ const (
 	workloadsOfControllers = "deployments"
 )
 
-// source returns the pod from which the request was made; the zero object where it
-// is not known.
+// source returns the pod from which the request was made; the zero object if it is not
+// known.
 func (c *facts) source() object {
 	if c.Attempt == nil || c.Attempt.Command == nil {
 		return object{}
@@ -308,7 +309,7 @@ func (c *facts) source() object {
 	return o
 }
 
-// client is the namespace from which the request was made.
+// client returns the namespace from which the request was made.
 func (c *facts) client() string {
 	if c.Attempt != nil && c.Attempt.Command != nil {
 		return c.Attempt.Command.Pod.Namespace
@@ -339,8 +340,8 @@ func (c *facts) withLine() (facts []string) {
 	return facts
 }
 
-// answeredBy says that the far end itself gave the answer, where no proxy refused the
-// request; "" where that is not so.
+// answeredBy returns a text that says that the far end itself gave the answer; "" if a
+// proxy refused the request, or it is not known.
 func (c *facts) answeredBy() string {
 	l := c.last()
 	u, ok := upstreamOf(l)
@@ -352,7 +353,7 @@ func (c *facts) answeredBy() string {
 
 func one(f evidence.Finding) []evidence.Finding { return []evidence.Finding{f} }
 
-// unknown is what is said where no cause is known.
+// unknown returns the finding for a failure whose cause is not known.
 func (c *facts) unknown() []evidence.Finding {
 	f := evidence.Finding{Cause: "The cause is not known.", Unknown: true, Facts: c.withLine()}
 	if by := c.answeredBy(); by != "" {

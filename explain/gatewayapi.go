@@ -18,7 +18,7 @@ var apiGatewayFamily = family{"A Gateway of the Gateway API", atAPIGateway, []Ca
 	{"listener-wants-mutual", "503 and `UC`; the gateway logs `filter_chain_not_found`", "The Gateway's listener wants the mesh's mutual TLS, and no DestinationRule has the sidecar speak it.", "Apply a DestinationRule with `tls.mode: ISTIO_MUTUAL` for the gateway's Service."},
 }}
 
-// A listener is one of a Gateway of the Gateway API.
+// A listener is a listener of a Gateway of the Gateway API.
 type listener struct {
 	gateway object
 	index   int
@@ -27,10 +27,10 @@ type listener struct {
 
 func (l listener) field(of string) string { return fmt.Sprintf("spec.listeners[%d].%s", l.index, of) }
 
-// passesOn reports whether it passes TLS on by its SNI.
+// passesOn reports whether the listener passes TLS on by its SNI.
 func (l listener) passesOn() bool { return textAt(l.data, "tls", "mode") == "Passthrough" }
 
-// mutual reports whether it wants the mesh's mutual TLS.
+// mutual reports whether the listener wants the mesh's mutual TLS.
 func (l listener) mutual() bool {
 	return textAt(l.data, "tls", "options", "gateway.istio.io/tls-terminate-mode") == "ISTIO_MUTUAL"
 }
@@ -93,8 +93,8 @@ func atAPIGateway(c *facts) []evidence.Finding {
 	return c.notAttached(taking[0])
 }
 
-// apiGatewayOf returns the Gateway for which Istio made a Service, the zero object
-// for none.
+// apiGatewayOf returns the Gateway for which Istio made a Service, the zero object if
+// there is none.
 func (c *facts) apiGatewayOf(svc object) object {
 	name := svc.GetLabels()["gateway.networking.k8s.io/gateway-name"]
 	for _, gw := range c.list(apiGateways) {
@@ -105,7 +105,7 @@ func (c *facts) apiGatewayOf(svc object) object {
 	return object{}
 }
 
-// mutualMissing says that a listener wants the mesh's mutual TLS, which the sidecar
+// mutualMissing reports a listener that wants the mesh's mutual TLS, which the sidecar
 // does not speak to it.
 func (c *facts) mutualMissing(l listener, u upstream) []evidence.Finding {
 	h := c.hop(nil)
@@ -178,8 +178,9 @@ func attached(route object, l listener) bool {
 	})
 }
 
-// badReference explains a reference that a condition ResolvedRefs says leads nowhere:
-// what is referred to is not there, or in a namespace that does not grant it.
+// badReference explains a reference that leads nowhere according to a condition
+// ResolvedRefs: its object does not exist, or is in a namespace that does not grant the
+// reference.
 func (c *facts) badReference(o object, reason string) []evidence.Finding {
 	for _, r := range references(o) {
 		switch reason {
@@ -196,7 +197,7 @@ func (c *facts) badReference(o object, reason string) []evidence.Finding {
 	return nil
 }
 
-// A reference is one from a route's rule or a Gateway's listener to an object.
+// A reference leads from a route's rule or a Gateway's listener to an object.
 type reference struct {
 	group, kind, namespace, name, field string
 }
@@ -225,12 +226,12 @@ func references(o object) (all []reference) {
 	return all
 }
 
-// backendMissing says that a route leads to a host that nobody registers, or to a
-// Service that is not there.
+// backendMissing reports a route that leads to a host that nobody registers, or to a
+// Service that does not exist.
 func (c *facts) backendMissing(o object, r reference) []evidence.Finding {
 	switch {
 	case r.kind == "Hostname" && c.mayList(serviceEntries, services):
-		// Here a host with a wildcard is none that has the name.
+		// A host with a wildcard does not count here as a host with the name.
 		all := c.registered(r.name, 0)
 		if slices.ContainsFunc(all, func(t target) bool { return slices.Contains(c.hostsOf(t.object), r.name) }) {
 			return nil
@@ -256,7 +257,7 @@ func (c *facts) backendMissing(o object, r reference) []evidence.Finding {
 	return nil
 }
 
-// notGranted says that no ReferenceGrant allows a reference into another namespace.
+// notGranted reports that no ReferenceGrant allows a reference into another namespace.
 func (c *facts) notGranted(o object, r reference) []evidence.Finding {
 	if r.namespace == o.GetNamespace() || !c.hasKind(referenceGrants) || !c.mayList(referenceGrants) {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// gatewayFamily is about requests that the sidecar sends to a gateway, which does
-// not take them or knows no way on.
+// gatewayFamily is about requests that the sidecar sends to a gateway that does not
+// take them or has no route for them.
 var gatewayFamily = family{"The gateway", atGateway, []Cause{
 	{"gateway-selects-no-pod", "503 and `UF`, connection refused", "The Gateway's selector selects none of the gateway's pods, so that nothing listens there.", "Correct `spec.selector`."},
 	{"gateway-other-hosts", "503 and `UF`; 404 and `NR`; `filter_chain_not_found`", "The Gateway takes other hosts than the one that is sent to it.", "Correct `spec.servers[].hosts`."},
@@ -50,8 +50,8 @@ func atGateway(c *facts) []evidence.Finding {
 	return c.notTaken(g, svc, u)
 }
 
-// labelsBehind returns the labels of a pod of a Service, or the selector where none
-// can be seen.
+// labelsBehind returns the labels of a pod of a Service, or the Service's selector if
+// no pod can be seen.
 func (c *facts) labelsBehind(svc object) map[string]string {
 	selector := svc.labels("spec", "selector")
 	for _, p := range c.list(pods) {
@@ -62,7 +62,7 @@ func (c *facts) labelsBehind(svc object) map[string]string {
 	return selector
 }
 
-// A server is one of a Gateway.
+// A server is a server of a Gateway.
 type server struct {
 	gateway object
 	index   int
@@ -110,7 +110,7 @@ func (c *facts) notTaken(g hop, svc object, u upstream) []evidence.Finding {
 	host := c.asked.host
 	w := c.routeTo(hop{namespace: c.client(), labels: c.hop(nil).labels}, u)
 	if w.vs.none() {
-		return nil // what leads there is no VirtualService of Istio's
+		return nil // it is not a VirtualService that leads there
 	}
 	var named, missing []string
 	var these []object
@@ -171,8 +171,8 @@ func (c *facts) notTaken(g hop, svc object, u upstream) []evidence.Finding {
 	return c.atServers(g, svc, u, w, here, others)
 }
 
-// sameNames returns those of a pod's labels that a selector names, or else those by
-// which its Service selects it.
+// sameNames returns the labels of a pod whose names a selector has; if the pod has none
+// of them, those by which its Service selects it.
 func sameNames(selector, labels, otherwise map[string]string) map[string]string {
 	same := map[string]string{}
 	for name := range selector {
@@ -203,8 +203,8 @@ func (c *facts) gatewayMissing(vs object, name string) []evidence.Finding {
 		"%s names Gateway %s (spec.gateways), which is not there%s.", c.name(vs), name, near))
 }
 
-// notNamed says that the VirtualService which leads to a gateway names no Gateway of
-// it, where one takes the host.
+// notNamed reports that the VirtualService that leads to a gateway names none of its
+// Gateways, although one of them takes the host.
 func (c *facts) notNamed(g hop, w way, host string) []evidence.Finding {
 	for _, one_ := range c.list(gateways) {
 		if !c.gatewaySelects(one_, g) {
@@ -268,9 +268,8 @@ func (c *facts) atServers(g hop, svc object, u upstream, w way, these, others []
 	return c.conflict(g, s)
 }
 
-// conflict says that an older Gateway for a gateway's pods has a server with which
-// another one cannot be merged.
-// Source: istio/istio pilot/pkg/model/gateway.go, mergeGateways.
+// conflict reports an older Gateway for the gateway's pods with a server that cannot be
+// merged with s. Source: istio/istio pilot/pkg/model/gateway.go, mergeGateways.
 func (c *facts) conflict(g hop, s server) (found []evidence.Finding) {
 	ends := func(s server) bool { return s.protocol() == "HTTPS" || s.protocol() == "TLS" }
 	for _, older := range c.list(gateways) {
@@ -309,7 +308,7 @@ func (c *facts) forGateway(vs object, rule map[string]any, h hop) bool {
 	})
 }
 
-// notBound explains that a gateway does not have the routes of a VirtualService which
+// notBound explains why a gateway does not have the routes of a VirtualService that
 // names its Gateway.
 func (c *facts) notBound(g hop, s server, vs object) []evidence.Finding {
 	host := c.asked.host
@@ -324,7 +323,7 @@ func (c *facts) notBound(g hop, s server, vs object) []evidence.Finding {
 	return nil
 }
 
-// targetPort is the port of a Service's pods.
+// targetPort returns the port of the pods behind a Service's port.
 func targetPort(svc object, port int) string {
 	p, _ := svc.port(port)
 	switch v := at(p, "targetPort").(type) {
@@ -338,8 +337,8 @@ func targetPort(svc object, port int) string {
 	return strconv.Itoa(port)
 }
 
-// otherProtocol says that a Gateway's server and what the sidecar sends to it do not
-// speak the same.
+// otherProtocol reports that a Gateway's server expects another protocol than the
+// sidecar speaks to it.
 func (c *facts) otherProtocol(s server, u upstream, w way) []evidence.Finding {
 	h := c.hop(nil)
 	h.line = c.line
@@ -394,7 +393,7 @@ func withSubset(rules []object, name string) (all []object) {
 	return all
 }
 
-// secondLeg says that no VirtualService has a route for the gateway.
+// secondLeg reports that no VirtualService has a route for the gateway.
 func (c *facts) secondLeg(g hop, s server, w way, all []object) []evidence.Finding {
 	if c.further != nil && !has(c.further, "NR") && c.further.Details != "route_not_found" && c.further.Details != "filter_chain_not_found" {
 		return nil

@@ -11,7 +11,7 @@ import (
 
 // A hop is a proxy on the request's way.
 type hop struct {
-	line      *evidence.Line // nil where it left none
+	line      *evidence.Line // nil if it wrote none
 	namespace string
 	pod       string
 	labels    map[string]string
@@ -49,7 +49,7 @@ func (c *facts) hop(l *evidence.Line) hop {
 	return h
 }
 
-// An upstream is what the name of a proxy's upstream cluster says.
+// An upstream has the parts of the name of a proxy's upstream cluster.
 // Source: istio/istio pilot/pkg/model/push_context.go, BuildSubsetKey.
 type upstream struct {
 	port   int
@@ -73,7 +73,7 @@ func upstreamOf(l *evidence.Line) (u upstream, ok bool) {
 	return upstream{port, parts[2], parts[3]}, err == nil
 }
 
-// key is the name of the upstream's cluster.
+// key returns the name of the upstream's cluster.
 func (u upstream) key() string {
 	return "outbound|" + strconv.Itoa(u.port) + "|" + u.subset + "|" + u.host
 }
@@ -81,7 +81,7 @@ func (u upstream) key() string {
 // inMesh reports whether an upstream is a Service of the cluster.
 func (u upstream) inMesh() bool { return strings.HasSuffix(u.host, ".svc.cluster.local") }
 
-// short is how a reader knows the upstream's host.
+// short returns the upstream's host as a reader knows it.
 func (u upstream) short() string {
 	if u.inMesh() {
 		name, _, _ := strings.Cut(u.host, ".")
@@ -90,7 +90,7 @@ func (u upstream) short() string {
 	return u.host
 }
 
-// serviceNamed returns the Service that has a host, the zero object for none.
+// serviceNamed returns the Service that has a host, the zero object if there is none.
 func (c *facts) serviceNamed(host string) object {
 	for _, svc := range c.list(services) {
 		if svc.GetName()+"."+svc.GetNamespace()+".svc.cluster.local" == host {
@@ -100,8 +100,8 @@ func (c *facts) serviceNamed(host string) object {
 	return object{}
 }
 
-// names returns what a host may mean for a client: itself, and for a short one what
-// the pod's DNS makes of it.
+// names returns the names that a host may stand for at a client: the host itself, and
+// if it is short, what the pod's DNS completes it to.
 func (c *facts) names(host string) []string {
 	all := []string{host}
 	switch n := strings.Count(host, "."); {
@@ -115,8 +115,8 @@ func (c *facts) names(host string) []string {
 	return all
 }
 
-// A target is an object that registers a host, and the port of it that is asked
-// for; nil where it does not declare that.
+// A target is an object that registers a host, and the port that is asked for; nil if
+// the object does not declare that port.
 type target struct {
 	object
 	port  map[string]any
@@ -124,7 +124,7 @@ type target struct {
 }
 
 // registered returns the ServiceEntries and Services that have a host, whoever sees
-// them. One with the very name counts more than one with a wildcard.
+// them. An exact host takes precedence over one with a wildcard.
 func (c *facts) registered(host string, port int) (all []target) {
 	exact := false
 	for _, se := range c.list(serviceEntries) {
@@ -149,7 +149,7 @@ func (c *facts) registered(host string, port int) (all []target) {
 	return all
 }
 
-// visible returns those that the client's sidecar knows.
+// visible returns the targets that the client's sidecar knows.
 func (c *facts) visible(all []target) (seen []target) {
 	sidecar := c.sidecarOf()
 	for _, t := range all {
@@ -178,10 +178,10 @@ func (o object) port(number int) (port map[string]any, index int) {
 	return nil, 0
 }
 
-// sidecarOf returns the Sidecar that says what the client's proxy knows: one that
-// selects the pod counts more than one of the namespace, and that more than one of
-// the root namespace. The zero object is none.
-// Source: istio.io "Sidecar".
+// sidecarOf returns the Sidecar that decides what the client's proxy knows: one that
+// selects the pod takes precedence over that of the namespace, and this over that of
+// the root namespace. It returns the zero object if there is none. Source: istio.io
+// "Sidecar".
 func (c *facts) sidecarOf() object {
 	var own, ofNamespace, ofRoot object
 	var labels map[string]string
@@ -208,7 +208,7 @@ func (c *facts) sidecarOf() object {
 	return object{}
 }
 
-// egressHosts returns what a Sidecar lets its proxies know.
+// egressHosts returns the hosts that a Sidecar lets its proxies know.
 func egressHosts(sidecar object) (all []string) {
 	for _, e := range sidecar.maps("spec", "egress") {
 		all = append(all, textsAt(e, "hosts")...)
@@ -216,7 +216,7 @@ func egressHosts(sidecar object) (all []string) {
 	return all
 }
 
-// imports reports whether a Sidecar takes one of some hosts of a namespace.
+// imports reports whether a Sidecar imports one of the hosts of a namespace.
 func imports(sidecar object, namespace string, hosts []string) bool {
 	all := egressHosts(sidecar)
 	return len(all) == 0 || slices.ContainsFunc(all, func(text string) bool {

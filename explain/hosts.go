@@ -11,7 +11,7 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// hostsFamily is about who has the host that was asked for, and as what.
+// hostsFamily is about the objects that register the host that was asked for.
 var hostsFamily = family{"The host", hosts, []Cause{
 	{"host-not-registered", "`BlackHoleCluster`, 502 or curl 35; or `PassthroughCluster`", "No ServiceEntry has the host.", "Apply a ServiceEntry with the host and the port."},
 	{"host-misspelt", "`BlackHoleCluster` or `PassthroughCluster`", "A ServiceEntry has a host that is one slip away.", "Correct `spec.hosts`."},
@@ -50,8 +50,7 @@ func hosts(c *facts) []evidence.Finding {
 	return c.wrongProtocol()
 }
 
-// unknownHost explains a request that the sidecar took for one to a host that it
-// does not know.
+// unknownHost explains a request whose host the sidecar does not know.
 func (c *facts) unknownHost(l *evidence.Line) []evidence.Finding {
 	if !c.mayList(serviceEntries, services) {
 		return nil
@@ -103,8 +102,8 @@ func (c *facts) unknownHost(l *evidence.Line) []evidence.Finding {
 	return found
 }
 
-// otherSNI says that the tls routes of the host's VirtualService, which take the place
-// of the host's own, are for other SNIs.
+// otherSNI reports that the tls routes of the host's VirtualService are for other SNIs.
+// They take the place of the host's own route.
 func (c *facts) otherSNI() []evidence.Finding {
 	if !c.mayList(virtualServices) {
 		return nil
@@ -131,8 +130,8 @@ func portsOf(o object) string {
 	return strings.Join(all, ", ")
 }
 
-// notVisible explains hosts that are registered where the client's sidecar does not
-// see it.
+// notVisible explains a host that is registered where the client's sidecar does not see
+// it.
 func (c *facts) notVisible(all []target, host string) (found []evidence.Finding) {
 	sidecar := c.sidecarOf()
 	entries := slices.ContainsFunc(all, func(t target) bool { return t.GetKind() == "ServiceEntry" })
@@ -209,7 +208,7 @@ func (c *facts) policy() []evidence.Finding {
 	}
 	mode := policyMode(cm.text("data", "mesh"))
 	if mode == "REGISTRY_ONLY" {
-		return nil // it says so, and it is not in force
+		return nil // it is set as wanted, but not in force
 	}
 	said := "its outboundTrafficPolicy.mode is ALLOW_ANY"
 	if mode == "" {
@@ -238,8 +237,8 @@ func (c *facts) serviceAt(address string) (svc object, port map[string]any, i in
 	return object{}, nil, 0
 }
 
-// nearOrNone says that no ServiceEntry has a host, or that one has a host that the
-// name is a slip of.
+// nearOrNone reports that no ServiceEntry has a host, or that the name is a slip of the
+// host of one.
 func (c *facts) nearOrNone(host, policy string) []evidence.Finding {
 	if se, near, i := c.near(host); !se.none() {
 		return one(c.found("host-misspelt", se, fmt.Sprintf("spec.hosts[%d]", i), c.kubectl("edit", se),
@@ -250,8 +249,8 @@ func (c *facts) nearOrNone(host, policy string) []evidence.Finding {
 	return one(f)
 }
 
-// near returns a ServiceEntry that has a host which a name is a slip of. One that
-// several could be meant by is none.
+// near returns the ServiceEntry whose host was probably meant by a mistyped name. If
+// several could be meant, it returns none.
 func (c *facts) near(host string) (found object, name string, index int) {
 	for _, se := range c.list(serviceEntries) {
 		for i, h := range se.texts("spec", "hosts") {
@@ -268,7 +267,7 @@ func (c *facts) near(host string) (found object, name string, index int) {
 }
 
 // otherHost explains a request that went to another host's upstream: that of a
-// ServiceEntry which takes all that comes to a port.
+// ServiceEntry that takes everything that comes to a port.
 func (c *facts) otherHost() []evidence.Finding {
 	u, ok := upstreamOf(c.line)
 	if !ok || u.inMesh() || c.line.Method != "" || serves(u.host, c.asked.host) || u.host == c.asked.host {
@@ -332,8 +331,8 @@ func (c *facts) nameNotFound() []evidence.Finding {
 	return one(c.found("name-not-found", object{}, "", next, "The pod's DNS has no address for %s.", c.asked.host))
 }
 
-// notInLab says that the cluster is a lab whose internet has not the host, and which
-// hosts it has.
+// notInLab reports that the cluster is a lab whose internet does not have the host, and
+// which hosts it has.
 func (c *facts) notInLab() []evidence.Finding {
 	lab, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: "kube-public", Name: "egressplay-lab"})
 	if lab.none() || strings.Count(c.asked.host, ".") == 0 || strings.HasSuffix(c.asked.host, ".cluster.local") {
@@ -356,7 +355,7 @@ func (c *facts) notInLab() []evidence.Finding {
 	return one(f)
 }
 
-// protocolOf says that a port is declared with another protocol than the client
+// protocolOf reports a port that is declared with another protocol than the client
 // speaks.
 func (c *facts) protocolOf(t target) []evidence.Finding {
 	declared, field, value := declaredProtocol(t.object, t.port, t.index)
@@ -375,9 +374,9 @@ func (c *facts) protocolOf(t target) []evidence.Finding {
 	return nil
 }
 
-// declaredProtocol returns the protocol of a port in one of three words, "" for one
-// that the proxy finds out, the field that says so, and its value.
-// Source: istio.io, "Protocol Selection".
+// declaredProtocol returns the protocol of a port in one of three words, "" if the
+// proxy detects it; the field that declares it; and the value of that field. Source:
+// istio.io, "Protocol Selection".
 func declaredProtocol(o object, port map[string]any, i int) (protocol, field, value string) {
 	value, field = textAt(port, "protocol"), fmt.Sprintf("spec.ports[%d].protocol", i)
 	if o.GetKind() == "Service" {
@@ -404,7 +403,7 @@ func declaredProtocol(o object, port map[string]any, i int) (protocol, field, va
 // wrongProtocol explains a request that came to the host's own cluster, which
 // expects another protocol.
 func (c *facts) wrongProtocol() []evidence.Finding {
-	// With TLS on a port of HTTP no request was understood; a port of TCP shows in
+	// TLS on a port of HTTP leaves no request that was understood; a port of TCP leaves
 	// a line without a request.
 	if c.asked.tls && c.asked.exit == 0 || !c.asked.tls && (c.line == nil || c.line.Method != "") {
 		return nil

@@ -53,7 +53,7 @@ func missing(c *facts) []evidence.Finding {
 // author matches how a proxy's configuration names the object that it comes from.
 var author = regexp.MustCompile(`/namespaces/([a-z0-9-]+)/(virtual-service|destination-rule)/([a-z0-9.-]+)`)
 
-// notConfigured says that an object is not there which a claim wants to find in a
+// notConfigured reports that an object does not exist that a claim wants to find in a
 // proxy's configuration.
 func (c *facts) notConfigured() []evidence.Finding {
 	for i := range c.Verdicts {
@@ -71,7 +71,7 @@ func (c *facts) notConfigured() []evidence.Finding {
 	return nil
 }
 
-// in is the namespace of a step, as its command has it.
+// in returns the namespace of a step, as its command has it.
 func (c *facts) in() string {
 	if m := getCommand.FindStringSubmatch(c.Command); m != nil && m[1] != "" {
 		return m[1]
@@ -82,7 +82,7 @@ func (c *facts) in() string {
 	return c.Namespace
 }
 
-// nothingSelected says which labels the objects of a kind have.
+// nothingSelected reports which labels the objects of a kind have.
 func (c *facts) nothingSelected(kind, selector string) []evidence.Finding {
 	namespace := c.in()
 	all, err := c.e.Cluster.List(c.ctx, kind, namespace, "")
@@ -114,7 +114,7 @@ func (c *facts) nothingSelected(kind, selector string) []evidence.Finding {
 		"No %s in namespace %s has the labels %s: %s.", kind, namespace, selector, there))
 }
 
-// noSuch says which objects of a kind are there instead.
+// noSuch reports which objects of a kind exist instead.
 func (c *facts) noSuch(kind, name string) []evidence.Finding {
 	namespace := c.in()
 	all, err := c.e.Cluster.List(c.ctx, kind, namespace, "")
@@ -125,7 +125,8 @@ func (c *facts) noSuch(kind, name string) []evidence.Finding {
 		"There is no %s among the %s of namespace %s%s.", name, kind, namespace, others(name, all)))
 }
 
-// others returns which names exist instead of one, to stand behind "There is no NAME".
+// others returns the text that follows "There is no NAME": the names that exist
+// instead.
 func others[O any](name string, all []O) string {
 	var names []string
 	for i := range all {
@@ -145,7 +146,8 @@ func others[O any](name string, all []O) string {
 	return ": there is " + strings.Join(names, ", ")
 }
 
-// nearOf says which of some names was perhaps meant by another, "" for none.
+// nearOf returns the text "; there is NAME" with the one of names that was probably
+// meant, "" if there is none.
 func nearOf(name string, names []string) string {
 	if near, ok := nearest.Name(name, names); ok {
 		return "; there is " + near

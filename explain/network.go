@@ -22,7 +22,7 @@ var networkFamily = family{"The network", network, []Cause{
 // A peer is one end of a connection.
 type peer struct {
 	ip     netip.Addr
-	pod    object // the zero object for none of the cluster
+	pod    object // the zero object if it is no pod of the cluster
 	ports  []port
 	anyway bool // the address is not known
 }
@@ -84,7 +84,7 @@ func (c *facts) policyFinding(code, field string, blocking []object, of object, 
 }
 
 // unconnected returns the two ends of the connection that was not made, and whether
-// there is one: that of the last proxy, or curl's own.
+// there is such a connection: that of the last proxy, or curl's own.
 func (c *facts) unconnected() (from, to peer, ok bool) {
 	l := c.last()
 	if l == nil {
@@ -198,8 +198,8 @@ func (c *facts) blocking(direction string, of, other peer) (all []object) {
 	return all
 }
 
-// allows reports whether a rule of a NetworkPolicy allows a connection. What is not
-// known counts as allowed.
+// allows reports whether a rule of a NetworkPolicy allows a connection. If that is not
+// known, it returns true.
 func (c *facts) allows(rule map[string]any, direction, namespace string, other peer) bool {
 	if ports := mapsAt(rule, "ports"); len(ports) > 0 && !slices.ContainsFunc(ports, func(p map[string]any) bool { return portAllows(p, other.ports) }) {
 		return false
@@ -291,8 +291,8 @@ func unresolved(a *evidence.Attempt) bool {
 		slices.ContainsFunc(a.Transfers, func(t evidence.Transfer) bool { return strings.Contains(t.Error, "Resolving timed out") })
 }
 
-// notSelected says which labels a peer of a rule selects that no namespace has, ""
-// where the rules of the policies have no such peer.
+// notSelected returns labels that a peer of a rule selects and no namespace has, "" if
+// the policies have no such peer.
 func (c *facts) notSelected(policies []object) string {
 	for _, p := range policies {
 		for i, rule := range p.maps("spec", "egress") {
@@ -307,8 +307,9 @@ func (c *facts) notSelected(policies []object) string {
 	return ""
 }
 
-// notKept explains a connection that was made and was not to be: no NetworkPolicy
-// keeps the pod from it. It is told where the claims are about the connection itself.
+// notKept explains a connection that was made although it should not have been: no
+// NetworkPolicy keeps the pod from it. It is reported if the claims are about the
+// connection itself.
 func (c *facts) notKept() []evidence.Finding {
 	t := c.asked.transfer
 	connection := func(v *evidence.Verdict) bool {
@@ -345,7 +346,7 @@ func (c *facts) notKept() []evidence.Finding {
 		"NetworkPolicy %s in namespace %s allows pod %s the connection to %s (spec.egress).", selecting[0].GetName(), pod.GetNamespace(), pod.GetName(), t.Remote))
 }
 
-// fromIstiod explains that the sidecar of a pod does not get its configuration: a
+// fromIstiod explains why the sidecar of a pod does not get its configuration: a
 // NetworkPolicy keeps it from istiod.
 func (c *facts) fromIstiod(pod object) []evidence.Finding {
 	if !c.mayList(networkPolicies, pods, namespaces) {
@@ -368,7 +369,7 @@ func (c *facts) fromIstiod(pod object) []evidence.Finding {
 	return nil
 }
 
-// dnsForbidden explains that a pod may not ask the cluster's DNS.
+// dnsForbidden reports that a NetworkPolicy keeps a pod from the cluster's DNS.
 func (c *facts) dnsForbidden() []evidence.Finding {
 	pod := c.source()
 	if pod.none() || !c.mayList(networkPolicies, pods, namespaces) || len(c.list(networkPolicies)) == 0 {
@@ -395,7 +396,7 @@ func (c *facts) dnsForbidden() []evidence.Finding {
 	return nil
 }
 
-// containerPort returns the number of a pod's port with a name, 0 for none.
+// containerPort returns the number of a pod's port with a name, 0 if there is none.
 func containerPort(pod object, name string) int {
 	for _, container := range pod.maps("spec", "containers") {
 		for _, p := range mapsAt(container, "ports") {

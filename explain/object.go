@@ -8,15 +8,15 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// An object is one of the cluster, with what is read of it. The zero object is
-// none.
+// An object is an object of the cluster, with methods to read it. The zero object
+// stands for none.
 type object struct {
 	*unstructured.Unstructured
 }
 
 func (o object) none() bool { return o.Unstructured == nil }
 
-// data is what the object has, nothing for the zero object.
+// data returns the object's content, nil for the zero object.
 func (o object) data() map[string]any {
 	if o.none() {
 		return nil
@@ -28,13 +28,13 @@ func (o object) text(path ...string) string { return textAt(o.data(), path...) }
 
 func (o object) texts(path ...string) []string { return textsAt(o.data(), path...) }
 
-// maps returns the mappings of a list.
+// maps returns the mappings of the list at path.
 func (o object) maps(path ...string) []map[string]any { return mapsAt(o.data(), path...) }
 
-// labels returns the texts of a mapping.
+// labels returns the texts of the mapping at path.
 func (o object) labels(path ...string) map[string]string { return labelsAt(o.data(), path...) }
 
-// at returns what is at a path of a mapping, nil for nothing.
+// at returns the value at a path of a mapping, nil if there is none.
 func at(m map[string]any, path ...string) any {
 	value, _, _ := unstructured.NestedFieldNoCopy(m, path...)
 	return value
@@ -88,8 +88,8 @@ func numberAt(m map[string]any, path ...string) int {
 	return 0
 }
 
-// name is how an object is named for a reader: with its kind, and its namespace
-// where that is not the run's.
+// name returns the words for an object: its kind, its name, and its namespace if that
+// is not the run's.
 func (c *facts) name(o object) string {
 	name := o.GetKind() + " " + o.GetName()
 	if o.GetNamespace() != "" && o.GetNamespace() != c.Namespace {
@@ -124,8 +124,8 @@ func selects(selector, labels map[string]string) bool {
 	return true
 }
 
-// serves reports whether a host as an object has it, perhaps with a wildcard, is
-// meant by a name.
+// serves reports whether a name falls under an object's host, which may have a
+// wildcard.
 func serves(host, name string) bool {
 	host, name = strings.ToLower(host), strings.ToLower(name)
 	if host == "*" || host == name {
@@ -135,7 +135,7 @@ func serves(host, name string) bool {
 	return wild && strings.HasSuffix(name, suffix) && len(name) > len(suffix)
 }
 
-// fqdn completes a short host as an object of a namespace has it.
+// fqdn completes the short host of an object in a namespace.
 func fqdn(host, namespace string) string {
 	if host == "" || strings.HasPrefix(host, "*") || strings.Contains(host, ".") {
 		return strings.ToLower(host)

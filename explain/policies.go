@@ -18,11 +18,11 @@ var policyFamily = family{"Authorization", denied, []Cause{
 	{"denied-by-extension", "403 and `UAEX`", "An external authorizer refuses the request.", "Look at the authorizer that the policy of action CUSTOM names."},
 }}
 
-// matchedPolicy is how Envoy names the policy that has denied a request.
+// matchedPolicy matches Envoy's name for the policy that denied a request.
 // Source: istio/istio pilot/pkg/security/authz/builder.
 var matchedPolicy = regexp.MustCompile(`rbac_access_denied_matched_policy\[ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]\]`)
 
-// denied explains a request that an AuthorizationPolicy has denied.
+// denied explains a request that an AuthorizationPolicy denied.
 func denied(c *facts) []evidence.Finding {
 	l := c.last()
 	if l == nil {
@@ -52,7 +52,8 @@ func denied(c *facts) []evidence.Finding {
 		"No AuthorizationPolicy allows the request at the %s, where one allows others.", l.Proxy))
 }
 
-// ofAction says something of the only policy with an action that selects a proxy.
+// ofAction returns a finding about the policy with an action that selects a proxy, if
+// it is the only one.
 func (c *facts) ofAction(h hop, action, code, what string) (found []evidence.Finding) {
 	for _, p := range c.list(authorizationPolicies) {
 		does := p.text("spec", "action")
@@ -72,7 +73,7 @@ func (c *facts) ofAction(h hop, action, code, what string) (found []evidence.Fin
 	return found
 }
 
-// named returns an object of which only the name is known.
+// named returns an object that has only a kind and a name.
 func named(apiVersion, kind, namespace, name string) object {
 	o := object{&unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind}}}
 	o.SetNamespace(namespace)

@@ -16,7 +16,8 @@ var reachFamily = family{"No connection", notReached, []Cause{
 	{"connection-refused", "503 and `UF`, connection refused; curl 35", "The port to which a ServiceEntry or a Service leads refuses connections: mostly, nothing listens there.", "Correct `spec.ports[].targetPort`, the port of the endpoint, or the port that is asked for."},
 }}
 
-// notReached explains a connection that was not made to where an object leads it.
+// notReached explains a connection that could not be made to the address or port that
+// an object gives.
 func notReached(c *facts) []evidence.Finding {
 	l := c.last()
 	u, ok := upstreamOf(l)
@@ -86,7 +87,7 @@ func isAddress(text string) bool {
 	return err == nil
 }
 
-// noConnection says in short why no connection was made.
+// noConnection returns a short text for why no connection was made.
 func noConnection(said string) string {
 	switch {
 	case strings.Contains(said, "No route to host"), strings.Contains(said, "113"):

@@ -89,7 +89,7 @@ func refused(c *facts) []evidence.Finding {
 	return nil
 }
 
-// said is what the step says of its failure.
+// said returns the step's own text about its failure.
 func (c *facts) said() string {
 	text := errorText(c.Error)
 	for i := range c.Verdicts {
@@ -98,7 +98,7 @@ func (c *facts) said() string {
 	return text
 }
 
-// refusedObject is the object that the verdict names, as KIND/NAME.
+// refusedObject returns the object that the verdict names as KIND/NAME.
 func (c *facts) refusedObject() object {
 	for i := range c.Verdicts {
 		kind, name, ok := strings.Cut(c.Verdicts[i].Subject(), "/")
@@ -109,7 +109,7 @@ func (c *facts) refusedObject() object {
 	return object{}
 }
 
-// kindOf writes a kind as the manifest in a command has it.
+// kindOf returns a kind as the manifest in a command spells it.
 func kindOf(command, kind string) string {
 	if m := regexp.MustCompile(`(?i)kind: (` + regexp.QuoteMeta(kind) + `)\b`).FindStringSubmatch(command); m != nil {
 		return m[1]
@@ -126,7 +126,7 @@ func parent(field string) string {
 
 var indices = regexp.MustCompile(`\[[^\]]*\]`)
 
-// istioWords are what messages of Istio's validation mean.
+// istioWords has the meanings of messages of Istio's validation.
 // Source: istio/istio pkg/config/validation.
 var istioWords = []struct {
 	says         *regexp.Regexp
@@ -153,7 +153,8 @@ var istioWords = []struct {
 	{regexp.MustCompile(`host must be of form namespace/dnsName`), "spec.egress[].hosts", "a host of a Sidecar is written NAMESPACE/HOST, such as ./*"},
 }
 
-// plainIstio says in plain words what Istio's validation says, and names the field.
+// plainIstio returns a message of Istio's validation in plain words, and the field that
+// it is about.
 func plainIstio(reason string) (field, words string) {
 	for _, w := range istioWords {
 		if m := w.says.FindStringSubmatchIndex(reason); m != nil {
@@ -164,7 +165,7 @@ func plainIstio(reason string) (field, words string) {
 	return "", reason
 }
 
-// noKind explains a kind that the cluster has in another version, or has not.
+// noKind explains a kind that the cluster has in another version only, or not at all.
 func (c *facts) noKind(e *cluster.NoKindError) []evidence.Finding {
 	group, version, _ := strings.Cut(e.APIVersion, "/")
 	if len(e.Served) > 0 {
@@ -183,7 +184,7 @@ func (c *facts) noKind(e *cluster.NoKindError) []evidence.Finding {
 		"The cluster has no kind %s of %s: its definition (CRD) is not installed.", e.Kind, e.APIVersion))
 }
 
-// forbidden says which role a user lacks.
+// forbidden reports which role a user lacks.
 func (c *facts) forbidden(m []string) []evidence.Finding {
 	user, verb, resource, group, namespace := m[1], m[2], m[3], m[4], m[5]
 	full := resource

@@ -67,8 +67,8 @@ func notPastSidecar(c *facts) []evidence.Finding {
 // Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go.
 var ofHTTPRoute = regexp.MustCompile(`^([a-z0-9-]+)\.([a-z0-9-]+)\.\d+$`)
 
-// routeNamed says that the HTTPRoute is not there whose route a claim about the log
-// names.
+// routeNamed reports that a claim about the log names a route whose HTTPRoute does not
+// exist.
 func routeNamed(c *facts) []evidence.Finding {
 	for i := range c.Verdicts {
 		v := &c.Verdicts[i]
@@ -85,7 +85,7 @@ func routeNamed(c *facts) []evidence.Finding {
 	return nil
 }
 
-// noRoute says that nobody leads requests for the host to the upstream that the
+// noRoute reports that no object leads requests for the host to the upstream that the
 // claims name.
 func noRoute(c *facts) []evidence.Finding {
 	u, ok := c.wantedUpstream()
@@ -135,8 +135,8 @@ func sentTo(c *facts, got upstream, sent bool) string {
 	return "to " + got.String()
 }
 
-// leads reports whether a route of any kind, for whomever, leads requests for the
-// host to an upstream.
+// leads reports whether a route of any kind, for any proxy, leads requests for the host
+// to an upstream.
 func (c *facts) leads(u upstream) bool {
 	for _, vs := range c.list(virtualServices) {
 		if c.hostFor(vs, c.asked.host) == "" && !slices.ContainsFunc(vs.texts("spec", "hosts"), func(h string) bool {
@@ -205,8 +205,8 @@ func (c *facts) routeLeads(route object, u upstream) bool {
 	return false
 }
 
-// noLimit explains that no timeout is announced to the service: nothing that could
-// set one is for the host.
+// noLimit explains why no timeout is announced to the service: no object for the host
+// could set one.
 func noLimit(c *facts) []evidence.Finding {
 	const header = "x-envoy-expected-rq-timeout-ms"
 	limit := func(v *evidence.Verdict) bool {

@@ -67,7 +67,7 @@ func (c *facts) full(dr object, host string) string {
 	return host
 }
 
-// specific is by how much a host narrows what it is for.
+// specific returns how specific a host is: the more, the fewer names it covers.
 func specific(host string) int {
 	if host != "" && !strings.HasPrefix(host, "*") {
 		return 1000 + len(host)
@@ -88,7 +88,7 @@ func (c *facts) namespaceOf(host string) string {
 	return ""
 }
 
-// A tls is a part of a DestinationRule about TLS, and where it is.
+// A tls is the part of a DestinationRule about TLS, and its place in the rule.
 type tls struct {
 	rule     object
 	field    string
@@ -108,9 +108,9 @@ func (t tls) credential() string {
 // originates reports whether it has a proxy speak TLS.
 func (t tls) originates() bool { return !t.rule.none() && t.mode() != "" && t.mode() != "DISABLE" }
 
-// tlsOf returns what the rules that a proxy uses say of TLS to an upstream; the zero
-// value for nothing. What a subset says counts more than what its rule says, and
-// what is said of the port more than what is said of all.
+// tlsOf returns the settings for TLS to an upstream in the rules that a proxy uses; the
+// zero value if there are none. A subset's settings take precedence over its rule's,
+// and a port's over those for all ports.
 func (c *facts) tlsOf(h hop, u upstream) tls {
 	used, _ := c.rules(h, u.host)
 	for _, dr := range used {
@@ -127,7 +127,7 @@ func (c *facts) tlsOf(h hop, u upstream) tls {
 			return t
 		}
 		if at(dr.Object, "spec", "trafficPolicy") != nil {
-			break // of several rules for a host the first one with a policy counts
+			break // if a host has several rules, the first one with a policy counts
 		}
 	}
 	return tls{}
@@ -138,7 +138,7 @@ func mapAt(m map[string]any, path ...string) map[string]any {
 	return one
 }
 
-// tlsIn returns what a traffic policy says of TLS to a port.
+// tlsIn returns a traffic policy's settings for TLS to a port.
 func tlsIn(dr object, field string, from map[string]any, port int) (tls, bool) {
 	for i, s := range mapsAt(from, "trafficPolicy", "portLevelSettings") {
 		if settings := mapAt(s, "tls"); settings != nil && numberAt(s, "port", "number") == port {
@@ -159,11 +159,11 @@ type way struct {
 	field   string // spec.http[0].route[0].destination
 	to      upstream
 	rule    map[string]any
-	matches bool // as far as can be told without the request's headers
+	matches bool // as far as is known without the request's headers
 	sure    bool
 }
 
-// at is where the route is in its VirtualService.
+// at returns the route's path in its VirtualService.
 func (w way) at() string { return fmt.Sprintf("spec.%s[%d]", w.kind, w.route) }
 
 // routesFor returns the VirtualServices for a host that a proxy may take, the
@@ -195,7 +195,7 @@ func (c *facts) routesFor(h hop, host string) (taken, not []object) {
 	return taken, not
 }
 
-// hostFor returns the host of a VirtualService that a name means, "" for none.
+// hostFor returns the host of a VirtualService that covers a name, "" if none does.
 func (c *facts) hostFor(vs object, name string) string {
 	for _, h := range vs.texts("spec", "hosts") {
 		h = fqdn(h, vs.GetNamespace())
@@ -221,8 +221,8 @@ func (c *facts) boundTo(vs object, h hop) bool {
 	})
 }
 
-// gatewayNamed returns the Gateway that a VirtualService of a namespace names, the
-// zero object for none.
+// gatewayNamed returns the Gateway that a VirtualService of a namespace names, the zero
+// object if there is none.
 func (c *facts) gatewayNamed(name, namespace string) object {
 	if ns, short, qualified := strings.Cut(name, "/"); qualified {
 		if name = short; ns != "." {
@@ -281,7 +281,7 @@ func (c *facts) matched(vs object, rule map[string]any, kind string, h hop) (mat
 	return false, true
 }
 
-// matchedBy reports the same of one of the conditions of a route.
+// matchedBy reports the same about one of the conditions of a route.
 func (c *facts) matchedBy(vs object, m map[string]any, kind string, h hop) (ok, sure bool) {
 	if names := textsAt(m, "gateways"); len(names) > 0 {
 		bound := slices.ContainsFunc(names, func(name string) bool {
@@ -324,7 +324,7 @@ func (c *facts) matchedBy(vs object, m map[string]any, kind string, h hop) (ok, 
 }
 
 // destinations returns where the request was to go from a proxy: the upstream of its
-// line, or where it names none, what the VirtualServices for its host say.
+// line, or if the line names none, where the VirtualServices for its host lead.
 func (c *facts) destinations(h hop) (all []way) {
 	if u, ok := upstreamOf(h.line); ok {
 		w := way{to: u, matches: true, sure: true}
@@ -363,7 +363,7 @@ func (c *facts) destinations(h hop) (all []way) {
 	return all
 }
 
-// onlyPort is the port of a destination that names none: the only one of its
+// onlyPort returns the port of a destination that names none: the only one of its
 // Service, else the one that was asked for.
 func (c *facts) onlyPort(host string) int {
 	for _, t := range c.registered(host, c.asked.port) {
@@ -375,7 +375,7 @@ func (c *facts) onlyPort(host string) int {
 }
 
 // routeTo returns the route that leads a request of the sidecar or of a gateway to an
-// upstream; its object is the zero one where none does.
+// upstream; its object is the zero one if none does.
 func (c *facts) routeTo(h hop, u upstream) way {
 	for _, w := range c.destinations(hop{line: &evidence.Line{Cluster: u.key(), Proxy: "?"}, namespace: h.namespace, labels: h.labels, gateway: h.gateway}) {
 		return w

@@ -8,8 +8,8 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// secret explains that a proxy has not the Secret which a rule for an upstream
-// names: it is not there, has not the keys that are needed, or may not be read.
+// secret explains why a proxy does not have the Secret that a rule for an upstream
+// names: it does not exist, lacks keys, or may not be read.
 func (c *facts) secret(h hop, u upstream) []evidence.Finding {
 	t := c.tlsOf(h, u)
 	name := t.credential()
@@ -17,12 +17,12 @@ func (c *facts) secret(h hop, u upstream) []evidence.Finding {
 		return c.files(h, t)
 	}
 	if !h.gateway && len(t.rule.labels("spec", "workloadSelector", "matchLabels")) == 0 {
-		return nil // a sidecar looks at no credentialName of a rule that selects no pod
+		return nil // a sidecar ignores the credentialName of a rule without a workloadSelector
 	}
 	return c.secretOf(h, name, t.mode() == "MUTUAL", t.rule, t.field+".credentialName")
 }
 
-// secretOf explains the same of a Secret that an object names.
+// secretOf explains the same about a Secret that an object names.
 func (c *facts) secretOf(h hop, name string, withKey bool, by object, field string) []evidence.Finding {
 	if !c.mayList(secrets) {
 		if account, denied := c.mayNotRead(h); denied {
@@ -84,7 +84,7 @@ func keysOf(s object) string {
 	return strings.Join(keys, ", ")
 }
 
-// lacksKeys says which keys a Secret of TLS lacks, "" for none.
+// lacksKeys returns the keys that a Secret of TLS lacks, "" if it has all.
 // Source: istio/istio pilot/pkg/credentials/kube/secrets.go.
 func lacksKeys(s object, withKey, withCA bool) string {
 	has := func(key string) bool {
@@ -156,9 +156,9 @@ func listsSecrets(role object) bool {
 	})
 }
 
-// files explains that a proxy has not a file that a rule names for its TLS: Envoy then
-// waits for it, and does not take the upstream into use.
-// Source: istio/istio pilot/pkg/security/model, SdsCertificateConfig.
+// files reports that a proxy does not have a file that a rule names for its TLS: Envoy
+// then waits for it, and does not take the upstream into use. Source: istio/istio
+// pilot/pkg/security/model, SdsCertificateConfig.
 func (c *facts) files(h hop, t tls) (found []evidence.Finding) {
 	text, ok := c.admin(h, "config_dump?resource=dynamic_warming_secrets")
 	if !ok || t.mode() != "SIMPLE" && t.mode() != "MUTUAL" {

@@ -10,7 +10,7 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// servedFamily is about whether what the API server has is in force at the proxies.
+// servedFamily is about objects of the API server that are not in force at the proxies.
 var servedFamily = family{"Not in force", served, []Cause{
 	{"istiod-down", "nothing changes, or new pods are not ready", "istiod does not run, so that no change reaches a proxy.", "Look at istiod's Deployment and pods."},
 	{"other-revision", "a change of the policy has no effect", "The mesh's configuration was changed for another revision of istiod than the one that serves the pod.", "Give `--revision`, or change the ConfigMap of the pod's revision."},
@@ -26,8 +26,7 @@ func served(c *facts) []evidence.Finding {
 	return nil
 }
 
-// notServed says that istiod does not run, so that no proxy knows of what was
-// changed.
+// notServed reports that istiod does not run, so that no proxy knows what was changed.
 func notServed(c *facts) []evidence.Finding {
 	if len(c.Changes) == 0 && !strings.Contains(errorText(c.Error), "in force") {
 		return nil
@@ -35,7 +34,7 @@ func notServed(c *facts) []evidence.Finding {
 	return c.istiodDown("no change reaches a proxy")
 }
 
-// istiodDown says that the pod's istiod does not run, and what follows from that.
+// istiodDown reports that the pod's istiod does not run, and what follows from that.
 func (c *facts) istiodDown(so string) []evidence.Finding {
 	deployments, err := c.e.Cluster.List(c.ctx, "deployments", c.IstioNamespace, "app=istiod")
 	if err != nil || len(deployments) == 0 {
@@ -79,8 +78,8 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// otherRevision says that the mesh's configuration was changed for another
-// revision of istiod than the one that serves the pod.
+// otherRevision reports that the mesh's configuration was changed for another revision
+// of istiod than the one that serves the pod.
 func otherRevision(c *facts) []evidence.Finding {
 	pod := c.source()
 	if pod.none() {
@@ -107,11 +106,11 @@ func otherRevision(c *facts) []evidence.Finding {
 		"The run changed ConfigMap %s, but the pod's sidecar is of revision %s, which reads ConfigMap %s: %s there.", changed, rev, theirs, mode))
 }
 
-// refusedBy matches how a step says that a proxy refuses its configuration.
+// refusedBy matches a step's message that a proxy refuses its configuration.
 var refusedBy = regexp.MustCompile(`the proxy (\S+)\.([^. ]+) refuses its configuration \((\w+)\)[^:]*: (.*)`)
 
-// refusedByEnvoy explains a configuration that a proxy on the request's way refuses:
-// one EnvoyFilter is for it.
+// refusedByEnvoy explains a configuration that a proxy on the request's way refuses, if
+// exactly one EnvoyFilter is for that proxy.
 func refusedByEnvoy(c *facts) []evidence.Finding {
 	if m := refusedBy.FindStringSubmatch(errorText(c.Error)); m != nil {
 		h := hop{pod: m[1], namespace: m[2]}
@@ -129,7 +128,7 @@ func refusedByEnvoy(c *facts) []evidence.Finding {
 	}
 	for _, h := range hops {
 		if len(c.filtersOf(h)) == 0 {
-			continue // what nobody has patched is not asked for
+			continue // a proxy that nobody has patched is not asked
 		}
 		for _, r := range c.refusals(h) {
 			if r.kind == "listener" && !h.gateway && !strings.HasSuffix(r.name, fmt.Sprintf("_%d", c.asked.port)) && !strings.HasPrefix(r.name, "virtual") {
@@ -169,7 +168,7 @@ func (c *facts) filterOf(h hop, what, reason string) (found []evidence.Finding) 
 	return found
 }
 
-// short cuts a text of somebody else's.
+// short returns a text that others wrote in one line, cut after most bytes.
 func short(text string, most int) string {
 	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > most {

@@ -42,7 +42,7 @@ func plainToTLS(c *facts) []evidence.Finding {
 	if !ok || !c.mayList(destinationRules, virtualServices, serviceEntries) {
 		return nil
 	}
-	// A pod of the mesh speaks mutual TLS behind the rules' back, so there the far end
+	// A pod of the mesh may speak mutual TLS that no rule names, so there the far end
 	// has to say so itself.
 	if told := c.toldPlain(l); !told && (u.inMesh() || !c.isTLS(u, l)) {
 		return nil
@@ -103,8 +103,8 @@ func (c *facts) toldPlain(l *evidence.Line) bool {
 	return l.Status == 400 && (strings.Contains(out, "plain HTTP request was sent to HTTPS port") || strings.Contains(out, "Client sent an HTTP request to an HTTPS server"))
 }
 
-// isTLS reports whether the far end speaks TLS on the port of an upstream, as far as
-// its registration and number say.
+// isTLS reports whether the far end speaks TLS on the port of an upstream, judged by
+// the port's number and registration.
 func (c *facts) isTLS(u upstream, l *evidence.Line) bool {
 	port := portOf(l.UpstreamHost)
 	if port == "" {
@@ -207,7 +207,7 @@ func (c *facts) nearRule(u upstream) (near object) {
 	return near
 }
 
-// tlsInTLS explains a client's TLS in which a rule has the proxy put another.
+// tlsInTLS explains a client's TLS that a rule has the proxy wrap in TLS again.
 func tlsInTLS(c *facts) []evidence.Finding {
 	l := c.line
 	if l == nil || !c.asked.tls || c.asked.exit != 35 {
@@ -258,7 +258,7 @@ func tlsToPlain(c *facts) []evidence.Finding {
 		"%s has the proxy speak TLS to port %s of %s (%s.mode %s), which answers in plain text.", c.name(t.rule), port, u.host, t.field, t.mode()))
 }
 
-// targetPortOf says which port a ServiceEntry's port leads to, "" where several
+// targetPortOf returns the port that a ServiceEntry's port leads to, "" if several
 // register it.
 func (c *facts) targetPortOf(u upstream) string {
 	all := c.registered(u.host, u.port)
@@ -272,7 +272,8 @@ func (c *facts) targetPortOf(u upstream) string {
 	return fmt.Sprintf(" (%s gives %s no targetPort)", c.name(all[0].object), field)
 }
 
-// backendPolicy returns the BackendTLSPolicy for an upstream, the zero object for none.
+// backendPolicy returns the BackendTLSPolicy for an upstream, the zero object if there
+// is none.
 func (c *facts) backendPolicy(u upstream) object {
 	all := c.registered(u.host, u.port)
 	for _, p := range c.list(backendTLSPolicies) {

@@ -17,7 +17,7 @@ import (
 
 type unstructuredObject = unstructured.Unstructured
 
-// waitFamily is about what a wait step waits for, and does not come.
+// waitFamily is about states that a wait step waits for and that do not come.
 var waitFamily = family{"A wait that does not end", waits, []Cause{
 	{"native-sidecar", "a JSON path of spec.containers does not find istio-proxy", "The pod has its sidecar among spec.initContainers (a native sidecar).", "Look in `spec.initContainers` as well."},
 	{"container-waiting", "a rollout that does not end", "A container of the pod waits, such as for its image.", "Do what its message says."},
@@ -103,7 +103,7 @@ func (c *facts) jobOf(o object) []evidence.Finding {
 	return c.podsOf(o)
 }
 
-// endOfPods says how the containers of a Job's pods ended.
+// endOfPods returns a text about how the containers of a Job's pods ended.
 func (c *facts) endOfPods(o object) string {
 	for _, p := range c.list(pods) {
 		if p.GetNamespace() != o.GetNamespace() || !selects(o.labels("spec", "selector", "matchLabels"), p.GetLabels()) {
@@ -197,7 +197,7 @@ func (c *facts) podOf(p object) []evidence.Finding {
 }
 
 // volumeMissing explains a pod whose containers are not made: a Secret or a ConfigMap
-// of its volumes is not there.
+// of its volumes does not exist.
 func (c *facts) volumeMissing(p object) []evidence.Finding {
 	var missing []evidence.Finding
 	for i, v := range p.maps("spec", "volumes") {
@@ -225,7 +225,7 @@ func (c *facts) volumeMissing(p object) []evidence.Finding {
 	return missing[:min(len(missing), 1)] // the pod waits for this one, whatever else it lacks
 }
 
-// A volumeRef is an object of which a volume is made.
+// A volumeRef names the object that a volume is made of.
 type volumeRef struct {
 	kind, name, field string
 	optional          any
@@ -239,7 +239,8 @@ func reasonOf(terminated map[string]any) string {
 	return " (" + reason + ")"
 }
 
-// since says since when something is so, by the time of the API server.
+// since returns a text for how long something has been so, by the time of the API
+// server.
 func since(timestamp string) string {
 	t, err := time.Parse(time.RFC3339, timestamp)
 	if err != nil {
@@ -257,7 +258,7 @@ func isReady(p object) bool {
 	})
 }
 
-// whyNotReady says why a pod is not ready, "" for one that is.
+// whyNotReady returns why a pod is not ready, "" if it is.
 func whyNotReady(p object) string {
 	if isReady(p) {
 		return ""
@@ -275,7 +276,7 @@ func whyNotReady(p object) string {
 	return "it is " + cmp.Or(p.text("status", "phase"), "new")
 }
 
-// sidecarElsewhere says that a pod has its sidecar among the init containers, where
+// sidecarElsewhere reports that a pod has its sidecar among the init containers, where
 // a JSON path of a step does not look.
 func sidecarElsewhere(c *facts) []evidence.Finding {
 	if !strings.Contains(c.Command, "spec.containers") {

@@ -11,7 +11,7 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// claimed reports whether one of the claims that did not hold is about one of some
+// claimed reports whether one of the claims that did not hold is about one of the
 // subjects, such as "path".
 func (c *facts) claimed(subjects ...string) bool {
 	return slices.ContainsFunc(c.Verdicts, func(v evidence.Verdict) bool {
@@ -20,7 +20,7 @@ func (c *facts) claimed(subjects ...string) bool {
 	})
 }
 
-// wanted reports whether one of the claims that did not hold is of a sort.
+// wanted reports whether sort returns true for one of the claims that did not hold.
 func (c *facts) wanted(sort func(*evidence.Verdict) bool) bool {
 	return slices.ContainsFunc(c.Verdicts, func(v evidence.Verdict) bool { return sort(&v) })
 }
@@ -43,7 +43,7 @@ func blockedWanted(v *evidence.Verdict) bool {
 }
 
 // networks are exit codes of curl that no sidecar brings about: it has accepted the
-// connection by then. The empty one is none.
+// connection by then. The empty one stands for no exit code.
 var networks = []string{"", "0", "6", "7", "28"}
 
 // directWanted reports whether a claim is that the request goes past the sidecar.
@@ -65,8 +65,8 @@ func noRedirectWanted(v *evidence.Verdict) bool {
 	return want != "" && !strings.HasPrefix(want, "3") && strings.HasPrefix(got, "3")
 }
 
-// plainlyBlocked reports whether a claim says itself that the sidecar is to know no
-// way for the request.
+// plainlyBlocked reports whether a claim itself says that the sidecar must have no
+// route for the request.
 func plainlyBlocked(v *evidence.Verdict) bool {
 	key := strings.TrimPrefix(v.Key, "expect.")
 	return strings.HasPrefix(key, "path") && v.Want == "blocked" ||
@@ -102,14 +102,14 @@ func (c *facts) wantedUpstream() (u upstream, ok bool) {
 	return u, false
 }
 
-// elsewhere reports whether claims name another upstream or a gateway than that to
+// elsewhere reports whether claims name another upstream, or a gateway, than the one to
 // which the sidecar sent the request.
 func (c *facts) elsewhere() bool {
 	_, other := c.wantedUpstream()
 	return other || c.line != nil && c.wanted(gatewayWanted)
 }
 
-// connected reports whether the command made a connection, as far as it tells.
+// connected reports whether the command made a connection, as far as it reports that.
 func (c *facts) connected() bool {
 	return c.Attempt == nil || len(c.Attempt.Transfers) == 0 ||
 		slices.ContainsFunc(c.Attempt.Transfers, func(t evidence.Transfer) bool { return t.Local != "" || t.Remote != "" || t.Status != 0 })
@@ -122,7 +122,7 @@ func gatewayWanted(v *evidence.Verdict) bool {
 
 var gatewayHop = regexp.MustCompile(`egressgateway|gateway/|istio-egress|deploy/[a-z0-9-]*gateway`)
 
-// meshConfigMap is the name of the mesh's configuration for the pod's revision.
+// meshConfigMap returns the name of the mesh's configuration for the pod's revision.
 func (c *facts) meshConfigMap() string {
 	rev := ""
 	if pod := c.source(); !pod.none() {
@@ -137,8 +137,8 @@ func (c *facts) meshConfigMap() string {
 	return "istio-" + rev
 }
 
-// policyMode returns the mode of the outbound traffic policy in a mesh's
-// configuration, "" where it says none.
+// policyMode returns the mode of the outbound traffic policy in a mesh's configuration,
+// "" if it sets none.
 func policyMode(text string) string {
 	var config struct {
 		Policy struct {

@@ -127,13 +127,13 @@ func (c *facts) whyNotTaken(h hop, vs object, taken []object) []evidence.Finding
 	return c.routeDoesNotFit(h, vs)
 }
 
-// rival says that an older VirtualService for the host counts.
+// rival reports that an older VirtualService for the host decides.
 func (c *facts) rival(older, vs object) evidence.Finding {
 	return c.found("rival-route", vs, "spec.hosts", c.kubectl("get", older)+" -o yaml",
 		"%s has no effect for %s: %s is older and has the host as well (spec.hosts).", c.name(vs), c.asked.host, c.name(older))
 }
 
-// routeDoesNotFit says which condition of the routes to a gateway the request does
+// routeDoesNotFit reports which condition of the routes to a gateway the request does
 // not meet.
 func (c *facts) routeDoesNotFit(h hop, vs object) (found []evidence.Finding) {
 	edit := c.kubectl("edit", vs)
@@ -175,8 +175,9 @@ func (c *facts) routeDoesNotFit(h hop, vs object) (found []evidence.Finding) {
 	return found
 }
 
-// withoutEffect says that a VirtualService which this run has changed has no effect
-// at the sidecar. It is told where a claim about what a route does did not hold.
+// withoutEffect reports a VirtualService that this run has changed and that has no
+// effect at the sidecar. It does so if a claim about the effect of a route did not
+// hold.
 func (c *facts) withoutEffect(h hop) (found []evidence.Finding) {
 	if !c.claimed("responses", "status", "elapsed", "arrived", "log", "path", "counter", "body", "stdout") {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// witnessFamily is about requests that no proxy saw, or told of.
+// witnessFamily is about requests that no proxy saw or logged.
 var witnessFamily = family{"No witness", witness, []Cause{
 	{"injection-refused", "no sidecar", "The pod says that it wants no sidecar.", "Drop the label or annotation `sidecar.istio.io/inject: \"false\"`."},
 	{"injection-off", "no sidecar", "The namespace has no label for injection.", "Label it `istio-injection=enabled`, and start the pod anew."},
@@ -40,14 +40,14 @@ func witness(c *facts) []evidence.Finding {
 	return c.logOff()
 }
 
-// noSidecar explains that nobody saw a request: its pod has no sidecar.
+// noSidecar reports that nobody saw a request because its pod has no sidecar.
 func (c *facts) noSidecar() []evidence.Finding {
 	pod := c.source()
 	if pod.none() || !c.claimed("log", "path", "counter", "exitCode", "responses", "status", "connection", "arrived", "answer") {
 		return nil
 	}
-	// A pod without a sidecar reaches what it can: only what a sidecar does is
-	// explained by that there is none, and of nothing that is to go past one.
+	// A pod without a sidecar reaches what it can. A missing sidecar explains only what
+	// a sidecar would have done, and never a request that is to go past one.
 	if c.wanted(directWanted) || !c.connected() || c.asked.exit == 6 || c.asked.exit == 7 {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (c *facts) noSidecar() []evidence.Finding {
 	return c.whyNoSidecar(pod)
 }
 
-// whyNoSidecar explains that a pod has no sidecar.
+// whyNoSidecar explains why a pod has no sidecar.
 func (c *facts) whyNoSidecar(pod object) []evidence.Finding {
 	p := evidence.Pod{Namespace: pod.GetNamespace(), Name: pod.GetName()}
 	if value := pod.GetLabels()["sidecar.istio.io/inject"]; value == "false" {
@@ -127,10 +127,10 @@ func fields(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-// telemetryName matches how the witness names the Telemetry that decides.
+// telemetryName matches the witness's name for the Telemetry that decides.
 var telemetryName = regexp.MustCompile(`^telemetry/(\S+) in (\S+) `)
 
-// logOff explains that a proxy wrote no access log.
+// logOff explains why a proxy wrote no access log.
 func (c *facts) logOff() []evidence.Finding {
 	for _, p := range c.Attempt.Proxies {
 		why, code := p.Log.Off, "log-off"

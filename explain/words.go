@@ -8,7 +8,7 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// A Word is what a terse code means.
+// A Word is a terse code and its meaning.
 type Word struct{ Code, Means string }
 
 // FlagWords are Envoy's response flags.
@@ -128,16 +128,16 @@ func means(words []Word, code string) string {
 	return words[i].Means
 }
 
-// CurlExit says what an exit code of curl means; "" where it is not known.
+// CurlExit returns the meaning of an exit code of curl; "" if it is not known.
 func CurlExit(code int) string { return means(CurlWords, fmt.Sprint(code)) }
 
-// Flag says what a response flag of Envoy means; "" where it is not known.
+// Flag returns the meaning of a response flag of Envoy; "" if it is not known.
 func Flag(flag string) string { return means(FlagWords, flag) }
 
-// GRPCStatus says what a status of gRPC means; "" where it is not known.
+// GRPCStatus returns the meaning of a status of gRPC; "" if it is not known.
 func GRPCStatus(status string) string { return means(GRPCWords, status) }
 
-// Detail says what Envoy's details of a response mean; "" where it is not known.
+// Detail returns the meaning of Envoy's details of a response; "" if it is not known.
 func Detail(details string) string {
 	for _, w := range DetailWords {
 		if strings.HasPrefix(details, w.Code) {
@@ -153,7 +153,7 @@ func wrongVersion(reason string) bool {
 	return strings.Contains(strings.ToUpper(reason), "WRONG_VERSION_NUMBER") || strings.Contains(strings.ToUpper(reason), "HTTP_REQUEST")
 }
 
-// inWords says what a line of an access log says.
+// inWords returns a line of an access log in words.
 func inWords(l *evidence.Line) string {
 	what := "a connection"
 	if l.Method != "" {

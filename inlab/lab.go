@@ -21,8 +21,8 @@ type Lab struct {
 // cleanUpTime is how long egressplay may take to end after an interrupt.
 const cleanUpTime = 2 * time.Minute
 
-// Start starts the lab unless it runs. Call stop in the end: it stops a lab
-// that was started here.
+// Start starts the lab unless it runs. Call stop at the end; it stops the lab if Start
+// started it.
 func (l *Lab) Start(ctx context.Context) (stop func() error, err error) {
 	out, err := l.Command(ctx, "lab", "status", "-o", "json").Output()
 	if err != nil {
@@ -40,7 +40,7 @@ func (l *Lab) Start(ctx context.Context) (stop func() error, err error) {
 		return nil, fmt.Errorf("start the lab: %w", withStderr(err))
 	}
 	return func() error {
-		ctx := context.WithoutCancel(ctx) // an interrupt has ended it
+		ctx := context.WithoutCancel(ctx) // an interrupt has ended ctx
 		if _, err := l.Command(ctx, "lab", "down").Output(); err != nil {
 			return fmt.Errorf("stop the lab: %w", withStderr(err))
 		}
@@ -48,7 +48,8 @@ func (l *Lab) Start(ctx context.Context) (stop func() error, err error) {
 	}, nil
 }
 
-// Command is an egressplay that is interrupted when ctx ends, and only then.
+// Command returns a command of egressplay that is interrupted when ctx ends, and only
+// then.
 func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, l.Program, args...)
 	ownGroup(cmd)
@@ -57,8 +58,8 @@ func (l *Lab) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Run runs playbooks by egressplay run and the arguments args, with their report
-// in the file report. It returns the report with the exit code.
+// Run runs egressplay run with the arguments args and its report in the file report. It
+// returns the report with the exit code.
 func (l *Lab) Run(ctx context.Context, report string, args ...string) (*Report, error) {
 	args = append([]string{"run", "--color", "never", "--report", "json=" + report}, args...)
 	out, err := l.Command(ctx, args...).CombinedOutput()
@@ -79,7 +80,7 @@ func (l *Lab) Run(ctx context.Context, report string, args ...string) (*Report, 
 	return r, nil
 }
 
-// withStderr adds what a command wrote to stderr to what ended it.
+// withStderr adds what a command wrote to stderr to its error.
 func withStderr(err error) error {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
 		return fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))

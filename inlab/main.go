@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// Main runs a tool and ends the process: with 0 where all was as it has to be, 1
-// where it was not, and 2 where run returns an error, which it prints. An
-// interrupt or SIGTERM ends the context, a second one the process.
+// Main runs a tool and ends the process: with 0 if everything was as it has to be, 1 if
+// it was not, and 2 if run returns an error, which Main prints. An interrupt or SIGTERM
+// ends the context, a second one the process.
 func Main(name string, run func(ctx context.Context, args []string, w io.Writer) (good bool, err error)) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -4,5 +4,5 @@ package inlab
 
 import "os/exec"
 
-// ownGroup has nothing to do: there is no lab here.
+// ownGroup does nothing: there is no lab on this system.
 func ownGroup(*exec.Cmd) {}

@@ -9,25 +9,25 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// A Report is what egressplay reports of a run, as far as the tools look at it.
+// A Report is the part of a report of egressplay that the tools need.
 type Report struct {
 	Version   int
 	Playbooks []Playbook
-	// ExitCode is that of egressplay; a report that was read has none.
+	// ExitCode is the exit code of egressplay; the file does not have it.
 	ExitCode int `json:"-"`
 }
 
-// A Playbook is how one playbook ended.
+// A Playbook is the result of one playbook.
 type Playbook struct {
 	Name   string
 	File   string
 	Status string
-	// Error is why it has not passed, where no step does.
+	// Error is why the playbook has not passed, if no step says it.
 	Error *string
 	Steps []Step
 }
 
-// A Step is how one step ended.
+// A Step is the result of one step.
 type Step struct {
 	Index      int
 	ID         string

@@ -23,8 +23,8 @@ func TestVersionsAreThoseOfGoMod(t *testing.T) {
 	}
 }
 
-// Where egressplay and the lab use one module in one version, its packages are compiled
-// once for both. Those below are apart for a reason.
+// If egressplay and the lab use a module in the same version, its packages are compiled
+// once for both. Those below differ for a reason.
 func TestEgressplayHasTheVersionsOfTheLab(t *testing.T) {
 	apart := map[string]string{
 		"golang.org/x/sys":   "mvdan.cc/sh needs a newer one, with which all of the lab would be compiled again",

@@ -11,20 +11,18 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// ErrNoLine reports that a line of a proxy's log does not belong to its access log.
+// ErrNoLine reports that a line of a proxy's log is not one of its access log.
 var ErrNoLine = errors.New("no line of the access log")
 
-// ErrUnreadable reports that a line of a proxy's log is one of its access log and
-// cannot be read: a request has put something into it that Envoy does not
-// escape.
+// ErrUnreadable reports that a line of the access log cannot be read: a request has put
+// something into it that Envoy does not escape.
 var ErrUnreadable = errors.New("the line cannot be read")
 
 // ParseLine reads a line of a proxy's access log in one of Istio's two default
 // formats, text and JSON. The error is [ErrNoLine] or [ErrUnreadable].
-// Sources: istio.io "Envoy Access Logs", "Default access log format"; the
-// formats themselves are EnvoyTextLogFormat, behind which further fields may
-// stand, and EnvoyJSONLogFormatIstio in istio/istio
-// pilot/pkg/model/telemetry_logging.go.
+// Sources: istio.io "Envoy Access Logs", "Default access log format"; the formats
+// themselves are EnvoyTextLogFormat, which further fields may follow, and
+// EnvoyJSONLogFormatIstio in istio/istio pilot/pkg/model/telemetry_logging.go.
 func ParseLine(line string) (evidence.Line, error) {
 	var f entryFields
 	ok := false
@@ -75,9 +73,9 @@ func ParseLine(line string) (evidence.Line, error) {
 	return l, nil
 }
 
-// unreadable returns the error of a line that was not read. A line of the access
-// log begins with a time in brackets or is JSON with a time; what else a proxy
-// logs does not.
+// unreadable returns the error for a line that was not read. A line of the access log
+// begins with a time in brackets or is JSON with a time; other lines of a proxy's log
+// do not and are not.
 func unreadable(line string) error {
 	if begins.MatchString(line) {
 		return ErrUnreadable
@@ -87,8 +85,7 @@ func unreadable(line string) error {
 
 var begins = regexp.MustCompile(`^(\[[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z\] "|\{.*"start_time":")`)
 
-// entryFields are the fields of a line as they stand there, by their names in
-// the JSON format.
+// entryFields are the unparsed fields of a line, by their names in the JSON format.
 type entryFields struct {
 	Start            entryField `json:"start_time"`
 	Method           entryField `json:"method"`
@@ -113,8 +110,8 @@ type entryFields struct {
 	Route            entryField `json:"route_name"`
 }
 
-// An entryField is one value. In JSON it may be a string, a number, or null
-// for what text shows as "-".
+// An entryField is one value. In JSON it may be a string, a number, or null, which is
+// "-" in the text format.
 type entryField string
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -153,10 +150,10 @@ func (n *numbers) milliseconds(f entryField) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// splitEntry reads a line of text. Envoy escapes nothing, so a request can put
-// anything into its path, X-Forwarded-For, user agent, request id and SNI, such as
-// what looks like other fields. Both parts between which these stand must be found
-// in one place only: a line that can be read in two ways is not read at all.
+// splitEntry reads a line of text. Envoy escapes nothing, so a request can put anything
+// into its path, X-Forwarded-For, user agent, request id and SNI, even text that looks
+// like other fields. The two parts around these must each be found at one place only: a
+// line that can be read in two ways is not read at all.
 func splitEntry(line string) (f entryFields, ok bool) {
 	start, rest, found := strings.Cut(line, "] \"")
 	method, rest, found2 := strings.Cut(rest, " ")
@@ -185,7 +182,7 @@ func splitEntry(line string) (f entryFields, ok bool) {
 	return f, true
 }
 
-// The parts of a line of text between which a request writes what it likes.
+// The parts of a line of text around those that the request can write.
 var (
 	logMiddle = regexp.MustCompile(` (HTTP/[0-9.]+|-)" ([0-9]+) (\S+) (\S+) (\S+) "([^"]*)" ([0-9]+) ([0-9]+) ([0-9]+|-) (\S+) "`)
 	logTail   = regexp.MustCompile(` "([^"]*)" "(` + address + `)" ([^"\s]\S*) (` + address + `) (` + address + `) (` + address + `) (\S+) (\S+)`)
@@ -194,8 +191,8 @@ var (
 // address is an address with its port, that of an internal listener, or "-".
 const address = `[0-9a-fA-F.:\[\]]+:[0-9]+|envoy://\S+|-`
 
-// onlyMatch returns the one place where a pattern matches a text. It is nil where
-// there are several or none.
+// onlyMatch returns the one place where a pattern matches a text; nil if there are
+// several or none.
 func onlyMatch(pattern *regexp.Regexp, text string) []int {
 	first := pattern.FindStringSubmatchIndex(text)
 	if first == nil || pattern.MatchString(text[first[0]+1:]) {

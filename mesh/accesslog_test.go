@@ -96,7 +96,7 @@ func TestALineThatIsNoneOfTheAccessLogIsTold(t *testing.T) {
 	}
 }
 
-// A line of the access log that cannot be read may be the one that is looked for.
+// A line of the access log that cannot be read may be the wanted one.
 func TestALineThatCannotBeReadIsTold(t *testing.T) {
 	for _, line := range []string{
 		httpLine[:len(httpLine)/2], strings.Replace(httpLine, "301", "x", 1),
@@ -110,8 +110,8 @@ func TestALineThatCannotBeReadIsTold(t *testing.T) {
 	}
 }
 
-// own are the values of the fields that a request writes as it likes into a line
-// of text: Envoy escapes nothing there.
+// own are the values of the fields that a request can write freely into a line of text:
+// Envoy escapes nothing there.
 type own struct{ path, forwardedFor, agent, id, authority string }
 
 // line returns the line of a request as Envoy writes it.
@@ -120,8 +120,8 @@ func (o own) line() string {
 		o.id + `" "` + o.authority + `" "10.244.1.4:8080" outbound|80|cnn|istio-egressgateway.istio-system.svc.cluster.local 10.244.1.6:38742 203.0.113.10:80 10.244.1.6:57146 - default`
 }
 
-// readRight asserts that a line is read as it was meant, or not at all. It
-// reports whether it was read.
+// readRight asserts that a line is read as Envoy meant it, or not at all. It reports
+// whether the line was read.
 func (o own) readRight(t *testing.T) bool {
 	t.Helper()
 	got, err := mesh.ParseLine(o.line())
@@ -143,7 +143,7 @@ func (o own) readRight(t *testing.T) bool {
 
 var plain = own{"/politics", "-", "curl/7.88.1", "f16d2cc5", "edition.cnn.com"}
 
-// What looks like other fields, or like the rest of a line.
+// Texts that look like other fields, or like the rest of a line.
 var forgeries = []string{
 	"", "-", `a "quoted" word`, `"`, `"" ""`, `" "`, " ", `\`, `\"`,
 	`x" "id" "host" "1.2.3.4:80" cluster a b c sni route`,
@@ -156,7 +156,7 @@ var forgeries = []string{
 	strings.Repeat(`" "`, 100), strings.Repeat(` "a" "1.2.3.4:80" c 1.2.3.4:1 1.2.3.4:2 1.2.3.4:3 - -`, 70),
 }
 
-// A request can write into its line what looks like other fields. Such a line is
+// A request can write texts into its line that look like other fields. Such a line is
 // read as Envoy meant it, or reported as unreadable. It is never read as the request
 // would have it.
 func TestAForgedLineIsNeverReadWrong(t *testing.T) {
@@ -208,7 +208,7 @@ func BenchmarkAHostileLine(b *testing.B) {
 	}
 }
 
-// What an ordinary client sends is read, quotation marks or not.
+// A line of an ordinary client is read, with or without quotation marks.
 func TestAUserAgentMayHoldQuotes(t *testing.T) {
 	for _, agent := range []string{"", "-", `a "quoted" word`, `"`, `"" ""`, "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"} {
 		o := plain

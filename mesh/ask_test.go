@@ -16,8 +16,8 @@ import (
 	"github.com/egressplay/egressplay/cluster/clustertest"
 )
 
-// proxied is a cluster with a proxy whose administration interface answers by
-// port-forward, and which tells by pilot-agent that it was asked so.
+// proxied returns a cluster with a proxy whose administration interface answers through
+// a port-forward; through pilot-agent, it answers that pilot-agent was used.
 func proxied(t *testing.T, answer http.HandlerFunc) *clustertest.Fake {
 	s := httptest.NewServer(answer)
 	t.Cleanup(s.Close)
@@ -56,7 +56,7 @@ func TestAProxyIsAskedOverOneConnection(t *testing.T) {
 	assert.Zero(t, calls(c, "exec"))
 }
 
-// Where port-forward is not allowed, pilot-agent asks; that is found out once.
+// If port-forward is not allowed, pilot-agent is used; that is found out once.
 func TestAProxyIsAskedByPilotAgentWhereItMust(t *testing.T) {
 	c := proxied(t, nil)
 	c.DialFunc = func(context.Context, string, string, int) (net.Conn, error) { return nil, errors.New("forbidden") }

@@ -9,14 +9,13 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// CatchAll returns the upstream cluster to which a pod's sidecar sends requests
-// to hosts that it does not know: PassthroughCluster, BlackHoleCluster, or that
-// of a proxy. It is what is in force of the outbound traffic policy, which an
-// object such as a Sidecar may override for the pod.
+// CatchAll returns the upstream cluster to which a pod's sidecar sends requests to
+// unknown hosts: PassthroughCluster, BlackHoleCluster, or that of a proxy. It is the
+// outbound traffic policy in force, which an object such as a Sidecar may override for
+// the pod.
 //
-// Source: istio/istio pilot/pkg/networking/core/listener_builder.go: the
-// listener virtualOutbound ends with a filter chain that takes what no other
-// one does.
+// Source: istio/istio pilot/pkg/networking/core/listener_builder.go: the last filter
+// chain of the listener virtualOutbound takes what no other one does.
 func (m *Mesh) CatchAll(ctx context.Context, pod cluster.Pod) (string, error) {
 	text, err := m.Ask(ctx, pod.Namespace, pod.Name, "config_dump?resource=dynamic_listeners&name_regex=^virtualOutbound$")
 	if err != nil {

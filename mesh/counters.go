@@ -20,9 +20,9 @@ import (
 
 // Counters are what a proxy has counted of its upstream hosts so far.
 type Counters struct {
-	run   string // which run of the proxy counted: a new one begins at 0
+	run   string // the run of the proxy, because a new one begins at 0
 	hosts map[Upstream]map[string]int64
-	// clusters are the names of all, those without hosts among them.
+	// clusters are the names of all clusters, including those without hosts.
 	clusters map[string]bool
 }
 
@@ -32,13 +32,13 @@ type Upstream struct {
 	Host    string // its address, "ip:port"
 }
 
-// ErrRestarted reports that a proxy was started anew between two readings of its
-// counters, so that nobody can say by how much they grew.
+// ErrRestarted reports that a proxy was restarted between two readings of its counters,
+// so it is not known by how much they grew.
 var ErrRestarted = errors.New("the proxy was started anew")
 
-// counters asks a pod's proxy for the counters of its upstream hosts. Envoy keeps
-// this list whichever statistics its configuration leaves out (Envoy's
-// "Administration interface", GET /clusters; istio.io "Envoy Statistics").
+// counters asks a pod's proxy for the counters of its upstream hosts. Envoy has this
+// list whatever statistics its configuration leaves out (Envoy's "Administration
+// interface", GET /clusters; istio.io "Envoy Statistics").
 func (m *Mesh) counters(ctx context.Context, pod cluster.Pod) (*Counters, error) {
 	object, err := m.Cluster.Get(ctx, cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name})
 	if err != nil {
@@ -54,9 +54,9 @@ func (m *Mesh) counters(ctx context.Context, pod cluster.Pod) (*Counters, error)
 	}
 	counters := &Counters{run: run, hosts: make(map[Upstream]map[string]int64), clusters: map[string]bool{}}
 	for line := range strings.Lines(text) {
-		// A line is CLUSTER::ADDRESS::NAME::VALUE. A cluster's own lines have
-		// other words in the place of an address, and not always numbers.
-		// The address is an IPv6 one at times, with colons of its own.
+		// A line is CLUSTER::ADDRESS::NAME::VALUE. A cluster's own lines have other
+		// words in place of an address, and values that are not always numbers. The
+		// address may be an IPv6 one, with colons of its own.
 		cluster, rest, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "::")
 		if ok {
 			counters.clusters[cluster] = true
@@ -86,9 +86,9 @@ func cutLast(text string) (before, after string) {
 }
 
 // since returns by how much each counter of each host has grown since an earlier
-// reading. A host that was not there then began at 0, as does one that Envoy
-// forgot and knows again. A cluster without hosts has one entry without a host.
-// The error is [ErrRestarted].
+// reading. A host that did not exist then began at 0, as does one that Envoy removed
+// and added again. A cluster without hosts has one entry without a host. The error is
+// [ErrRestarted].
 func (c *Counters) since(before *Counters, proxy, pod string) ([]evidence.Counter, error) {
 	if c.run != before.run {
 		return nil, ErrRestarted
@@ -140,11 +140,10 @@ func (m *Mesh) accepted(ctx context.Context, pod cluster.Pod) (n int64, counted 
 	return n, counted, nil
 }
 
-// inboundListener reports whether a statistic is of a listener that takes no
-// requests of the pod's own: that for what comes in, for probes, for
-// Prometheus, and of the administration interface.
-// Source: istio/istio pkg/config/constants and pilot/pkg/xds (the ports 15006,
-// 15021 and 15090).
+// inboundListener reports whether a statistic belongs to a listener that takes no
+// requests of the pod's own: the one for inbound traffic, for probes, for Prometheus,
+// or of the administration interface. Source: istio/istio pkg/config/constants and
+// pilot/pkg/xds (the ports 15006, 15021 and 15090).
 func inboundListener(statistic string) bool {
 	for _, part := range []string{"_15006.", "_15021.", "_15090.", "virtualInbound", "listener.admin."} {
 		if strings.Contains(statistic, part) {
@@ -154,7 +153,7 @@ func inboundListener(statistic string) bool {
 	return false
 }
 
-// proxyRun names the present run of a pod's proxy.
+// proxyRun returns the identity of the present run of a pod's proxy.
 func proxyRun(pod *unstructured.Unstructured) (string, error) {
 	var p corev1.Pod
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(pod.Object, &p); err != nil {

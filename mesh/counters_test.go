@@ -51,7 +51,7 @@ xds-grpc::./etc/istio/proxy/XDS::rq_total::9
 		return evidence.Counter{Proxy: evidence.Sidecar, Pod: "sleep-1", Cluster: cluster, Host: host, Name: name, Value: value, Grew: grew}
 	}
 	assert.Equal(t, []evidence.Counter{
-		counter("outbound|443||none", "", "", 0, 0), // it is there, without a host
+		counter("outbound|443||none", "", "", 0, 0), // the cluster exists, without a host
 		counter("outbound|80||a", "203.0.113.1:80", "cx_active", 1, 1),
 		counter("outbound|80||a", "203.0.113.1:80", "rq_total", 9, 2),
 		counter("outbound|80||a", "[2001:db8::1]:80", "rq_total", 1, 1),

@@ -13,19 +13,19 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// Sidecar is the name of the container of Istio's proxy in a pod, be it a
-// sidecar or a gateway.
+// Sidecar is the name of the container of Istio's proxy in a pod, whether a sidecar or
+// a gateway.
 const Sidecar = "istio-proxy"
 
 // maxLine is how much of a line of a log is read, in bytes.
 const maxLine = 64 << 10
 
-// lines returns the lines of the access log of a pod's proxy as they come, from
-// a time on, until ctx ends or the log does; without follow, those that have
-// been written already. The server counts by the second and by the time at which
-// a line was written, so that lines of earlier requests may come too. A line of
-// the access log that cannot be read comes with [ErrUnreadable] and its text; any
-// other error is that of reading, and then it is the last thing that comes.
+// lines returns the lines of the access log of a pod's proxy as they come, from a time
+// on, until ctx or the log ends; without follow, only those that are written already.
+// The server counts by the second and by the time at which a line was written, so that
+// lines of earlier requests may come too. A line of the access log that cannot be read
+// comes with [ErrUnreadable] and its text; any other error is a read error, and ends
+// the sequence.
 func (m *Mesh) lines(ctx context.Context, pod cluster.Pod, since time.Time, follow bool) iter.Seq2[evidence.Line, error] {
 	return func(yield func(evidence.Line, error) bool) {
 		log, err := m.Cluster.Logs(ctx, cluster.LogRequest{
@@ -62,8 +62,8 @@ func (m *Mesh) lines(ctx context.Context, pod cluster.Pod, since time.Time, foll
 	}
 }
 
-// readLine reads a line; of one that is too long its beginning, and then whole is
-// false.
+// readLine reads a line. If the line is too long, it returns the beginning, and whole
+// is false.
 func readLine(r *bufio.Reader) (text string, whole bool, err error) {
 	b, err := r.ReadSlice('\n')
 	if !errors.Is(err, bufio.ErrBufferFull) {
@@ -76,10 +76,9 @@ func readLine(r *bufio.Reader) (text string, whole bool, err error) {
 	return text, false, err
 }
 
-// logBegins returns when the first line that the log of a pod's proxy still has
-// was written, by the node's clock. What was written before is gone: the
-// container was started anew, or its log was rotated. The error is io.EOF where
-// the log is empty.
+// logBegins returns when the first line that the log of a pod's proxy still has was
+// written, by the node's clock. Earlier lines are gone: the container was restarted, or
+// its log was rotated. The error is io.EOF if the log is empty.
 func (m *Mesh) logBegins(ctx context.Context, pod cluster.Pod) (time.Time, error) {
 	log, err := m.Cluster.Logs(ctx, cluster.LogRequest{Namespace: pod.Namespace, Pod: pod.Name, Container: Sidecar, Timestamps: true})
 	if err != nil {

@@ -15,19 +15,19 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// Logging is what a proxy's access log has, as the mesh's configuration and the
-// Telemetry in force for the proxy's pod say.
+// Logging says what a proxy's access log has, according to the mesh's configuration and
+// the Telemetry in force for the proxy's pod.
 type Logging struct {
-	// Off is the reason why the log has nothing that can be read, and what to do.
-	// Partial is the reason why it may leave requests out. Both are "" for an
-	// ordinary access log.
+	// Off is the reason that the log has nothing that can be read, and what to do.
+	// Partial is the reason that it may leave requests out. Both are "" for an ordinary
+	// access log.
 	Off, Partial string
 }
 
 // fileProvider is the built-in provider of access logs to /dev/stdout.
 const fileProvider = "envoy"
 
-// meshSettings is what the mesh's configuration says of access logs.
+// meshSettings is the part of the mesh's configuration about access logs.
 type meshSettings struct {
 	AccessLogFile    string `yaml:"accessLogFile"`
 	AccessLogFormat  string `yaml:"accessLogFormat"`
@@ -79,7 +79,7 @@ func telemetryLogging(t *unstructured.Unstructured, logged bool) Logging {
 	for _, entry := range entries {
 		entry, _ := entry.(map[string]any)
 		if mode, _, _ := unstructured.NestedString(entry, "match", "mode"); mode == "SERVER" {
-			continue // what comes into a pod
+			continue // inbound traffic
 		}
 		if disabled, _, _ := unstructured.NestedBool(entry, "disabled"); disabled {
 			return Logging{Off: name + " switches the access log off"}
@@ -114,7 +114,7 @@ func (m *Mesh) telemetry(ctx context.Context, pod cluster.Pod) (*unstructured.Un
 	for _, namespace := range slices.Compact([]string{m.Namespace, cmp.Or(pod.Namespace, m.Namespace)}) {
 		all, err := m.Cluster.List(ctx, "telemetries.telemetry.istio.io", namespace, "")
 		if _, ok := errors.AsType[*cluster.NoKindError](err); ok || apierrors.IsForbidden(err) {
-			continue // the mesh's configuration is all that can be known
+			continue // only the mesh's configuration is known
 		}
 		if err != nil {
 			return nil, err

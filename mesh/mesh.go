@@ -14,11 +14,11 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// A Mesh is a cluster's service mesh, as one revision of istiod runs it. It may
-// be used by several goroutines. Close it.
+// A Mesh is a cluster's service mesh, as configured by one revision of istiod. It may
+// be used by several goroutines. Call Close at the end.
 type Mesh struct {
 	Cluster cluster.Interface
-	// Namespace is where istiod and its ConfigMap are, "istio-system" by
+	// Namespace is the namespace of istiod and its ConfigMap, "istio-system" by
 	// default.
 	Namespace string
 	// Revision is the name of istiod's revision; "" for the default one.
@@ -29,9 +29,9 @@ type Mesh struct {
 	Istioctl bool
 
 	mu      sync.Mutex
-	admins  map[string]*http.Client // by the pod and the port
+	admins  map[string]*http.Client // by pod and port
 	byExec  bool                    // port-forward was refused once
-	refused error                   // why
+	refused error                   // the reason
 }
 
 // configMap returns the ConfigMap with the mesh's configuration.
@@ -39,7 +39,7 @@ func (m *Mesh) configMap() cluster.Ref {
 	return cluster.Ref{APIVersion: "v1", Kind: "ConfigMap", Namespace: m.Namespace, Name: ConfigMapName(m.Revision)}
 }
 
-// Close closes the connections that are kept.
+// Close closes the connections that are kept open.
 func (m *Mesh) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,7 +49,7 @@ func (m *Mesh) Close() {
 	m.admins = nil
 }
 
-// The ports on the loopback interface that tell about a proxy and about istiod.
+// The ports on the loopback interface for information about a proxy and about istiod.
 // Source: istio.io "Application Requirements", "Ports used by Istio".
 const (
 	envoyAdmin  = 15000
@@ -60,14 +60,14 @@ const (
 // services has about 100 lines for each.
 const maxAnswer = 64 << 20
 
-// Ask asks the administration interface of a pod's proxy: a path such as
-// "clusters". It goes through a port-forward, which costs a few milliseconds, or
-// where that is not allowed through pilot-agent in the pod.
+// Ask requests a path such as "clusters" from the administration interface of a pod's
+// proxy. It uses a port-forward, which costs a few milliseconds, or if that is not
+// allowed, pilot-agent in the pod.
 func (m *Mesh) Ask(ctx context.Context, namespace, pod, path string) (string, error) {
 	return m.ask(ctx, namespace, pod, envoyAdmin, path, Sidecar, "pilot-agent")
 }
 
-// askIstiod asks the debug interface of a pod of istiod.
+// askIstiod requests a path from the debug interface of a pod of istiod.
 func (m *Mesh) askIstiod(ctx context.Context, pod, path string) (string, error) {
 	return m.ask(ctx, m.Namespace, pod, istiodDebug, path, "discovery", "pilot-discovery")
 }
@@ -81,7 +81,7 @@ func (m *Mesh) ask(ctx context.Context, namespace, pod string, port int, path, c
 		if err == nil || ctx.Err() != nil {
 			return text, err
 		}
-		// What is wrong with the pod is said by exec as well.
+		// If something is wrong with the pod, exec reports it as well.
 		m.mu.Lock()
 		if answered := (*answerError)(nil); !errors.As(err, &answered) {
 			m.byExec, m.refused = true, err
@@ -106,12 +106,12 @@ func (m *Mesh) ask(ctx context.Context, namespace, pod string, port int, path, c
 	return out.String(), nil
 }
 
-// An answerError says that a request was answered by something else than 200.
+// An answerError reports an answer with another status than 200.
 type answerError struct{ status string }
 
 func (e *answerError) Error() string { return "it answers " + e.status }
 
-// get asks by HTTP, over a connection that is kept for the next time.
+// get makes an HTTP request over a connection that is kept for the next one.
 func (m *Mesh) get(ctx context.Context, namespace, pod string, port int, path string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -136,7 +136,7 @@ func (m *Mesh) get(ctx context.Context, namespace, pod string, port int, path st
 	return string(body), nil
 }
 
-// askTimeout bounds one question.
+// askTimeout bounds one request.
 const askTimeout = 15 * time.Second
 
 func (m *Mesh) client(namespace, pod string, port int) *http.Client {

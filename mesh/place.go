@@ -14,9 +14,9 @@ import (
 // Source: istio.io "Kubernetes Gateway API", "Automated Deployment".
 const gatewayName = "gateway.networking.k8s.io/gateway-name"
 
-// Query returns which pods a name in a playbook means: egressgateway,
-// gateway/NAME, deploy/NAME, the last two with .NAMESPACE where it is another
-// one, or a label selector.
+// Query returns the query for the pods that a name in a playbook means: egressgateway,
+// gateway/NAME, deploy/NAME, the last two with .NAMESPACE for another namespace, or a
+// label selector.
 func (m *Mesh) Query(name string) cluster.PodQuery {
 	q := cluster.PodQuery{Namespace: m.Workloads, Selector: name}
 	kind, rest, named := strings.Cut(name, "/")
@@ -35,9 +35,8 @@ func (m *Mesh) Query(name string) cluster.PodQuery {
 	return q
 }
 
-// place returns the pods that a name in a playbook means; see [Mesh.Query]. Pods
-// that are about to go are none of them: they still have the labels, and stop
-// answering.
+// place returns the pods that a name in a playbook means; see [Mesh.Query]. Pods that
+// are being deleted do not count: they still have the labels, but stop answering.
 func (m *Mesh) place(ctx context.Context, name string) (evidence.Place, []cluster.Pod) {
 	place := evidence.Place{Name: name}
 	pods, err := m.Cluster.PodsOf(ctx, m.Query(name))
@@ -54,8 +53,8 @@ func (m *Mesh) place(ctx context.Context, name string) (evidence.Place, []cluste
 	return place, pods
 }
 
-// nameOf returns the name by which a playbook knows the pod of a gateway: the one
-// that it uses itself, or else the plainest.
+// nameOf returns the name of a gateway's pod in a playbook: the one that the playbook
+// uses, or else the simplest.
 func (m *Mesh) nameOf(a *evidence.Attempt, pod cluster.Pod) string {
 	for _, place := range a.Places {
 		if slices.ContainsFunc(place.Pods, func(p evidence.Pod) bool { return p.IP == pod.IP }) {

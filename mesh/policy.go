@@ -24,11 +24,10 @@ const (
 // An OutboundPolicy is the outbound traffic policy of a mesh, as its
 // configuration states it.
 type OutboundPolicy struct {
-	// Mode is ALLOW_ANY where the configuration states none, for this is
-	// istiod's default.
+	// Mode is ALLOW_ANY if the configuration states none, because that is istiod's
+	// default.
 	Mode string
-	// Excerpt are the lines of the configuration that state it; "" where it
-	// states none.
+	// Excerpt are the lines of the configuration that state it; "" if it states none.
 	Excerpt string
 
 	ref cluster.Ref
@@ -71,9 +70,9 @@ func ReadOutboundPolicy(ctx context.Context, c cluster.Interface, namespace, rev
 // Ref returns the ConfigMap that states the policy.
 func (p *OutboundPolicy) Ref() cluster.Ref { return p.ref }
 
-// PolicyPatch returns the merge patch that makes mode the outbound traffic policy
-// of the mesh whose ConfigMap is given. Every other byte of the configuration stays
-// as it is. The patch is nil if the mode is the policy already.
+// PolicyPatch returns the merge patch that sets the outbound traffic policy in the
+// given ConfigMap of a mesh to mode. Every other byte of the configuration stays as it
+// is. The patch is nil if the mode is the policy already.
 func PolicyPatch(configMap *unstructured.Unstructured, mode string) ([]byte, error) {
 	text, _, err := unstructured.NestedString(configMap.Object, "data", meshKey)
 	if err != nil {
@@ -102,8 +101,8 @@ func configuration(ctx context.Context, c cluster.Interface, ref cluster.Ref) (s
 	return text, err
 }
 
-// RootNamespace returns the namespace whose objects hold for the whole mesh, ""
-// where the mesh's configuration does not name one, or cannot be read.
+// RootNamespace returns the namespace whose objects apply to the whole mesh, "" if the
+// mesh's configuration does not name one, or cannot be read.
 func RootNamespace(ctx context.Context, c cluster.Interface, istioNamespace, revision string) string {
 	m := Mesh{Cluster: c, Namespace: istioNamespace, Revision: revision}
 	text, err := configuration(ctx, c, m.configMap())
@@ -119,8 +118,8 @@ func RootNamespace(ctx context.Context, c cluster.Interface, istioNamespace, rev
 	return config.RootNamespace
 }
 
-// findMode returns the nodes of the policy's mode and of the policy's key, nil
-// where the configuration has none.
+// findMode returns the nodes of the policy's mode and of the policy's key, nil if the
+// configuration has none.
 func findMode(text string) (mode, policy *yaml.Node, err error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
@@ -176,7 +175,7 @@ func withMode(text, mode string) (string, error) {
 		lines[node.Line-1] = line[:at] + mode + line[end:]
 		changed = strings.Join(lines, "")
 	}
-	// Whatever form the text had: it must now say what it is to say.
+	// Whatever form the text had, it must now have the new mode.
 	if now, _, err := findMode(changed); err != nil || now == nil || now.Value != mode {
 		return "", errors.New("the outbound traffic policy is written in a way that cannot be changed safely")
 	}

@@ -19,8 +19,8 @@ const (
 // Requirements are what a playbook may require of a cluster, sorted.
 var Requirements = []string{AccessLog, EgressGateway, GatewayAPI, Istioctl}
 
-// Missing returns what the cluster lacks of a requirement and what to do about it;
-// "" when it has all of it.
+// Missing returns what the cluster lacks for a requirement and what to do about it; ""
+// if it lacks nothing.
 func (m *Mesh) Missing(ctx context.Context, requirement string) (string, error) {
 	switch requirement {
 	case AccessLog:

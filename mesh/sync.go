@@ -20,52 +20,52 @@ import (
 // A Sync knows from istiod which configuration each proxy has acknowledged. It
 // is the run's [runner.Settler].
 //
-// istiod numbers what it pushes, and counts its pushes. A change is in force at a
-// proxy once it has acknowledged a push that began after the change; or one that
-// began since before the change, if none has followed for longer than istiod
-// waits for further changes. A proxy that a push does not concern gets none.
-// Sources: istio/istio pilot/pkg/xds/debug.go (SyncStatus), discovery.go
-// (NextVersion, Push, debounce) and monitoring.go (pilot_pushcontext_init_seconds).
+// istiod numbers what it pushes, and counts its pushes. A change is in force at a proxy
+// once the proxy has acknowledged a push that began after the change; or an earlier
+// push, if none has followed for longer than istiod waits for further changes. A proxy
+// that a push does not concern gets none. Sources: istio/istio pilot/pkg/xds/debug.go
+// (SyncStatus), discovery.go (NextVersion, Push, debounce) and monitoring.go
+// (pilot_pushcontext_init_seconds).
 type Sync struct {
 	Mesh *Mesh
 
 	mu   sync.Mutex
-	open []*change // those that may not be in force everywhere
+	open []*change // changes that may not be in force everywhere
 	err  error     // why istiod could not be asked
 }
 
 const (
-	// quiet is how long istiod must have pushed nothing new for what it has
-	// pushed to be all: it waits 100 ms after a change for further ones.
+	// quiet is how long istiod must have pushed nothing new before its last push counts
+	// as complete: it waits 100 ms after a change for further ones.
 	quiet = 400 * time.Millisecond
-	// restarted is the same for an istiod that was away when something was
-	// changed: it reads everything when it starts, and pushes it to each proxy
-	// that connects.
+	// restarted is the same for an istiod that was away at the time of a change: when
+	// it starts it reads everything, and pushes it to each proxy that connects.
 	restarted = 2 * time.Second
-	// mending is how long a change may take to bring another push to a proxy that
-	// has refused the last one.
+	// mending is how long it may take until a change brings another push to a proxy
+	// that has refused the last one.
 	mending = 2 * time.Second
 	// pushTimeout is how long a push may take to be acknowledged before the
-	// attempt is given up. Envoy holds an acknowledgement back for 15 s where a cluster
-	// of anybody's is replaced by one that waits for a Secret.
-	// Source: envoyproxy/envoy api/envoy/config/core/v3/config_source.proto, initial_fetch_timeout.
+	// attempt is given up. Envoy holds an acknowledgement back for 15 s if a cluster,
+	// whoever changed it, is replaced by one that waits for a Secret. Source:
+	// envoyproxy/envoy api/envoy/config/core/v3/config_source.proto,
+	// initial_fetch_timeout.
 	pushTimeout = 20 * time.Second
-	// warmTimeout is how long clusters and listeners may take to be used after
-	// they were acknowledged. One that waits for a Secret takes longer.
+	// warmTimeout is how long it may take until acknowledged clusters and listeners are
+	// used. One that waits for a Secret takes longer.
 	warmTimeout = 3 * time.Second
 	// maxOpen is how many changes are remembered. Older ones are in force by then.
 	maxOpen = 100
 )
 
-// pushed has the groups of the API whose objects istiod always pushes something
-// for, and seldom those kinds for which it may push nothing.
+// pushed has the API groups for whose objects istiod always pushes something, and
+// seldom has their kinds for which it may push nothing.
 var (
 	pushed = []string{"networking.istio.io", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "gateway.networking.k8s.io"}
 	seldom = []string{"Secret", "ConfigMap", "Endpoints", "EndpointSlice", "Namespace", "Deployment", "Pod", "Role", "RoleBinding"}
 )
 
-// concerns reports whether istiod reads an object, and whether it is sure to push
-// something when it changes.
+// concerns reports whether istiod reads an object, and whether it certainly pushes
+// something when the object changes.
 func (m *Mesh) concerns(c evidence.Change) (reads, sure bool) {
 	group, _, grouped := strings.Cut(c.APIVersion, "/")
 	switch {
@@ -82,17 +82,17 @@ func (m *Mesh) concerns(c evidence.Change) (reads, sure bool) {
 // A change is one or several changes of objects, and what istiod had pushed
 // before and after it.
 type change struct {
-	before, after *snapshot // nil where istiod was away, or need not be asked
+	before, after *snapshot // nil if istiod was away, or need not be asked
 	at            time.Time
-	sure          bool            // istiod pushes something for it
+	sure          bool            // istiod certainly pushes something for it
 	away          bool            // istiod was away when it was made
 	namespaces    []string        // of what was changed
 	done          map[string]bool // the proxies at which it is in force
-	spread        map[string]bool // the namespaces for whose requests it is in force at the other proxies, too
+	spread        map[string]bool // the namespaces for whose requests it is in force at the other proxies too
 }
 
-// A changeWatch is what istiod had pushed before an attempt changed something
-// that istiod is sure to push something for.
+// A changeWatch keeps what istiod had pushed before an attempt changed an object for
+// which istiod certainly pushes something.
 type changeWatch struct {
 	sync   *Sync
 	once   sync.Once
@@ -125,7 +125,7 @@ func (w *changeWatch) After(ctx context.Context, changes []evidence.Change) {
 		return
 	}
 	err := w.err
-	if c.before == nil && err == nil { // nobody has told of it before: it is waited until istiod is quiet
+	if c.before == nil && err == nil { // nobody has announced the change: wait until istiod is quiet
 		c.before = &snapshot{}
 	}
 	if c.sure && err == nil {
@@ -159,8 +159,8 @@ func (s *Sync) Unknown() string {
 	return "istiod cannot be asked here whether the proxies have taken up a change (" + s.err.Error() + "): what follows one must hold for some time instead"
 }
 
-// cannotAsk reports whether an error says that we may not, or cannot, ask istiod
-// in this cluster at all, rather than that istiod is not there at the moment.
+// cannotAsk reports whether an error means that we may not, or cannot, ask istiod in
+// this cluster at all, and not only that istiod is away at the moment.
 func cannotAsk(err error) bool {
 	notReady := (*cluster.NotReadyError)(nil)
 	return !errors.As(err, &notReady) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
@@ -210,7 +210,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 			}
 			s.acceptClusters(ctx, now, p, cold)
 		}
-		// A push has several parts: what is seen twice is not in the middle of one.
+		// A push has several parts: if two looks see the same, no push is under way.
 		if last != nil && settled(open, proxies, now) && now.same(last, proxies) {
 			break
 		}
@@ -246,8 +246,8 @@ const (
 	lastPoll  = 100 * time.Millisecond
 )
 
-// named returns the proxies that an attempt names, by its pod and its places, and
-// at which a change may not be in force; as istiod names them.
+// named returns the proxies that an attempt names, by its pod and its places, and at
+// which a change may not be in force, by their names in istiod.
 func (s *Sync) named(ctx context.Context, open []*change, pod *cluster.Pod, needs evidence.Needs) []string {
 	if len(open) == 0 {
 		return nil
@@ -269,11 +269,11 @@ func (s *Sync) named(ctx context.Context, open []*change, pod *cluster.Pod, need
 	return proxies
 }
 
-// others returns the proxies by which a request of the pod may take its way
-// although the attempt does not name them, and at which a change may not be in
-// force: gateways and waypoints, and the sidecars in its namespace and in those of
-// what was changed. One that had not acknowledged everything before the first change
-// is none of them: it is broken for another reason, and need not be on the way.
+// others returns the proxies through which a request of the pod may go although the
+// attempt does not name them, and at which a change may not be in force: gateways and
+// waypoints, and the sidecars in the pod's namespace and in those of the changed
+// objects. It leaves out a proxy that had not acknowledged everything before the first
+// change: that one is broken for another reason, and need not be on the way.
 func (s *snapshot) others(open []*change, pod *cluster.Pod, named []string) []string {
 	var ids []string
 	for _, proxies := range s.proxies {
@@ -327,11 +327,11 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 		return false
 	}
 	since := time.Since(c.at)
-	if !c.sure { // istiod has nothing to push for it, or has begun to by now
+	if !c.sure { // istiod has nothing to push for it, or has begun the push by now
 		return since > quiet
 	}
 	if c.before == nil || c.after == nil {
-		// istiod was away. What it pushes when it is back has the change.
+		// istiod was away. Its pushes after its return have the change.
 		if c.after == nil {
 			c.before, c.after, c.at, c.away = now, now, time.Now(), true
 		}
@@ -344,26 +344,27 @@ func (c *change) settled(proxy string, now *snapshot) bool {
 		return true
 	case c.away:
 		return since > restarted
-	case since <= quiet: // istiod may not have begun yet
+	case since <= quiet: // istiod may not have begun the push yet
 		return false
-	case newest > c.before.newest(istiod): // one that began since before the change, and none has followed
+	case newest > c.before.newest(istiod): // a push that began before the change, and none has followed
 		return true
-	case known == nil: // it has connected since, and got all that there is
+	case known == nil: // it has connected since, and got everything
 		return true
 	}
-	return now.pushes[istiod] > c.before.pushes[istiod] // others have got it
+	return now.pushes[istiod] > c.before.pushes[istiod] // others have got the push
 }
 
-// mayMend reports whether a change may still take back what the proxy had refused
-// before it. istiod keeps the proxy's words until it acknowledges another push.
+// mayMend reports whether a change may still undo a configuration that the proxy had
+// refused before it. istiod keeps the refusal until the proxy acknowledges another
+// push.
 func mayMend(open []*change, proxy string) bool {
 	return slices.ContainsFunc(open, func(c *change) bool {
 		return !c.done[proxy] && c.before != nil && c.before.refused(proxy) != nil && time.Since(c.at) <= mending
 	})
 }
 
-// warm waits until the proxy uses what it has acknowledged: a cluster whose host
-// is still being looked up does not replace the one before.
+// warm waits until the proxy uses what it has acknowledged: a cluster whose host is
+// still being looked up does not replace the old one.
 func (s *Sync) warm(ctx context.Context, proxy string) {
 	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
 	defer cancel()
@@ -371,7 +372,7 @@ func (s *Sync) warm(ctx context.Context, proxy string) {
 	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
 		text, err := s.Mesh.Ask(ctx, proxy[i+1:], proxy[:i], "stats?filter=^(cluster_manager.warming_clusters|listener_manager.total_listeners_warming)$")
 		if err != nil {
-			return // what the proxy does shows by what follows
+			return // the following requests show what the proxy does
 		}
 		warming := false
 		for line := range strings.Lines(text) {
@@ -389,16 +390,16 @@ func (s *Sync) warm(ctx context.Context, proxy string) {
 	}
 }
 
-// A snapshot is what the pods of istiod say at one time.
+// A snapshot is the state of all pods of istiod at one time.
 type snapshot struct {
-	// proxies are those that are connected to each pod of istiod, by its name
-	// and their own.
+	// proxies are the proxies connected to each pod of istiod, by that pod's name and
+	// their own.
 	proxies map[string]map[string]*proxyState
-	// pushes is how many pushes each has begun.
+	// pushes is how many pushes each pod of istiod has begun.
 	pushes map[string]int64
 }
 
-// A proxyState is what was sent to a proxy, and what it acknowledged, by type.
+// A proxyState is what was sent to a proxy and what the proxy acknowledged, by type.
 type proxyState struct {
 	ID        string                  `json:"proxy"`
 	Type      string                  `json:"proxy_type"` // sidecar, router, waypoint
@@ -411,8 +412,8 @@ type resourceSync struct {
 	LastError string `json:"lastError"`
 }
 
-// acked reports whether the proxy has acknowledged all that was sent to it. A
-// Secret is no part of that: one that the proxy may not read is never sent.
+// acked reports whether the proxy has acknowledged everything that was sent to it,
+// except Secrets: one that the proxy may not read is never sent.
 func (s *proxyState) acked() bool {
 	for _, r := range s.withoutSecrets() {
 		if r.Sent != r.Acked {
@@ -422,7 +423,7 @@ func (s *proxyState) acked() bool {
 	return len(s.Resources) > 0
 }
 
-// isGateway reports whether the proxy stands alone: a gateway, or a waypoint.
+// isGateway reports whether the proxy is not a sidecar: a gateway, or a waypoint.
 func (s *proxyState) isGateway() bool {
 	return s != nil && (s.Type == "router" || s.Type == "waypoint")
 }
@@ -450,8 +451,8 @@ func pushNumber(nonce string) int64 {
 	return n
 }
 
-// of returns the pod of istiod to which a proxy is connected, and its state; nil
-// where it is connected to none.
+// of returns the pod of istiod to which a proxy is connected, and its state; nil if it
+// is connected to none.
 func (s *snapshot) of(proxy string) (istiod string, state *proxyState) {
 	for _, istiod := range slices.Sorted(maps.Keys(s.proxies)) {
 		if p := s.proxies[istiod][proxy]; p != nil {
@@ -481,16 +482,16 @@ func (s *snapshot) same(before *snapshot, proxies []string) bool {
 	return true
 }
 
-// withoutSecrets returns what was sent besides Secrets, which a proxy asks for
-// again and again where it may not have them.
+// withoutSecrets returns what was sent except Secrets, which a proxy requests again and
+// again if it may not have them.
 func (s *proxyState) withoutSecrets() map[string]resourceSync {
 	rest := maps.Clone(s.Resources)
 	maps.DeleteFunc(rest, func(kind string, _ resourceSync) bool { return kind == secretType })
 	return rest
 }
 
-// refused returns an error where a proxy has refused what was sent to it, in
-// Envoy's own words.
+// refused returns an error with Envoy's own words if a proxy has refused what was sent
+// to it.
 func (s *snapshot) refused(proxy string) error {
 	_, state := s.of(proxy)
 	if state == nil {
@@ -506,8 +507,8 @@ func (s *snapshot) refused(proxy string) error {
 	return nil
 }
 
-// A RefusedError reports that a proxy has refused a configuration, so that what was
-// changed is not in force.
+// A RefusedError reports that a proxy has refused a configuration, so the change is not
+// in force.
 type RefusedError struct {
 	Proxy string // NAME.NAMESPACE
 	Kind  string // of what it refused: Listener, Cluster, ...
@@ -536,7 +537,7 @@ func (m *Mesh) sync(ctx context.Context) (*snapshot, error) {
 	}
 	s := &snapshot{proxies: make(map[string]map[string]*proxyState, len(pods)), pushes: make(map[string]int64, len(pods))}
 	for _, pod := range pods {
-		// The count comes first: a push that begins in between then looks new.
+		// Read the count first: then a push that begins in between looks new.
 		metrics, err := m.askIstiod(ctx, pod.Name, "metrics")
 		if err != nil {
 			return nil, err

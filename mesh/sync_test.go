@@ -25,7 +25,7 @@ import (
 	"github.com/egressplay/egressplay/steps"
 )
 
-// An istiod is a cluster whose istiod tells of two proxies: sleep-1.default and
+// An istiod is a cluster whose istiod reports two proxies: sleep-1.default and
 // gateway-1.istio-system.
 type istiod struct {
 	*clustertest.Fake
@@ -34,12 +34,12 @@ type istiod struct {
 	sent    map[string]int // the number of the newest push, by proxy
 	acked   map[string]int
 	pushes  int           // how many istiod has begun
-	refused string        // what sleep-1 says of its newest push
+	refused string        // sleep-1's refusal of its newest push
 	warming int           // how often sleep-1 still says that a cluster is warming
-	late    time.Duration // how much later the gateway acknowledges
+	late    time.Duration // how much later the gateway acknowledges a push
 	err     error         // of asking istiod
 
-	cold *coldness // of sleep-1, nil where it waits for no Secret
+	cold *coldness // of sleep-1, nil if it waits for no Secret
 }
 
 // A coldness is a proxy that holds its acknowledgement of clusters back.
@@ -164,7 +164,7 @@ var (
 	sleepPod     = &cluster.Pod{Namespace: "default", Name: "sleep-1", Containers: []string{"sleep", mesh.Sidecar}}
 )
 
-// changed tells of changes, before and after they are made.
+// changed announces changes before they are made, and reports them afterwards.
 func changed(t *testing.T, s *mesh.Sync, changes ...evidence.Change) {
 	w := s.Watch()
 	for _, c := range changes {
@@ -173,7 +173,7 @@ func changed(t *testing.T, s *mesh.Sync, changes ...evidence.Change) {
 	w.After(t.Context(), changes)
 }
 
-// istiod is asked around a change for which it is sure to push something.
+// istiod is asked before and after a change for which it certainly pushes something.
 func TestIstiodIsAskedOnlyAboutWhatItReads(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -206,7 +206,7 @@ func TestAChangeIsInForceOnceTheProxiesHaveAcknowledgedIt(t *testing.T) {
 		change evidence.Change
 		pushes func(i *istiod) // after the change
 		needs  evidence.Needs
-		// took is how long it is waited for, to within a poll or two.
+		// How long the wait takes, to within a poll or two.
 		atLeast, atMost time.Duration
 		err             string
 	}{
@@ -388,8 +388,8 @@ func TestAnIstiodThatIsAwayIsWaitedFor(t *testing.T) {
 	})
 }
 
-// An istiod that has started since the change has it in what it pushes at first,
-// and pushes nothing more for it.
+// An istiod that has started since the change has it in its first push, and pushes
+// nothing more for it.
 func TestAnIstiodThatHasStartedSinceHasTheChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIstiod()
@@ -405,8 +405,8 @@ func TestAnIstiodThatHasStartedSinceHasTheChange(t *testing.T) {
 	})
 }
 
-// What takes back a configuration that a proxy has refused is waited for; what
-// does not, is not.
+// A change that may undo a refused configuration is waited for; any other change is
+// not.
 func TestARefusalThatIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIstiod()

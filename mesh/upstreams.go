@@ -11,8 +11,8 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// readUpstreams asks the last proxy on each way who chose the address to which it
-// sent the request, where curl may have chosen it. Who does not answer is not counted.
+// readUpstreams asks the last proxy on each way who chose the address to which it sent
+// the request, if curl may have chosen it. A proxy that does not answer does not count.
 func (b *watched) readUpstreams(ctx context.Context, a *evidence.Attempt) {
 	for i := range a.Ways {
 		w := &a.Ways[i]

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Who chooses an address is the proxy, unless the cluster takes the client's.
+// The proxy chooses the address, unless the cluster uses the client's.
 func TestWhoChoosesAnAddress(t *testing.T) {
 	const name = "outbound|443||www.wikipedia.org"
 	dump := func(fields string) string {

@@ -16,14 +16,14 @@ const (
 	secretType  = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
-// secretTime is how long a cluster must have waited for a Secret for which istiod
-// has answered before the Secret is taken not to come.
+// secretTime is how long a cluster must have waited for a Secret about which istiod has
+// answered before the Secret counts as missing.
 const secretTime = time.Second
 
-// onlyClustersOpen reports whether a proxy has acknowledged all that was sent to
-// it but its clusters, has read these, and got istiod's answer about the Secrets
-// for which it asked because of them. A push sends the clusters first, so a proxy
-// that has acknowledged anything else of it has read them.
+// onlyClustersOpen reports whether a proxy has acknowledged everything that was sent to
+// it except its clusters, has read the clusters, and has istiod's answer about the
+// Secrets that it requested because of them. A push sends the clusters first, so a
+// proxy that has acknowledged any other part of it has read them.
 func (s *proxyState) onlyClustersOpen() bool {
 	clusters := s.Resources[clusterType]
 	if clusters.Sent == clusters.Acked {
@@ -76,8 +76,8 @@ func (s *Sync) acceptClusters(ctx context.Context, now *snapshot, proxy string, 
 	}
 }
 
-// waitsForSecret reports whether all clusters of a proxy that are not used yet are
-// new and wait for a Secret that the proxy does not have.
+// waitsForSecret reports whether all clusters that a proxy does not use yet are new and
+// wait for a Secret that the proxy does not have.
 func (s *Sync) waitsForSecret(ctx context.Context, proxy string) bool {
 	var warming struct {
 		Configs []struct {

@@ -17,21 +17,19 @@ import (
 )
 
 const (
-	// patience is how long a line of the access log may take: Envoy writes
-	// what it has gathered once a second unless told otherwise (Envoy's
-	// option --file-flush-interval-msec).
+	// patience is how long a line of the access log may take: by default Envoy writes
+	// its buffered lines once a second (Envoy's option --file-flush-interval-msec).
 	patience = 4 * time.Second
-	// prompt is how long the lines of requests that have been made take where
-	// nothing is amiss.
+	// prompt is how long the lines of finished requests usually take.
 	prompt = 1500 * time.Millisecond
-	// early is how much earlier than the attempt the log is read from: its
-	// server counts by the second, with a clock of its own.
+	// early is how long before the attempt the log is read from: the server counts in
+	// seconds, with a clock of its own.
 	early = 3 * time.Second
 )
 
-// A Witness gathers what the proxies of a mesh tell of an attempt: the lines of
-// their access logs and by how much their counters grew. What a proxy does not
-// tell stands in the evidence with the reason.
+// A Witness gathers what the proxies of a mesh know about an attempt: the lines of
+// their access logs and the growth of their counters. If something cannot be gathered
+// from a proxy, the evidence has the reason.
 //
 //	before   places, log settings ─ counters
 //	action   the request
@@ -41,17 +39,17 @@ type Witness struct {
 	Mesh *Mesh
 }
 
-// A watched is what was seen before an attempt.
+// A watched has what was read before an attempt.
 type watched struct {
 	mesh    *Mesh
 	needs   evidence.Needs
-	pod     *cluster.Pod // nil where no command runs in one
+	pod     *cluster.Pod // nil if no command runs in a pod
 	logging Logging
 	places  []evidence.Place
 	pods    map[string]cluster.Pod // those of places, and the sidecar's, by address
 	before  map[string]counted     // by the pod's name
 	began   time.Time
-	ahead   time.Duration // the nodes' clock of this machine's
+	ahead   time.Duration // by how much the node's clock is ahead of this machine's
 }
 
 // A counted is a reading of one proxy's counters.
@@ -63,8 +61,8 @@ type counted struct {
 	accepted *int64
 }
 
-// Watch looks at what is needed before an attempt, and returns what gathers the
-// rest after it; nil where nothing is needed of a mesh.
+// Watch reads what is needed before an attempt, and returns a function that gathers the
+// rest after it; nil if nothing is needed of the mesh.
 func (w *Witness) Watch(ctx context.Context, needs evidence.Needs, pod *cluster.Pod) (func(context.Context, *evidence.Attempt) error, error) {
 	if !needs.Lines && !needs.Way && !needs.Absence && len(needs.Places) == 0 && len(needs.Counters) == 0 {
 		return nil, nil
@@ -91,8 +89,8 @@ func (w *Witness) Watch(ctx context.Context, needs evidence.Needs, pod *cluster.
 	return b.gather, nil
 }
 
-// Look adds what the proxies' logs tell of the requests of an attempt that is over,
-// unless an expectation has asked for it before.
+// Look adds the lines of the proxies' logs about the requests of an attempt that is
+// over, unless an expectation needed them before.
 func (w *Witness) Look(ctx context.Context, a *evidence.Attempt) error {
 	if a.Command == nil {
 		return nil
@@ -135,7 +133,7 @@ func (b *watched) toCount(found [][]cluster.Pod) map[string]counted {
 	return proxies
 }
 
-// isGateway reports whether a pod is a proxy and nothing else.
+// isGateway reports whether a pod has only a proxy.
 func isGateway(p cluster.Pod) bool {
 	return len(p.Containers) == 1 && p.Containers[0] == Sidecar
 }
@@ -166,7 +164,7 @@ func (b *watched) count(ctx context.Context, proxies map[string]counted) map[str
 	return read
 }
 
-// gather adds to an attempt what the proxies tell after it.
+// gather adds to an attempt what the proxies know after it.
 func (b *watched) gather(ctx context.Context, a *evidence.Attempt) error {
 	if a.Command == nil {
 		return nil
@@ -210,7 +208,7 @@ func sortedNames(m map[string]counted) []string {
 	return names
 }
 
-// grown notes by how much the counters of a proxy grew.
+// grown adds the growth of a proxy's counters to the attempt.
 func (b *watched) grown(a *evidence.Attempt, before, after counted) {
 	p := proxyOf(a, after.name, after.pod)
 	err := cmp.Or(before.err, after.err)
@@ -261,8 +259,8 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 		log.Read, log.Why = true, "curl made no connection"
 		return
 	}
-	// Without a later request the clocks are compared by the attempt's own lines,
-	// which a port that was used before may mistake.
+	// Without a later request the clocks are compared by the attempt's own lines, which
+	// may be mistaken if a port was used before.
 	if c := a.Command.Curl; !b.needs.Absence && !c.Retries && !c.FixedPort {
 		wait := prompt
 		if log.Partial != "" {
@@ -303,7 +301,7 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 		return
 	}
 	ahead := b.skew(a, later.Start.Sub(answered), later.Start.Sub(asked))
-	// The later requests are nobody's.
+	// The later requests belong to no attempt.
 	a.Lines = slices.DeleteFunc(a.Lines, func(l evidence.Line) bool { return slices.Contains(addresses, l.DownstreamRemote) })
 	b.trim(a, ahead)
 	log.Complete = true
@@ -319,8 +317,8 @@ func (b *watched) readSidecar(ctx context.Context, a *evidence.Attempt) {
 	}
 }
 
-// follow reads the sidecar's log as it is written, until done says of a line that
-// it is the last one, for so long at most.
+// follow reads the sidecar's log as it is written, until done returns true for a line,
+// but at most for the time wait.
 func (b *watched) follow(ctx context.Context, a *evidence.Attempt, wait time.Duration, done func(*evidence.Line) bool) {
 	log := &a.Proxies[0].Log
 	log.Read = true
@@ -351,8 +349,8 @@ func (b *watched) resolved(a *evidence.Attempt) bool {
 	return a.Accounted()
 }
 
-// aheadBy returns by how much the node's clock is ahead of this machine's, by the
-// lines of the attempt's own requests.
+// aheadBy returns by how much the node's clock is ahead of this machine's, according to
+// the lines of the attempt's own requests.
 func (b *watched) aheadBy(a *evidence.Attempt) time.Duration {
 	for _, l := range a.Of(evidence.Sidecar) {
 		if l.By == evidence.ByConnection {
@@ -382,7 +380,7 @@ func (b *watched) skew(a *evidence.Attempt, least, most time.Duration) time.Dura
 // beginning.
 func (b *watched) trim(a *evidence.Attempt, ahead time.Duration) {
 	b.ahead = ahead
-	// What came shortly before tells of the connections that are shared.
+	// Lines from shortly before show connections that are shared.
 	from, to := b.began.Add(-a.Slack-early), time.Now().Add(a.Slack)
 	a.Lines = slices.DeleteFunc(a.Lines, func(l evidence.Line) bool {
 		start := l.Start.Add(-ahead)
@@ -397,7 +395,7 @@ func (b *watched) trim(a *evidence.Attempt, ahead time.Duration) {
 	})
 }
 
-// startOf returns the time at which a line begins, whatever follows.
+// startOf returns the time at the beginning of a line, whatever follows.
 func startOf(text string) (time.Time, bool) {
 	text = strings.TrimPrefix(text, "[")
 	at, _, found := strings.Cut(text, "]")
@@ -445,9 +443,9 @@ func (b *watched) laterRequests(ctx context.Context) ([]string, error) {
 	return addresses, nil
 }
 
-// readGateways reads the logs of the gateways that the requests came to, one
-// after the other along their ways, and that of the sidecar of the workload at the
-// end, where it has one.
+// readGateways reads the logs of the gateways that the requests passed, one after the
+// other along their ways, and the log of the sidecar of the workload at the end, if it
+// has one.
 func (b *watched) readGateways(ctx context.Context, a *evidence.Attempt) {
 	for range maxGateways {
 		evidence.Join(a)
@@ -489,15 +487,15 @@ func (b *watched) podAt(ctx context.Context, ip string) *cluster.Pod {
 	}
 	p, err := b.mesh.Cluster.PodAt(ctx, ip)
 	if err != nil || p == nil {
-		return nil // it is some host's
+		return nil // the address belongs to some host
 	}
 	b.pods[ip] = *p
 	return p
 }
 
-// readGateway reads the log of a gateway, or of a workload's sidecar, until it tells
-// the way of the requests that came to it, and then all that was written so far. A
-// workload's sidecar may have no line to come, so it is not waited for so long.
+// readGateway reads the log of a gateway, or of a workload's sidecar, until it shows
+// the way of the requests that came to it, and then everything that was written so far.
+// A workload's sidecar may never have a line, so the wait for it is shorter.
 func (b *watched) readGateway(ctx context.Context, a *evidence.Attempt, pod cluster.Pod) {
 	name := b.mesh.nameOf(a, pod)
 	wait := patience
@@ -543,7 +541,7 @@ func (b *watched) readGateway(ctx context.Context, a *evidence.Attempt, pod clus
 			continue
 		}
 		if err != nil {
-			return // what was read so far is known
+			return // use what was read so far
 		}
 		line.Proxy, line.Pod, line.Start = name, pod.Name, line.Start.Add(-b.ahead)
 		all = append(all, line)
@@ -562,8 +560,8 @@ func waits(a *evidence.Attempt, pod cluster.Pod) bool {
 	})
 }
 
-// readCounted reads the logs of the proxies whose counters are to have not grown:
-// their lines are the second witness.
+// readCounted reads the logs of the proxies whose counters must not have grown: their
+// lines are the second witness.
 func (b *watched) readCounted(ctx context.Context, a *evidence.Attempt) {
 	for i := range a.Proxies {
 		p := &a.Proxies[i]

@@ -20,7 +20,7 @@ var separator = regexp.MustCompile(`^---(\s+#.*)?\s*$`)
 
 // documents returns the documents of a manifest that are not empty.
 func documents(text string) ([]document, error) {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n") // what follows belongs to no document
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n") // the rest belongs to no document
 	var docs []document
 	from := 0
 	for i := 0; i <= len(lines); i++ {
@@ -63,8 +63,8 @@ func isBlank(line string) bool {
 	return line == "" || strings.HasPrefix(line, "#")
 }
 
-// inline returns the documents of a manifest that is written in a playbook, with
-// the line, counted from 1, at which the text begins.
+// inline returns the documents of a manifest inside a playbook, with the line, counted
+// from 1, at which its text begins.
 func (p *playbook) inline(n *yaml.Node) (docs []document, line int, err error) {
 	line = n.Line + 1
 	if n.Style&yaml.LiteralStyle == 0 {

@@ -8,8 +8,8 @@ import (
 	"github.com/egressplay/egressplay/evidence"
 )
 
-// instead has words by which an explanation may name what was left out, besides its
-// kind and its name: what a reader would look at.
+// instead has other words by which an explanation may name what was left out, besides
+// its kind and its name.
 var instead = map[string][]string{
 	"labels":         {"istio-injection", "no sidecar", "no namespace has the label"},
 	"policy":         {"outboundTrafficPolicy", "ConfigMap istio"},
@@ -18,9 +18,9 @@ var instead = map[string][]string{
 	"ServiceAccount": {"serviceaccount", "service account"},
 }
 
-// explains reports whether findings name what was left out: the object itself, or
-// where nothing of that name is there to be named, its kind; of a deletion the object
-// that is still there.
+// explains reports whether findings name what was left out: the object itself; its
+// kind, if no object of that name exists; or for a deletion, the object that still
+// exists.
 func explains(without string, findings []evidence.Finding) bool {
 	kind, name, _ := strings.Cut(strings.TrimPrefix(without, "the "), " ")
 	if kind == "deletion" {
@@ -49,7 +49,7 @@ func explains(without string, findings []evidence.Finding) bool {
 	return false
 }
 
-// said returns what findings say, for a reader.
+// said returns the text of findings.
 func said(findings []evidence.Finding) string {
 	var all []string
 	for i := range findings {
@@ -61,8 +61,8 @@ func said(findings []evidence.Finding) string {
 	return strings.Join(all, " ")
 }
 
-// printExplained writes of how many killed mutants the explanation names what was
-// left out, and what was said of the others.
+// printExplained prints for how many killed mutants the explanation names what was left
+// out, and the explanations of the others.
 func printExplained(w io.Writer, results []*result) {
 	explained, all := 0, 0
 	for _, r := range results {

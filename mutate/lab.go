@@ -12,12 +12,12 @@ import (
 	"github.com/egressplay/egressplay/inlab"
 )
 
-// A run is how egressplay ran one playbook.
+// A run is the result of one playbook's run.
 type run struct {
 	exitCode int
 	steps    []inlab.Step
 	failed   []*inlab.Step // those that did not pass, in their order
-	reason   string        // why it did not pass, where no step says it
+	reason   string        // why it did not pass, if no step says it
 	took     time.Duration
 }
 
@@ -59,8 +59,8 @@ func runIn(ctx context.Context, lab *inlab.Lab, name string, texts map[string]st
 	return r, nil
 }
 
-// end returns the line of the first step that did not run, because an earlier one ended
-// the playbook; one behind all others where there is none.
+// end returns the line of the first step that did not run because an earlier one ended
+// the playbook; if there is none, a line after all others.
 func (r *run) end(p *playbook) int {
 	for i := range p.steps {
 		if i >= len(r.steps) || r.steps[i].Status == "skipped" {

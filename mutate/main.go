@@ -12,13 +12,13 @@ import (
 	"github.com/egressplay/egressplay/playbooks"
 )
 
-// maxChangesNothing is how many steps of all playbooks together may say of
-// themselves that they change nothing.
+// maxChangesNothing is how many steps of all playbooks together may be marked as
+// changing nothing.
 const maxChangesNothing = 3
 
 func main() { inlab.Main("mutate", mutate) }
 
-// A tester runs mutants and remembers what became of them.
+// A tester runs mutants and keeps their results.
 type tester struct {
 	lab      *inlab.Lab
 	patience patience
@@ -28,8 +28,8 @@ type tester struct {
 	log      io.Writer
 }
 
-// mutate runs the mutants of the playbooks that args name, prints what becomes
-// of them, and returns whether all were killed.
+// mutate runs the mutants of the playbooks that args name, prints their results, and
+// reports whether all were killed.
 func mutate(ctx context.Context, args []string, w io.Writer) (all bool, err error) {
 	flags := flag.NewFlagSet("mutate", flag.ContinueOnError)
 	flags.Usage = func() {
@@ -83,7 +83,7 @@ type set struct {
 // load reads playbooks and makes their mutants.
 func load(args []string) ([]set, error) {
 	var sets []set
-	var marked []string // places of steps that are said to change nothing
+	var marked []string // places of steps that are marked as changing nothing
 	for _, arg := range args {
 		sources, err := playbooks.Find(arg)
 		if err != nil {
@@ -112,8 +112,8 @@ func load(args []string) ([]set, error) {
 	return sets, nil
 }
 
-// test runs the mutants that have no result yet, and prints the summary, also
-// after an interrupt.
+// test runs the mutants that have no result yet, and prints the summary, even after an
+// interrupt.
 func (t *tester) test(ctx context.Context, sets []set) (all bool, err error) {
 	stop, err := t.lab.Start(ctx)
 	if err != nil {

@@ -16,21 +16,21 @@ type mutant struct {
 	without  string // what is left out, such as "ServiceEntry cnn"
 	at       string // FILE:LINE of it
 
-	from, to int        // the lines of the playbook that are left out, counted from 1; none where a file is changed
+	from, to int        // the lines of the playbook that are left out, counted from 1; none if a file is changed
 	item     *yaml.Node // the path in the playbook that is replaced, nil for none
 	instead  string     // the path in its place
-	text     string     // of the file of that path where the playbook has none
+	text     string     // of the file at that path, which the playbook does not have
 }
 
 // mutantFile is the path of a file that has all documents but one.
 const mutantFile = "mutant.yaml"
 
-// mutants returns the mutants of a playbook in the order of its steps, but those that
-// clean up at its end. A step that is said to change nothing has one, without the whole
-// of it.
+// mutants returns the mutants of a playbook in the order of its steps, without those of
+// the steps that clean up at its end. A step that is marked as changing nothing has one
+// mutant, without the whole step.
 func (p *playbook) mutants() ([]*mutant, error) {
 	var all []*mutant
-	last := len(p.steps) // the first of those at the end that clean up, which no step follows that could notice
+	last := len(p.steps) // the first of the steps at the end that clean up: no later step could notice
 	for last > 0 && p.steps[last-1].cleansUp {
 		last--
 	}
@@ -86,8 +86,8 @@ func (p *playbook) mutantsOf(s *step) ([]*mutant, error) {
 	return ms, nil
 }
 
-// mutantsOfFiles returns the mutants of a step that applies files. One that
-// would have no document left is left out as a whole.
+// mutantsOfFiles returns the mutants of a step that applies files. A file that would
+// have no document left is replaced as a whole.
 func (p *playbook) mutantsOfFiles(s *step) ([]*mutant, error) {
 	var ms []*mutant
 	items := s.files()
@@ -158,7 +158,7 @@ func (m *mutant) texts(lines []string) (map[string]string, error) {
 	return files, nil
 }
 
-// replace puts another text in the place of a plain scalar.
+// replace replaces a plain scalar by another text.
 func replace(lines []string, n *yaml.Node, text string) error {
 	runes := []rune(lines[n.Line-1])
 	before, rest := string(runes[:n.Column-1]), string(runes[n.Column-1:])

@@ -67,7 +67,7 @@ func writeChanges(w *strings.Builder, file string, before, after []string) {
 	}
 }
 
-// TestMutantsOfBuiltins holds each mutant to being a playbook that can be run.
+// TestMutantsOfBuiltins checks that each mutant is a playbook that can be run.
 func TestMutantsOfBuiltins(t *testing.T) {
 	sets, err := load([]string{"../playbooks", "testdata/all.yaml"})
 	require.NoError(t, err)

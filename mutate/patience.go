@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// patience is how long the steps of a mutant may take until what is expected
-// holds. A mutant that is killed waits that long, so it is less than that of
-// the playbook; but a step gets several times what it took without mutation,
-// else haste would kill mutants.
+// patience is how long the steps of a mutant may take until their expectations hold. A
+// killed mutant waits that long, so it is less than in the playbook. A step gets
+// several times what it took without mutation, because too little time would kill
+// mutants wrongly.
 type patience struct {
 	least     time.Duration // for any step
-	leastWait time.Duration // for a wait step, which mostly waits for pods to start
+	leastWait time.Duration // for a wait step, which usually waits until pods start
 }
 
-// defaultWithin is what a step may take that says nothing.
+// defaultWithin is the within of a step that states none.
 const defaultWithin = 30 * time.Second
 
-// times is by how much a step may take longer than without mutation.
+// times is how many times as long a step may take as without mutation.
 const times = 3
 
 func (p patience) of(s *step, took time.Duration) time.Duration {
@@ -42,14 +42,14 @@ func (p patience) shorten(pb *playbook, took []time.Duration) ([]string, error) 
 			continue
 		}
 		stated, err := time.ParseDuration(s.within.Value)
-		if err != nil || stated <= d { // a variable, perhaps: then it stays
+		if err != nil || stated <= d { // it may be a variable: then it stays
 			continue
 		}
 		if err := replace(lines, s.within, d.String()); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", pb.file, s.within.Line, err)
 		}
 	}
-	if !pb.defaults { // a key behind all others leaves the lines of the steps as they are
+	if !pb.defaults { // a key after all others leaves the lines of the steps as they are
 		return append(lines, "defaults: {within: "+min(ordinary, defaultWithin).String()+"}"), nil
 	}
 	if pb.within == nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/egressplay/egressplay/steps"
 )
 
-// A playbook is the text of one, and where its parts are in it.
+// A playbook is the text of a playbook, with the places of its parts.
 type playbook struct {
 	name, file string // as in [playbooks.Source]
 	lines      []string
@@ -26,7 +26,7 @@ type playbook struct {
 	hash       string            // of all its texts
 	source     playbooks.Source
 	defaults   bool // it has some
-	goesOn     bool // where a step fails that only looks, as a page does
+	goesOn     bool // after a failed step that only looks, as a page does
 }
 
 // A step is one step of a playbook, which is in the lines from line to before
@@ -36,8 +36,8 @@ type step struct {
 	title, verb    string
 	line, end      int
 	action         *yaml.Node // the value of the verb
-	within         *yaml.Node // nil where the step has none
-	changesNothing string     // the reason, "" where it is not said
+	within         *yaml.Node // nil if the step has none
+	changesNothing string     // the reason, "" if the step is not marked
 	cleansUp       bool
 }
 
@@ -148,7 +148,7 @@ func (s *step) files() []*yaml.Node {
 	return nil
 }
 
-// value returns the value of a key in a mapping, nil where there is none.
+// value returns the value of a key in a mapping, nil if there is none.
 func value(n *yaml.Node, key string) *yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"github.com/egressplay/egressplay/inlab"
 )
 
-// A result is what became of a mutant.
+// A result is the result of a mutant.
 type result struct {
 	Playbook string  `json:"playbook"`
 	Hash     string  `json:"hash"` // of the playbook and its files
@@ -24,15 +24,16 @@ type result struct {
 	// ChangesNothing is the reason that the step states, "" for most.
 	ChangesNothing string `json:"changesNothing,omitempty"`
 	ExitCode       int    `json:"exitCode"` // of egressplay
-	// EndedBy is the step that did not pass, nil where all passed. Its line
-	// is that of the playbook as well.
+	// EndedBy is the step that did not pass, nil if all passed. Its line is that in the
+	// playbook as well.
 	EndedBy *stepRef `json:"endedBy"`
 	Message string   `json:"message"` // why it did not pass, or why it counts as alive
 	Seconds float64  `json:"seconds"`
-	// ByDeletion reports whether no step noticed but one that deletes what is not there.
+	// ByDeletion reports whether the only step that noticed is one that deletes an
+	// object that does not exist.
 	ByDeletion bool `json:"byDeletion,omitempty"`
-	// Explained reports whether the explanation names what was left out, Said what it
-	// says.
+	// Explained reports whether the explanation names what was left out; Said is its
+	// text.
 	Explained bool   `json:"explained"`
 	Said      string `json:"said,omitempty"`
 }
@@ -43,27 +44,29 @@ type stepRef struct {
 	Line  int    `json:"line"`
 }
 
-// An outcome is what a mutant shows of its playbook.
+// An outcome is what a mutant shows about its playbook.
 type outcome string
 
 const (
 	killed         outcome = "killed"          // a later expectation failed
 	alive          outcome = "alive"           // anything else
-	changesNothing outcome = "changes nothing" // as the step says of itself
+	changesNothing outcome = "changes nothing" // as the step is marked
 	notReached     outcome = "not reached"     // the playbook ends before it without mutation
 )
 
-// of reports whether the result is that of the mutant as it is now.
+// of reports whether the result is that of the present mutant.
 func (r *result) of(m *mutant) bool {
 	return r.Playbook == m.playbook.name && r.Hash == m.playbook.hash && r.Step.Line == m.step.line && r.Without == m.without && r.At == m.at
 }
 
-// missing matches why a step cannot be run that needs something which is not there.
+// missing matches the error of a step that cannot run because something that it needs
+// does not exist.
 var missing = regexp.MustCompile(`\bno (?:ready )?pod\b|\bis not found\b|\bno such\b|\bnot found$`)
 
-// judge returns the result of a mutant: killed only by a later step, whose expectation
-// failed or which says what it misses. One that could not be run for another reason, or
-// failed where it was mutated, proves nothing. whole is the run without mutation.
+// judge returns the result of a mutant. Only a later step kills it: one whose
+// expectation failed, or whose error names something missing. A mutant that could not
+// be run for another reason, or failed at the mutated step, proves nothing. whole is
+// the run without mutation.
 func judge(m *mutant, r, whole *run) *result {
 	res := &result{
 		Playbook:       m.playbook.name,
@@ -105,8 +108,8 @@ func judge(m *mutant, r, whole *run) *result {
 	return res
 }
 
-// unreached is the result of a mutant of a step that does not run without mutation, for
-// the playbook ends before the line end.
+// unreached returns the result of a mutant of a step that does not run even without
+// mutation, because the playbook ends before the line end.
 func unreached(m *mutant, end int) *result {
 	return &result{
 		Playbook: m.playbook.name, Hash: m.playbook.hash, Step: stepRef{m.step.index, m.step.title, m.step.line},
@@ -115,8 +118,8 @@ func unreached(m *mutant, end int) *result {
 }
 
 // noticedBy returns the step that shows that something is left out, nil for none: the
-// first that did not pass and does without mutation. A deletion of what is not there
-// tells less than what a step shows, so it comes last.
+// first that did not pass and passes without mutation. A deletion of something that
+// does not exist proves less than other steps, so it comes last.
 func (m *mutant) noticedBy(r, whole *run) *inlab.Step {
 	var noticed []*inlab.Step
 	for _, s := range r.failed {
@@ -157,13 +160,13 @@ func different(m *mutant, r, whole *run) string {
 
 func sameCode(a, b *int) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
 
-// results are all results, in a file.
+// results are all results, kept in a file.
 type results struct {
 	file string
 	all  []*result
 }
 
-// openResults reads the results in a file, none where there is no such file.
+// openResults reads the results in a file. Without the file there are none.
 func openResults(file string) (*results, error) {
 	rs := &results{file: file}
 	data, err := os.ReadFile(file)
@@ -179,7 +182,7 @@ func openResults(file string) (*results, error) {
 	return rs, nil
 }
 
-// find returns the result of a mutant, nil where it has not been run.
+// find returns the result of a mutant, nil if it has not been run.
 func (rs *results) find(m *mutant) *result {
 	for _, r := range rs.all {
 		if r.of(m) {
@@ -189,15 +192,15 @@ func (rs *results) find(m *mutant) *result {
 	return nil
 }
 
-// keep forgets the results of a playbook that are of no mutant.
+// keep removes the results of a playbook that do not belong to one of its mutants.
 func (rs *results) keep(playbook string, ms []*mutant) {
 	rs.all = slices.DeleteFunc(rs.all, func(r *result) bool {
 		return r.Playbook == playbook && !slices.ContainsFunc(ms, r.of)
 	})
 }
 
-// put adds a result in the place of an earlier one of the same mutant, and
-// writes the file. What is read there is whole at any time.
+// put adds a result, or replaces an earlier one of the same mutant, and writes the
+// file. A reader always finds a complete file.
 func (rs *results) put(m *mutant, r *result) error {
 	rs.all = slices.DeleteFunc(rs.all, func(other *result) bool { return other.of(m) })
 	rs.all = append(rs.all, r)

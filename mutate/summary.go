@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 )
 
-// A summary is what became of the mutants of one playbook.
+// A summary has the results of the mutants of one playbook.
 type summary struct {
 	name    string
 	results []*result // in the order of the mutants
@@ -15,7 +15,7 @@ type summary struct {
 	err     error     // why they could not be run
 }
 
-// allKilled reports whether each mutant was run, and none is alive.
+// allKilled reports whether every mutant was run and none is alive.
 func (s *summary) allKilled() bool {
 	return s.err == nil && s.missing == 0 && s.count(alive) == 0
 }
@@ -30,8 +30,8 @@ func (s *summary) count(o outcome) int {
 	return n
 }
 
-// printAll writes a table of the playbooks, then what is alive and what changes
-// nothing. It returns whether all mutants were killed.
+// printAll prints a table of the playbooks, then the mutants that are alive and the
+// steps that change nothing. It reports whether all mutants were killed.
 func printAll(w io.Writer, summaries []*summary) (all bool) {
 	all = true
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)

@@ -295,5 +295,5 @@ func TestSchemaDescribes(t *testing.T) {
 	text := string(Schema())
 	assert.Contains(t, text, "runs a command in a pod, without a shell")
 	assert.Contains(t, text, "the last response has this HTTP status")
-	assert.Contains(t, text, "small letters, digits and `-`, each once in a playbook")
+	assert.Contains(t, text, "small letters, digits and `-`, unique in a playbook")
 }

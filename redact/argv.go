@@ -10,9 +10,9 @@ import (
 	"github.com/egressplay/egressplay/curl"
 )
 
-// Argv returns a command line without the secrets in it: the passwords, tokens,
-// cookies and headers that it hands to curl, however short they are. They are
-// kept secret from now on.
+// Argv returns a command line without the secrets in it: the passwords, tokens, cookies
+// and headers that it passes to curl, however short they are. They are kept secret from
+// now on.
 func (r *Redactor) Argv(argv []string) []string {
 	masked := slices.Clone(argv)
 	found := curl.Credentials(argv, Header)
@@ -35,7 +35,7 @@ func (r *Redactor) addCredential(c curl.Credential) {
 	case curl.Password:
 		for _, unescape := range []func(string) string{func(s string) string { return s }, unescaped} {
 			r.AddWord(unescape(c.Value))
-			if c.User != "" { // as Basic authentication has both together
+			if c.User != "" { // as in Basic authentication, which joins both
 				r.AddWord(unescape(c.User) + ":" + unescape(c.Value))
 			}
 		}
@@ -55,8 +55,8 @@ func unescaped(text string) string {
 	return text
 }
 
-// addAuthorization keeps the value of an Authorization header secret, also
-// without the scheme in front of it.
+// addAuthorization keeps the value of an Authorization header secret, with and without
+// its scheme.
 func (r *Redactor) addAuthorization(value string) {
 	r.AddWord(value)
 	scheme, token, ok := strings.Cut(value, " ")
@@ -74,8 +74,8 @@ func (r *Redactor) addAuthorization(value string) {
 }
 
 // AddCookies keeps the values of cookies secret, as the header Cookie or
-// Set-Cookie lists them. The attributes of a Set-Cookie, such as Path=/, are
-// none.
+// Set-Cookie lists them. The attributes of a Set-Cookie, such as Path=/, do not count
+// as cookies.
 func (r *Redactor) AddCookies(header string) {
 	for part := range strings.SplitSeq(header, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
@@ -85,7 +85,7 @@ func (r *Redactor) AddCookies(header string) {
 	}
 }
 
-// attributes are those of a Set-Cookie (RFC 6265, section 5.2, and its draft
+// attributes are the attributes of a Set-Cookie (RFC 6265, section 5.2, and its draft
 // successor), in small letters.
 var attributes = map[string]bool{
 	"domain": true, "expires": true, "httponly": true, "max-age": true, "partitioned": true,

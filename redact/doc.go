@@ -1,9 +1,9 @@
 // Package redact keeps secrets out of texts that leave the program.
 //
-// A [Redactor] knows two things: the values that are secret, as far as it was
-// told, and the places in a text where a secret always stands: the headers
-// Authorization, Proxy-Authorization, Cookie and Set-Cookie, the password of a
-// URL, and the options of curl that take one. What it finds becomes [Mark].
+// A [Redactor] knows two things: the values that it was given as secrets, and the
+// places in a text where a secret always is: the headers Authorization,
+// Proxy-Authorization, Cookie and Set-Cookie, the password of a URL, and the options of
+// curl that take one. What it finds becomes [Mark].
 //
 // A value is found as it is, in base64, also as a part of a longer text, and as
 // JSON, YAML, Go, a shell or a URL escapes it; of a value of several lines each

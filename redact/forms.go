@@ -36,8 +36,8 @@ func inJSON(value string, html bool) string {
 	return strings.TrimSuffix(b.String(), "\n")[1 : b.Len()-2]
 }
 
-// cores returns what is the same in any base64 text that has a value in it,
-// wherever in the group of three bytes that begins.
+// cores returns the parts that are the same in every base64 text that contains a value,
+// for each offset in a group of three bytes.
 func cores(value string) []string {
 	var all []string
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
@@ -80,10 +80,10 @@ func isBase64(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("+/-_", c) >= 0
 }
 
-// ellipsis is where a text was cut short.
+// ellipsis marks where a text was cut.
 const ellipsis = "…"
 
-// replaceCut replaces the beginnings of values that a text was cut in.
+// replaceCut replaces the beginnings of values at places where a text was cut.
 func (r *Redactor) replaceCut(text string) string {
 	if !strings.Contains(text, ellipsis) {
 		return text

@@ -23,16 +23,16 @@ func (r *Redactor) addLines(value string) {
 	}
 }
 
-// telling reports whether a line of a secret is secret wherever it stands: it is
-// long enough, no ordinary word, and not what stands around any key in PEM.
+// telling reports whether a line of a secret is secret at any place: it is long enough,
+// not an ordinary word, and not the header or footer of a key in PEM.
 func telling(line string) bool {
 	return utf8.RuneCountInString(line) >= Short && !ordinary[strings.ToLower(line)] &&
 		!strings.HasPrefix(line, "-----") && strings.ContainsFunc(line, func(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) })
 }
 
-// replaceLines replaces the lines of a value of several lines where some of them
-// follow each other, however they are indented or escaped. At least one of them
-// must be telling.
+// replaceLines replaces the lines of a value of several lines if some of them follow
+// each other, however they are indented or escaped. At least one of them must be
+// telling.
 func replaceLines(text string, lines []string) string {
 	type span struct{ start, end int }
 	var spans []span
@@ -84,10 +84,10 @@ func replaceLines(text string, lines []string) string {
 	return b.String()
 }
 
-// separators are what may stand between two lines of a text.
+// separators are the texts that may separate two lines.
 var separators = []string{`\\n`, `\\r`, `\n`, `\r`, "\n", "\r", " ", "\t", "%0A", "%0D"}
 
-// separator returns the length of what separates two lines at the start of text.
+// separator returns the length of the separators at the start of text.
 func separator(text string) int {
 	n := 0
 	for {
@@ -99,7 +99,7 @@ func separator(text string) int {
 	}
 }
 
-// separatorBefore is [separator] for the end of text.
+// separatorBefore returns the length of the separators at the end of text.
 func separatorBefore(text string) int {
 	n := 0
 	for {

@@ -17,8 +17,8 @@ func IsSecret(object map[string]any) bool {
 	return object["kind"] == "Secret" && object["apiVersion"] == "v1"
 }
 
-// AddObject keeps the values of a Kubernetes Secret secret from now on, as they
-// are and as they are encoded. Any other object has none.
+// AddObject keeps the values of a Kubernetes Secret secret from now on, plain and
+// encoded. It ignores any other object.
 func (r *Redactor) AddObject(object map[string]any) {
 	if IsSecret(object) {
 		r.Add(valuesOf(object)...)
@@ -49,8 +49,8 @@ func valuesOf(secret map[string]any) []string {
 	return values
 }
 
-// Bare returns a copy of a Kubernetes Secret that holds no value; any other
-// object as it is.
+// Bare returns a copy of a Kubernetes Secret without values, and any other object as it
+// is.
 func Bare(object map[string]any) map[string]any {
 	if !IsSecret(object) {
 		return object
@@ -93,8 +93,8 @@ func Masked(secret map[string]any) map[string]any {
 	return masked
 }
 
-// leaves returns a copy of a value of JSON with change made to each scalar in it
-// that is not null.
+// leaves returns a copy of a JSON value in which each scalar that is not null is
+// replaced by change.
 func leaves(value any, change func(any) any) any {
 	switch value := value.(type) {
 	case nil:
@@ -115,9 +115,9 @@ func leaves(value any, change func(any) any) any {
 	return change(value)
 }
 
-// Error returns the error of a request about a Kubernetes Secret without the
-// values of it, however short they are: the API server may quote them. For any
-// other object it returns err as it is.
+// Error returns the error of a request about a Kubernetes Secret without the Secret's
+// values, however short they are: the API server may quote them. For any other object
+// it returns err as it is.
 func (r *Redactor) Error(err error, object map[string]any) error {
 	if err == nil || !IsSecret(object) {
 		return err
@@ -143,7 +143,7 @@ type maskedError struct {
 func (e *maskedError) Error() string { return e.text }
 func (e *maskedError) Unwrap() error { return e.err }
 
-// Hint returns the advice that the error itself has, "" where it has none.
+// Hint returns the hint of the original error, "" if it has none.
 func (e *maskedError) Hint() string {
 	if h, ok := errors.AsType[interface {
 		error

@@ -11,34 +11,34 @@ var headers = map[string]bool{"authorization": true, "proxy-authorization": true
 // Header reports whether the values of a header are secret.
 func Header(name string) bool { return headers[strings.ToLower(strings.TrimSpace(name))] }
 
-// headerName matches the name of such a header with what stands between it and
-// its value: "Cookie: ", `"cookie":["`, `\"Authorization\": \"`, "Cookie:[".
+// headerName matches the name of such a header, up to its value: "Cookie: ",
+// `"cookie":["`, `\"Authorization\": \"`, "Cookie:[".
 var headerName = regexp.MustCompile(`(?i)(^|[^\w-]|\\[nrt])(?:proxy-authorization|authorization|set-cookie|cookie)(\\*["']|)[ \t]*[:=][ \t]*(?:\[\s*)?(\\*["']|)`)
 
-// headerPair matches such a header where an object names it, as HTTPRoutes and
-// Envoy's configuration do: "name: Authorization" and "value: Basic abc".
+// headerPair matches such a header as a pair of name and value, as in HTTPRoutes and
+// Envoy's configuration: "name: Authorization" and "value: Basic abc".
 var headerPair = regexp.MustCompile(`(?i)(\b(?:name|key)\\*["']?\s*:\s*\\*["']?(?:proxy-authorization|authorization|set-cookie|cookie)\\*["']?\s*,?\s*\\*["']?value\\*["']?\s*:\s*)` +
 	`(\\*"(?:[^"\\]|\\[^"])*\\*"|'[^']*'|[^\s,}][^,}\n]*)`)
 
-// jarLine matches a line of a file of cookies, as curl -c writes it, up to the
-// value; addedCookie what curl -v says of one.
+// jarLine matches a line of a file of cookies, as curl -c writes it, up to the value;
+// addedCookie matches curl -v's message about a cookie.
 var (
 	jarLine     = regexp.MustCompile(`(?m)^([^\t\n]+\t(?:TRUE|FALSE)\t[^\t\n]*\t(?:TRUE|FALSE)\t\d+\t[^\t\n]+\t)(.+)$`)
 	addedCookie = regexp.MustCompile(`((?:Added|Replaced) cookie [^\s=]+=")([^"\n]+)`)
 )
 
-// urlPassword matches a URL up to its password, and the password. curl takes
-// the last @ for its end.
+// urlPassword matches a URL up to its password, and the password. As for curl, the last
+// @ ends it.
 var urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:'"]*:)([^\s/?#'"]+)@`)
 
 // userOption matches an option that takes NAME:PASSWORD, up to the password, on a
 // command line or in a file of curl's options.
 var userOption = regexp.MustCompile(`((?:^|[\s'"])(?:-[a-zA-Z]*[uU]|--user|--proxy-user|(?:proxy-)?user =)(?:[ =]|\\?["'])*)([^\s:'"\\-][^\s:'"\\]*):([^\s'"\\]+)`)
 
-// passwordOption matches an option that takes a password, as wget has it.
+// passwordOption matches an option that takes a password, such as wget's.
 var passwordOption = regexp.MustCompile(`((?:^|[\s'"])--(?:[a-z]+-)?password(?:[ =]|\\?["'])+)([^\s'"\\]+)`)
 
-// places replaces what stands where a secret always stands.
+// places replaces the texts at places where a secret always is.
 func places(text string) string {
 	lower := strings.ToLower(text)
 	if strings.Contains(lower, "authorization") || strings.Contains(lower, "cookie") {
@@ -59,7 +59,7 @@ func places(text string) string {
 	if strings.Contains(text, ":") && (strings.Contains(text, "-") || strings.Contains(text, "user =")) {
 		text = userOption.ReplaceAllStringFunc(text, func(match string) string {
 			m := userOption.FindStringSubmatch(match)
-			if digits(m[2]) && digits(m[3]) || strings.HasPrefix(m[3], "//") { // a user's and a group's number, a URL
+			if digits(m[2]) && digits(m[3]) || strings.HasPrefix(m[3], "//") { // the numbers of a user and a group, or a URL
 				return match
 			}
 			return m[1] + m[2] + ":" + Mark
@@ -85,7 +85,7 @@ func headerValues(text string) string {
 		list := strings.Contains(text[m[5]:m[6]], "[")
 		start := m[1]
 		if !named && !list {
-			start = m[6] // a quote belongs to the value
+			start = m[6] // the quote belongs to the value
 		}
 		value := text[start:]
 		var n int // the length of the value
@@ -102,17 +102,17 @@ func headerValues(text string) string {
 			}
 		case list:
 			n = upTo(value, "]\n")
-		case named: // null, or the like
+		case named: // null or the like
 			n = upTo(value, ",}\n")
 		case before == `"` || before == "'":
-			// The header is a word of a command, or a text.
+			// The header is a word of a command, or plain text.
 			n = wordEnd(value, before[0])
 		default:
 			n = lineEnd(value)
 		}
 		b.WriteString(text[:start])
 		switch v := strings.TrimSpace(value[:n]); {
-		case v == "" || v == "null" || strings.HasPrefix(v, "{"): // none; a mapping
+		case v == "" || v == "null" || strings.HasPrefix(v, "{"): // there is no value, or a mapping
 			n = 0
 		case v == Mark || strings.HasPrefix(v, Mark+" ") || strings.HasPrefix(v, Mark+"'") || strings.HasPrefix(v, Mark+`"`):
 			n = strings.Index(value, Mark) + len(Mark)
@@ -124,16 +124,16 @@ func headerValues(text string) string {
 	}
 }
 
-// listNext matches what stands between two values of a list, up to the quote of
-// the second.
+// listNext matches the text between two values of a list, up to the quote of the
+// second.
 var listNext = regexp.MustCompile(`^\\*["'][ \t\n]*,[ \t\n]*\\*["']`)
 
-// quotedEnd returns where a text ends that began behind a quote, which may have
+// quotedEnd returns the end of a text that began after a quote, which may have
 // backslashes in front of it.
 func quotedEnd(value, quote string) int {
 	for i := 0; i < len(value); i++ {
 		if value[i] == '\\' && !strings.HasPrefix(value[i:], quote) {
-			i++ // and what it escapes
+			i++ // and the character that it escapes
 			continue
 		}
 		if strings.HasPrefix(value[i:], quote) {
@@ -161,7 +161,7 @@ func wordEnd(value string, quote byte) int {
 	return len(value)
 }
 
-// lineEnd returns where a line ends, also one that is escaped.
+// lineEnd returns the end of a line, whose line feed may be escaped.
 func lineEnd(value string) int {
 	n := len(value)
 	for _, end := range []string{"\n", "\r", `\n`, `\r`} {

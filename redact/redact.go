@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Mark stands in place of a secret.
+// Mark replaces a secret.
 const Mark = "(secret)"
 
 // Short and Shortest are lengths of values in characters; see the package.
@@ -18,7 +18,7 @@ const (
 	Shortest = 4
 )
 
-// longest is the length in bytes up to which a value is looked for in all its
+// longest is the largest size in bytes of a value that is searched for in all its
 // forms. A longer one is found by its lines.
 const longest = 64 << 10
 
@@ -26,7 +26,7 @@ const longest = 64 << 10
 // methods may be called from several goroutines.
 type Redactor struct {
 	mu    sync.RWMutex
-	known map[string]bool // what was added
+	known map[string]bool // the values that were added
 	forms []string        // of values, the longest first
 	cores []string        // of values in base64, the longest first
 	words []string        // short values
@@ -36,7 +36,8 @@ type Redactor struct {
 // New returns a Redactor that knows no values yet.
 func New() *Redactor { return &Redactor{known: map[string]bool{}} }
 
-// ordinary are words that no value makes secret wherever they stand.
+// ordinary are words that never become secret at any place, even if a value is equal to
+// one.
 var ordinary = setOf(`admin chunked curl debug default deflate disabled egressplay enabled error exact failed
 	false get github google grpc gzip head host html http https identity info istio istio-system json kube-public
 	kube-system kubernetes local localhost mtls mutual name none null opaque passed password path plain port post
@@ -51,18 +52,17 @@ func setOf(words string) map[string]bool {
 	return set
 }
 
-// Add keeps values secret from now on that have at least [Short] characters, as
-// those of a Kubernetes Secret: among these are many that nobody hides, such as
+// Add keeps values with at least [Short] characters secret from now on, such as those
+// of a Kubernetes Secret. Many shorter values of Secrets are not secret at all, such as
 // "true" or "443".
 func (r *Redactor) Add(values ...string) { r.add(values, Short, false) }
 
-// AddWord keeps values secret that were given as secrets one by one, also short
-// ones.
+// AddWord keeps values secret that were given as secrets one by one, even short ones.
 func (r *Redactor) AddWord(values ...string) { r.add(values, Shortest, false) }
 
-// AddGiven keeps a value secret that the user himself has called one: it is found
-// as a word of its own even if it is an ordinary word. It has at least
-// [Shortest] characters.
+// AddGiven keeps a value secret that the user has declared as one: it is found as a
+// word of its own even if it is an ordinary word. It has at least [Shortest]
+// characters.
 func (r *Redactor) AddGiven(value string) { r.add([]string{value}, Shortest, true) }
 
 func (r *Redactor) add(values []string, least int, alsoOrdinary bool) {
@@ -129,14 +129,14 @@ func (r *Redactor) values(text string) string {
 	return text
 }
 
-// Word returns text with Mark in place of a value where that stands as a word of
-// its own, between characters that are no letters and no digits.
+// Word returns text with Mark in place of a value that is a word of its own, between
+// characters other than letters and digits.
 func Word(text, value string) string {
 	if value == "" || !strings.Contains(text, value) {
 		return text
 	}
 	var b strings.Builder
-	last := rune(0) // in front of what is left of text
+	last := rune(0) // the character before the rest of text
 	for {
 		i := strings.Index(text, value)
 		if i < 0 {

@@ -20,7 +20,7 @@ sh0rT
 -----END PRIVATE KEY-----
 `
 
-// A value is found however a text has it.
+// A value is found in each form that a text may have.
 func TestValueInEachForm(t *testing.T) {
 	inYAML := func(value any) string {
 		b, err := yaml.Marshal(value)
@@ -125,7 +125,7 @@ func TestPlaces(t *testing.T) {
 		`{name: cookie, value: a=b}`:                                                `{name: cookie, value: (secret)}`,
 		"# Netscape HTTP Cookie File\n#HttpOnly_a.b\tFALSE\t/\tTRUE\t0\tsid\tabc\n": "# Netscape HTTP Cookie File\n#HttpOnly_a.b\tFALSE\t/\tTRUE\t0\tsid\t(secret)\n",
 		"* Added cookie sid=\"abc\" for domain a.b":                                 "* Added cookie sid=\"(secret)\" for domain a.b",
-		// What looks alike and is none.
+		// Texts that look similar and are not headers.
 		"Authorization: (secret)":                             "Authorization: (secret)",
 		"kind: AuthorizationPolicy\nmetadata: {name: cookie}": "kind: AuthorizationPolicy\nmetadata: {name: cookie}",
 		"cookie:\n  regex: abc":                               "cookie:\n  regex: abc",

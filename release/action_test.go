@@ -65,7 +65,7 @@ func TestAction(t *testing.T) {
 	}
 }
 
-// The Action gets this release, and refuses an archive that is not the one it knows.
+// The Action gets this release, and refuses an archive with another checksum.
 func TestActionRuns(t *testing.T) {
 	scripts, err := filepath.Abs("../action")
 	require.NoError(t, err)

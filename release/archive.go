@@ -17,7 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// A kind says what is in an archive.
+// A kind is a kind of archive, by its contents.
 type kind string
 
 const (
@@ -33,8 +33,8 @@ type asset struct {
 	path string
 }
 
-// archive makes the archive of a kind for a platform of the programs in a folder, and
-// beside it the list of what is in it.
+// archive makes the archive of a kind for a platform from the programs in a folder, and
+// beside it the list of its parts.
 func (r *release) archive(ctx context.Context, p platform, k kind, bin string) (asset, error) {
 	a := asset{platform: p, kind: k, top: fmt.Sprintf("%s_%s_%s_%s", k, r.version, p.os, p.arch)}
 	tree := filepath.Join(r.work, "trees", a.top)
@@ -60,7 +60,7 @@ func (r *release) archive(ctx context.Context, p platform, k kind, bin string) (
 	return a, toFile(a.path, func(w io.Writer) error { return write(w, filepath.Dir(tree), a.top, r.date) })
 }
 
-// install lays out what an archive has, as make install does.
+// install lays out the contents of an archive, as make install does.
 func (r *release) install(ctx context.Context, p platform, k kind, bin, tree string) error {
 	from := bin
 	if k == plain { // a folder with nothing of the lab
@@ -89,15 +89,15 @@ func toFile(path string, write func(io.Writer) error) (err error) {
 	return write(file)
 }
 
-// tarGz writes an archive of a folder in another one, whose entries are sorted and have
-// one date and no owner.
+// tarGz writes an archive of the folder name in parent. Its entries are sorted, and
+// have one date and no owner.
 func tarGz(w io.Writer, parent, name string, date time.Time) error {
 	compressed := gzip.NewWriter(w)
 	t := tar.NewWriter(compressed)
 	return errors.Join(addTree(t, parent, name, date), t.Close(), compressed.Close())
 }
 
-// addTree adds a file or folder of another one, with all that is in it.
+// addTree adds the file or folder name in parent, with everything in it.
 func addTree(t *tar.Writer, parent, name string, date time.Time) error {
 	return eachFile(parent, name, func(path, name string, info fs.FileInfo) error {
 		h := &tar.Header{Name: name, Mode: int64(mode(info)), ModTime: date, Format: tar.FormatPAX}
@@ -122,7 +122,7 @@ func addTree(t *tar.Writer, parent, name string, date time.Time) error {
 	})
 }
 
-// zipped is tarGz for Windows. Links are left out, for they are not certain to work there.
+// zipped is tarGz for Windows. It leaves links out, because they may not work there.
 func zipped(w io.Writer, parent, name string, date time.Time) error {
 	z := zip.NewWriter(w)
 	err := eachFile(parent, name, func(path, name string, info fs.FileInfo) error {
@@ -140,7 +140,7 @@ func zipped(w io.Writer, parent, name string, date time.Time) error {
 	return errors.Join(err, z.Close())
 }
 
-// mode returns the mode of a file in an archive, whatever the umask was here.
+// mode returns the mode of a file in an archive, whatever the umask is here.
 func mode(info fs.FileInfo) fs.FileMode {
 	if info.IsDir() || info.Mode()&0o100 != 0 {
 		return 0o755
@@ -149,7 +149,7 @@ func mode(info fs.FileInfo) fs.FileMode {
 }
 
 // eachFile calls do for each file of a folder, in the order of their names. A name has
-// slashes and begins with that of the folder.
+// slashes and begins with the folder's name.
 func eachFile(parent, folder string, do func(path, name string, info fs.FileInfo) error) error {
 	return filepath.WalkDir(filepath.Join(parent, folder), func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -104,8 +104,8 @@ func (l *layer) Uncompressed() (io.ReadCloser, error) {
 }
 func (l *layer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
-// layer makes the layer of a program, with its licences, a folder for the user and one
-// for what is temporary.
+// layer makes the layer of a program, with its licences, a home folder and a folder for
+// temporary files.
 func (r *release) layer(program string) (v1.Layer, error) {
 	var content bytes.Buffer
 	t := tar.NewWriter(&content)
@@ -150,7 +150,7 @@ func (r *release) layer(program string) (v1.Layer, error) {
 	return partial.UncompressedToLayer(&layer{content.Bytes(), v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(sum[:])}})
 }
 
-// tarredContent writes what is in a folder, without the folder itself.
+// tarredContent writes the contents of a folder, without the folder itself.
 func tarredContent(w io.Writer, dir string, date time.Time) error {
 	t := tar.NewWriter(w)
 	entries, err := os.ReadDir(dir)

@@ -7,7 +7,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// A krewPlugin is a manifest by which krew installs a plugin of kubectl.
+// A krewPlugin is a manifest with which krew installs a plugin of kubectl.
 type krewPlugin struct {
 	APIVersion string            `yaml:"apiVersion"`
 	Kind       string            `yaml:"kind"`
@@ -41,7 +41,7 @@ type krewFile struct {
 	To   string `yaml:"to"`
 }
 
-// krew writes the manifest for the archives of the program alone.
+// krew writes the manifest for the archives that have only the program.
 func (r *release) krew(files []asset) error {
 	plugin := krewPlugin{
 		APIVersion: "krew.googlecontainertools.github.com/v1alpha2",

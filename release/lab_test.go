@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The lab's archive does the main job where nothing else is installed, and offline.
+// The lab's archive does the main job offline, without anything else installed.
 func TestMainJob(t *testing.T) {
 	dir := unpacked(t, one(t, "egressplay-lab_*_"+host()+".tar.gz"))
 	labs, err := os.MkdirTemp("/tmp", "ep") // a Unix socket's path is short

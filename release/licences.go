@@ -47,14 +47,14 @@ func goPrograms(tree string) (map[string]*debug.BuildInfo, error) {
 	return programs, nil
 }
 
-// licenceFile matches the names of files that a copy of a module has to be accompanied by.
+// licenceFile matches the names of files that have to accompany a copy of a module.
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]es?|copying|copyright|notice|patents|unlicense)([-._].*)?$`)
 
-// notLicences are files whose names begin so, and that are source.
+// notLicences matches files with such names that are source code.
 var notLicences = regexp.MustCompile(`(?i)\.(go|sh|py|tmpl|tpl|json|ya?ml)$`)
 
-// writeLicences writes the licences and notices of all modules that programs are made
-// of. A text that several modules share stands there once.
+// writeLicences writes the licences and notices of all modules in programs. A text that
+// several modules share is written once.
 func writeLicences(path string, programs map[string]*debug.BuildInfo, withEnvoy bool, checkout string) error {
 	cache, err := exec.Command("go", "env", "GOMODCACHE", "GOROOT").Output()
 	if err != nil {
@@ -74,7 +74,7 @@ func writeLicences(path string, programs map[string]*debug.BuildInfo, withEnvoy 
 			folders[m.Path+" "+m.Version] = filepath.Join(modules, filepath.FromSlash(escaped(m.Path))+"@"+escaped(m.Version))
 		}
 	}
-	if withEnvoy { // its wheel has a licence of its own alone, Envoy's is Apache-2.0 as ours
+	if withEnvoy { // its wheel has only a licence of its own; Envoy's is Apache-2.0, like ours
 		folders["Envoy, https://github.com/envoyproxy/envoy"] = checkout
 	}
 
@@ -112,7 +112,8 @@ func writeLicences(path string, programs map[string]*debug.BuildInfo, withEnvoy 
 	})
 }
 
-// licencesOf returns the texts of the licences and notices in the top of a module.
+// licencesOf returns the texts of the licences and notices in the top folder of a
+// module.
 func licencesOf(folder string) ([][]byte, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -132,8 +133,8 @@ func licencesOf(folder string) ([][]byte, error) {
 	return texts, nil
 }
 
-// escaped is a path or version as Go's module cache writes it: a capital is an
-// exclamation mark and the small letter.
+// escaped returns a path or version in the form of Go's module cache: a capital becomes
+// an exclamation mark and the small letter.
 func escaped(path string) string {
 	var b strings.Builder
 	for _, r := range path {

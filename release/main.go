@@ -1,13 +1,13 @@
-// Command release makes the files of a release: an archive for each platform, the
-// lab's archives, an image, a list of what is in each, checksums, and the manifest by
-// which krew installs the program. The same sources make the same files.
+// Command release makes the files of a release: an archive for each platform, the lab's
+// archives, an image, a list of the parts of each, checksums, and the manifest with
+// which krew installs the program. The same sources give the same files.
 //
 // It runs in the checkout, as make release does:
 //
 //	go run -C release . -version v1.2.3 -out ../dist
 //
-// With -bin it takes the programs of a folder as they are, which are for this machine,
-// and leaves the other platforms out: that is what the tests do.
+// With -bin it takes the programs of a folder, which are for this machine, and leaves
+// the other platforms out. The tests use that.
 package main
 
 import (
@@ -23,18 +23,18 @@ import (
 	"time"
 )
 
-// releases is where krew and the Action look for the files of a release.
+// releases is the URL below which krew and the Action look for the files of a release.
 const releases = "https://github.com/egressplay/egressplay/releases/download"
 
-// A release is what is made, and where.
+// A release is a release to be made.
 type release struct {
 	version string
 	top     string    // the checkout
 	out     string    // the folder of the files
-	work    string    // a folder for what they are made of
-	bin     string    // the folder of this machine's programs; "" where they are to be built
+	work    string    // a folder for intermediate files
+	bin     string    // the folder of this machine's programs; "" if they have to be built
 	date    time.Time // of everything that has a date
-	url     string    // where the files are going to be, without their names
+	url     string    // where the files will be published, without their names
 }
 
 func main() {
@@ -51,7 +51,7 @@ func main() {
 	}
 }
 
-// versions are those that krew and Go understand.
+// versions matches the versions that krew and Go accept.
 var versions = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
 
 // make makes all files of the release.
@@ -116,7 +116,7 @@ func (r *release) make(ctx context.Context) (err error) {
 	return r.checksums()
 }
 
-// platforms are those for which programs are made.
+// platforms returns the platforms for which programs are made.
 func (r *release) platforms() []platform {
 	if r.bin != "" {
 		return []platform{{runtime.GOOS, runtime.GOARCH}}

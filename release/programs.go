@@ -17,7 +17,7 @@ type platform struct{ os, arch string }
 
 func (p platform) String() string { return p.os + "/" + p.arch }
 
-// exe is the end of the name of a program.
+// exe returns the suffix of a program's name.
 func (p platform) exe() string {
 	if p.os == "windows" {
 		return ".exe"
@@ -52,8 +52,8 @@ func (r *release) commitDate(ctx context.Context) (time.Time, error) {
 	return time.Unix(seconds, 0).UTC(), nil
 }
 
-// refuseChanges refuses a checkout that has what its last commit has not: what is built
-// of it would not be what the release says it is.
+// refuseChanges returns an error if the checkout differs from its last commit: the
+// programs would not be those of the release.
 func (r *release) refuseChanges(ctx context.Context) error {
 	git := exec.CommandContext(ctx, "git", "status", "--porcelain")
 	git.Dir, git.Stderr = r.top, os.Stderr
@@ -84,7 +84,7 @@ func (r *release) programs(ctx context.Context, p platform) (string, error) {
 	return dir, r.run(ctx, env, "make", "--no-print-directory", target, "BIN="+dir, "EXE="+p.exe(), "VERSION="+r.version)
 }
 
-// built is the folder of the programs for a platform.
+// built returns the folder of the programs for a platform.
 func (r *release) built(p platform) string {
 	if r.bin != "" {
 		return r.bin
@@ -92,7 +92,7 @@ func (r *release) built(p platform) string {
 	return filepath.Join(r.work, "bin", p.os+"_"+p.arch)
 }
 
-// host is the folder of programs that run on this machine.
+// host returns the folder of programs that run on this machine.
 func (r *release) host() string { return r.built(platform{runtime.GOOS, runtime.GOARCH}) }
 
 // run runs a command in the checkout.

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A release is made of a commit, and of nothing else.
+// A release is made from a commit, and nothing else.
 func TestChangesAreRefused(t *testing.T) {
 	top := t.TempDir()
 	git := func(args ...string) {

@@ -117,7 +117,7 @@ func TestChecksums(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, strings.Split(strings.TrimSpace(string(list)), "\n"), len(files)-1)
 
-	// A file that is another one is noticed.
+	// A changed file is noticed.
 	copied := t.TempDir()
 	require.NoError(t, os.CopyFS(copied, os.DirFS(dist)))
 	require.NoError(t, os.WriteFile(filepath.Join(copied, "egressplay.yaml"), []byte("x"), 0o600))
@@ -142,7 +142,7 @@ func TestArchiveOfThisMachine(t *testing.T) {
 	}
 }
 
-// What is installed from the checkout is what the lab's archive has.
+// An installation from the checkout has the same files as the lab's archive.
 func TestInstall(t *testing.T) {
 	at := t.TempDir()
 	script := func(args ...string) error {
@@ -221,7 +221,7 @@ func TestKrew(t *testing.T) {
 	assert.True(t, ours, "no platform of the manifest is this machine's")
 }
 
-// The image has all that the program needs, and no other file.
+// The image has everything that the program needs, and no other file.
 func TestImage(t *testing.T) {
 	dir := t.TempDir()
 	out, err := exec.Command("tar", "-xf", one(t, "egressplay_*_image.tar"), "-C", dir).CombinedOutput()
@@ -298,7 +298,7 @@ func TestListOfParts(t *testing.T) {
 	}
 }
 
-// Another run makes the same bytes, whenever the files were made.
+// Another run makes the same bytes, whatever the dates of the files are.
 func TestSameFiles(t *testing.T) {
 	parent := t.TempDir()
 	date := time.Unix(1700000000, 0)
@@ -321,7 +321,8 @@ func TestSameFiles(t *testing.T) {
 	assert.NotEqual(t, make(date), func() []byte { date = time.Unix(3, 0); return make(date) }())
 }
 
-// Programs of other machines cannot run here: their format says for which they are.
+// Programs for other machines cannot run here, but their format shows for which machine
+// they are.
 func TestFormats(t *testing.T) {
 	for _, p := range allPlatforms {
 		if os.Getenv("EGRESSPLAY_RELEASE") == "" && p.String() != runtime.GOOS+"/"+runtime.GOARCH {
@@ -353,7 +354,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// platformOf reads from a program's file what it was built for.
+// platformOf returns the platform of a program, read from its file.
 func platformOf(t *testing.T, path string) platform {
 	t.Helper()
 	if f, err := elf.Open(path); err == nil {

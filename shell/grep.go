@@ -117,8 +117,8 @@ const (
 	fixed           // plain texts
 )
 
-// grepPattern translates a pattern, several of them on lines of their own, into
-// RE2's syntax.
+// grepPattern translates a pattern, or several on lines of their own, into RE2's
+// syntax.
 func grepPattern(pattern string, syntax int, fold, word bool) (*regexp.Regexp, error) {
 	var parts []string
 	for _, p := range strings.Split(pattern, "\n") {
@@ -147,8 +147,8 @@ func grepPattern(pattern string, syntax int, fold, word bool) (*regexp.Regexp, e
 	return re, nil
 }
 
-// Pattern returns the RE2 pattern of what these arguments of grep look for, where
-// grep does nothing else than find lines.
+// Pattern returns the RE2 pattern of these arguments of grep. It is not ok if grep
+// would do more than find lines.
 func Pattern(args []string) (string, bool) {
 	set, operands, err := options(args, "cEFGhinoqsvw", "ABCem", nil)
 	if err != nil {
@@ -252,7 +252,7 @@ func translate(p string, isExtended bool) (string, error) {
 	return b.String(), nil
 }
 
-// bracket returns where the bracket expression ends with which p begins.
+// bracket returns the end of the bracket expression at the beginning of p.
 func bracket(p string) int {
 	i := 1
 	if i < len(p) && p[i] == '^' {

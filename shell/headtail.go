@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Lines returns how many lines these arguments of head or tail ask for, and
-// whether they ask for nothing else.
+// Lines returns how many lines these arguments of head or tail request, and whether
+// they request nothing else.
 func Lines(args []string) (int, bool) {
 	n, err := count(args)
 	return n, err == nil

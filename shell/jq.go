@@ -12,7 +12,7 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// jqTime is how long a jq filter may take: it can run for ever.
+// jqTime is how long a jq filter may take, because a filter can run for ever.
 const jqTime = 5 * time.Second
 
 // jqTool is jq with -r, -e, -c and one filter, which can read no file, variable of

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// A Kubectl is a kubectl command line that was read as kubectl reads it.
+// A Kubectl is a kubectl command line, read as kubectl reads it.
 type Kubectl struct {
-	// Verb is the command, with its second word where it has one: "create secret
+	// Verb is the command, with its second word if it has one: "create secret
 	// tls", "rollout status".
 	Verb string
 	// Args are the operands.
 	Args []string
-	// Command is what exec and run have behind the pod.
+	// Command is the command of exec and run.
 	Command []string
 
 	flags map[string][]string
 }
 
-// Flag returns the last value of a flag by its long name, "" where it is not set.
+// Flag returns the last value of a flag by its long name, "" if it is not set.
 func (k *Kubectl) Flag(name string) string {
 	values := k.flags[name]
 	if len(values) == 0 {
@@ -45,8 +45,8 @@ func (k *Kubectl) Flags() []string { return slices.Sorted(maps.Keys(k.flags)) }
 // A flagSet has the flags of a command: those with a value end in "=".
 type flagSet string
 
-// kubectlFlags are the flags that mean something here, by command. A flag with one
-// letter has it behind a slash.
+// kubectlFlags are the supported flags, by command. A flag's letter, if it has one,
+// follows a slash.
 var kubectlFlags = map[string]flagSet{
 	"annotate":                    "overwrite all local resource-version=",
 	"apply":                       "filename/f= kustomize/k= recursive/R server-side force-conflicts validate= overwrite wait field-manager= dry-run= output/o=",
@@ -115,7 +115,7 @@ func ParseKubectl(argv []string) (*Kubectl, error) {
 		return nil, errors.New("kubectl has no command")
 	}
 	k.Verb, words = words[0], words[1:]
-	// What create makes may stand behind its flags.
+	// The kind that create makes may follow its flags.
 	for i := 0; k.Verb == "create" && i < len(words); i++ {
 		if strings.HasPrefix(words[i], "-") {
 			if _, takes, _ := everywhere.find(strings.TrimLeft(words[i], "-")); takes {
@@ -159,7 +159,7 @@ func ParseKubectl(argv []string) (*Kubectl, error) {
 	return k, k.read(append(pending, words...), set)
 }
 
-// longKind returns the full name of what create makes.
+// longKind returns the full name of a kind that create makes.
 func longKind(kind string) string {
 	switch kind {
 	case "ns":
@@ -211,7 +211,7 @@ func (k *Kubectl) read(words []string, set flagSet) error {
 			}
 			i += n
 		case endsAtCommand && len(k.Args) == 1:
-			k.Command = words[i:] // as kubectl took it before it wanted --
+			k.Command = words[i:] // as kubectl accepted it before it required --
 			if own := append([]string{k.Args[0]}, k.Command[1:]...); len(own) > 1 && onlyFlags(own, set) {
 				k.Command = k.Command[:1] // kubectl's own flags behind a program without arguments
 				words, i, endsAtCommand = own, 0, false
@@ -238,8 +238,8 @@ func onlyFlags(words []string, set flagSet) bool {
 	return len(k.Args) == 1 && len(k.flags) > 0
 }
 
-// short reads flags of one letter and returns how many of the words behind them
-// were their value.
+// short reads flags of one letter and returns how many of the following words were
+// their value.
 func (k *Kubectl) short(letters string, behind []string, set flagSet) (int, error) {
 	for j := range letters {
 		long, takes, known := set.find(letters[j : j+1])
@@ -261,7 +261,7 @@ func (k *Kubectl) short(letters string, behind []string, set flagSet) (int, erro
 	return 0, nil
 }
 
-// Looks reports whether the command changes nothing.
+// Looks reports whether the command only looks and changes nothing.
 func (k *Kubectl) Looks() bool {
 	switch k.Verb {
 	case "describe", "exec", "get", "logs", "version":

@@ -8,9 +8,9 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// roundsOf returns how many words a word of a loop becomes, and whether that is
-// known before the run: a text that is written out, or one range such as {1..10}.
-// A range is counted before it is expanded, for it may be a large one.
+// roundsOf returns to how many words a word of a loop expands, and whether that is
+// known before the run: for a text that is written out, or one range such as {1..10}. A
+// range is counted before it is expanded, because it may be large.
 func roundsOf(w *syntax.Word) (int, bool) {
 	text, ok := literal(w)
 	if !ok {

@@ -15,7 +15,7 @@ import (
 )
 
 // opensslTool is openssl x509 -text -noout of the certificate on the standard input,
-// as far as its extension for names goes: only grep for that may read it, see
+// but only for its extension with names: only a grep for that may read it, see
 // [readsNames].
 func opensslTool(args []string) (Filter, error) {
 	if len(args) == 0 || args[0] != "x509" {
@@ -39,8 +39,8 @@ func opensslTool(args []string) (Filter, error) {
 	}, nil
 }
 
-// alternativeNames prints the names of a certificate as openssl x509 -text does; ""
-// where it has none.
+// alternativeNames returns the names of a certificate as openssl x509 -text prints
+// them; "" if it has none.
 func alternativeNames(cert *x509.Certificate) string {
 	for _, e := range cert.Extensions {
 		if e.Id.String() != "2.5.29.17" {
@@ -94,8 +94,8 @@ func addressOf(ip []byte) string {
 	return strings.Join(parts, ":")
 }
 
-// readsNames reports whether a command is grep for the names that openssl prints, with
-// the line behind at most.
+// readsNames reports whether a command is a grep for the names that openssl prints,
+// with at most the next line.
 func readsNames(s *syntax.Stmt) bool {
 	call, ok := s.Cmd.(*syntax.CallExpr)
 	if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "grep" {

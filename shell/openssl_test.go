@@ -16,7 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOpensslNames holds the names to what OpenSSL 3.0 prints of such a certificate.
+// TestOpensslNames compares the names with those that OpenSSL 3.0 prints for such a
+// certificate.
 func TestOpensslNames(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// sedTool is sed with s/PATTERN/TEXT/FLAGS alone, the flags being g, i and I, and
+// sedTool is sed with only s/PATTERN/TEXT/FLAGS, the flags being g, i and I, and
 // with -E, -r and -e.
 func sedTool(args []string) (Filter, error) {
 	set, operands, err := options(args, "Er", "e", map[string]byte{"regexp-extended": 'E', "expression": 'e'})

@@ -60,8 +60,8 @@ func TestMore(t *testing.T) {
 	}
 }
 
-// run runs a script with a kubectl that prints its arguments and what it reads,
-// and fails where its first argument is a number.
+// run runs a script with a kubectl that prints its arguments and what it reads, and
+// fails if its first argument is a number.
 func run(t *testing.T, text string) (*Output, map[string]string, error) {
 	file, _, problem := Parse(text)
 	require.Nil(t, problem)

@@ -42,7 +42,7 @@ func sortTool(args []string) (Filter, error) {
 	}, noFiles(operands)
 }
 
-// number is the number with which a line begins, 0 for none.
+// number returns the number with which a line begins, 0 if there is none.
 func number(line string) float64 {
 	line = strings.TrimLeft(line, " \t")
 	end := 0

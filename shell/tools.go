@@ -8,11 +8,11 @@ import (
 // A Filter reads a text and returns what the tool writes and its exit code.
 type Filter func(stdin string) (stdout, stderr string, code int)
 
-// A Tool reads its arguments. The error says what is not known here.
+// A Tool reads its arguments. The error names what is not supported.
 type Tool func(args []string) (Filter, error)
 
-// Tools are the tools that there are. Each does what the GNU tool of its name
-// does, for the options that it knows, and reads no file. Keep it sorted.
+// Tools has all tools. Each does what the GNU tool of its name does, for the options
+// that it supports, and reads no file. Keep it sorted.
 var Tools = map[string]Tool{
 	"base64":  base64Tool,
 	"cat":     catTool,
@@ -31,9 +31,9 @@ var Tools = map[string]Tool{
 	"wc":      wcTool,
 }
 
-// options splits arguments into options and operands as getopt does. takes are
-// the one-letter options that have a value, flags those that have none; long maps
-// the long ones to these letters.
+// options splits arguments into options and operands as getopt does. takes are the
+// one-letter options with a value, flags those without; long maps the long options to
+// these letters.
 func options(args []string, flags, takes string, long map[string]byte) (set map[byte]string, operands []string, err error) {
 	set = map[byte]string{}
 	for i := 0; i < len(args); i++ {
@@ -84,7 +84,7 @@ func options(args []string, flags, takes string, long map[string]byte) (set map[
 	return set, operands, nil
 }
 
-// noFiles refuses operands, which are files to most tools.
+// noFiles refuses operands, which most tools take as files.
 func noFiles(operands []string) error {
 	for _, o := range operands {
 		if o != "-" {

@@ -20,8 +20,8 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// BenchmarkExec compares a command in a pod with the same through client-go as
-// its documentation uses it.
+// BenchmarkExec compares a command in a pod with the same command through client-go,
+// used as its documentation shows.
 func BenchmarkExec(b *testing.B) {
 	client, kubeconfig := labCluster(b)
 	s := newScene(b, client)

@@ -1,3 +1,3 @@
-// Package clustertest has a cluster in memory, and the suite that holds it and
-// real clusters to the same promises.
+// Package clustertest has a cluster in memory, and a suite that tests it and real
+// clusters for the same promises.
 package clustertest

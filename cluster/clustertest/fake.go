@@ -28,20 +28,18 @@ import (
 )
 
 // A Fake is a cluster in memory. It serves Kubernetes' usual kinds and
-// Istio's, has the namespaces of a fresh cluster and istio-system, and gives
-// each Deployment one ready pod at once, anew when its template changes.
-// Commands and logs are scripted. Set the fields before the first call.
+// Istio's, has the namespaces of a fresh cluster and istio-system, and gives each
+// Deployment one ready pod at once, and a new one when its template changes. Commands
+// and logs are scripted. Set the fields before the first call.
 //
-// It validates no fields, and a list is applied as a whole where a real server
-// merges some by key.
+// It validates no fields, and applies each list as a whole; a real server merges some
+// by key.
 type Fake struct {
-	// ExecFunc runs a command in a pod that is there. Where it is nil, a
-	// command is an error.
+	// ExecFunc runs a command in an existing pod. If it is nil, a command is an error.
 	ExecFunc func(ctx context.Context, r cluster.ExecRequest) (cluster.ExecResult, error)
-	// LogsFunc returns the log of a pod that is there. Where it is nil, logs
-	// are empty.
+	// LogsFunc returns the log of an existing pod. If it is nil, logs are empty.
 	LogsFunc func(ctx context.Context, r cluster.LogRequest) (io.ReadCloser, error)
-	// DialFunc connects to a port of a pod. Where it is nil, that is an error.
+	// DialFunc connects to a port of a pod. If it is nil, connecting is an error.
 	DialFunc func(ctx context.Context, namespace, pod string, port int) (net.Conn, error)
 
 	// ClockAhead is by how much the cluster's clock is ahead of this machine's.
@@ -50,7 +48,7 @@ type Fake struct {
 	WarnFunc func(call Call) string
 	// Unseen has the kinds whose objects Contents may not list.
 	Unseen []string
-	// FailFunc is asked before each call; an error becomes the call's.
+	// FailFunc is called before each call; its error becomes the error of the call.
 	FailFunc func(call Call) error
 
 	mu      sync.Mutex
@@ -58,7 +56,7 @@ type Fake struct {
 	objects map[key]*unstructured.Unstructured
 	applied map[key]map[string]any // what Apply set last
 	calls   []Call
-	serial  int64 // the last resource version, also the source of UIDs and names
+	serial  int64 // the last resource version; UIDs and names are made from it too
 }
 
 var _ cluster.Interface = (*Fake)(nil)
@@ -66,7 +64,7 @@ var _ cluster.Interface = (*Fake)(nil)
 // A Call is one that was made of a [Fake].
 type Call struct {
 	Verb   string                     // the method in lower case: "get", "apply", "exec", ...
-	Ref    cluster.Ref                // what it was about; for exec, logs and pod the pod or its query
+	Ref    cluster.Ref                // its object; for exec, logs and pod the pod or its query
 	Object *unstructured.Unstructured // what was given to apply and replace
 	Exec   *cluster.ExecRequest       // of exec
 }
@@ -76,7 +74,7 @@ func (c Call) String() string { return c.Verb + " " + c.Ref.String() }
 // A key names an object whatever its version.
 type key struct{ group, kind, namespace, name string }
 
-// NewFake returns a cluster that has the objects given.
+// NewFake returns a cluster with the given objects.
 func NewFake(objects ...*unstructured.Unstructured) *Fake {
 	f := &Fake{
 		kinds:   defaultKinds(),
@@ -92,7 +90,7 @@ func NewFake(objects ...*unstructured.Unstructured) *Fake {
 	return f
 }
 
-// Object returns an object with the fields given besides its name.
+// Object returns an object with the given fields besides its name.
 func Object(apiVersion, kind, namespace, name string, fields map[string]any) *unstructured.Unstructured {
 	obj := &unstructured.Unstructured{Object: map[string]any{}}
 	for field, value := range fields {
@@ -105,7 +103,7 @@ func Object(apiVersion, kind, namespace, name string, fields map[string]any) *un
 	return obj
 }
 
-// ReadyPod returns a pod that is ready, with the labels and containers given.
+// ReadyPod returns a ready pod with the given labels and containers.
 func ReadyPod(namespace, name string, podLabels map[string]string, containers ...string) *unstructured.Unstructured {
 	pod := corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
@@ -136,8 +134,8 @@ func readyPod(pod corev1.Pod) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: obj}
 }
 
-// Put stores an object as it is, status and all, without recording a call. It
-// panics when the fake has no such kind.
+// Put stores an object as it is, status and all, without recording a call. It panics if
+// the fake has no such kind.
 func (f *Fake) Put(obj *unstructured.Unstructured) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -148,23 +146,23 @@ func (f *Fake) Put(obj *unstructured.Unstructured) {
 	f.store(p, obj.DeepCopy())
 }
 
-// Without takes the kinds of an API group away, as in a cluster where they are
-// not installed.
+// Without removes the kinds of an API group, as in a cluster where they are not
+// installed.
 func (f *Fake) Without(group string) *Fake {
 	f.kinds = slices.DeleteFunc(f.kinds, func(k *kind) bool { return k.group == group })
 	return f
 }
 
-// Calls returns the calls made so far.
+// Calls returns the calls so far.
 func (f *Fake) Calls() []Call {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.calls)
 }
 
-// State returns every object, sorted, without what changes with each write
-// (resource version, generation, UID, time) and without the pods of
-// Deployments: what a clean-up must bring back.
+// State returns every object, sorted, without the fields that change with each write
+// (resource version, generation, UID, time) and without the pods of Deployments. A
+// clean-up must restore this state.
 func (f *Fake) State() []unstructured.Unstructured {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -190,7 +188,7 @@ func sortObjects(all []unstructured.Unstructured) {
 	})
 }
 
-// A place is where an object is kept.
+// A place is the place of an object in the fake.
 type place struct {
 	key
 	kind    *kind
@@ -341,7 +339,7 @@ func (f *Fake) Apply(ctx context.Context, obj *unstructured.Unstructured, o clus
 	return f.load(p)
 }
 
-// verb returns how a call is recorded.
+// verb returns the verb under which a call is recorded.
 func verb(name string, o cluster.WriteOptions) string {
 	if o.DryRun {
 		return name + " (dry run)"
@@ -349,7 +347,7 @@ func verb(name string, o cluster.WriteOptions) string {
 	return name
 }
 
-// meets returns an error where the object is not the one that a write is for.
+// meets returns an error if the object is not the one that a write is for.
 func (f *Fake) meets(p *place, o cluster.WriteOptions) error {
 	now := f.objects[p.key]
 	if now == nil || (o.UID == "" || o.UID == now.GetUID()) && (o.Version == "" || o.Version == now.GetResourceVersion()) {
@@ -714,7 +712,7 @@ func (f *Fake) hasContainer(namespace, pod, container string) error {
 	return &cluster.NotReadyError{Query: "pod " + pod, Reason: fmt.Sprintf("container %s is not valid for pod %s", container, pod), Final: true}
 }
 
-// load returns a copy of an object in the version that was asked for.
+// load returns a copy of an object in the requested API version.
 func (f *Fake) load(p *place) (*unstructured.Unstructured, error) {
 	obj := f.objects[p.key]
 	if obj == nil {
@@ -725,7 +723,7 @@ func (f *Fake) load(p *place) (*unstructured.Unstructured, error) {
 	return obj, nil
 }
 
-// write is store for an object that a caller gives.
+// write stores an object that a caller gives.
 func (f *Fake) write(p *place, obj *unstructured.Unstructured) error {
 	namespace := key{kind: "Namespace", name: p.namespace}
 	if p.kind.namespaced && f.objects[namespace] == nil {
@@ -735,7 +733,7 @@ func (f *Fake) write(p *place, obj *unstructured.Unstructured) error {
 	return nil
 }
 
-// store keeps an object, and sets what only a server sets.
+// store stores an object, and sets the fields that only a server sets.
 func (f *Fake) store(p *place, obj *unstructured.Unstructured) {
 	f.serial++
 	now := f.objects[p.key]
@@ -756,8 +754,8 @@ func (f *Fake) store(p *place, obj *unstructured.Unstructured) {
 	}
 }
 
-// roll does for a Deployment what its controller and the kubelet would do: a
-// new template gives a new pod.
+// roll acts as a Deployment's controller and the kubelet: a new template gives a new
+// pod.
 func (f *Fake) roll(old, deployment *unstructured.Unstructured) {
 	template, _, _ := unstructured.NestedMap(deployment.Object, "spec", "template")
 	if old != nil {

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// A kind is one that the fake serves.
+// A kind is a kind that the fake serves.
 type kind struct {
 	group      string
 	versions   []string // the preferred one first
@@ -21,7 +21,7 @@ func (k *kind) resource() schema.GroupResource {
 	return schema.GroupResource{Group: k.group, Resource: k.plural}
 }
 
-// defaultKinds are in the order in which a short name prefers them.
+// defaultKinds returns the kinds in the order in which a short name prefers them.
 func defaultKinds() []*kind {
 	var all []*kind
 	add := func(group, versions string, namespaced bool, names ...string) {
@@ -60,8 +60,8 @@ func (f *Fake) WithGatewayAPI() *Fake {
 	return f
 }
 
-// find returns the kind that apiVersion and name mean, and its version; name
-// is as kubectl takes it where apiVersion is empty.
+// find returns the kind that apiVersion and name mean, and its version. If apiVersion
+// is empty, name is anything that kubectl accepts.
 func (f *Fake) find(apiVersion, name string) (*kind, string) {
 	group, version, anyGroup := "", "", true
 	if apiVersion != "" {
@@ -91,7 +91,7 @@ func (f *Fake) find(apiVersion, name string) (*kind, string) {
 	return nil, ""
 }
 
-// served returns the versions in which there is a kind of an API group.
+// served returns the versions in which a kind of an API group exists.
 func (f *Fake) served(apiVersion, name string) []string {
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil || apiVersion == "" {
@@ -105,7 +105,7 @@ func (f *Fake) served(apiVersion, name string) []string {
 	return nil
 }
 
-// elsewhere returns the API versions of other groups in which there is a kind.
+// elsewhere returns the API versions of other groups in which a kind exists.
 func (f *Fake) elsewhere(apiVersion, name string) (apiVersions []string) {
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil || apiVersion == "" {

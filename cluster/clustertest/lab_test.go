@@ -25,7 +25,7 @@ func TestLabCluster(t *testing.T) {
 	client, _ := labCluster(t)
 	Run(t, func(*testing.T) cluster.Interface { return client })
 
-	// What a fake does not do.
+	// The promises that a fake does not keep.
 	whole := newScene(t, client)
 	t.Run("a field that a kind does not have", func(t *testing.T) {
 		s := whole.of(t)
@@ -87,9 +87,8 @@ func TestLabCluster(t *testing.T) {
 	})
 }
 
-// labCluster returns a client for the cluster that the environment names, or
-// for a lab that is gone when the test ends. A lab that does not start is a
-// failure.
+// labCluster returns a client for the cluster that the environment names, or for a lab
+// that ends with the test. A lab that does not start fails the test.
 func labCluster(t testing.TB) (client *cluster.Client, kubeconfig string) {
 	kubeconfig = os.Getenv(kubeconfigVariable)
 	if kubeconfig == "" {

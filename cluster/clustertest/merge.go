@@ -2,7 +2,7 @@ package clustertest
 
 import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-// writable returns a copy of obj without what only a server sets.
+// writable returns a copy of obj without the fields that only a server sets.
 func writable(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	obj = obj.DeepCopy()
 	delete(obj.Object, "status")
@@ -12,8 +12,8 @@ func writable(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	return obj
 }
 
-// takeBack deletes from obj the fields that were applied before and are no
-// longer.
+// takeBack deletes from obj the fields that were applied before and are not applied any
+// more.
 func takeBack(obj, before, after map[string]any) {
 	for field, value := range before {
 		kept, has := after[field]
@@ -30,7 +30,7 @@ func takeBack(obj, before, after map[string]any) {
 	}
 }
 
-// overlay sets the fields of obj that given has.
+// overlay sets the fields in given in obj.
 func overlay(obj, given map[string]any) {
 	for field, value := range given {
 		inObj, ok1 := obj[field].(map[string]any)

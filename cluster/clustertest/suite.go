@@ -23,8 +23,7 @@ import (
 // for a pod.
 const deadline = 2 * time.Minute
 
-// Run holds a cluster to the promises of [cluster.Interface]: those of
-// [RunObjects] and [RunPods].
+// Run tests the promises of [cluster.Interface]: those of [RunObjects] and [RunPods].
 func Run(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 	t.Run("objects", func(t *testing.T) { RunObjects(t, newCluster) })
 	t.Run("pods", func(t *testing.T) { RunPods(t, newCluster) })
@@ -93,7 +92,7 @@ func (s *scene) apply(obj *unstructured.Unstructured) *unstructured.Unstructured
 	return got
 }
 
-// RunObjects holds a cluster to the promises about objects. It needs an API
+// RunObjects tests the promises about objects. It needs an API
 // server and the controllers, but no node.
 func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 	whole := newScene(t, newCluster(t))
@@ -351,7 +350,7 @@ func RunObjects(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 	})
 }
 
-// RunPods holds a cluster to the promises about pods. It needs one that runs
+// RunPods tests the promises about pods. It needs one that runs
 // them, and has the image curlimages/curl.
 func RunPods(t *testing.T, newCluster func(t *testing.T) cluster.Interface) {
 	s := newScene(t, newCluster(t))

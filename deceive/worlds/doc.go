@@ -9,8 +9,7 @@
 //	id: lie-change-...     true before a change that is not in force yet: that must be said
 //	id: honest-...         true: it must pass, and be checked
 //
-// A lie is caught where its own expectation does not hold or cannot be judged,
-// and all others of the step hold: they show that the request was the one that
-// the world is about. Each claim has continue: true, so that the next is tried
-// whatever becomes of it.
+// A lie is caught if its own expectation does not hold or cannot be judged, and all
+// others of the step hold: they show that the request was the one that the world is
+// about. Each claim has continue: true, so that the next one is tried in any case.
 package worlds

@@ -10,8 +10,8 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// Write writes all worlds to a folder, a file for each that is to be run apart
-// from the others, and returns their paths.
+// Write writes all worlds to a folder, each in a file that can be run separately, and
+// returns their paths.
 func Write(dir string) (paths []string, err error) {
 	names, err := fs.Glob(files, "*.yaml")
 	if err != nil {

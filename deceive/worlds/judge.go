@@ -11,25 +11,23 @@ import (
 	"github.com/egressplay/egressplay/inlab"
 )
 
-// A Result is what became of the claims of all worlds.
+// A Result has the outcomes of the claims of all worlds.
 type Result struct {
 	Lies, Caught   int
 	Honest, Passed int
-	// Missed says of each claim that was not judged as it has to be what
-	// happened instead.
+	// Missed has a text for each claim that was judged wrongly.
 	Missed []string
-	// Broken says which world could not be set up, so that its claims show
+	// Broken has a text for each world that could not be set up, so its claims show
 	// nothing.
 	Broken []string
 }
 
-// Good reports whether there were claims of both kinds, and each was judged as
-// it has to be.
+// Good reports whether there were claims of both kinds, and all were judged correctly.
 func (r *Result) Good() bool {
 	return r.Lies > 0 && r.Honest > 0 && len(r.Missed) == 0 && len(r.Broken) == 0
 }
 
-// Print writes what was missed, and how many claims there were.
+// Print prints the claims that were missed, and how many claims there were.
 func (r *Result) Print(w io.Writer) {
 	for _, text := range slices.Concat(r.Broken, r.Missed) {
 		fmt.Fprintln(w, text)
@@ -82,12 +80,13 @@ func (r *Result) judge(p *inlab.Playbook, s *inlab.Step) {
 const (
 	lie    = "lie"
 	honest = "honest"
-	// change is what must say that a change is not in force.
+	// change is the kind of lie that must be caught by the report that a change is not
+	// in force.
 	change = "change"
 )
 
-// declared returns what the id of a step declares: the kind of its claim, ""
-// for none, and which expectation or verb a lie has to be caught by.
+// declared returns what the id of a step declares: the kind of its claim, "" for none,
+// and the expectation or verb that has to catch a lie.
 func declared(id string) (kind, by string) {
 	words := strings.Split(id, "-")
 	switch {
@@ -99,7 +98,7 @@ func declared(id string) (kind, by string) {
 	return "", ""
 }
 
-// caught returns why a lie was not caught by what has to catch it.
+// caught returns an error if a lie was not caught by what has to catch it.
 func caught(s *inlab.Step, by string) error {
 	if s.Status != "failed" && s.Status != "error" {
 		return errors.New("a lie that was not caught: it " + s.Status)
@@ -125,7 +124,7 @@ func caught(s *inlab.Step, by string) error {
 	return nil
 }
 
-// passed returns why an honest claim did not pass.
+// passed returns an error if an honest claim did not pass.
 func passed(s *inlab.Step) error {
 	if s.Status != "passed" {
 		return errors.New("an honest claim that did not pass: " + ending(s))
@@ -141,7 +140,7 @@ func passed(s *inlab.Step) error {
 	return nil
 }
 
-// keyOf returns the expectation that a key of a verdict is of, or the verb.
+// keyOf returns the expectation or the verb to which a key of a verdict belongs.
 func keyOf(key string) string {
 	key = strings.TrimPrefix(key, "expect.")
 	if end := strings.IndexAny(key, ".["); end >= 0 {

@@ -18,7 +18,7 @@ func TestJudge(t *testing.T) {
 		name string
 		step string // in a report
 		good bool
-		says string // what is missed or broken; "" for nothing
+		says string // the text of what is missed or broken; "" for nothing
 	}{
 		{"a lie that its expectation denies", `"id":"lie-log-a","status":"failed","verdicts":[{"key":"expect.log[0].status","outcome":"not held"}]`, true, ""},
 		{"a lie that its expectation cannot judge", `"id":"lie-path-a","status":"error","verdicts":[{"key":"expect.path","outcome":"not judged"}]`, true, ""},

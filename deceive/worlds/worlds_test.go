@@ -15,8 +15,8 @@ import (
 	"github.com/egressplay/egressplay/steps"
 )
 
-// TestWorlds holds the worlds to being playbooks that can be run, and their claims
-// to declaring what can be declared.
+// TestWorlds checks that the worlds are playbooks that can be run, and that the ids of
+// their claims are valid.
 func TestWorlds(t *testing.T) {
 	paths, err := Write(t.TempDir())
 	require.NoError(t, err)

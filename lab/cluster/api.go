@@ -33,9 +33,9 @@ func newAPI(keys *credentials) (*api, error) {
 	return &api{client: client}, nil
 }
 
-// resource is where objects of a kind are. The name is the kind's in lower case
-// and the plural, which holds for every kind that a lab applies; asking the API
-// server would cost a start two round trips more.
+// resource returns the resource of an object's kind. Its name is the plural of the kind
+// in lower case. That is right for every kind that a lab applies; to ask the API server
+// would cost a start two more round trips.
 func (a *api) resource(o *unstructured.Unstructured) dynamic.ResourceInterface {
 	plural, _ := meta.UnsafeGuessKindToResource(o.GroupVersionKind())
 	if o.GetNamespace() == "" {
@@ -67,8 +67,8 @@ func (a *api) apply(ctx context.Context, o *unstructured.Unstructured) error {
 	return nil
 }
 
-// await watches one object until good says nil of it, or ctx ends: then the
-// error has the last that good said.
+// await watches one object until good returns nil for it, or ctx ends: then the error
+// has what good returned last.
 func (a *api) await(ctx context.Context, resource schema.GroupVersionResource, namespace, name string, good func(*unstructured.Unstructured) error) error {
 	last := errors.New("it does not exist")
 	for ctx.Err() == nil {

@@ -21,11 +21,11 @@ import (
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
-// bringUpTimeout is when a lab that is not ready gives up. A small machine that
-// reads its programs from a slow disk needs its time.
+// bringUpTimeout is how long a lab may take to get ready. A small machine reads its
+// programs from a slow disk.
 const bringUpTimeout = 3 * time.Minute
 
-// What is shown of a bring-up besides the components.
+// The steps of a bring-up that are shown besides the components.
 const (
 	charts     = "istio charts" // rendered
 	objects    = "objects"      // applied
@@ -33,7 +33,7 @@ const (
 	validation = "validation"   // istiod judges each object of Istio's
 )
 
-// bringUp starts everything, as the package's documentation draws it, and
+// bringUp starts everything in the order that the package's documentation shows, and
 // returns once the lab is ready.
 func (l *lab) bringUp(ctx context.Context) error {
 	if err := l.prepare(ctx); err != nil {
@@ -60,8 +60,8 @@ func (l *lab) bringUp(ctx context.Context) error {
 	group.Go(func() error { return l.ready(ctx, Etcd) })
 	group.Go(func() error { return l.awaitPolicies(ctx) })
 	group.Go(func() error {
-		// It serves an administrator and a node long before it is ready: for
-		// more than a second it waits for what it looks at once a second.
+		// The API server serves an administrator and a node more than a second before
+		// it is ready: some of its checks look once a second only.
 		if err := retry(ctx, p.apiServes()); err != nil {
 			return err
 		}
@@ -110,9 +110,9 @@ func (l *lab) prepare(ctx context.Context) error {
 	return errors.Join(l.step(Internet, func() error { return l.connect(ctx) }), l.serveCRI(ctx))
 }
 
-// makeFolders makes the folders of the run folder, and hides one file. State is in memory and
-// mounted in the lab alone: it is gone with the lab however it ends, keys and
-// files of the pods' users included, which an ordinary user could not delete.
+// makeFolders makes the folders of the run folder, and hides one file. State is in
+// memory and mounted in the lab only. It goes with the lab, however that ends, and so
+// do keys, and files of the pods' users, which an ordinary user could not delete.
 func (l *lab) makeFolders() error {
 	for _, dir := range []string{l.Folder.Logs(), l.Folder.State()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -122,9 +122,9 @@ func (l *lab) makeFolders() error {
 	if err := unix.Mount("tmpfs", l.Folder.State(), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0711"); err != nil {
 		return fmt.Errorf("mount %s: %w", l.Folder.State(), err)
 	}
-	// The kubelet looks there for processes that the kernel killed for want of
-	// memory, and does not start where it may not read: as root without the
-	// capability SYSLOG, which a lab has given up.
+	// The kubelet looks there for processes that the kernel killed for lack of memory,
+	// and does not start if it may not read it: as root without the capability SYSLOG,
+	// which a lab drops.
 	const kernelMessages = "/dev/kmsg"
 	if err := unix.Mount("/dev/null", kernelMessages, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("hide %s: %w", kernelMessages, err)
@@ -132,8 +132,8 @@ func (l *lab) makeFolders() error {
 	return nil
 }
 
-// maxRecords is how many bytes each of the two files has at most in which there is
-// what reached the internet. They are read whole for each claim about that.
+// maxRecords is the largest size in bytes of each of the two files that record what
+// reached the internet. Each claim about arrivals reads both as a whole.
 const maxRecords = 8 << 20
 
 // connect makes the stand-in internet.
@@ -194,8 +194,8 @@ func (l *lab) startKubelet(ctx context.Context, p *processes) error {
 	return l.ready(ctx, Kubelet)
 }
 
-// startRest starts what needs an API server that is ready, and waits for it:
-// without the roles that it makes last they would be refused, and try again
+// startRest starts the components that need a ready API server, and waits for it: the
+// API server makes their roles last. Without those they would be refused, and try again
 // only after a while.
 func (l *lab) startRest(ctx context.Context, p *processes) error {
 	proxy, err := p.proxy()
@@ -212,7 +212,7 @@ func (l *lab) startRest(ctx context.Context, p *processes) error {
 	return group.Wait()
 }
 
-// install applies what the mesh and the lab consist of, and waits until it works.
+// install applies the objects of the mesh and the lab, and waits until they work.
 func (l *lab) install(ctx context.Context, rendered <-chan []*unstructured.Unstructured) error {
 	list, err := own(l.Name, l.Version, l.Hosts)
 	if err != nil {
@@ -251,8 +251,8 @@ func (l *lab) awaitMesh(ctx context.Context, gateway []*unstructured.Unstructure
 		return l.step(validation, func() error { return api.awaitValidation(ctx) })
 	})
 	group.Go(func() error {
-		// A gateway that asks for istiod before its name resolves and it answers
-		// waits seconds before it asks again.
+		// A gateway that starts before istiod's name resolves and istiod answers waits
+		// seconds before it tries again.
 		if err := api.applyAll(ctx, gateway); err != nil {
 			return err
 		}
@@ -265,13 +265,13 @@ func (l *lab) awaitWorkload(ctx context.Context, w workload) error {
 	return l.step(w.component, func() error { return l.api.Load().awaitAvailable(ctx, w.namespace, w.component) })
 }
 
-// start starts a process and says so.
+// start starts a process and reports that as an event.
 func (l *lab) start(p supervise.Process) error {
 	l.events.add(Event{Component: p.Name, State: string(supervise.Starting)})
 	return l.supervisor.Start(p)
 }
 
-// ready waits for a process and says so.
+// ready waits until a process is ready and reports that as an event.
 func (l *lab) ready(ctx context.Context, name string) error {
 	if err := l.supervisor.WaitReady(ctx, name); err != nil {
 		return err
@@ -280,7 +280,7 @@ func (l *lab) ready(ctx context.Context, name string) error {
 	return nil
 }
 
-// step says when something that is no process begins and is done.
+// step runs do, which is no process, and reports its beginning and its end as events.
 func (l *lab) step(name string, do func() error) error {
 	l.events.add(Event{Component: name, State: string(supervise.Starting)})
 	if err := do(); err != nil {

@@ -14,14 +14,14 @@ import (
 	"github.com/egressplay/egressplay/lab/internet"
 )
 
-// ErrEnded is that of a lab which has ended and does not say why.
+// ErrEnded is the error of a lab that has ended without a reason.
 var ErrEnded = errors.New("it has ended")
 
 // Client asks a running lab from outside.
 type Client struct{ http http.Client }
 
-// Dial makes a client of the lab in a folder. Each question connects anew, and its
-// error tells when the lab is not running.
+// Dial returns a client of the lab in a folder. It does not connect: each call does,
+// and returns an error if the lab is not running.
 func Dial(f Folder) *Client {
 	return &Client{http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -30,7 +30,7 @@ func Dial(f Folder) *Client {
 	}}}
 }
 
-// Status is the status of the lab.
+// Status returns the status of the lab.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	body, err := c.ask(ctx, http.MethodGet, statusPath, nil)
 	if err != nil {
@@ -43,9 +43,9 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, nil
 }
 
-// Follow hands every event of the bring-up to report, earlier ones included, until
-// the lab is ready. Its error tells why the lab did not come up, or that it has
-// ended.
+// Follow calls report for every event of the bring-up, including earlier ones, until
+// the lab is ready. It returns an error with the reason if the lab did not come up, or
+// has ended.
 func (c *Client) Follow(ctx context.Context, report func(Event)) error {
 	body, err := c.ask(ctx, http.MethodGet, eventsPath, nil)
 	if err != nil {
@@ -75,7 +75,7 @@ func endOf(ctx context.Context, err error) error {
 	return fmt.Errorf("follow the lab's start: %w: %w", ErrEnded, err)
 }
 
-// ask sends a request and returns the body of a good answer.
+// ask sends a request and returns the body of a successful answer.
 func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, method, "http://lab"+path, body)
 	if err != nil {
@@ -89,7 +89,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 		return response.Body, nil
 	}
 	defer response.Body.Close()
-	const most = 1 << 20 // bytes of what an error says
+	const most = 1 << 20 // bytes of the text of an error
 	said, err := io.ReadAll(io.LimitReader(response.Body, most))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", response.Status, err)
@@ -101,7 +101,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body io.Reader) (
 	return nil, errors.New(cmp.Or(strings.TrimSpace(string(said)), response.Status))
 }
 
-// list asks the lab for all that it has of something.
+// list asks the lab for all items of one sort.
 func list[T any](ctx context.Context, c *Client, path, what string) (all []T, err error) {
 	body, err := c.ask(ctx, http.MethodGet, path, nil)
 	if err != nil {

@@ -137,8 +137,8 @@ func TestAvailable(t *testing.T) {
 	}
 }
 
-// The components' files are made of templates: what a template lacks would show
-// only in a lab.
+// The components' files are made from templates; a mistake in one would show only in a
+// lab.
 func TestConfigurationFiles(t *testing.T) {
 	f := Folder(t.TempDir())
 	keys, err := makeCredentials(f.state("pki"), f.Kubeconfig(), "https://127.0.0.1:1")
@@ -154,8 +154,8 @@ func TestConfigurationFiles(t *testing.T) {
 	}
 }
 
-// An API server with a limit of 350 MiB used a whole core for nothing once it kept
-// some thousand objects more than at its start.
+// An API server with a limit of 350 MiB used a whole core for nothing once it had some
+// thousand objects more than at its start.
 func TestNoComponentHasAMemoryLimit(t *testing.T) {
 	t.Setenv("GOGC", "")
 	f := Folder(t.TempDir())

@@ -2,7 +2,7 @@ package cluster
 
 import "github.com/egressplay/egressplay/lab/network"
 
-// The parts of a lab, as they are called on the command line and in logs.
+// The names of the parts of a lab, on the command line and in logs.
 const (
 	Internet          = "internet"
 	Etcd              = "etcd"
@@ -18,7 +18,7 @@ const (
 	GatewayAPI        = "gateway-api"
 )
 
-// Components are all parts, in the order in which they are shown.
+// Components has all parts, in the order in which they are shown.
 var Components = []string{
 	Internet, Etcd, APIServer, ControllerManager, Scheduler, Proxy, NetworkPolicy, Kubelet, CoreDNS, Istiod, EgressGateway,
 }

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// The lab is asked by HTTP on [Folder.Control], which nobody but the
-// owner of the run folder reaches.
+// The lab answers HTTP on [Folder.Control], which only the owner of the run folder can
+// reach.
 const (
 	statusPath = "/status" // GET: a Status
 	eventsPath = "/events" // GET: each Event of the bring-up as a line, until the last
@@ -19,15 +19,15 @@ const (
 	// and answers with its cri.ImageInfo.
 	imagesPath = "/images"
 
-	// hold, as POST's query, has the hosts go when the connection does.
+	// hold, as the query of a POST, has the hosts removed when the connection ends.
 	hold = "hold"
 )
 
-// newControl makes the server of the control socket.
+// newControl returns the server of the control socket.
 func (l *lab) newControl() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+statusPath, func(w http.ResponseWriter, r *http.Request) {
-		_ = json.NewEncoder(w).Encode(l.status(r.Context())) // who asked may be gone
+		_ = json.NewEncoder(w).Encode(l.status(r.Context())) // the client may be gone
 	})
 	mux.HandleFunc("GET "+eventsPath, l.sendEvents)
 	mux.HandleFunc("GET "+hostsPath, l.listHosts)
@@ -38,14 +38,14 @@ func (l *lab) newControl() *http.Server {
 	return &http.Server{Handler: mux}
 }
 
-// sendEvents sends what has happened and what happens, each at once.
+// sendEvents sends all events so far, and each further one at once.
 func (l *lab) sendEvents(w http.ResponseWriter, r *http.Request) {
 	out, flush := json.NewEncoder(w), http.NewResponseController(w).Flush
 	for sent := 0; ; {
 		list, news := l.events.after(sent)
 		for _, event := range list {
 			if out.Encode(event) != nil || flush() != nil || event.last() {
-				return // the last one, or who asked is gone
+				return // it was the last one, or the client is gone
 			}
 		}
 		sent += len(list)

@@ -15,13 +15,13 @@ import (
 	"github.com/egressplay/egressplay/lab/pki"
 )
 
-// credentials are the keys and certificates of one lab. They are made anew at
-// each start, so nothing that has leaked of one lab is good for another.
+// credentials are the keys and certificates of one lab. They are made anew at each
+// start, so a key that has leaked from one lab is of no use in another.
 type credentials struct {
 	cluster  *pki.CA // of the API server and its clients
-	internet *pki.CA // of the stand-in hosts; the only one that pods trust
+	internet *pki.CA // of the stand-in internet's hosts; the only CA that pods trust
 	admin    *pki.Pair
-	dir      string // where the components find theirs
+	dir      string // the folder where the components find theirs
 }
 
 // The files of dir.
@@ -31,14 +31,15 @@ const (
 	apiServerFile   = "apiserver" // .crt, .key: serves the API
 	kubeletUserFile = "apiserver-kubelet"
 	kubeletFile     = "kubelet"  // serves the kubelet's API
-	loopbackFile    = "loopback" // serves health of the controllers and the scheduler
+	loopbackFile    = "loopback" // serves the health of the controllers and the scheduler
 	accountKeyFile  = "serviceaccount.key"
 	accountPubFile  = "serviceaccount.pub"
-	trustBundleFile = "trust.crt" // what pods trust
+	trustBundleFile = "trust.crt" // the CA that pods trust
 )
 
-// makeCredentials makes everything and writes it to dir, and the
-// administrator's kubeconfig for server, the API as the host reaches it.
+// makeCredentials makes all keys and certificates and writes them to dir, and writes
+// the administrator's kubeconfig. server is the address by which the host reaches the
+// API.
 func makeCredentials(dir, kubeconfig, server string) (*credentials, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make credentials: %w", err)
@@ -74,12 +75,12 @@ func (c *credentials) authorities() (err error) {
 	return errors.Join(
 		c.write(caFile, c.cluster.CertPEM()),
 		c.write(caKeyFile, c.cluster.KeyPEM()),
-		os.WriteFile(c.path(trustBundleFile), c.internet.CertPEM(), 0o644), // users of pods read it
+		os.WriteFile(c.path(trustBundleFile), c.internet.CertPEM(), 0o644), // the users of pods read it
 	)
 }
 
-// servers makes what the components serve with. Those that would make a key of
-// their own at each start make an RSA key, which takes longer than all of ours.
+// servers makes the components' serving certificates. A component without one makes an
+// RSA key at each start, which takes longer than all of ours.
 func (c *credentials) servers() error {
 	loopback, node := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr(network.NodeIP)
 	return errors.Join(
@@ -97,9 +98,9 @@ func (c *credentials) servers() error {
 	)
 }
 
-// clients makes the kubeconfigs of the components, each as the user that
-// Kubernetes' own roles are bound to ("Using RBAC Authorization", Core
-// component roles; "Using Node Authorization").
+// clients makes the kubeconfigs of the components, each with the user to which
+// Kubernetes binds the component's role ("Using RBAC Authorization", Core component
+// roles; "Using Node Authorization").
 func (c *credentials) clients() error {
 	var errs []error
 	for name, r := range map[string]pki.Request{
@@ -145,7 +146,7 @@ func (c *credentials) write(name string, content []byte) error {
 	return os.WriteFile(c.path(name), content, 0o600)
 }
 
-// config is for a client of the API, as the administrator.
+// config returns the configuration of a client of the API, as the administrator.
 func (c *credentials) config() *rest.Config {
 	return &rest.Config{
 		Host: apiServer,
@@ -156,7 +157,7 @@ func (c *credentials) config() *rest.Config {
 	}
 }
 
-// client speaks to a component as the administrator.
+// client returns an HTTP client that speaks to a component as the administrator.
 func (c *credentials) client() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
 		RootCAs:      c.cluster.Pool(),

@@ -17,7 +17,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// Only what pods trust may be read by others.
+// Others may read only the CA that pods trust.
 func TestCredentialsAreForTheirOwner(t *testing.T) {
 	f := Folder(t.TempDir())
 	keys, err := makeCredentials(f.state("pki"), f.Kubeconfig(), "https://127.0.0.1:4711")

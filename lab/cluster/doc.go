@@ -8,7 +8,7 @@
 //	              │ internet                  └ objects of Istio and CoreDNS ─┬► pods ──► a dry run is injected
 //	              │ Istio's charts rendered ────────────────────────────────┘
 //
-// Ready means that a pod which asks for a sidecar would get one and would be
-// served, and that istiod judges each object of Istio's: [Run] asks the API server
-// to create one of each, without creating it.
+// Ready means that a pod that asks for a sidecar would get one and be served, and that
+// istiod validates each Istio object: [Run] asks the API server for a dry run of one of
+// each.
 package cluster

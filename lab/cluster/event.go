@@ -13,14 +13,14 @@ type Event struct {
 	Seconds   float64 `json:"seconds"`         // since the lab's start
 
 	Ready      bool   `json:"ready,omitempty"`      // the lab is ready
-	Kubeconfig string `json:"kubeconfig,omitempty"` // its file, once it is ready
+	Kubeconfig string `json:"kubeconfig,omitempty"` // the path of the kubeconfig, once the lab is ready
 	Error      string `json:"error,omitempty"`      // why the lab did not come up
 }
 
 // last reports whether no event follows.
 func (e Event) last() bool { return e.Ready || e.Error != "" }
 
-// events keeps what has happened, for those who ask later.
+// events keeps all events, for clients that ask later.
 type events struct {
 	since time.Time
 
@@ -31,7 +31,7 @@ type events struct {
 
 func newEvents() *events { return &events{since: time.Now(), news: make(chan struct{})} }
 
-// add appends an event, with the time it happens at.
+// add appends an event, with the current time.
 func (e *events) add(event Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -41,8 +41,8 @@ func (e *events) add(event Event) {
 	e.news = make(chan struct{})
 }
 
-// after returns the events but the first n, and what is closed when there are
-// more of them.
+// after returns the events after the first n, and a channel that is closed when there
+// are more.
 func (e *events) after(n int) ([]Event, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

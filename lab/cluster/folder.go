@@ -7,48 +7,49 @@ import "path/filepath"
 //
 //	lab.json     who runs it; written by the one who starts the lab
 //	kubeconfig   for the host, mode 0600; there once the lab is ready
-//	control      the socket on which the lab is asked and told; see Control
+//	control      the socket on which the lab takes requests; see Control
 //	hosts.yaml   the user's own hosts of the internet, if there are any
 //	lock         held by whoever starts or ends the lab
 //	alive        held by the lab as long as it lives
 //	logs/        COMPONENT.log of each component, and lab.log of the lab itself
 //	state/       what the components keep; gone with the lab
 //
-// Its path must be short: that of a Unix socket has 107 bytes at most.
+// Its path must be short: the path of a Unix socket has at most 107 bytes.
 type Folder string
 
-// Info is the file that tells who runs the lab.
+// Info returns the path of the file that says who runs the lab.
 func (f Folder) Info() string { return f.join("lab.json") }
 
-// Kubeconfig is the administrator's kubeconfig, for the host.
+// Kubeconfig returns the path of the administrator's kubeconfig, for the host.
 func (f Folder) Kubeconfig() string { return f.join("kubeconfig") }
 
-// Control is the Unix socket of the running lab.
+// Control returns the path of the running lab's Unix socket.
 func (f Folder) Control() string { return f.join("control") }
 
-// Lock is the file that is locked while the lab is started or ended.
+// Lock returns the path of the file that is locked while the lab is started or ended.
 func (f Folder) Lock() string { return f.join("lock") }
 
-// Alive is the file that the lab keeps locked.
+// Alive returns the path of the file that the lab keeps locked.
 func (f Folder) Alive() string { return f.join("alive") }
 
-// Logs is the folder of the components' logs.
+// Logs returns the folder of the components' logs.
 func (f Folder) Logs() string { return f.join("logs") }
 
-// Log is the log of a component.
+// Log returns the path of a component's log.
 func (f Folder) Log(component string) string { return f.join("logs", component+".log") }
 
-// Records is the file to which the stand-in internet writes what reaches it.
+// Records returns the path of the file to which the stand-in internet writes what
+// reaches it.
 func (f Folder) Records() string { return f.Log(Internet) }
 
-// Hosts is the copy of the file by which the stand-in internet has hosts of the
-// user's own; see [internet.Parse].
+// Hosts returns the path of the lab's copy of the user's file of hosts; see
+// [internet.Parse].
 func (f Folder) Hosts() string { return f.join("hosts.yaml") }
 
-// State is the folder of what is gone with the lab.
+// State returns the folder of what goes with the lab.
 func (f Folder) State() string { return f.join("state") }
 
-// Files are the paths of all that may be in the folder.
+// Files returns the paths of everything that may be in the folder.
 func (f Folder) Files() []string {
 	return []string{f.Info(), f.Kubeconfig(), f.Control(), f.Hosts(), f.Lock(), f.Alive(), f.Logs(), f.State()}
 }

@@ -11,11 +11,11 @@ import (
 
 var gatewayClasses = schema.GroupVersionResource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "gatewayclasses"}
 
-// gatewayClass is the GatewayClass whose Gateways istiod takes care of.
+// gatewayClass is the GatewayClass that istiod implements.
 const gatewayClass = "istio"
 
-// installGatewayAPI makes the kinds of the Gateway API, and waits until istiod
-// takes care of them.
+// installGatewayAPI installs the kinds of the Gateway API, and waits until istiod has
+// accepted its GatewayClass.
 func (l *lab) installGatewayAPI(ctx context.Context) error {
 	file, err := os.Open(l.Programs.GatewayAPI)
 	if err != nil {
@@ -36,15 +36,15 @@ func (l *lab) installGatewayAPI(ctx context.Context) error {
 	return api.await(ctx, gatewayClasses, "", gatewayClass, accepted)
 }
 
-// accepted says nil of a GatewayClass that istiod has accepted.
+// accepted returns nil if istiod has accepted the GatewayClass.
 func accepted(o *unstructured.Unstructured) error { return condition(o, "Accepted") }
 
-// removeDescriptions removes what a kind says of its fields for people. It is
-// three quarters of these kinds, and costs the API server a second of CPU.
+// removeDescriptions removes the descriptions of a kind's fields. They are three
+// quarters of these kinds, and cost the API server a second of CPU.
 func removeDescriptions(value any) {
 	switch value := value.(type) {
 	case map[string]any:
-		if _, text := value["description"].(string); text { // and not a field of that name
+		if _, text := value["description"].(string); text { // a description, and not a field of that name
 			delete(value, "description")
 		}
 		for _, v := range value {

@@ -15,14 +15,14 @@ import (
 
 // hostsFile is a file of hosts on its way to the lab.
 type hostsFile struct {
-	Name string `json:"name"` // for what is said of it
+	Name string `json:"name"` // for messages
 	Text []byte `json:"text"`
 }
 
 // longestHosts is how many bytes a [hostsFile] may have, as JSON.
 const longestHosts = 8 << 20
 
-// addHosts adds hosts. If they are to be held, they go when who asked is gone.
+// addHosts adds hosts. If they are to be held, they go when the client is gone.
 func (l *lab) addHosts(w http.ResponseWriter, r *http.Request) {
 	served := l.internet.Load()
 	if served == nil {
@@ -37,7 +37,7 @@ func (l *lab) addHosts(w http.ResponseWriter, r *http.Request) {
 	added, err := served.Add(r.Context(), file.Name, file.Text)
 	if mistakes, ok := errors.AsType[internet.Mistakes](err); ok {
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		_ = json.NewEncoder(w).Encode(mistakes) // who asked may be gone
+		_ = json.NewEncoder(w).Encode(mistakes) // the client may be gone
 		return
 	}
 	if err != nil {
@@ -49,7 +49,7 @@ func (l *lab) addHosts(w http.ResponseWriter, r *http.Request) {
 		if err == nil {
 			<-r.Context().Done()
 		}
-		// It may have been removed by its token, or the lab has ended.
+		// They may have been removed by their token, or the lab has ended.
 		_ = served.Remove(context.WithoutCancel(r.Context()), added.Token)
 	}
 }
@@ -81,11 +81,11 @@ func (l *lab) listHosts(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(list) // who asked may be gone
+	_ = json.NewEncoder(w).Encode(list) // the client may be gone
 }
 
-// AddHosts adds the hosts of a file, whose name is for what is said of it. They stay
-// until they are removed. What is wrong with the file is [internet.Mistakes].
+// AddHosts adds the hosts of a file; name is the file's name in messages. They stay
+// until they are removed. If the file has mistakes, the error is [internet.Mistakes].
 func (c *Client) AddHosts(ctx context.Context, name string, text []byte) (internet.Addition, error) {
 	added, body, err := c.addHosts(ctx, hostsPath, name, text)
 	if err != nil {
@@ -94,15 +94,15 @@ func (c *Client) AddHosts(ctx context.Context, name string, text []byte) (intern
 	return added, body.Close()
 }
 
-// HoldHosts adds hosts as [Client.AddHosts] does. They go when they are let go, when
-// ctx ends, and when this process does, however that happens.
+// HoldHosts adds hosts as [Client.AddHosts] does. They go when the returned function is
+// called, when ctx ends, and when this process ends, however that happens.
 func (c *Client) HoldHosts(ctx context.Context, name string, text []byte) (added internet.Addition, letGo func(context.Context) error, err error) {
 	added, body, err := c.addHosts(ctx, hostsPath+"?"+hold, name, text)
 	if err != nil {
 		return added, nil, err
 	}
 	return added, func(ctx context.Context) error {
-		// Asked for, so that they are gone when this returns.
+		// Remove them explicitly, so that they are gone when this returns.
 		return errors.Join(c.RemoveHosts(ctx, added.Token), body.Close())
 	}, nil
 }
@@ -127,7 +127,7 @@ func (c *Client) addHosts(ctx context.Context, path, name string, text []byte) (
 	return added, body, nil
 }
 
-// RemoveHosts removes what was added by a token.
+// RemoveHosts removes the hosts that were added with a token.
 func (c *Client) RemoveHosts(ctx context.Context, token string) error {
 	body, err := c.ask(ctx, http.MethodDelete, hostsPath+"/"+url.PathEscape(token), nil)
 	if err != nil {
@@ -136,7 +136,7 @@ func (c *Client) RemoveHosts(ctx context.Context, token string) error {
 	return body.Close()
 }
 
-// Hosts returns what was added and is still there.
+// Hosts returns the additions that were not removed.
 func (c *Client) Hosts(ctx context.Context) ([]internet.Addition, error) {
 	return list[internet.Addition](ctx, c, hostsPath, "hosts")
 }

@@ -31,8 +31,8 @@ func (loopback) ListenPacket(network, _ string) (net.PacketConn, error) {
 func (loopback) AddAddress(netip.Addr) error    { return nil }
 func (loopback) DeleteAddress(netip.Addr) error { return nil }
 
-// newControlled starts what answers on the control socket, with an internet or
-// without.
+// newControlled starts the server of the control socket, with an internet or without,
+// and returns its client.
 func newControlled(t *testing.T, withInternet bool) *Client {
 	t.Helper()
 	f := Folder(t.TempDir())
@@ -84,7 +84,7 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// Hosts that are held go with who holds them, however that one goes.
+// Hosts that are held go with their holder, however it ends.
 func TestHeldHosts(t *testing.T) {
 	c := newControlled(t, true)
 	gone := func() {
@@ -107,7 +107,7 @@ func TestHeldHosts(t *testing.T) {
 	list, err = c.Hosts(t.Context())
 	require.NoError(t, err)
 	assert.Len(t, list, 1)
-	cancel() // which closes the connection, as the end of a process does
+	cancel() // it closes the connection, as the end of a process does
 	gone()
 
 	kept, err := c.AddHosts(t.Context(), "hosts.yaml", []byte(oneHost))

@@ -14,7 +14,7 @@ import (
 
 var errNoImages = errors.New("the lab is starting and takes no images yet")
 
-// loadImage makes an image of what a request has.
+// loadImage makes an image from the body of a request.
 func (l *lab) loadImage(w http.ResponseWriter, r *http.Request) {
 	server := l.cri.Load()
 	if server == nil {
@@ -23,12 +23,12 @@ func (l *lab) loadImage(w http.ResponseWriter, r *http.Request) {
 	}
 	info, err := server.Load(r.Context(), r.Body)
 	if err != nil {
-		// Who sends hears of it only after all was sent.
+		// The sender reads the error only after it has sent everything.
 		_, _ = io.Copy(io.Discard, r.Body)
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		return
 	}
-	_ = json.NewEncoder(w).Encode(info) // who asked may be gone
+	_ = json.NewEncoder(w).Encode(info) // the client may be gone
 }
 
 func (l *lab) listImages(w http.ResponseWriter, _ *http.Request) {
@@ -45,7 +45,7 @@ func (c *Client) LoadImage(ctx context.Context, im *image.Image) (info cri.Image
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, sending := io.Pipe()
-	defer stream.Close() // which ends the sender, too
+	defer stream.Close() // this ends the sender, too
 	go func() { sending.CloseWithError(im.Send(ctx, sending)) }()
 	body, err := c.ask(ctx, http.MethodPost, imagesPath, stream)
 	if err != nil {

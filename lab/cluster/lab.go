@@ -22,10 +22,10 @@ type Config struct {
 	Version  string // of this program
 	Folder   Folder
 	Programs Programs
-	Starter  []string        // argv of the program that becomes a container; see [starter.Start]
+	Starter  []string        // the command line of the program that becomes a container; see [starter.Start]
 	Hosts    []internet.Host // of the stand-in internet
 
-	API     net.Listener // where the host reaches the API: on its loopback, inherited
+	API     net.Listener // where the host reaches the API: on the host's loopback, inherited
 	Control net.Listener // on [Folder.Control], inherited
 }
 
@@ -46,10 +46,10 @@ type lab struct {
 	up       atomic.Bool
 }
 
-// Run brings the lab up and keeps it until ctx ends; then it returns nil. It returns
-// an error when the lab did not come up, or when something that it needs has failed.
-// Call it from the lab's first process and exit afterwards: the kernel then kills all
-// other processes of the lab.
+// Run brings the lab up and keeps it until ctx ends; then it returns nil. It returns an
+// error if the lab did not come up, or if something that it needs has failed. Call it
+// from the lab's first process and exit afterwards: the kernel then kills all other
+// processes of the lab.
 func Run(ctx context.Context, c Config) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -62,7 +62,7 @@ func Run(ctx context.Context, c Config) error {
 	if err == nil {
 		<-ctx.Done()
 	}
-	if ctx.Err() != nil { // which is why the bring-up failed, if it did
+	if ctx.Err() != nil { // that is why the bring-up failed, if it did
 		err = context.Cause(ctx)
 	}
 	if errors.Is(err, context.Canceled) {
@@ -75,16 +75,16 @@ func Run(ctx context.Context, c Config) error {
 	return err
 }
 
-// leave lets those who wait for the lab hear why it did not come up.
+// leave gives the clients that wait for the lab time to read why it did not come up.
 func (l *lab) leave(control *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
-	_ = control.Shutdown(ctx) // who has not read by then will see the connection end
+	_ = control.Shutdown(ctx) // a client that has not read by then sees the connection end
 }
 
 const leaveTime = time.Second
 
-// keep runs what must run as long as the lab: its end is the end of the lab.
+// keep runs something that must run as long as the lab: if serve returns, the lab ends.
 func (l *lab) keep(ctx context.Context, name string, serve func() error) {
 	go func() {
 		err := serve()

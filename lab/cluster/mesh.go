@@ -27,10 +27,10 @@ func (a *api) awaitAvailable(ctx context.Context, namespace, name string) error 
 	return a.await(ctx, deployments, namespace, name, available)
 }
 
-// available says nil of a Deployment that is available.
+// available returns nil if a Deployment is available.
 func available(o *unstructured.Unstructured) error { return condition(o, "Available") }
 
-// condition says nil of an object that has a condition of this type.
+// condition returns nil if the object's condition of this type is True.
 func condition(o *unstructured.Unstructured, name string) error {
 	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")
 	if err != nil {
@@ -49,16 +49,17 @@ func condition(o *unstructured.Unstructured, name string) error {
 	return fmt.Errorf("not %s yet", name)
 }
 
-// The time for one question to istiod by way of a webhook doubles from the
-// shortest to the longest. It is short at first because a connection to a Service
-// is lost, and tried again by the kernel after a second, when it begins at the
-// very moment at which kube-proxy changes its rules.
+// The time limit of one request to istiod through a webhook doubles from the shortest
+// to the longest. It is short at first because a connection to a Service is lost if it
+// begins at the very moment at which kube-proxy changes its rules, and the kernel tries
+// again only after a second.
 const (
 	shortestQuestion = 100 * time.Millisecond
 	longestQuestion  = 3 * time.Second
 )
 
-// askWebhook calls ask, with a limit of its time, until it returns nil or ctx ends.
+// askWebhook calls ask, with a time limit for each call, until it returns nil or ctx
+// ends.
 func askWebhook(ctx context.Context, ask func(context.Context) error) error {
 	limit := shortestQuestion
 	return retry(ctx, func(ctx context.Context) error {
@@ -69,12 +70,12 @@ func askWebhook(ctx context.Context, ask func(context.Context) error) error {
 	})
 }
 
-// dryRun makes no object of what the API server would take.
+// dryRun has the API server judge an object without making it.
 var dryRun = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 
-// awaitInjection waits until the API server would have istiod put a sidecar into
-// a pod: the webhook has istiod's certificate, its Service leads to istiod, and
-// the namespace has its ServiceAccount.
+// awaitInjection waits until the API server would have istiod inject a sidecar into a
+// pod: the webhook has istiod's certificate, its Service leads to istiod, and the
+// namespace has its ServiceAccount.
 func (a *api) awaitInjection(ctx context.Context) error {
 	pod := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1",
@@ -103,10 +104,9 @@ func (a *api) awaitInjection(ctx context.Context) error {
 	})
 }
 
-// awaitValidation waits until the API server has istiod judge each object of
-// Istio's, and takes none without its judgement. istiod switches its webhook from
-// Ignore to Fail once it has seen that it is asked, so an object that comes
-// earlier may pass unseen.
+// awaitValidation waits until the API server has istiod validate each Istio object, and
+// takes none unvalidated. istiod switches its webhook from Ignore to Fail once it has
+// seen that the webhook is called, so an earlier object may pass without validation.
 func (a *api) awaitValidation(ctx context.Context) error {
 	if err := a.await(ctx, validators, "", istio.Validator, failsClosed); err != nil {
 		return err
@@ -133,8 +133,8 @@ func (a *api) awaitValidation(ctx context.Context) error {
 	})
 }
 
-// failsClosed says nil of a webhook configuration without whose webhooks nothing
-// passes.
+// failsClosed returns nil if nothing passes when the webhooks of a configuration do not
+// answer.
 func failsClosed(o *unstructured.Unstructured) error {
 	webhooks, _, err := unstructured.NestedSlice(o.Object, "webhooks")
 	if err != nil {

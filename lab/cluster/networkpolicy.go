@@ -10,10 +10,10 @@ import (
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
-// newNetworkPolicy makes the controller of network policies. It is a part of
-// this process, which holds the administrator's key anyway: an identity of its
-// own would keep nothing from it, and would have no rights before the API
-// server has made the roles.
+// newNetworkPolicy returns the controller of network policies. It is a part of this
+// process, which has the administrator's key anyway: an identity of its own would
+// protect nothing, and would have no permissions before the API server has made the
+// roles.
 func newNetworkPolicy(folder Folder, keys *credentials) (*networkpolicy.Controller, error) {
 	source, err := networkpolicy.FromAPI(keys.config())
 	if err != nil {
@@ -26,8 +26,8 @@ func newNetworkPolicy(folder Folder, keys *credentials) (*networkpolicy.Controll
 	return networkpolicy.New(source, slog.New(slog.NewTextHandler(log, nil))), nil
 }
 
-// enforcePolicies runs the controller until ctx ends, once the API server
-// answers: to a refused connection client-go returns only after a second.
+// enforcePolicies runs the controller until ctx ends. It waits until the API server
+// answers, because client-go retries a refused connection only after a second.
 func (l *lab) enforcePolicies(ctx context.Context) error {
 	p := &processes{keys: l.keys}
 	if err := retry(ctx, p.apiServes()); err != nil {
@@ -36,7 +36,7 @@ func (l *lab) enforcePolicies(ctx context.Context) error {
 	return l.policies.Run(ctx)
 }
 
-// awaitPolicies returns once pods can be isolated; none starts before.
+// awaitPolicies returns once pods can be isolated. No pod starts before.
 func (l *lab) awaitPolicies(ctx context.Context) error {
 	return l.step(NetworkPolicy, func() error {
 		select {
@@ -51,7 +51,7 @@ func (l *lab) awaitPolicies(ctx context.Context) error {
 
 func (l *lab) policiesState() supervise.State {
 	if l.isolates.Load() {
-		return supervise.Ready // its end would be the lab's
+		return supervise.Ready // its end would end the lab
 	}
 	return supervise.Starting
 }

@@ -34,7 +34,7 @@ var nodeManifest []byte
 //go:embed manifests/Corefile
 var corefile string
 
-// own are the objects that a lab has besides Istio's.
+// own returns the objects that a lab has besides Istio's.
 func own(name, version string, hosts []internet.Host) ([]*unstructured.Unstructured, error) {
 	var names []string
 	for i := range hosts {
@@ -65,7 +65,7 @@ func object(version, kind, namespace, name string, data map[string]any) *unstruc
 	return o
 }
 
-// render has Istio's charts rendered, which takes half a second.
+// render renders Istio's charts, which takes half a second.
 func render(ctx context.Context, istiod, log string) ([]*unstructured.Unstructured, error) {
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -87,7 +87,7 @@ func render(ctx context.Context, istiod, log string) ([]*unstructured.Unstructur
 	return objects, nil
 }
 
-// decode reads objects, as JSON or as YAML documents.
+// decode reads objects from JSON or from YAML documents.
 func decode(r io.Reader) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(r, 4<<10)
@@ -108,7 +108,7 @@ func decode(r io.Reader) ([]*unstructured.Unstructured, error) {
 	}
 }
 
-// applyAll applies objects, many at once: namespaces first, Deployments last,
+// applyAll applies objects, many at the same time: namespaces first, Deployments last,
 // so that no pod waits for what it mounts.
 func (a *api) applyAll(ctx context.Context, objects []*unstructured.Unstructured) error {
 	const atOnce = 8
@@ -127,7 +127,7 @@ func (a *api) applyAll(ctx context.Context, objects []*unstructured.Unstructured
 	return nil
 }
 
-// isGateway picks the egress gateway's Deployment.
+// isGateway reports whether an object is the egress gateway's Deployment.
 func isGateway(o *unstructured.Unstructured) bool {
 	return o.GetKind() == "Deployment" && o.GetName() == EgressGateway
 }

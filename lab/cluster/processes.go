@@ -20,15 +20,15 @@ import (
 //go:embed configs
 var configs embed.FS
 
-// processes makes the [supervise.Process] of each component.
+// processes returns the [supervise.Process] of each component.
 type processes struct {
 	programs Programs
 	folder   Folder
 	keys     *credentials
 }
 
-// process is a part of egressplay-components; each is started again when it
-// ends, as systemd or the kubelet would start it on a real node.
+// process returns the process of a part of egressplay-components. Each is restarted
+// when it ends, as systemd or the kubelet would do on a real node.
 func (p *processes) process(name string, ready func(context.Context) error, args ...string) supervise.Process {
 	return supervise.Process{
 		Name:    name,
@@ -43,9 +43,9 @@ func (p *processes) process(name string, ready func(context.Context) error, args
 }
 
 // seldomCollected makes Go's collector run half as often as by default, which
-// saves a bring-up CPU time. No component gets a memory limit (GOMEMLIMIT): one
-// that keeps nearly as much as its limit collects without end, on up to half of
-// all CPUs, though nobody asks it for anything.
+// saves a bring-up CPU time. No component gets a memory limit (GOMEMLIMIT): a process
+// that keeps nearly as much as its limit collects garbage without end, on up to half of
+// all CPUs, even if it is idle.
 const seldomCollected = "GOGC=200"
 
 // etcd keeps its data in the run folder and writes without waiting for the
@@ -64,8 +64,8 @@ func (p *processes) etcd() supervise.Process {
 	return etcd
 }
 
-// apiServer collects as often as by default: it keeps about 200 MB, and would
-// grow to three times as much.
+// apiServer has Go's default collector: it keeps about 200 MB, and would otherwise grow
+// to three times as much.
 func (p *processes) apiServer() supervise.Process {
 	k := p.keys
 	server := p.process(APIServer, get(k.client(), apiServer+"/readyz"),
@@ -93,7 +93,7 @@ func (p *processes) apiServer() supervise.Process {
 	return server
 }
 
-// apiServes asks whether the API server answers at all.
+// apiServes returns a check whether the API server answers at all.
 func (p *processes) apiServes() func(context.Context) error {
 	return get(p.keys.client(), apiServer+"/version")
 }
@@ -116,7 +116,7 @@ func (p *processes) controllerManager() supervise.Process {
 		"--cluster-signing-key-file", k.path(caKeyFile),
 		"--service-account-private-key-file", k.path(accountKeyFile),
 		"--use-service-account-credentials",
-		"--flex-volume-plugin-dir", p.volumePlugins(), // its own it would make, in /usr
+		"--flex-volume-plugin-dir", p.volumePlugins(), // it would make its default folder, in /usr
 		"--kube-api-qps", "1000", "--kube-api-burst", "2000",
 		"--leader-elect=false",
 		"--profiling=false",
@@ -158,7 +158,7 @@ func (p *processes) kubelet() (supervise.Process, error) {
 func (p *processes) kubeletRoot() string { return p.folder.state("kubelet") }
 func (p *processes) criSocket() string   { return p.folder.state("cri.sock") }
 
-// volumePlugins is a folder without any.
+// volumePlugins returns a folder without volume plugins.
 func (p *processes) volumePlugins() string { return p.folder.state("volume-plugins") }
 
 // config writes the configuration file of a component from its template.
@@ -188,7 +188,7 @@ func (p *processes) config(name string) (path string, err error) {
 	return path, os.WriteFile(path, text.Bytes(), 0o600)
 }
 
-// dials is ready when something listens at addr.
+// dials returns a check that succeeds once something listens at addr.
 func dials(addr string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
@@ -199,15 +199,15 @@ func dials(addr string) func(context.Context) error {
 	}
 }
 
-// healthz is ready when a component that serves with the loopback certificate
-// says so.
+// healthz returns a check that succeeds once a component that serves with the loopback
+// certificate reports that it is healthy.
 func (p *processes) healthz(port string) func(context.Context) error {
 	client := p.keys.client()
 	return get(client, "https://127.0.0.1:"+port+"/healthz")
 }
 
-// get is ready when url answers with 200. Its error has the answer, which lists
-// what is not yet well.
+// get returns a check that succeeds once url answers with 200. Its error has the
+// answer, which lists what is not healthy yet.
 func get(client *http.Client, url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

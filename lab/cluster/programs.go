@@ -9,7 +9,7 @@ import (
 	"github.com/egressplay/egressplay/lab/cri"
 )
 
-// Programs are the files a lab is run from, as absolute paths.
+// Programs are the files from which a lab runs, as absolute paths.
 type Programs struct {
 	Self       string // egressplay-lab
 	Components string // egressplay-components
@@ -20,12 +20,12 @@ type Programs struct {
 	Envoy      string // egressplay-envoy
 
 	GatewayAPI string // egressplay-gateway-api.yaml: the kinds of the Gateway API
-	Images     string // the folder images, which need not be there
+	Images     string // the folder images, which need not exist
 }
 
-// FindPrograms looks for the files beside the running one, then in
-// ../libexec/egressplay from there, then on PATH. Its error names each that it
-// did not find.
+// FindPrograms looks for the files beside the running program, then in
+// ../libexec/egressplay from there, then on PATH. Its error names each file that it did
+// not find.
 func FindPrograms() (Programs, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -76,7 +76,7 @@ func find(name string, folders []string) (string, error) {
 	return "", fmt.Errorf("no %s in %s, in %s or on PATH", name, folders[0], folders[1])
 }
 
-// images are the files of the pods' images; bootstrap is Istio's template.
+// images returns the pods' images; bootstrap is the path of Istio's template.
 func (p Programs) images(bootstrap string) []cri.Image {
 	return cri.Images(cri.ImagePaths{
 		Istiod:    p.Istiod,

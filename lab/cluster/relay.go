@@ -8,10 +8,9 @@ import (
 	"sync"
 )
 
-// relay hands every connection that comes to the listener on to addr, until ctx
-// ends. The listener belongs to the host's network and was inherited; addr is
-// reached in the lab's. It returns nil when ctx has ended and no connection is
-// left.
+// relay passes every connection to the listener on to addr, until ctx ends. The
+// listener was inherited and belongs to the host's network; addr belongs to the lab's.
+// relay returns nil when ctx has ended and no connection is left.
 func relay(ctx context.Context, listener net.Listener, addr string) error {
 	var serving sync.WaitGroup
 	defer serving.Wait()
@@ -29,8 +28,8 @@ func relay(ctx context.Context, listener net.Listener, addr string) error {
 	}
 }
 
-// connect joins a client to addr. What goes wrong the client sees as a
-// connection that ends, as it would without a relay.
+// connect joins a client to addr. The client sees any error as the end of its
+// connection, as it would without a relay.
 func connect(ctx context.Context, client net.Conn, addr string) {
 	defer client.Close()
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
@@ -47,8 +46,8 @@ func connect(ctx context.Context, client net.Conn, addr string) {
 	both.Wait()
 }
 
-// pass copies one direction; at its end the other side hears of it, and may
-// still send. An error ends both directions.
+// pass copies one direction. At its end it closes that direction, and the other side
+// may still send. An error ends both directions.
 func pass(dst, src net.Conn) {
 	_, err := io.Copy(dst, src)
 	if err == nil {

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// retryPause lies between two tries of what is expected to work soon.
+// retryPause is the time between two tries of what is expected to work soon.
 const retryPause = 20 * time.Millisecond
 
-// permanent is an error that another try would not mend.
+// permanent is an error for which another try is useless.
 type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// retry calls f until it returns nil or a permanent error, or ctx ends; then
-// the error has what f said last.
+// retry calls f until it returns nil or a permanent error, or ctx ends; then the error
+// has f's last error.
 func retry(ctx context.Context, f func(context.Context) error) error {
 	for {
 		err := f(ctx)

@@ -16,7 +16,7 @@ import (
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
-// Status is what a lab says of itself.
+// Status is the state of a lab and its parts.
 type Status struct {
 	Version    string            `json:"version"`
 	Ready      bool              `json:"ready"` // the bring-up is over, and each component is ready
@@ -32,23 +32,22 @@ type ComponentStatus struct {
 	// CPUSeconds is the CPU time of all its processes since each was started.
 	CPUSeconds float64 `json:"cpuSeconds"`
 
-	Why string `json:"why,omitempty"` // it is not ready, where a part of the cluster says so
+	Why string `json:"why,omitempty"` // why it is not ready, if that is known
 }
 
-// What a status lists besides the components.
+// The parts that a status lists besides the components.
 const (
 	labItself = "egressplay-lab" // the supervisor, the CRI server, the internet and the network policies
-	otherPods = "pods"           // all that are no component
+	otherPods = "pods"           // all that belong to no component
 )
 
-// askTime bounds the questions to all parts, so that a status also comes of a lab
-// one of whose parts hangs.
+// askTime limits the requests to all parts, so that a lab with a part that hangs has a
+// status too.
 const askTime = 5 * time.Second
 
 var errNoAnswer = fmt.Errorf("no answer within %v", askTime)
 
-// status asks everything that knows, at this moment. What cannot be asked is not
-// ready.
+// status asks every part now. A part that cannot be asked is not ready.
 func (l *lab) status(ctx context.Context) Status {
 	ctx, cancel := context.WithTimeoutCause(ctx, askTime, fmt.Errorf("ask the API server: %w", errNoAnswer))
 	defer cancel()
@@ -82,7 +81,7 @@ func (l *lab) status(ctx context.Context) Status {
 	return s
 }
 
-// process asks a process that was ready whether it still is.
+// process checks whether a process that was ready still is.
 func (l *lab) process(ctx context.Context, p supervise.Status) ComponentStatus {
 	s := ComponentStatus{Name: p.Name, State: p.State}
 	if p.State != supervise.Ready {
@@ -107,7 +106,7 @@ func brief(err error) string {
 	return strings.ToValidUTF8(line[:most], "") + " …"
 }
 
-// inCluster asks the API for the parts that run in the cluster, all at once.
+// inCluster asks the API for the parts that run in the cluster, all at the same time.
 func (l *lab) inCluster(ctx context.Context) []ComponentStatus {
 	type part struct {
 		name  string
@@ -138,10 +137,10 @@ func (l *lab) inCluster(ctx context.Context) []ComponentStatus {
 	return list
 }
 
-// errNoAPI is why nothing in the cluster works yet.
+// errNoAPI is the reason that nothing in the cluster works yet.
 var errNoAPI = errors.New("there is no API server yet")
 
-// podUsage sums what the containers use by component.
+// podUsage returns what the containers use, summed by component.
 func (l *lab) podUsage(ctx context.Context) map[string]proc.Usage {
 	sums := map[string]proc.Usage{}
 	server := l.cri.Load()
@@ -162,7 +161,7 @@ func (l *lab) podUsage(ctx context.Context) map[string]proc.Usage {
 	return sums
 }
 
-// componentOf tells which component a container belongs to, by the labels that
+// componentOf returns the component to which a container belongs, by the labels that
 // the kubelet gives it.
 func componentOf(labels map[string]string) string {
 	namespace, pod := labels["io.kubernetes.pod.namespace"], labels["io.kubernetes.pod.name"]

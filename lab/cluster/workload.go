@@ -36,14 +36,15 @@ func NamespaceOf(component string) (string, bool) {
 	return "", false
 }
 
-// isPodOf reports whether a pod has a name that a Deployment gives.
+// isPodOf reports whether a pod's name is one that a Deployment gives.
 func isPodOf(deployment, pod string) bool { return strings.HasPrefix(pod, deployment+"-") }
 
-// NotReady is the state of a part of a lab that came up, and does not work now.
+// NotReady is the state of a part of a lab that came up and does not work now.
 const NotReady supervise.State = "not ready"
 
-// state turns what keeps a part of the cluster from working, nil for nothing,
-// into its state and the reason. During the bring-up there is nothing to explain.
+// state returns the state of a part of the cluster, and the reason, from the problem
+// that keeps it from working; nil is no problem. During the bring-up there is no
+// reason.
 func (l *lab) state(problem error) (supervise.State, string) {
 	switch {
 	case problem == nil:
@@ -55,9 +56,9 @@ func (l *lab) state(problem error) (supervise.State, string) {
 	}
 }
 
-// serves returns nil if a workload has its pods and each is ready now. The
-// condition Available of the Deployment is no witness: it is true of one that was
-// scaled to no pod.
+// serves returns nil if a workload has its pods and each is ready now. The Deployment's
+// condition Available does not prove that: it is True for a Deployment that was scaled
+// to 0.
 func (a *api) serves(ctx context.Context, w workload) error {
 	d, err := a.client.Resource(deployments).Namespace(w.namespace).Get(ctx, w.component, metav1.GetOptions{})
 	if err != nil {
@@ -97,14 +98,14 @@ func (a *api) serves(ctx context.Context, w workload) error {
 	return nil
 }
 
-// isLeaving reports whether a pod has ended or is about to, so that another is to
-// take its place.
+// isLeaving reports whether a pod has ended or is about to end, so that another one
+// must take its place.
 func isLeaving(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp != nil || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
 }
 
-// podReady returns nil if a pod has the condition Ready, else what it says about
-// that, and why its containers do not run.
+// podReady returns nil if a pod's condition Ready is True, else an error with the
+// condition's message and why its containers do not run.
 func podReady(pod *corev1.Pod) error {
 	why := "it has not started"
 	for _, c := range pod.Status.Conditions {
@@ -124,7 +125,7 @@ func podReady(pod *corev1.Pod) error {
 	return fmt.Errorf("pod %s: %s", pod.Name, why)
 }
 
-// gatewaysServed returns nil if istiod takes care of Gateways.
+// gatewaysServed returns nil if istiod has accepted its GatewayClass.
 func (a *api) gatewaysServed(ctx context.Context) error {
 	o, err := a.client.Resource(gatewayClasses).Get(ctx, gatewayClass, metav1.GetOptions{})
 	if err != nil {

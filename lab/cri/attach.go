@@ -13,15 +13,15 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// taps are the clients that get a container's output besides its log. A client
-// that does not read holds the container's output up, as with containerd, until
-// it reads on or goes away.
+// taps are the clients that get a container's output besides its log. A client that
+// does not read blocks the container's output, as with containerd, until it reads on or
+// goes away.
 type taps struct {
 	mu   sync.Mutex
 	list []*tap
 }
 
-type tap struct{ stdout, stderr io.Writer } // nil is not wanted
+type tap struct{ stdout, stderr io.Writer } // nil: not wanted
 
 func (t *taps) write(stream string, p []byte) {
 	t.mu.Lock()
@@ -36,7 +36,7 @@ func (t *taps) write(stream string, p []byte) {
 			continue
 		}
 		if _, err := w.Write(p); err != nil {
-			t.remove(tap) // its connection is gone, of which its handler hears as well
+			t.remove(tap) // its connection is gone; its handler notices that as well
 		}
 	}
 }
@@ -53,7 +53,7 @@ func (t *taps) remove(gone *tap) {
 	t.list = slices.DeleteFunc(t.list, func(other *tap) bool { return other == gone })
 }
 
-// Attach implements the RuntimeService: it hands out where to attach.
+// Attach implements the RuntimeService: it returns the URL to attach to.
 func (s *Server) Attach(_ context.Context, r *runtimeapi.AttachRequest) (*runtimeapi.AttachResponse, error) {
 	if _, err := s.running(r.ContainerId); err != nil {
 		return nil, err

@@ -9,20 +9,20 @@ import (
 )
 
 var (
-	// defaultCaps are what a container has if the pod does not say otherwise
+	// defaultCaps are the capabilities of a container whose pod does not change them
 	// (containerd pkg/oci/spec.go, defaultUnixCaps).
 	defaultCaps = starter.CapabilitiesOf("CHOWN", "DAC_OVERRIDE", "FSETID", "FOWNER", "MKNOD", "NET_RAW", "SETGID", "SETUID",
 		"SETFCAP", "SETPCAP", "NET_BIND_SERVICE", "SYS_CHROOT", "KILL", "AUDIT_WRITE")
 
-	// grantableCaps are what a pod may add: those that act within its own
-	// namespaces. The others would act on the machine when the lab runs as root.
+	// grantableCaps are the capabilities that a pod may add: those that act within its
+	// own namespaces. The others would act on the machine if the lab runs as root.
 	grantableCaps = defaultCaps | starter.CapabilitiesOf("NET_ADMIN", "NET_BROADCAST", "IPC_LOCK", "IPC_OWNER", "SYS_PTRACE",
 		"SYS_NICE", "SYS_RESOURCE", "LEASE")
 )
 
 // podCaps returns the capabilities of a container: the default ones, with what
-// the pod adds and drops. ALL means every one that a pod may have; a drop of ALL
-// comes before what is added by name, as in containerd.
+// the pod adds and drops. ALL means every capability that a pod may have; ALL is
+// dropped before others are added by name, as in containerd.
 func podCaps(c *runtimeapi.Capability) (starter.Capabilities, error) {
 	if len(c.GetAddAmbientCapabilities()) > 0 {
 		return 0, unimplemented("ambient capabilities (%s) are not given", strings.Join(c.AddAmbientCapabilities, ", "))

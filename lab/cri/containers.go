@@ -35,7 +35,7 @@ type container struct {
 
 	starting sync.Mutex    // held while the container is being started
 	done     chan struct{} // closed when it has exited and its log is complete
-	taps     taps          // who else gets its output
+	taps     taps          // the clients that get its output too
 	log      *containerLog // nil before the start
 
 	// Guarded by Server.mu. What comes after started is set once, with the state
@@ -53,7 +53,7 @@ type container struct {
 }
 
 // drainTime is how long after a container's end something else may keep its
-// output open. Its own processes are gone by then, the kernel sees to it.
+// output open. The kernel has ended its own processes by then.
 const drainTime = 2 * time.Second
 
 // CreateContainer implements the RuntimeService.
@@ -104,8 +104,8 @@ func (s *Server) CreateContainer(_ context.Context, r *runtimeapi.CreateContaine
 	return &runtimeapi.CreateContainerResponse{ContainerId: c.id}, nil
 }
 
-// specOf works out what the starter is to do, from the image and what the pod
-// says.
+// specOf returns what the starter has to do, made from the image and the pod's
+// settings.
 func (s *Server) specOf(c *container) (starter.Spec, error) {
 	config, image := c.config, c.image
 	sc := config.GetLinux().GetSecurityContext()
@@ -160,7 +160,7 @@ func (s *Server) specOf(c *container) (starter.Spec, error) {
 	if sc.GetRunAsGroup() != nil {
 		sp.GID = int(sc.RunAsGroup.Value)
 	}
-	sp.Groups = []int{sp.GID} // as containerd does: a supplementary group can be dropped, but not forgotten
+	sp.Groups = []int{sp.GID} // as containerd does: the primary group is a supplementary one too, so a program cannot lose it by setgid
 	groups := sc.GetSupplementalGroups()
 	if sc.GetSupplementalGroupsPolicy() == runtimeapi.SupplementalGroupsPolicy_Merge {
 		groups = slices.Concat(groups, image.groupsOf(sp.UID))
@@ -193,7 +193,7 @@ func (s *Server) specOf(c *container) (starter.Spec, error) {
 	return sp, nil
 }
 
-// environment is a list of NAME=VALUE without doubles.
+// environment is a list of NAME=VALUE that has each name once.
 type environment []string
 
 func (e *environment) set(name, value string) {
@@ -223,9 +223,9 @@ func resolvConf(dns *runtimeapi.DNSConfig) string {
 	return b.String()
 }
 
-// StartContainer implements the RuntimeService. It returns when the container's
-// program has been executed in its own root, or with why it has not: then the
-// container has exited with code 128 and the reason StartError.
+// StartContainer implements the RuntimeService. It returns once the container's program
+// has been executed in its own root, or the error that prevented it: then the container
+// has exited with code 128 and the reason StartError.
 func (s *Server) StartContainer(ctx context.Context, r *runtimeapi.StartContainerRequest) (*runtimeapi.StartContainerResponse, error) {
 	c, err := s.findContainer(r.ContainerId)
 	if err != nil {
@@ -277,7 +277,7 @@ func (s *Server) await(c *container, started *launched) {
 	finished := time.Now()
 	for _, r := range started.output {
 		if err := r.SetReadDeadline(finished.Add(drainTime)); err != nil {
-			r.Close() // no deadline can be had: rather lose the tail than wait for ever
+			r.Close() // no deadline can be set: losing the end of the output is better than waiting for ever
 		}
 	}
 	output.Wait()
@@ -306,8 +306,8 @@ func (s *Server) await(c *container, started *launched) {
 	s.emit(c.sandbox, c.id, runtimeapi.ContainerEventType_CONTAINER_STOPPED_EVENT)
 }
 
-// exitCode returns the code of a process that has ended; a death by signal is
-// 128 + the signal's number, as shells and container runtimes have it.
+// exitCode returns the exit code of a process that has ended. A process that signal N
+// killed has 128 + N, as in shells and container runtimes.
 func exitCode(p *os.ProcessState) int32 {
 	if ws, ok := p.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		return 128 + int32(ws.Signal())
@@ -315,9 +315,9 @@ func exitCode(p *os.ProcessState) int32 {
 	return int32(p.ExitCode())
 }
 
-// StopContainer implements the RuntimeService: the stop signal, then, when the
-// timeout is over, SIGKILL. A container that is not running or not there is no
-// error.
+// StopContainer implements the RuntimeService: it sends the stop signal and, after the
+// timeout, SIGKILL. It returns no error for a container that does not run or does not
+// exist.
 func (s *Server) StopContainer(ctx context.Context, r *runtimeapi.StopContainerRequest) (*runtimeapi.StopContainerResponse, error) {
 	c, err := s.findContainer(r.ContainerId)
 	if err != nil {
@@ -330,7 +330,7 @@ func (s *Server) StopContainer(ctx context.Context, r *runtimeapi.StopContainerR
 }
 
 func (s *Server) stop(ctx context.Context, c *container, grace time.Duration) error {
-	c.starting.Lock() // a start under way comes to its end first
+	c.starting.Lock() // wait for a start under way
 	s.mu.Lock()
 	process := c.process
 	s.mu.Unlock()
@@ -368,7 +368,7 @@ func (s *Server) stop(ctx context.Context, c *container, grace time.Duration) er
 	}
 }
 
-// stopSignal is the pod's, the image's or SIGTERM.
+// stopSignal returns the pod's stop signal, else the image's, else SIGTERM.
 func (c *container) stopSignal() syscall.Signal {
 	if sig := c.config.StopSignal; sig != runtimeapi.Signal_RUNTIME_DEFAULT {
 		return signalNumber(sig)
@@ -379,8 +379,8 @@ func (c *container) stopSignal() syscall.Signal {
 	return unix.SIGTERM
 }
 
-// signalNumber turns CRI's numbering of signals, which is by name, into the
-// kernel's.
+// signalNumber turns a CRI signal, which CRI numbers in the order of names, into the
+// kernel's number.
 func signalNumber(s runtimeapi.Signal) syscall.Signal {
 	switch s {
 	case runtimeapi.Signal_SIGCLD:
@@ -397,7 +397,7 @@ func signalNumber(s runtimeapi.Signal) syscall.Signal {
 }
 
 // RemoveContainer implements the RuntimeService; a container that runs is killed
-// first. Its log belongs to the kubelet and stays.
+// first. Its log belongs to the kubelet and is kept.
 func (s *Server) RemoveContainer(ctx context.Context, r *runtimeapi.RemoveContainerRequest) (*runtimeapi.RemoveContainerResponse, error) {
 	if c, err := s.findContainer(r.ContainerId); err == nil {
 		if err := s.remove(ctx, c); err != nil {
@@ -525,7 +525,7 @@ func (c *container) status() *runtimeapi.ContainerStatus {
 	}
 }
 
-// unixNano is 0, as CRI wants it, for a time that has not come.
+// unixNano returns 0 for the zero time, as CRI wants it.
 func unixNano(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -533,7 +533,7 @@ func unixNano(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// logPath is "" for a container whose log nobody wants.
+// logPath returns "" for a container whose log nobody wants.
 func (c *container) logPath() string {
 	if c.config.LogPath == "" || c.sandbox.config.LogDirectory == "" {
 		return ""
@@ -541,8 +541,8 @@ func (c *container) logPath() string {
 	return filepath.Join(c.sandbox.config.LogDirectory, c.config.LogPath)
 }
 
-// ReopenContainerLog implements the RuntimeService: the kubelet has renamed the
-// log, and what comes from now on goes into a new file of the old name.
+// ReopenContainerLog implements the RuntimeService: the kubelet has renamed the log,
+// and further output goes into a new file of the old name.
 func (s *Server) ReopenContainerLog(_ context.Context, r *runtimeapi.ReopenContainerLogRequest) (*runtimeapi.ReopenContainerLogResponse, error) {
 	c, err := s.findContainer(r.ContainerId)
 	if err != nil {

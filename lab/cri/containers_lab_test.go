@@ -47,7 +47,8 @@ func TestStatusTellsTheTruth(t *testing.T) {
 
 func TestDeathBySignalIs128PlusSignal(t *testing.T) {
 	l := newLab(t)
-	// Process 1 gets only signals from outside: the container's exec is inside.
+	// Process 1 gets signals from outside its pid namespace only; an exec in the
+	// container is inside.
 	c := l.sh("sh -c 'kill -SEGV $$'; exit $?")
 	assert.EqualValues(t, 139, c.wait().ExitCode, "what the container's shell says")
 
@@ -405,7 +406,7 @@ func TestRoot(t *testing.T) {
 	assert.Equal(t, "curl_user istio-proxy nobody\n", c.output("echo $(for i in 100 1337 65534; do id -nu $i; done)"))
 	c.output("curl --version; awk 'BEGIN{}'")
 
-	// A device node of the machine's disk, or of anything, is of no use.
+	// A device node that a container makes cannot be used, whatever device it is for.
 	r := c.exec("sh", "-c", "mknod /tmp/zero c 1 5 && head -c 1 /tmp/zero")
 	assert.NotZero(t, r.ExitCode, "%s", r.Stdout)
 
@@ -635,7 +636,7 @@ func TestEvents(t *testing.T) {
 			}
 		}
 	}
-	until(refreshed) // the call had returned before it was served: from here on it is
+	until(refreshed) // the call returned before it was served: wait until it is
 	c := l.sh("exit 4")
 	e := until(func(e *runtimeapi.ContainerEventResponse) bool {
 		return e.ContainerId == c.id && e.ContainerEventType == runtimeapi.ContainerEventType_CONTAINER_STOPPED_EVENT

@@ -10,18 +10,18 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// eventBuffer is how many events a subscriber may be behind.
+// eventBuffer is how many events a subscriber may fall behind.
 const eventBuffer = 1000
 
-// events are what happens to pods and containers, for who subscribes to it.
+// events sends what happens to pods and containers to those who subscribe.
 type events struct {
 	mu          sync.Mutex
 	subscribers map[chan *runtimeapi.ContainerEventResponse]bool
 	closed      bool
 }
 
-// subscribe returns a channel that is closed when the subscriber is too far
-// behind or the server ends.
+// subscribe returns a channel that is closed if the subscriber falls too far behind, or
+// when the server ends.
 func (e *events) subscribe() chan *runtimeapi.ContainerEventResponse {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -50,7 +50,7 @@ func (e *events) publish(event *runtimeapi.ContainerEventResponse) {
 	for ch := range e.subscribers {
 		select {
 		case ch <- event:
-		default: // it must look for itself what it has missed
+		default: // it must find out itself what it has missed
 			delete(e.subscribers, ch)
 			close(ch)
 		}
@@ -87,16 +87,16 @@ func (s *Server) event(sb *sandbox, id string, kind runtimeapi.ContainerEventTyp
 	}
 }
 
-// refreshPeriod is how often the kubelet hears of a pod to which nothing happens:
-// as often as it would look, if it did not listen to events.
+// refreshPeriod is how often a pod to which nothing happens is reported to the kubelet:
+// as often as the kubelet would look if it did not listen to events.
 const refreshPeriod = time.Second
 
-// refresh reports the state of each pod again. Before it does anything about a pod,
-// the kubelet waits for news that are newer than what it did last. Without them a pod
-// to which nothing happens, such as one that waits for its image, would take 5s
-// for each step of its deletion (pkg/kubelet/pleg/evented.go,
-// globalCacheUpdatePeriod). CONTAINER_CREATED_EVENT is the only kind of event of
-// which the kubelet does no more than take note.
+// refresh reports the state of each pod again. Before the kubelet does anything about a
+// pod, it waits for a report that is newer than what it did last. Without one, a pod to
+// which nothing happens, such as one that waits for its image, would take 5s for each
+// step of its deletion (pkg/kubelet/pleg/evented.go, globalCacheUpdatePeriod).
+// CONTAINER_CREATED_EVENT is the only kind of event that the kubelet only takes note
+// of.
 func (s *Server) refresh() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,9 +105,9 @@ func (s *Server) refresh() {
 	}
 }
 
-// GetContainerEvents implements the RuntimeService: it sends what happens from
-// now on. The kubelet listens if its feature gate EventedPLEG is on, and learns
-// of an exit at once instead of within a second.
+// GetContainerEvents implements the RuntimeService: it sends each event from now on.
+// The kubelet listens if its feature gate EventedPLEG is on, and then learns of an exit
+// at once instead of within a second.
 func (s *Server) GetContainerEvents(_ *runtimeapi.GetEventsRequest, stream grpc.ServerStreamingServer[runtimeapi.ContainerEventResponse]) error {
 	ch := s.events.subscribe()
 	defer s.events.unsubscribe(ch)

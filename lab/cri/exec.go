@@ -24,8 +24,8 @@ import (
 	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
-// maxSyncOutput is how much of each of an ExecSync's two outputs is kept, in
-// bytes: both must fit in one message, see maxMessage.
+// maxSyncOutput is how many bytes of each of an ExecSync's two outputs are kept: both
+// must fit in one message, see maxMessage.
 const maxSyncOutput = 7 << 20
 
 // An execution is one command that runs in a container besides its program.
@@ -38,17 +38,17 @@ type execution struct {
 }
 
 // execute runs a command in a container as the container's program runs: in the
-// same root and namespaces, with the same ids, capabilities and environment. No
-// helper program is between: a thread joins the container and forks from there.
-// Only the limit of open files is the lab's, which a fork cannot change.
+// same root and namespaces, with the same ids, capabilities and environment. There is
+// no helper program in between: a thread joins the container and forks there. Only the
+// limit of open files is the lab's, because a fork cannot change it.
 //
-// It returns the exit code when the command has ended and its output has been
-// handed on; children in the background that hold the output are waited for, as
-// other runtimes do. When ctx ends, the command and its process group are killed.
+// It returns the exit code when the command has ended and its output has been passed
+// on. It waits for children in the background that hold the output, as other runtimes
+// do. When ctx ends, the command and its process group are killed.
 //
-// A command that cannot be executed gives an error and no exit code. With
-// containerd it is the same: kubectl prints "Internal error occurred: ...
-// executable file not found in $PATH" and exits with 1.
+// A command that cannot be executed gives an error and no exit code, as with
+// containerd: kubectl prints "Internal error occurred: ... executable file not found in
+// $PATH" and exits with 1.
 func (s *Server) execute(ctx context.Context, id string, e execution) (int32, error) {
 	if len(e.args) == 0 {
 		return 0, invalid("no command to execute")
@@ -76,8 +76,8 @@ func (s *Server) execute(ctx context.Context, id string, e execution) (int32, er
 	return code, err
 }
 
-// copyPidfd returns a file that stands for the container's process, whenever it
-// ends.
+// copyPidfd returns a pidfd of the container's process that stays valid when the
+// container ends.
 func (s *Server) copyPidfd(c *container) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,9 +98,9 @@ func errNotRunning(c *container) error {
 // executed is a command that has been started.
 type executed struct {
 	process  *os.Process
-	output   files          // what its output is read from
-	copying  sync.WaitGroup // of the output to who wants it
-	terminal *os.File       // nil: it has none
+	output   files          // the files from which its output is read
+	copying  sync.WaitGroup // of the output, to whoever wants it
+	terminal *os.File       // nil if it has none
 }
 
 func (e *execution) start(c *container, pidfd int) (*executed, error) {
@@ -133,7 +133,7 @@ func (e *execution) start(c *container, pidfd int) (*executed, error) {
 			stdio[0] = end
 			go feed(ours, e.stdin)
 		}
-		for _, f := range theirs { // the command may open /dev/stdout anew
+		for _, f := range theirs { // the command may open /dev/stdout again
 			if err := f.Chown(c.spec.UID, c.spec.GID); err != nil {
 				p.output.close()
 				return nil, err
@@ -188,7 +188,7 @@ func (e *execution) start(c *container, pidfd int) (*executed, error) {
 	return p, nil
 }
 
-// join takes the calling thread, which must end soon, into the container.
+// join moves the calling thread, which must end soon, into the container.
 func (c *container) join(pidfd int) error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("part from the server's root: %w", err)
@@ -207,7 +207,7 @@ func (c *container) join(pidfd int) error {
 	return nil
 }
 
-// fork starts a program from a thread that has joined the container, with
+// fork starts a program from a thread that has joined the container. The program gets
 // nothing that the container may not have.
 func (c *container) fork(args []string, attr *os.ProcAttr) (*os.Process, error) {
 	program, err := starter.LookPath(args[0], attr.Env)
@@ -235,10 +235,10 @@ func (c *container) fork(args []string, attr *os.ProcAttr) (*os.Process, error) 
 	return process, err
 }
 
-// wait returns the exit code when all the output has been handed on.
+// wait returns the exit code once all output has been passed on.
 func (p *executed) wait() (int32, error) {
 	state, err := p.process.Wait()
-	if p.terminal != nil { // a child in the background may keep it: the shell is gone, so is its user
+	if p.terminal != nil { // a child in the background may keep the terminal open; the shell and its user are gone
 		if derr := p.terminal.SetReadDeadline(time.Now().Add(drainTime)); derr != nil {
 			p.terminal.Close()
 		}
@@ -254,19 +254,19 @@ func (p *executed) wait() (int32, error) {
 // kill ends the command and everything in its process group, and stops waiting
 // for output.
 func (p *executed) kill() {
-	unix.Kill(-p.process.Pid, unix.SIGKILL) // an error says that nothing is left
+	unix.Kill(-p.process.Pid, unix.SIGKILL) // an error means that nothing is left
 	p.output.close()
 }
 
-// drain copies a command's output to its end. When w takes no more, the command
-// is not to notice.
+// drain copies a command's output to its end. If w takes no more, the command does not
+// notice.
 func drain(w io.Writer, r io.Reader) {
 	if _, err := io.Copy(w, r); err != nil {
 		io.Copy(io.Discard, r)
 	}
 }
 
-// feed copies a client's input to a command; errors mean that one of them is
+// feed copies a client's input to a command. An error means that one of the two is
 // gone.
 func feed(w io.WriteCloser, r io.Reader) {
 	io.Copy(w, r)
@@ -300,8 +300,8 @@ func (s *Server) ExecSync(ctx context.Context, r *runtimeapi.ExecSyncRequest) (*
 	return &runtimeapi.ExecSyncResponse{Stdout: stdout.Bytes(), Stderr: stderr.Bytes(), ExitCode: code}, nil
 }
 
-// execError words an error for those who asked for an exec, without the wrapping
-// of a gRPC status.
+// execError returns an error for the client of an exec, without the wrapping of a gRPC
+// status.
 func execError(err error) error {
 	return fmt.Errorf("failed to exec in container: %s", status.Convert(err).Message())
 }
@@ -314,7 +314,7 @@ func (h *head) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Exec implements the RuntimeService: it hands out where to exec.
+// Exec implements the RuntimeService: it returns the URL of the exec.
 func (s *Server) Exec(_ context.Context, r *runtimeapi.ExecRequest) (*runtimeapi.ExecResponse, error) {
 	if _, err := s.running(r.ContainerId); err != nil {
 		return nil, err

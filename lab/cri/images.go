@@ -19,10 +19,9 @@ import (
 	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
-// An Image is what a container's files and process are made from, besides the
-// machine's /usr, on which each image of the lab's own is based. There is no registry:
-// these images are the rows of a table, see [Images]; a user loads others with
-// [Server.Load].
+// An Image is what a container's files and process are made from. Each image of the
+// lab's own is based on the machine's /usr. There is no registry: these images are the
+// rows of a table, see [Images]; a user loads others with [Server.Load].
 type Image struct {
 	// Names are the last elements of the references that mean this image:
 	// "curl" is any .../curl, "curlimages/curl" is any .../curlimages/curl, with
@@ -34,14 +33,14 @@ type Image struct {
 	// kernel refuses.
 	Layers []string
 
-	// HowToGet tells the user what to do when the layers are missing. That is then
-	// not a mistake: the server refuses a container of the image with these words
-	// until the layers exist. "" means that they must exist.
+	// HowToGet tells the user what to do if the layers are missing. With it, missing
+	// layers are no error of the configuration: the server refuses a container of the
+	// image with this text until they exist. "" means that they must exist.
 	HowToGet string
 
 	// Files are single files of the machine by their path in the container. They
-	// are mounted, not copied, and cannot be written. Below /usr there must be
-	// such a file, or a folder of a layer, to mount it on; not so in /usr/local.
+	// are mounted, not copied, and cannot be written. Below /usr, except in /usr/local,
+	// there must be such a file, or a folder of a layer, to mount it on.
 	Files map[string]string
 
 	Dirs  []starter.Dir     // folders that must exist
@@ -58,26 +57,25 @@ type Image struct {
 	loaded *loaded // nil for an image of the lab's own
 }
 
-// ImagePaths is where the programs are that the images of [Images] are made of.
+// ImagePaths has the paths of the programs that [Images] are made of.
 type ImagePaths struct {
 	Istiod    string // pilot-discovery
 	Agent     string // pilot-agent
 	Envoy     string // the proxy
 	Bootstrap string // Istio's template of Envoy's configuration (tools/packaging/common/envoy_bootstrap.json)
 	CoreDNS   string
-	HTTPBin   string // egressplay-lab, which is go-httpbin by its argument
-	Nginx     string // folder of its files, as scripts/images makes it; so is Squid
+	HTTPBin   string // egressplay-lab, which serves as go-httpbin with the argument ArgHTTPBin
+	Nginx     string // folder of its files, as scripts/images makes it; Squid is one too
 	Squid     string
 }
 
-// ArgHTTPBin is the argument with which egressplay-lab is go-httpbin.
+// ArgHTTPBin is the argument with which egressplay-lab serves as go-httpbin.
 const ArgHTTPBin = "go-httpbin"
 
-// makeImages is how to get the images that are folders.
+// makeImages tells how to get the images that are folders.
 const makeImages = "run `make images` in the checkout of egressplay; the pod then starts by itself"
 
-// Images returns every image of the lab. It is the one table: to add an image is
-// to add a row.
+// Images returns every image of the lab. To add an image, add a row.
 func Images(p ImagePaths) []Image {
 	return []Image{
 		{ // curl, sh and the machine's usual tools; user as in the image of that name
@@ -118,7 +116,7 @@ func Images(p ImagePaths) []Image {
 			Cmd:   []string{"/usr/local/bin/go-httpbin", ArgHTTPBin},
 			UID:   65532, GID: 65532,
 		},
-		{ // Debian's nginx, with the log and the page where its usual image has them
+		{ // Debian's nginx, with its log and its page at the paths of the official image
 			Names:    []string{"nginx"},
 			Layers:   []string{p.Nginx},
 			HowToGet: makeImages,
@@ -131,7 +129,7 @@ func Images(p ImagePaths) []Image {
 			Entrypoint: []string{"/usr/sbin/nginx"},
 			Cmd:        []string{"-g", "daemon off;"},
 		},
-		{ // Debian's squid, as its user proxy from the start: whoever starts it, it becomes that one
+		{ // Debian's squid, as its user proxy from the start: it would become that user in any case
 			Names:    []string{"squid"},
 			Layers:   []string{p.Squid},
 			HowToGet: makeImages,
@@ -149,7 +147,7 @@ func Images(p ImagePaths) []Image {
 	}
 }
 
-// id is how the runtime names the image. It is itself a reference to it.
+// id returns the runtime's name of the image, which is also a reference to it.
 func (im *Image) id() string {
 	if im.loaded != nil {
 		return im.loaded.ID
@@ -171,7 +169,8 @@ func (im *Image) matches(ref string) bool {
 	}) || ref == im.id()
 }
 
-// check tells what is wrong with the image, and otherwise how many bytes it has.
+// check returns an error if something is wrong with the image, else how many bytes it
+// has.
 func (im *Image) check() (size uint64, err error) {
 	if len(im.Names) == 0 {
 		return 0, fmt.Errorf("an image without a name: %+v", *im)
@@ -210,7 +209,7 @@ func (im *Image) check() (size uint64, err error) {
 	return size, nil
 }
 
-// absent reports whether the image is one that a lab may do without, and does.
+// absent reports whether the image is optional and its files are missing.
 func (im *Image) absent() bool {
 	return im.HowToGet != "" && slices.ContainsFunc(im.Layers, func(layer string) bool {
 		_, err := os.Stat(layer)
@@ -245,17 +244,17 @@ func (s *Server) all() []*Image {
 	return list
 }
 
-// describe returns the image as the kubelet wants to see it. Images are pinned,
+// describe returns the image in the kubelet's form. Images are pinned,
 // so the kubelet never tries to make room by removing one. It needs Server.mu.
 func (im *Image) describe() *runtimeapi.Image {
 	described := &runtimeapi.Image{
 		Id:       im.id(),
 		RepoTags: im.Names,
-		Size:     max(1, im.size), // the kubelet takes 0 for not set
+		Size:     max(1, im.size), // the kubelet takes 0 as not set
 		Uid:      &runtimeapi.Int64Value{Value: im.UID},
 		Pinned:   true,
 	}
-	if name := im.username(); name != "" { // by which the kubelet cannot tell whether it is root
+	if name := im.username(); name != "" { // a name does not show the kubelet whether it is root
 		described.Uid, described.Username = nil, name
 	}
 	return described
@@ -275,8 +274,8 @@ func (s *Server) ListImages(_ context.Context, r *runtimeapi.ListImagesRequest) 
 	return list, nil
 }
 
-// ImageStatus implements the ImageService. An image that is not there is no
-// error but an empty answer, after which the kubelet asks to pull it.
+// ImageStatus implements the ImageService. For an unknown image it returns an empty
+// answer and no error; the kubelet then asks to pull it.
 func (s *Server) ImageStatus(_ context.Context, r *runtimeapi.ImageStatusRequest) (*runtimeapi.ImageStatusResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,9 +286,9 @@ func (s *Server) ImageStatus(_ context.Context, r *runtimeapi.ImageStatusRequest
 	return &runtimeapi.ImageStatusResponse{Image: im.describe()}, nil
 }
 
-// PullImage implements the ImageService. There is nowhere to pull from: an image
-// that the lab has is there already, another one gives the status NotFound, which
-// a pod shows as ErrImagePull.
+// PullImage implements the ImageService. There is nowhere to pull from: an image of the
+// lab exists already, any other gives the status NotFound, which a pod shows as
+// ErrImagePull.
 func (s *Server) PullImage(_ context.Context, r *runtimeapi.PullImageRequest) (*runtimeapi.PullImageResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -306,13 +305,13 @@ func (s *Server) RemoveImage(_ context.Context, r *runtimeapi.RemoveImageRequest
 	defer s.mu.Unlock()
 	im, err := s.find(r.GetImage().GetImage())
 	if err != nil {
-		return &runtimeapi.RemoveImageResponse{}, nil // gone already
+		return &runtimeapi.RemoveImageResponse{}, nil // it does not exist
 	}
 	return nil, unimplemented("remove the image %s: images are part of the lab", im.Names[0])
 }
 
-// ImageFsInfo implements the ImageService. What it tells of is the file system of
-// [Config].Root; what the kubelet's eviction asks for besides, it looks up itself.
+// ImageFsInfo implements the ImageService. It describes the file system of
+// [Config].Root; the kubelet looks up itself what else its eviction needs.
 func (s *Server) ImageFsInfo(context.Context, *runtimeapi.ImageFsInfoRequest) (*runtimeapi.ImageFsInfoResponse, error) {
 	var used uint64
 	s.mu.Lock()

@@ -49,7 +49,7 @@ func TestImagesByReference(t *testing.T) {
 		status.Convert(err).Message())
 }
 
-// An image that the lab may do without is missing until its files are there.
+// An optional image is missing until its files exist.
 func TestImageWhoseFilesAreNotThere(t *testing.T) {
 	layer := filepath.Join(t.TempDir(), "nginx")
 	s := &Server{images: Images(ImagePaths{Nginx: layer})[6:7]}

@@ -17,7 +17,7 @@ import (
 	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
-// launched is what the server holds of a container that has started.
+// launched is what the server keeps of a container that has started.
 type launched struct {
 	cmd      *exec.Cmd
 	pidfd    int
@@ -48,7 +48,7 @@ func (s *Server) launch(ctx context.Context, c *container) (_ *launched, err err
 	defer ours.Close()
 	opened.add(theirs)
 
-	var noise bytes.Buffer // what the starter says if it dies of a fault in it
+	var noise bytes.Buffer // what the starter prints if it crashes
 	l.cmd = exec.Command(s.starter[0], s.starter[1:]...)
 	l.cmd.Env = []string{}
 	l.cmd.Dir = "/"
@@ -83,7 +83,7 @@ func (s *Server) launch(ctx context.Context, c *container) (_ *launched, err err
 	if err := onThread(func() error { return c.sandbox.start(l.cmd) }); err != nil {
 		return nil, fmt.Errorf("start in the pod's namespaces: %w", err)
 	}
-	opened.close() // so that the last copies are the container's
+	opened.close() // so that only the container has copies left
 
 	cancelled := context.AfterFunc(ctx, func() { l.cmd.Process.Kill() })
 	defer cancelled()
@@ -100,7 +100,7 @@ func (s *Server) launch(ctx context.Context, c *container) (_ *launched, err err
 	}
 	if err != nil {
 		l.cmd.Process.Kill()
-		l.cmd.Wait() // its exit code says less than err
+		l.cmd.Wait() // err says more than its exit code
 		if errors.Is(err, errStarterDied) && noise.Len() > 0 {
 			err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(noise.Bytes()))
 		}
@@ -109,7 +109,7 @@ func (s *Server) launch(ctx context.Context, c *container) (_ *launched, err err
 	return l, nil
 }
 
-// start starts a command in the pod's namespaces, on a thread that ends.
+// start starts a command in the pod's namespaces, on a thread that ends afterwards.
 func (sb *sandbox) start(cmd *exec.Cmd) error {
 	if sb.net != "" {
 		if err := setns(sb.net, unix.CLONE_NEWNET); err != nil {
@@ -130,7 +130,7 @@ func (sb *sandbox) start(cmd *exec.Cmd) error {
 	return cmd.Start()
 }
 
-// converse gives the starter its spec and takes its replies to the end.
+// converse sends the starter its spec and reads all its replies.
 func converse(conn *net.UnixConn, sp *starter.Spec) (replies []byte, terminal *os.File, err error) {
 	sent := make(chan error, 1)
 	go func() {
@@ -147,7 +147,7 @@ func converse(conn *net.UnixConn, sp *starter.Spec) (replies []byte, terminal *o
 		}
 		replies = append(replies, buf[:max(n, 0)]...)
 		if errors.Is(err, io.EOF) || err == nil && n == 0 || errors.Is(err, unix.ECONNRESET) {
-			break // a starter that dies before it has read all resets the connection
+			break // a starter that dies before it has read everything resets the connection
 		}
 		if err != nil {
 			return nil, terminal, fmt.Errorf("read from the container's starter: %w", err)
@@ -161,7 +161,7 @@ func converse(conn *net.UnixConn, sp *starter.Spec) (replies []byte, terminal *o
 
 var errStarterDied = errors.New("the container's starter died before it executed the program")
 
-// outcome reads the replies of the starter; nil is a program that runs.
+// outcome returns the error in the replies of the starter, nil if the program runs.
 func outcome(replies []byte) error {
 	before, text, failed := bytes.Cut(replies, []byte{starter.ReplyError})
 	if failed {
@@ -173,7 +173,7 @@ func outcome(replies []byte) error {
 	return nil
 }
 
-// discard gives up what was opened for a container that did not start.
+// discard closes what was opened for a container that did not start.
 func (l *launched) discard() {
 	for _, f := range l.output {
 		f.Close()

@@ -14,7 +14,8 @@ import (
 	"github.com/egressplay/egressplay/lab/image"
 )
 
-// loaded is what an image has that the user loaded: a root file system of its own.
+// loaded is the part of an image that only one loaded by the user has: a root file
+// system of its own.
 type loaded struct {
 	image.Description
 	dir   string
@@ -22,11 +23,11 @@ type loaded struct {
 	named string // the user's name, where the image runs as a user by name
 
 	// Guarded by Server.mu.
-	containers int  // how many are made of it
+	containers int  // how many are made from it
 	replaced   bool // its names mean another image by now
 }
 
-// ImageInfo is what is shown of an image.
+// ImageInfo describes an image to a user.
 type ImageInfo struct {
 	Names   []string `json:"names"`
 	ID      string   `json:"id"`
@@ -34,19 +35,22 @@ type ImageInfo struct {
 	Loaded  bool     `json:"loaded"`
 	Missing string   `json:"missing,omitempty"` // what to do to get an image whose files are not there
 
-	// InPlaceOf is the lab's own image that pods would get by a name of this one.
+	// InPlaceOf is the lab's own image that this one hides: without it, pods would get
+	// that image by the same name.
 	InPlaceOf string `json:"inPlaceOf,omitempty"`
 }
 
-// ownParts are the images of the mesh and the cluster, which no other may replace.
+// ownParts are the images of the mesh and the cluster, which no loaded image may
+// replace.
 var ownParts = []string{"pilot", "proxyv2", "coredns"}
 
 // spare is how many bytes of the machine's memory must remain free.
 const spare = 512 << 20
 
-// Load makes an image of what [image.Receive] reads, which pods can use when it returns.
-// It is kept in memory until the server ends. An image that has one of its names loses
-// that name; one without a name is removed once no container is made of it.
+// Load makes an image from what [image.Receive] reads. Pods can use it when Load
+// returns. It is kept in memory until the server ends. Another image that has one of
+// its names loses that name; an image without a name is removed once no container uses
+// it.
 func (s *Server) Load(ctx context.Context, r io.Reader) (info ImageInfo, err error) {
 	received, err := image.Receive(ctx, r)
 	if err != nil {
@@ -84,8 +88,8 @@ func (s *Server) Load(ctx context.Context, r io.Reader) (info ImageInfo, err err
 	return info, nil
 }
 
-// mayLoad refuses an image that would take the place of a part of the lab, or of the
-// memory that others need. It returns which of the lab's own images it hides.
+// mayLoad refuses an image that would replace a part of the lab, or take memory that
+// others need. It returns the lab's own image that the new one hides.
 func (s *Server) mayLoad(d image.Description) (inPlaceOf string, err error) {
 	for i := range s.images {
 		im := &s.images[i]
@@ -101,7 +105,8 @@ func (s *Server) mayLoad(d image.Description) (inPlaceOf string, err error) {
 	if err != nil {
 		return "", err
 	}
-	// Each entry takes a page besides its bytes, at most one more.
+	// Each entry takes a page besides its content, which takes at most one page more
+	// than its size.
 	const page = 4096
 	if need := d.Size + 2*page*int64(d.Entries); need+spare > free {
 		return "", fmt.Errorf("the image takes %s of memory, and of this machine's %s are free, of which %s must remain", image.Size(need), image.Size(free), image.Size(spare))
@@ -109,7 +114,7 @@ func (s *Server) mayLoad(d image.Description) (inPlaceOf string, err error) {
 	return inPlaceOf, nil
 }
 
-// availableMemory returns how many bytes programs can have.
+// availableMemory returns how many bytes of memory programs can still get.
 func availableMemory() (int64, error) {
 	text, err := os.ReadFile("/proc/meminfo")
 	if err != nil {
@@ -124,7 +129,7 @@ func availableMemory() (int64, error) {
 	return 0, errors.New("/proc/meminfo does not tell MemAvailable")
 }
 
-// image makes the image of what was unpacked.
+// image returns the image for what was unpacked.
 func (l *loaded) image() (*Image, error) {
 	uid, gid, named, err := l.users.Find(l.Config.User)
 	if err != nil {
@@ -152,7 +157,7 @@ func (s *Server) add(im *Image) error {
 		for _, name := range old.Names {
 			switch {
 			case slices.Contains(im.Names, name):
-			case old.id() == im.id(): // the same once more, with further names
+			case old.id() == im.id(): // the same image again, with further names
 				im.rename(append(im.Names, name))
 			default:
 				names = append(names, name)
@@ -177,7 +182,8 @@ func (s *Server) add(im *Image) error {
 // rename gives an image names; it needs Server.mu.
 func (im *Image) rename(names []string) { im.Names, im.loaded.Names = names, names }
 
-// acquire returns the image that a reference means, for one more container.
+// acquire returns the image that a reference means, and counts one more container that
+// uses it.
 func (s *Server) acquire(ref string) (*Image, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -188,7 +194,7 @@ func (s *Server) acquire(ref string) (*Image, error) {
 	return im, err
 }
 
-// release takes back an acquire.
+// release undoes one acquire.
 func (s *Server) release(im *Image) error {
 	if im.loaded == nil {
 		return nil
@@ -208,7 +214,7 @@ func (l *loaded) removeUnused() error {
 	return os.RemoveAll(l.dir)
 }
 
-// AllImages returns what there is, for people: the lab's own images come last.
+// AllImages describes all images, the lab's own last.
 func (s *Server) AllImages() []ImageInfo {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -227,7 +233,7 @@ func (im *Image) info() ImageInfo {
 	return info
 }
 
-// shownNames are the names by which people know the image.
+// shownNames returns the names by which users know the image.
 func (im *Image) shownNames() []string {
 	if im.loaded == nil {
 		return im.Names
@@ -239,7 +245,8 @@ func (im *Image) shownNames() []string {
 	return names
 }
 
-// username is the name of the user as whom the image runs; "" if it has a number.
+// username returns the name of the user as which the image runs; "" if it runs as a
+// number.
 func (im *Image) username() string {
 	if im.loaded == nil {
 		return ""
@@ -247,7 +254,8 @@ func (im *Image) username() string {
 	return im.loaded.named
 }
 
-// rootFS is the folder of the image's root file system; "" if it has none of its own.
+// rootFS returns the folder of the image's root file system; "" if it has none of its
+// own.
 func (im *Image) rootFS() string {
 	if im.loaded == nil {
 		return ""

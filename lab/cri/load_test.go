@@ -13,7 +13,7 @@ import (
 	"github.com/egressplay/egressplay/lab/image/imagetest"
 )
 
-// loadOne loads an image with one file of a text.
+// loadOne loads an image with one file, which has a text.
 func loadOne(t *testing.T, s *Server, text, user string, names ...string) (ImageInfo, error) {
 	t.Helper()
 	archive, err := image.Open(t.Context(), "-", bytes.NewReader(imagetest.Docker(imagetest.Source{
@@ -30,7 +30,8 @@ func loadOne(t *testing.T, s *Server, text, user string, names ...string) (Image
 	return s.Load(t.Context(), &sent)
 }
 
-// textOf is what the image that a reference means has; "" if there is none.
+// textOf returns the text of the image that a reference means; "" if there is no such
+// image.
 func textOf(t *testing.T, s *Server, ref string) string {
 	t.Helper()
 	im, err := s.find(ref)
@@ -74,7 +75,7 @@ func TestLoadedImagesByName(t *testing.T) {
 	assert.Len(t, folders, 3, "what was refused or replaced takes no memory")
 }
 
-// An image that was replaced stays as long as a container is made of it.
+// An image that was replaced stays as long as a container uses it.
 func TestReplacedImageOfAContainer(t *testing.T) {
 	s := &Server{root: t.TempDir()}
 	_, err := loadOne(t, s, "one", "", "app")
@@ -90,7 +91,8 @@ func TestReplacedImageOfAContainer(t *testing.T) {
 	assert.Equal(t, "two", textOf(t, s, "app"))
 }
 
-// A user by name is told by name: the kubelet must not take it for a number that is not 0.
+// A user by name is reported by name: the kubelet must not take it for a number other
+// than 0.
 func TestUserOfALoadedImage(t *testing.T) {
 	s := &Server{root: t.TempDir()}
 	for user, want := range map[string]*runtimeapi.Image{

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// maxLogLine is how many bytes of a line the log has in one piece; a longer one
-// is cut into pieces (containerd's default of max_container_log_line_size).
+// maxLogLine is how many bytes of a line the log has in one piece; a longer line is
+// split (containerd's default of max_container_log_line_size).
 const maxLogLine = 16 << 10
 
 // logTime is RFC 3339 with all nine digits, so that every line's text begins in
@@ -29,7 +29,7 @@ const logTime = "2006-01-02T15:04:05.000000000Z07:00"
 // (Kubernetes design proposal "CRI: Log management for container stdout/stderr
 // streams".)
 type containerLog struct {
-	path string // "" keeps nothing
+	path string // "": nothing is kept
 
 	mu   sync.Mutex // one at a time: whole lines, and none during reopen
 	file *os.File
@@ -40,7 +40,7 @@ func openLog(path string) (*containerLog, error) {
 	return l, l.reopen()
 }
 
-// reopen goes on in a file of the same path, made anew if it is not there.
+// reopen goes on in the file at the same path, and makes it if it does not exist.
 func (l *containerLog) reopen() error {
 	if l.path == "" {
 		return nil
@@ -88,10 +88,10 @@ type logStream struct {
 	log  *containerLog
 	name string
 	now  func() time.Time
-	rest []byte // of a line whose end has not come, at most maxLogLine
+	rest []byte // the beginning of an unfinished line, at most maxLogLine bytes
 }
 
-// Write takes output as it comes, and logs the lines that are complete by it.
+// Write takes output as it comes, and logs the lines that it completes.
 func (s *logStream) Write(p []byte) (int, error) {
 	var out bytes.Buffer
 	prefix := s.now().UTC().Format(logTime) + " " + s.name
@@ -120,9 +120,9 @@ func (s *logStream) Close() error {
 	return s.log.write(fmt.Appendf(nil, "%s %s P %s\n", s.now().UTC().Format(logTime), s.name, s.rest))
 }
 
-// pump takes one stream of the container's output to its end, into the log and to
-// everyone who is attached. It returns the first error of writing the log; the
-// output is taken nevertheless, so that the container is not stopped by it.
+// pump copies one stream of the container's output, to its end, into the log and to all
+// attached clients. It returns the first error of writing the log; it reads the output
+// nevertheless, so that the container does not block.
 func (c *container) pump(stream string, r io.Reader) error {
 	log := &logStream{log: c.log, name: stream, now: time.Now}
 	buf := make([]byte, 32<<10)
@@ -144,9 +144,9 @@ func (c *container) pump(stream string, r io.Reader) error {
 	}
 }
 
-// atEnd reports whether an error of reading only says that nothing more comes: the
-// end of a pipe, a terminal (EIO) that no process has open any more, or the end
-// of our patience, see drainTime.
+// atEnd reports whether a read error only means the end of the output: the end of a
+// pipe, a terminal (EIO) that no process has open any more, or the deadline of
+// drainTime.
 func atEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.EIO) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, os.ErrClosed)
 }

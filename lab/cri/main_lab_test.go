@@ -25,8 +25,8 @@ import (
 
 // These tests run the server for real, in namespaces of its own as in a lab: as
 // root without, as an ordinary user with a user namespace that has the user's
-// subordinate ids. The test's program is all three: what makes the namespaces,
-// the test in them, and the starter of containers.
+// subordinate ids. The test's program does all three: it makes the namespaces, is the
+// test in them, and is the starter of containers.
 
 const inNamespaces = "EGRESSPLAY_TEST_IN_NAMESPACES"
 

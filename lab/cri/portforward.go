@@ -18,7 +18,7 @@ import (
 // dialTimeout is how long a connection to a pod's own port may take.
 const dialTimeout = 10 * time.Second
 
-// PortForward implements the RuntimeService: it hands out where to connect.
+// PortForward implements the RuntimeService: it returns the URL to connect to.
 func (s *Server) PortForward(_ context.Context, r *runtimeapi.PortForwardRequest) (*runtimeapi.PortForwardResponse, error) {
 	if _, err := s.readySandbox(r.PodSandboxId); err != nil {
 		return nil, err
@@ -26,9 +26,9 @@ func (s *Server) PortForward(_ context.Context, r *runtimeapi.PortForwardRequest
 	return s.streams.GetPortForward(r)
 }
 
-// PortForward implements [streaming.Runtime]. It connects to a port of the pod
-// as the pod itself does by localhost, so what listens on 127.0.0.1 or [::1] only
-// is reached too, and returns when the pod closes the connection.
+// PortForward implements [streaming.Runtime]. It connects to a port of the pod by the
+// pod's localhost, so it also reaches a server that listens on 127.0.0.1 or [::1] only.
+// It returns when the pod closes the connection.
 func (st streamer) PortForward(ctx context.Context, id string, port int32, stream io.ReadWriteCloser) error {
 	sb, err := st.readySandbox(id)
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Server) readySandbox(id string) (*sandbox, error) {
 	return sb, nil
 }
 
-// dial connects to a port of the pod's loopback, of IPv4 and else of IPv6.
+// dial connects to a port of the pod's loopback, by IPv4 or, if that fails, by IPv6.
 func (sb *sandbox) dial(ctx context.Context, port string) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -80,9 +80,9 @@ func (sb *sandbox) dial(ctx context.Context, port string) (*net.TCPConn, error) 
 	return conn, nil
 }
 
-// dialIn connects within a network namespace, "" being this one. A socket belongs
-// to the namespace of the thread that makes it, and an address of which only one
-// kind is asked for is dialled on the calling thread.
+// dialIn connects within a network namespace; "" is this one. A socket belongs to the
+// namespace of the thread that makes it, and Go dials an address of one given family on
+// the calling thread.
 func dialIn(ctx context.Context, namespace, addr string) (*net.TCPConn, error) {
 	var conn net.Conn
 	err := onThread(func() (err error) {

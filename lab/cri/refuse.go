@@ -11,11 +11,11 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// What this file refuses reaches the user as the reason of a pod's event, so
-// each text names the field of the pod and why it cannot be had.
+// What this file refuses reaches the user as the reason in a pod's event, so each text
+// names the pod's field and says why it is refused.
 
-// maxID is the greatest user or group id: as an ordinary user the lab maps 65536
-// ids and no more, and a pod shall behave alike in every lab.
+// maxID is the greatest user or group id: the lab of an ordinary user maps only 65536
+// ids, and a pod must behave alike in every lab.
 const maxID = 65535
 
 func unimplemented(format string, args ...any) error {
@@ -26,9 +26,9 @@ func invalid(format string, args ...any) error {
 	return status.Errorf(codes.InvalidArgument, format, args...)
 }
 
-// checkSandbox refuses a pod that the server cannot run as asked. What a container
-// asks for as well is left to checkContainer: a container's refusal stands in the
-// pod's status, a sandbox's only in its events.
+// checkSandbox refuses a pod that the server cannot run as asked. What a container asks
+// for too is left to checkContainer: the refusal of a container is shown in the pod's
+// status, that of a sandbox only in its events.
 func checkSandbox(r *runtimeapi.RunPodSandboxRequest) error {
 	c := r.GetConfig()
 	if c.GetMetadata() == nil {
@@ -101,7 +101,7 @@ func (s *Server) checkMount(m *runtimeapi.Mount) error {
 }
 
 func checkNamespaces(o *runtimeapi.NamespaceOption) error {
-	if o == nil { // not the kubelet: it always says which
+	if o == nil { // only other clients: the kubelet always sets it
 		return nil
 	}
 	switch o.Pid {

@@ -17,13 +17,13 @@ import (
 )
 
 // A sandbox is a pod without its containers: namespaces, and a /dev/shm that its
-// containers share. No process holds the namespaces, the open files do.
+// containers share. Open files hold the namespaces, not a process.
 type sandbox struct {
 	id      string
 	config  *runtimeapi.PodSandboxConfig
 	created time.Time
 	dir     string
-	ip      netip.Addr // not valid for a pod in the node's network
+	ip      netip.Addr // invalid for a pod in the node's network
 	net     string     // file of the network namespace; "" is the node's
 	uts     *os.File
 	ipc     *os.File // nil is the node's
@@ -62,7 +62,7 @@ func (s *Server) RunPodSandbox(ctx context.Context, r *runtimeapi.RunPodSandboxR
 	return &runtimeapi.RunPodSandboxResponse{PodSandboxId: sb.id}, nil
 }
 
-// setUp makes everything of a sandbox; tearDown undoes what it did when it fails.
+// setUp makes everything of a sandbox. If it fails, tearDown undoes what it did.
 func (s *Server) setUp(ctx context.Context, sb *sandbox) error {
 	if err := os.MkdirAll(sb.shm(), 0o711); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (s *Server) setUp(ctx context.Context, sb *sandbox) error {
 	})
 }
 
-// tearDown removes what setUp made, but for the folder.
+// tearDown removes everything that setUp made except the folder.
 func (s *Server) tearDown(ctx context.Context, sb *sandbox) error {
 	sb.uts.Close() // nil is allowed: an error that says nothing
 	sb.ipc.Close()
@@ -114,8 +114,8 @@ func (s *Server) tearDown(ctx context.Context, sb *sandbox) error {
 }
 
 // StopPodSandbox implements the RuntimeService: it kills the containers that
-// still run and removes the network. It may be called again, also for a sandbox
-// that is gone.
+// still run and removes the network. It may be called again, even for a sandbox that
+// does not exist.
 func (s *Server) StopPodSandbox(ctx context.Context, r *runtimeapi.StopPodSandboxRequest) (*runtimeapi.StopPodSandboxResponse, error) {
 	if sb := s.findSandbox(r.PodSandboxId); sb != nil {
 		if err := s.stopSandbox(ctx, sb); err != nil {
@@ -132,7 +132,7 @@ func (s *Server) stopSandbox(ctx context.Context, sb *sandbox) error {
 		return nil
 	}
 	s.mu.Lock()
-	sb.ready = false // from here on no container of it starts
+	sb.ready = false // from now on none of its containers starts
 	running := s.containersOf(sb)
 	s.mu.Unlock()
 	for _, c := range running {
@@ -148,8 +148,8 @@ func (s *Server) stopSandbox(ctx context.Context, sb *sandbox) error {
 	return nil
 }
 
-// RemovePodSandbox implements the RuntimeService: it stops the sandbox if need
-// be, and removes it with its containers.
+// RemovePodSandbox implements the RuntimeService: it stops the sandbox if it is not
+// stopped, and removes it with its containers.
 func (s *Server) RemovePodSandbox(ctx context.Context, r *runtimeapi.RemovePodSandboxRequest) (*runtimeapi.RemovePodSandboxResponse, error) {
 	if err := s.removeSandbox(ctx, r.PodSandboxId); err != nil {
 		return nil, err
@@ -260,7 +260,7 @@ func (sb *sandbox) status() *runtimeapi.PodSandboxStatus {
 	return st
 }
 
-// selects reports whether the labels have all that a selector asks for.
+// selects reports whether the labels have everything that the selector asks for.
 func selects(selector, labels map[string]string) bool {
 	for name, want := range selector {
 		if got, ok := labels[name]; !ok || got != want {

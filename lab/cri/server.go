@@ -46,16 +46,16 @@ import (
 
 // Network makes the network of a pod.
 type Network interface {
-	// Add makes the network namespace of a pod, ready for use: with its address
-	// and with the sysctls, all of which are net.*, applied in it. nsPath is the
-	// file that stands for the namespace. Nothing runs in it before Add returns.
+	// Add makes the network namespace of a pod, ready for use: with its address and the
+	// given sysctls, all of which are net.*. nsPath is the file that stands for the
+	// namespace. Nothing runs in it before Add returns.
 	Add(ctx context.Context, pod Pod, sysctls map[string]string) (ip netip.Addr, nsPath string, err error)
 
-	// Remove undoes Add. A pod that is not there is no error.
+	// Remove undoes Add. It returns no error for an unknown pod.
 	Remove(ctx context.Context, podID string) error
 }
 
-// Pod says which pod of the API a network is made for.
+// Pod names the pod of the API for which a network is made.
 type Pod struct {
 	ID                   string // of the sandbox; a pod may have another later
 	Namespace, Name, UID string
@@ -67,20 +67,20 @@ type Config struct {
 	Root       string   // folder for what containers need while they run; made if absent
 	StreamAddr string   // where exec, attach and port-forward are served; "127.0.0.1:0" picks a port
 	Images     []Image  // the lab's own images; see [Images] and [Server.Load]
-	Starter    []string // the argv that calls [starter.Start]; the program must be an absolute path
+	Starter    []string // the command line that calls [starter.Start]; the program must be an absolute path
 	Network    Network  // makes and removes a pod's network
 
-	// TrustBundle is the file that is /etc/ssl/certs/ca-certificates.crt in each
-	// container. Empty leaves the machine's own certificates.
+	// TrustBundle is the file that is mounted at /etc/ssl/certs/ca-certificates.crt in
+	// each container. If it is empty, containers have the machine's own certificates.
 	TrustBundle string
 
-	// Volumes is the kubelet's root folder. A mount from anywhere else is a
-	// hostPath volume and refused, because a pod could change the machine by it.
-	// Empty allows every mount.
+	// Volumes is the kubelet's root folder. A mount from anywhere else is a hostPath
+	// volume and is refused, because a pod could change the machine through it. If
+	// Volumes is empty, every mount is allowed.
 	Volumes string
 
-	// Log takes what happens outside of any request, such as a container's log
-	// that cannot be written. nil drops it.
+	// Log gets what happens outside of any request, such as a container's log that
+	// cannot be written. If it is nil, that is dropped.
 	Log *slog.Logger
 }
 
@@ -102,14 +102,14 @@ type Server struct {
 	streams        streaming.Server
 	events         events
 
-	mu         sync.Mutex // guards what follows and the changing fields of what is in it
+	mu         sync.Mutex // guards the fields below and the changing fields of their elements
 	sandboxes  map[string]*sandbox
 	containers map[string]*container
 	loaded     []*Image // the user's own; see [Server.Load]
 }
 
-// New checks the configuration and listens, so that a client may connect as soon
-// as it returns; [Server.Serve] must follow.
+// New checks the configuration and listens, so a client may connect as soon as it
+// returns. [Server.Serve] must follow.
 func New(c Config) (*Server, error) {
 	if len(c.Starter) == 0 || !filepath.IsAbs(c.Starter[0]) {
 		return nil, fmt.Errorf("container starter %q: want an absolute path", c.Starter)
@@ -162,9 +162,8 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve serves until ctx ends. Then it ends every request, kills every
-// container, removes the pods' networks and returns nil when all that is done.
-// A server serves once.
+// Serve serves until ctx ends. Then it ends every request, kills every container,
+// removes the pods' networks, and returns nil when that is done. A server serves once.
 func (s *Server) Serve(ctx context.Context) error {
 	if err := isolate(); err != nil {
 		return err
@@ -226,17 +225,17 @@ func (s *Server) shutDown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// maxMessage is the greatest message in bytes that the kubelet's CRI client
+// maxMessage is the size in bytes of the largest message that the kubelet's CRI client
 // sends and takes (k8s.io/cri-client pkg/utils.go, maxMsgSize).
 const maxMessage = 16 << 20
 
-// isolate sees to it that a child process gets no file of this process that it
-// was not given, and no signal that this process ignores.
+// isolate makes sure that a child process inherits no open file that it was not given,
+// and no ignored signal.
 //
 // Ignored signals outlive exec. A lab started in the background by a shell
 // without job control ignores SIGINT, and so would every container's program:
-// Ctrl-C would do nothing. A signal that has a handler is at its default in a
-// child, so each ignored one gets a handler that does nothing.
+// Ctrl-C would do nothing. A signal with a handler is reset to its default in a child,
+// so each ignored signal gets a handler that does nothing.
 func isolate() error {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("keep files from containers: %w", err)
@@ -247,15 +246,15 @@ func isolate() error {
 // Version implements the RuntimeService.
 func (s *Server) Version(context.Context, *runtimeapi.VersionRequest) (*runtimeapi.VersionResponse, error) {
 	return &runtimeapi.VersionResponse{
-		Version:           "0.1.0", // of the kubelet's runtime API, always this
+		Version:           "0.1.0", // of the kubelet's runtime API; always this
 		RuntimeName:       "egressplay",
 		RuntimeVersion:    "1.0.0",
 		RuntimeApiVersion: "v1",
 	}, nil
 }
 
-// Status implements the RuntimeService. Both conditions hold as soon as it can
-// be asked: the network needs no set-up but a pod's own.
+// Status implements the RuntimeService. Both conditions hold from the first request on:
+// the network needs no set-up besides each pod's own.
 func (s *Server) Status(context.Context, *runtimeapi.StatusRequest) (*runtimeapi.StatusResponse, error) {
 	return &runtimeapi.StatusResponse{
 		Status: &runtimeapi.RuntimeStatus{Conditions: []*runtimeapi.RuntimeCondition{
@@ -269,7 +268,7 @@ func (s *Server) Status(context.Context, *runtimeapi.StatusRequest) (*runtimeapi
 	}, nil
 }
 
-// RuntimeConfig implements the RuntimeService. The driver is the one that asks
+// RuntimeConfig implements the RuntimeService. It names the cgroup driver that needs
 // nothing of the machine: there are no cgroups.
 func (s *Server) RuntimeConfig(context.Context, *runtimeapi.RuntimeConfigRequest) (*runtimeapi.RuntimeConfigResponse, error) {
 	return &runtimeapi.RuntimeConfigResponse{
@@ -277,13 +276,13 @@ func (s *Server) RuntimeConfig(context.Context, *runtimeapi.RuntimeConfigRequest
 	}, nil
 }
 
-// UpdateRuntimeConfig implements the RuntimeService. What the kubelet tells by it
-// is the range of pod addresses, which is the business of [Network].
+// UpdateRuntimeConfig implements the RuntimeService. The kubelet passes the range of
+// pod addresses by it, which only [Network] would need.
 func (s *Server) UpdateRuntimeConfig(context.Context, *runtimeapi.UpdateRuntimeConfigRequest) (*runtimeapi.UpdateRuntimeConfigResponse, error) {
 	return &runtimeapi.UpdateRuntimeConfigResponse{}, nil
 }
 
-// newID returns a name for a pod or a container that nothing else has.
+// newID returns a unique name for a pod or a container.
 func newID() string {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails: crypto/rand

@@ -12,9 +12,9 @@ import (
 	"github.com/egressplay/egressplay/lab/proc"
 )
 
-// usages reads /proc for what each container uses, by its pid namespace: there
-// are no cgroups to ask. What a process used that has ended and that was not
-// waited for by another of the container is lost.
+// usages returns what each container uses, by its pid namespace. It reads /proc,
+// because there are no cgroups. The usage of an ended process counts only if another
+// process of the container has waited for it.
 func usages() (map[string]proc.Usage, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -28,7 +28,7 @@ func usages() (map[string]proc.Usage, error) {
 		}
 		ns, err := pidNamespace(pid)
 		if err != nil {
-			continue // it ended while we looked
+			continue // it ended in the meantime
 		}
 		u, err := proc.Of(pid)
 		if err != nil {
@@ -44,7 +44,7 @@ func pidNamespace(pid int) (string, error) {
 	return os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", pid))
 }
 
-// stats returns what a container uses; of one that does not run, only who it is.
+// stats returns what a container uses; for one that does not run, only its attributes.
 // It needs Server.mu.
 func (c *container) stats(all map[string]proc.Usage) *runtimeapi.ContainerStats {
 	st := &runtimeapi.ContainerStats{Attributes: &runtimeapi.ContainerAttributes{

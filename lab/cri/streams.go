@@ -10,9 +10,9 @@ import (
 type streamer struct{ *Server }
 
 // A connection that carries streams has been taken over from the HTTP server, so
-// the request's context does not end with it. A command would then run on when
-// its client is gone. trackedListener and connContext close that gap: they end
-// the context when the connection cannot be read any more.
+// the request's context does not end with it. So a command would go on running after
+// its client has gone. trackedListener and connContext close that gap: they end the
+// context when the connection cannot be read any more.
 
 // trackedListener gives out connections that know when they end.
 type trackedListener struct{ net.Listener }
@@ -33,7 +33,7 @@ type trackedConn struct {
 
 func (c *trackedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err != nil && !isTimeout(err) { // the HTTP server wakes a read up by a timeout
+	if err != nil && !isTimeout(err) { // the HTTP server interrupts a read by a timeout
 		c.once.Do(func() { close(c.ended) })
 	}
 	return n, err
@@ -53,7 +53,7 @@ func isTimeout(err error) bool {
 func connContext(ctx context.Context, conn net.Conn) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	tracked := conn.(*trackedConn)
-	stop := context.AfterFunc(ctx, func() { tracked.Close() }) // the server ends: so do its streams
+	stop := context.AfterFunc(ctx, func() { tracked.Close() }) // when the server ends, its streams end too
 	go func() {
 		<-tracked.ended
 		stop()

@@ -335,7 +335,7 @@ func TestPortForward(t *testing.T) {
 	<-ended
 }
 
-// BenchmarkExec is what a step of a playbook pays for an exec besides its command.
+// BenchmarkExec measures what an exec costs a step of a playbook besides its command.
 func BenchmarkExec(b *testing.B) {
 	c := newLab(b).run(nil)
 	b.Run("sync", func(b *testing.B) {
@@ -352,7 +352,7 @@ func BenchmarkExec(b *testing.B) {
 	})
 }
 
-// BenchmarkStart is a container from its creation to the first moment of its
+// BenchmarkStart measures the time from a container's creation to the start of its
 // program.
 func BenchmarkStart(b *testing.B) {
 	l := newLab(b)

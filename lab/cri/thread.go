@@ -16,22 +16,22 @@ import (
 	"github.com/egressplay/egressplay/lab/cri/starter"
 )
 
-// onThread runs f on a thread that ends with it, so that f may join namespaces
-// and give up privileges: nothing of that reaches any other goroutine. f must
-// start no goroutine that counts on it.
+// onThread runs f on a thread that ends with it. So f may join namespaces and give up
+// privileges without an effect on any other goroutine. f must not start a goroutine
+// that relies on them.
 func onThread(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
-			// The process's first thread does not end before the process, and it
-			// is what /proc/self shows. While this goroutine holds it, another
-			// one is sure to get another thread.
+			// The process's first thread does not end before the process, and
+			// /proc/self shows it. While this goroutine holds it, another goroutine
+			// certainly gets another thread.
 			defer runtime.UnlockOSThread()
 			done <- onThread(f)
 			return
 		}
-		done <- f() // the thread is not unlocked: it ends with this goroutine
+		done <- f() // the goroutine stays locked to the thread, so the thread ends with it
 	}()
 	return <-done
 }
@@ -50,15 +50,15 @@ func setns(file string, kind int) error {
 }
 
 // handleIgnoredSignals gives each signal that the kernel says is ignored in this
-// process a handler that drops it; [isolate] says why. It asks the kernel,
-// because [signal.Ignored] knows of some signals only. The signals with which a
-// C library talks to its threads cannot be handled: they are set to default.
+// process a handler that drops it; [isolate] says why. It asks the kernel, because
+// [signal.Ignored] knows only some signals. The signals that a C library uses between
+// its threads cannot be handled: they are set to their default.
 func handleIgnoredSignals() error {
 	mask, err := ignoredSignals()
 	if err != nil {
 		return fmt.Errorf("look which signals are ignored: %w", err)
 	}
-	dropped := make(chan os.Signal, 1) // nobody reads it, and a send that would block is dropped
+	dropped := make(chan os.Signal, 1) // nobody reads from it: a send that would block is dropped
 	for n := range 64 {
 		switch {
 		case mask&(1<<n) == 0:

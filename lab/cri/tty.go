@@ -7,7 +7,7 @@ import (
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// resizeTerminal gives the terminal each size that comes, until no more do. A
+// resizeTerminal sets the terminal to each size that comes, until sizes is closed. A
 // size for a terminal that is gone is dropped.
 func resizeTerminal(terminal *os.File, sizes <-chan remotecommand.TerminalSize) {
 	for size := range sizes {

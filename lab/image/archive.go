@@ -18,7 +18,7 @@ import (
 
 // An Archive is an open archive of images.
 type Archive struct {
-	// Images are those of this machine's platform. There is at least one.
+	// Images are the images for this machine's platform. There is at least one.
 	Images []*Image
 
 	ctx     context.Context // of Open
@@ -27,18 +27,18 @@ type Archive struct {
 	members map[string]member
 }
 
-// An Image is what an archive has of one image.
+// An Image is one image of an archive.
 type Image struct {
 	Description
 	layers []layer
 }
 
-// A Description is all that is known of an image besides its files.
+// A Description has everything about an image but its files.
 type Description struct {
-	// ID is the digest of the image's configuration; of the tar, where that is the
-	// root file system alone.
+	// ID is the digest of the image's configuration. If the archive is a root file
+	// system alone, it is the digest of the tar.
 	ID string `json:"id"`
-	// Digest is that of the image's manifest; "" where the archive has none.
+	// Digest is the digest of the image's manifest; "" if the archive has none.
 	Digest  string   `json:"digest,omitempty"`
 	Names   []string `json:"names"` // references, complete; see [Reference]
 	Config  Config   `json:"config"`
@@ -52,8 +52,8 @@ type member struct {
 	link         string // the other member that this is a link to; "" for a file
 }
 
-// Open opens and checks an archive; "-" is stdin. The names of its images are those
-// that it tells, or as, if that is not "". Its error tells what is wrong with the
+// Open opens and checks an archive; "-" is stdin. Its images have the names in the
+// archive, or the name as if that is not "". The error says what is wrong with the
 // archive, or why a lab cannot take it.
 func Open(ctx context.Context, file string, stdin io.Reader, as string) (*Archive, error) {
 	return open(ctx, file, stdin, as, DefaultLimits)
@@ -108,7 +108,8 @@ func open(ctx context.Context, file string, stdin io.Reader, as string, limits L
 	return a, a.read(as)
 }
 
-// withoutPath takes the path from an error that is told with it anyway.
+// withoutPath returns an error without its path, for a caller that names the path
+// itself.
 func withoutPath(err error) error {
 	if failed, ok := errors.AsType[*os.PathError](err); ok {
 		return failed.Err
@@ -116,8 +117,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// compression returns the name of what a file is compressed by, from its first bytes;
-// "" for none that is known.
+// compression returns the name of a file's compression, by its first bytes; "" if it
+// has no known one.
 func compression(magic []byte) string {
 	for name, begins := range map[string]string{
 		"gzip": "\x1f\x8b", "zstd": "\x28\xb5\x2f\xfd", "xz": "\xfd7zXZ\x00", "bzip2": "BZh",
@@ -129,7 +130,7 @@ func compression(magic []byte) string {
 	return ""
 }
 
-// uncompressed returns what a stream has, which may be compressed by gzip.
+// uncompressed returns the content of a stream, which may be compressed by gzip.
 func uncompressed(r io.Reader) (io.Reader, error) {
 	var magic [6]byte
 	n, err := io.ReadFull(r, magic[:])
@@ -143,7 +144,7 @@ func uncompressed(r io.Reader) (io.Reader, error) {
 	case "gzip":
 		return gzip.NewReader(r)
 	default:
-		return nil, fmt.Errorf("it is compressed by %s, and a lab reads gzip alone: unpack it, or save the image with gzip", by)
+		return nil, fmt.Errorf("it is compressed by %s, and a lab reads only gzip: unpack it, or save the image with gzip", by)
 	}
 }
 
@@ -193,13 +194,13 @@ func (a *Archive) read(as string) error {
 			return err
 		}
 		if len(a.Images) > 1 {
-			return fmt.Errorf("it has %d images, so one name for all of them is too little: leave --as out", len(a.Images))
+			return fmt.Errorf("it has %d images, so one name is not enough: leave --as out", len(a.Images))
 		}
 		a.Images[0].Names = []string{name}
 	}
 	for _, im := range a.Images {
 		if len(im.Names) == 0 {
-			return errors.New("it does not tell the image's name: give one with --as NAME")
+			return errors.New("it has no name for the image: give one with --as NAME")
 		}
 		if err := im.scan(a.ctx, a.limits); err != nil {
 			return err
@@ -208,7 +209,7 @@ func (a *Archive) read(as string) error {
 	return nil
 }
 
-// index finds where each member of the archive is.
+// index finds the position of each member of the archive.
 func (a *Archive) index() error {
 	if _, err := a.file.Seek(0, io.SeekStart); err != nil {
 		return err
@@ -241,7 +242,7 @@ func (a *Archive) index() error {
 		case tar.TypeLink:
 			a.members[name] = member{link: path.Clean(header.Linkname)}
 		default:
-			a.members[name] = member{} // a folder, which is no file that is asked for
+			a.members[name] = member{} // a folder: nobody opens it as a file
 		}
 	}
 	if len(a.members) == 0 {
@@ -251,15 +252,15 @@ func (a *Archive) index() error {
 }
 
 func notTar(err error) error {
-	return fmt.Errorf("it is no complete tar archive (%w): want what docker save or podman save writes, an OCI layout in a tar, or the tar of a root file system", err)
+	return fmt.Errorf("it is not a complete tar archive (%w): want what docker save or podman save writes, an OCI layout in a tar, or the tar of a root file system", err)
 }
 
-// open returns a member's text.
+// open returns the content of a member.
 func (a *Archive) open(name string) (*io.SectionReader, error) {
 	for range 8 { // links
 		m, ok := a.members[path.Clean(name)]
 		if !ok {
-			return nil, fmt.Errorf("the archive is not complete: there is no %q in it", name)
+			return nil, fmt.Errorf("the archive is not complete: it lacks %q", name)
 		}
 		if m.link == "" {
 			return io.NewSectionReader(a.file, m.offset, m.size), nil
@@ -269,7 +270,7 @@ func (a *Archive) open(name string) (*io.SectionReader, error) {
 	return nil, fmt.Errorf("%q is a link that leads to no file", name)
 }
 
-// text returns a small member.
+// text returns the content of a small member.
 func (a *Archive) text(name string) ([]byte, error) {
 	r, err := a.open(name)
 	if err != nil {
@@ -282,7 +283,7 @@ func (a *Archive) text(name string) ([]byte, error) {
 	return text, nil
 }
 
-// rootFS takes the archive as a root file system, without a configuration.
+// rootFS reads the archive as a root file system, which has no configuration.
 func (a *Archive) rootFS() error {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, limited(a.ctx, io.NewSectionReader(a.file, 0, 1<<62), a.limits.Archive, "the archive")); err != nil {
@@ -296,5 +297,5 @@ func (a *Archive) rootFS() error {
 	return nil
 }
 
-// platform is the one whose programs this machine runs.
+// platform returns the platform whose programs this machine runs.
 func platform() string { return "linux/" + runtime.GOARCH }

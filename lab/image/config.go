@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Config is how an image wants its program to run. A root file system has none.
+// Config says how an image's program runs. A root file system has none.
 type Config struct {
 	User       string // USER or USER:GROUP, each a name or a number; "" is root
 	Env        []string
@@ -24,7 +24,7 @@ type Config struct {
 	Volumes    map[string]struct{} // folders that must exist
 }
 
-// fullConfig is the configuration of an image as an archive has it.
+// fullConfig is an image's configuration in an archive.
 type fullConfig struct {
 	Architecture string `json:"architecture"`
 	OS           string `json:"os"`
@@ -41,7 +41,7 @@ func readConfig(text []byte) (fullConfig, error) {
 		return c, fmt.Errorf("read the image's configuration: %w", err)
 	}
 	if c.OS == "" || c.Architecture == "" {
-		return c, errors.New("it is no image of a container: its configuration does not tell os and architecture")
+		return c, errors.New("it is not a container image: its configuration has no os and architecture")
 	}
 	if got := c.OS + "/" + c.Architecture; got != platform() {
 		return c, fmt.Errorf("the image is for %s, and this machine runs %s: build or pull it with --platform=%[2]s", got, platform())
@@ -69,7 +69,7 @@ func (c Config) check() error {
 	return err
 }
 
-// Signal is the signal that ends the image's program; 0 where it does not say which.
+// Signal returns the signal that ends the image's program; 0 if the image names none.
 func (c Config) Signal() (syscall.Signal, error) {
 	const first, last = 34, 64 // of the real-time signals
 	name := strings.ToUpper(strings.TrimSpace(c.StopSignal))
@@ -105,7 +105,7 @@ func (c Config) Signal() (syscall.Signal, error) {
 // machines are the values of e_machine in the ELF header of this machine's programs.
 var machines = map[string]uint16{"amd64": 62, "arm64": 183}
 
-// machineNames are for those who meet another.
+// machineNames are the names of other machines, for messages.
 var machineNames = map[uint16]string{3: "386", 8: "mips", 21: "ppc64", 22: "s390x", 40: "arm", 62: "amd64", 183: "arm64", 243: "riscv64", 258: "loong64"}
 
 func machineName(machine uint16) string {

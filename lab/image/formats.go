@@ -21,8 +21,8 @@ type dockerManifest struct {
 
 const dockerManifests = "manifest.json"
 
-// isDocker reports whether the archive has what `docker save` writes. A root file system
-// may have a file of that name, too.
+// isDocker reports whether the archive is one that `docker save` writes. A root file
+// system may have a file manifest.json, too.
 func (a *Archive) isDocker() bool {
 	if _, ok := a.members[dockerManifests]; !ok {
 		return false
@@ -64,7 +64,7 @@ type descriptor struct {
 	} `json:"platform"`
 }
 
-// ociDocument is an index or a manifest: what it has tells which.
+// ociDocument is an index or a manifest; its fields show which.
 type ociDocument struct {
 	Manifests   []descriptor      `json:"manifests"`
 	Config      *descriptor       `json:"config"`
@@ -97,17 +97,18 @@ func (a *Archive) oci() error {
 // ociReader walks the documents of an OCI layout.
 type ociReader struct {
 	archive *Archive
-	others  []string // platforms of what was left out
+	others  []string // the platforms of images that were left out
 	seen    int
 }
 
-// most is how many documents of a layout are read, and how deep.
+// The limits of how many documents of a layout are read, and how deep.
 const (
 	mostDocuments = 1000
 	mostDepth     = 4
 )
 
-// document reads an index or a manifest, named by those who point to it.
+// document reads an index or a manifest. names are those that the documents on the way
+// to it give it.
 func (o *ociReader) document(text []byte, what, digest string, names []string, depth int) error {
 	if o.seen++; o.seen > mostDocuments || depth > mostDepth {
 		return errors.New("its index has more indexes and manifests than a lab takes")
@@ -122,7 +123,7 @@ func (o *ociReader) document(text []byte, what, digest string, names []string, d
 	}
 	for _, m := range d.Manifests {
 		if p := m.Platform; p != nil && p.OS+"/"+p.Architecture != platform() {
-			if p.OS != "unknown" { // that of what attests how an image was built
+			if p.OS != "unknown" { // unknown is the platform of an attestation
 				o.others = append(o.others, p.OS+"/"+p.Architecture)
 			}
 			continue
@@ -154,12 +155,12 @@ func (o *ociReader) manifest(d ociDocument, digest string, names []string) error
 	return o.archive.add(config, layers, names, digest)
 }
 
-// annotated returns the names that the annotations of a descriptor tell.
+// annotated returns the names in the annotations of a descriptor.
 func annotated(annotations map[string]string) []string {
 	if name := annotations["io.containerd.image.name"]; name != "" {
 		return []string{name}
 	}
-	// By its specification it is a tag; most programs write the whole reference.
+	// Its specification says that it is a tag; most programs write the whole reference.
 	name := annotations["org.opencontainers.image.ref.name"]
 	if name == "" || tagAlone.MatchString(name) {
 		return nil
@@ -173,12 +174,13 @@ var digests = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 
 func blobName(digest string) (string, error) {
 	if !digests.MatchString(digest) {
-		return "", fmt.Errorf("it points to a blob by %q, and a lab reads sha256 alone", digest)
+		return "", fmt.Errorf("it points to a blob by %q, and a lab reads only sha256", digest)
 	}
 	return "blobs/sha256/" + strings.TrimPrefix(digest, "sha256:"), nil
 }
 
-// blob returns a small blob of an OCI layout, which has the digest that its name tells.
+// blob returns a small blob of an OCI layout, and checks that it has the digest in its
+// name.
 func (a *Archive) blob(digest string) ([]byte, error) {
 	name, err := blobName(digest)
 	if err != nil {
@@ -186,7 +188,7 @@ func (a *Archive) blob(digest string) ([]byte, error) {
 	}
 	text, err := a.text(name)
 	if err == nil && digestOf(text) != digest {
-		err = fmt.Errorf("the archive is damaged: %q has another digest than its name tells", name)
+		err = fmt.Errorf("the archive is damaged: %q does not have the digest in its name", name)
 	}
 	return text, err
 }
@@ -203,7 +205,7 @@ func (a *Archive) add(config []byte, layers, names []string, digest string) erro
 		return err
 	}
 	if len(c.RootFS.DiffIDs) != len(layers) {
-		return fmt.Errorf("the archive is damaged: the image's configuration tells of %d layers and its manifest of %d", len(c.RootFS.DiffIDs), len(layers))
+		return fmt.Errorf("the archive is damaged: the image's configuration has %d layers and its manifest has %d", len(c.RootFS.DiffIDs), len(layers))
 	}
 	if len(layers) > a.limits.Layers {
 		return fmt.Errorf("the image has %d layers, and a lab takes %d", len(layers), a.limits.Layers)

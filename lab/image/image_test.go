@@ -36,7 +36,7 @@ func archive(t *testing.T, content []byte) string {
 	return name
 }
 
-// opened opens an archive, which must be good and have one image.
+// opened opens an archive, which must be valid and have one image.
 func opened(t *testing.T, content []byte, as string) *Image {
 	t.Helper()
 	a, err := Open(t.Context(), archive(t, content), nil, as)
@@ -46,10 +46,10 @@ func opened(t *testing.T, content []byte, as string) *Image {
 	return a.Images[0]
 }
 
-// hello is a layer with a file, which belongs to whoever runs the test.
+// hello returns a layer with a file that belongs to the user who runs the test.
 func hello() []byte { return layerOf(mine(file{Name: "hello", Text: "hi\n"})...) }
 
-// mine gives files to whoever runs the test: others may not give files away.
+// mine has files belong to the user who runs the test: only root may give files away.
 func mine(files ...file) []file {
 	for i := range files {
 		files[i].UID, files[i].GID = os.Getuid(), os.Getgid()
@@ -132,7 +132,7 @@ func TestRefused(t *testing.T) {
 		"a whiteout of a folder above":     {layers(file{Name: "a/.wh..."}), "removes no file"},
 		"a whiteout of nothing":            {layers(file{Name: "a/.wh."}), "removes no file"},
 		"an id that a lab lacks":           {layers(file{Name: "a", UID: 70000}), "user 70000 and group 0, and a lab has ids up to 65535"},
-		"the root as a file":               {layers(file{Name: ".", Link: "x"}), "is the root, and no folder"},
+		"the root as a file":               {layers(file{Name: ".", Link: "x"}), "is the root, and not a folder"},
 		"a name that is too long":          {layers(file{Name: strings.Repeat("a", 300)}), "longer than a name may be"},
 		"another architecture":             {docker(source{Names: []string{"app"}, Platform: "linux/" + other}), "the image is for linux/" + other + ", and this machine runs linux/"},
 		"another architecture, OCI":        {oci(source{Names: []string{"app"}, Platform: "linux/" + other}), "it has no image for linux/" + runtime.GOARCH + ", but for linux/" + other},
@@ -144,15 +144,15 @@ func TestRefused(t *testing.T) {
 		"a bomb":                           {gzipped(make([]byte, 1<<20)), "the archive has more than"},
 		"a bomb in a layer":                {oci(app(make([]byte, 1<<20))), "the layer has more than"},
 		"a damaged layer":                  {damaged, "the archive is damaged: the digest is"},
-		"a layer that is missing":          {layerOf(file{Name: "manifest.json", Text: `[{"Config":"c","RepoTags":["a"],"Layers":["l"]}]`}), `there is no "c" in it`},
-		"no name":                          {oci(source{Layers: [][]byte{hello()}}), "it does not tell the image's name: give one with --as NAME"},
+		"a layer that is missing":          {layerOf(file{Name: "manifest.json", Text: `[{"Config":"c","RepoTags":["a"],"Layers":["l"]}]`}), `the archive is not complete: it lacks "c"`},
+		"no name":                          {oci(source{Layers: [][]byte{hello()}}), "it has no name for the image: give one with --as NAME"},
 		"a root file system without one":   {hello(), "give one with --as NAME"},
-		"a name that is none":              {docker(source{Names: []string{"Not A Name"}, Layers: [][]byte{hello()}}), `"Not A Name" is no name of an image`},
+		"a name that is none":              {docker(source{Names: []string{"Not A Name"}, Layers: [][]byte{hello()}}), `"Not A Name" is not a name of an image`},
 		"a signal that is none":            {docker(source{Names: []string{"a"}, Config: map[string]any{"StopSignal": "SIGNONE"}}), `unknown signal to stop it: "SIGNONE"`},
-		"no archive":                       {[]byte(strings.Repeat("no archive", 100)), "it is no complete tar archive"},
-		"nothing":                          {nil, "it is no complete tar archive"},
-		"half of an archive":               {hello()[:514], "it is no complete tar archive"},
-		"xz":                               {[]byte("\xfd7zXZ\x00 and so on"), "compressed by xz, and a lab reads gzip alone"},
+		"no archive":                       {[]byte(strings.Repeat("no archive", 100)), "it is not a complete tar archive"},
+		"nothing":                          {nil, "it is not a complete tar archive"},
+		"half of an archive":               {hello()[:514], "it is not a complete tar archive"},
+		"xz":                               {[]byte("\xfd7zXZ\x00 and so on"), "compressed by xz, and a lab reads only gzip"},
 		"zstd":                             {[]byte("\x28\xb5\x2f\xfd and so on"), "compressed by zstd"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,8 @@ func TestRefused(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// unpacked sends an image of some layers, and returns the folder that it becomes.
+// unpacked sends an image with layers, and returns the folder into which it was
+// unpacked.
 func unpacked(t *testing.T, config any, layers ...[]byte) (dir string, err error) {
 	t.Helper()
 	var sent bytes.Buffer
@@ -214,7 +215,7 @@ func tree(t *testing.T, dir string) map[string]string {
 	return got
 }
 
-// Layers become what a container engine makes of them.
+// Layers are unpacked as a container engine does it.
 func TestLayers(t *testing.T) {
 	layer := func(files ...file) []byte { return layerOf(mine(files...)...) }
 	outside := t.TempDir()
@@ -264,10 +265,10 @@ func TestLayers(t *testing.T) {
 func TestUnpackRefuses(t *testing.T) {
 	layer := func(files ...file) []byte { return layerOf(mine(files...)...) }
 	for says, files := range map[string][]file{
-		"/dev of the image is no folder":             {{Name: "dev", Link: "/etc"}},
-		"/etc of the image is no folder":             {{Name: "etc", Text: "x"}},
-		`hard link to "no", which is no file of the`: {{Name: "a", Link: "no", Type: tar.TypeLink}},
-		`hard link to "d", which is no file of the`:  {{Name: "d/"}, {Name: "a", Link: "d", Type: tar.TypeLink}},
+		"/dev of the image is not a folder":             {{Name: "dev", Link: "/etc"}},
+		"/etc of the image is not a folder":             {{Name: "etc", Text: "x"}},
+		`hard link to "no", which is not a file of the`: {{Name: "a", Link: "no", Type: tar.TypeLink}},
+		`hard link to "d", which is not a file of the`:  {{Name: "d/"}, {Name: "a", Link: "d", Type: tar.TypeLink}},
 	} {
 		_, err := unpacked(t, nil, layer(files...))
 		assert.ErrorContains(t, err, says)

@@ -14,9 +14,9 @@ import (
 	"strings"
 )
 
-// A layer is a tar of files that lies over those before it.
+// A layer is a tar of files that lies over the layers before it.
 type layer struct {
-	name   string // for what is said of it
+	name   string // for messages
 	digest string // of the tar, uncompressed
 	open   func() (io.Reader, error)
 	size   int64 // of the tar, uncompressed; known once it was scanned
@@ -31,7 +31,7 @@ type entry struct {
 	path   string // within the root, without a leading slash; "." is the root
 	remove string // what it removes of the layers before it; "" for a file
 	opaque bool   // it removes what is in the folder path of the layers before it
-	skip   bool   // it says nothing of a file
+	skip   bool   // it describes no file
 }
 
 const (
@@ -55,7 +55,7 @@ func checkEntry(h *tar.Header) (entry, error) {
 		case base == opaqueWhiteout:
 			e.opaque, e.path = true, path.Dir(e.path)
 		case strings.HasPrefix(gone, whiteout):
-			e.skip = true // what aufs keeps for itself
+			e.skip = true // a file that aufs keeps for itself
 		case gone == "" || gone == "." || gone == "..":
 			return e, fmt.Errorf("%q removes no file", h.Name)
 		default:
@@ -65,7 +65,7 @@ func checkEntry(h *tar.Header) (entry, error) {
 	}
 	switch h.Typeflag {
 	case tar.TypeGNUSparse:
-		h.Typeflag = tar.TypeReg // it is read with its holes filled
+		h.Typeflag = tar.TypeReg // a sparse file is read with its holes filled
 	case tar.TypeXGlobalHeader:
 		e.skip = true
 		return e, nil
@@ -87,7 +87,7 @@ func checkEntry(h *tar.Header) (entry, error) {
 		return e, fmt.Errorf("%q is neither a file nor a folder nor a link (its type is %q)", h.Name, h.Typeflag)
 	}
 	if e.path == "." && h.Typeflag != tar.TypeDir {
-		return e, fmt.Errorf("%q is the root, and no folder", h.Name)
+		return e, fmt.Errorf("%q is the root, and not a folder", h.Name)
 	}
 	if !isID(h.Uid) || !isID(h.Gid) {
 		return e, fmt.Errorf("%q belongs to user %d and group %d, and a lab has ids up to %d", h.Name, h.Uid, h.Gid, maxID)
@@ -98,8 +98,8 @@ func checkEntry(h *tar.Header) (entry, error) {
 	return e, nil
 }
 
-// inside returns an error that tells why a path is none within an image. A path may
-// begin with a slash, for the root is the image's.
+// inside returns an error that says why a path does not lie within an image. A path may
+// begin with a slash, because the root is the image's.
 func inside(name string) error {
 	const longest = 4095 // PATH_MAX
 	if len(name) > longest {
@@ -119,19 +119,19 @@ func inside(name string) error {
 	return nil
 }
 
-// climbs reports whether a clean path leads above where it begins.
+// climbs reports whether a clean path leads above its beginning.
 func climbs(clean string) bool { return clean == ".." || strings.HasPrefix(clean, "../") }
 
-// budget is what is left of an image's limits, and what was seen of it.
+// budget is what is left of the limits of an image, and what was seen of its programs.
 type budget struct {
 	limits  Limits
 	bytes   int64
 	entries int
-	ours    int    // programs of this machine
-	other   uint16 // the machine of a program that is of another; 0 for none
+	ours    int    // programs for this machine
+	other   uint16 // the machine of a program for another one; 0 if there is none
 }
 
-// take counts an entry, before what is in it is read.
+// take counts an entry, before its content is read.
 func (b *budget) take(e entry) error {
 	if b.entries++; b.entries > b.limits.Entries {
 		return fmt.Errorf("the image has more than %d entries, which is more than a lab takes", b.limits.Entries)
@@ -145,7 +145,7 @@ func (b *budget) take(e entry) error {
 	return nil
 }
 
-// see looks for which machine a program is, from its first bytes.
+// see finds out for which machine a program is, by its first bytes.
 func (b *budget) see(e entry, r io.Reader) error {
 	if e.Typeflag != tar.TypeReg || e.Mode&0o111 == 0 || e.Size < elfHeader {
 		return nil
@@ -169,10 +169,10 @@ func (b *budget) see(e entry, r io.Reader) error {
 	return nil
 }
 
-// elfHeader is how many bytes of an ELF file tell its machine.
+// elfHeader is how many bytes of an ELF file are needed to know its machine.
 const elfHeader = 20
 
-// scan reads all of an image: what is wrong with it is known before anything is made.
+// scan reads the whole image, so that a mistake in it is known before anything is made.
 func (im *Image) scan(ctx context.Context, limits Limits) error {
 	b := &budget{limits: limits}
 	for i := range im.layers {
@@ -194,7 +194,7 @@ func (l *layer) scan(ctx context.Context, b *budget) error {
 		return err
 	}
 	sum := sha256.New()
-	// What is no file's text is headers, of which a few kilobytes belong to an entry.
+	// The rest of a layer is headers, a few kilobytes for each entry.
 	counted := limited(ctx, r, 2*b.limits.Unpacked, "the layer")
 	all := io.TeeReader(counted, sum)
 	for entries := tar.NewReader(all); ; {
@@ -203,7 +203,7 @@ func (l *layer) scan(ctx context.Context, b *budget) error {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("it is no complete tar archive: %w", err)
+			return fmt.Errorf("it is not a complete tar archive: %w", err)
 		}
 		e, err := checkEntry(header)
 		if err != nil {
@@ -216,12 +216,12 @@ func (l *layer) scan(ctx context.Context, b *budget) error {
 			return fmt.Errorf("%q: %w", header.Name, err)
 		}
 	}
-	if _, err := io.Copy(io.Discard, all); err != nil { // what comes after the end of the tar belongs to the digest
+	if _, err := io.Copy(io.Discard, all); err != nil { // bytes after the end of the tar belong to the digest
 		return err
 	}
 	l.size = counted.read()
 	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != l.digest {
-		return fmt.Errorf("the archive is damaged: the digest is %s, and the image's configuration tells of %s", got, l.digest)
+		return fmt.Errorf("the archive is damaged: the digest is %s, and the image's configuration has %s", got, l.digest)
 	}
 	return nil
 }

@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// Limits bound what an archive may have. What is greater is refused.
+// Limits are the largest sizes and numbers that an archive may have. Anything above is
+// refused.
 type Limits struct {
 	Archive  int64 // bytes of the archive, when it is uncompressed
 	Unpacked int64 // bytes of an image's files, over all layers
@@ -15,15 +16,15 @@ type Limits struct {
 	Text     int64 // bytes of a manifest, a configuration, /etc/passwd or /etc/group
 }
 
-// DefaultLimits are those of a lab.
+// DefaultLimits are the limits of a lab.
 var DefaultLimits = Limits{Archive: 8 << 30, Unpacked: 4 << 30, Entries: 500_000, Layers: 256, Text: 4 << 20}
 
-// capped is a reader that fails, instead of ending, where there is more than a limit.
+// capped is a reader that fails, instead of ending, if there is more than a limit.
 type capped struct {
 	ctx  context.Context
 	r    io.Reader
 	left int64
-	what string // what is too large
+	what string // the name of what is too large
 	most int64
 }
 
@@ -56,7 +57,7 @@ func (c *capped) tooLarge() error {
 	return fmt.Errorf("%s has more than %s, which is more than a lab takes", c.what, Size(c.most))
 }
 
-// Size returns a number of bytes for a reader.
+// Size returns a number of bytes in words.
 func Size(n int64) string {
 	switch {
 	case n >= 1<<30:

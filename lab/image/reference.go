@@ -6,20 +6,20 @@ import (
 	"github.com/distribution/reference"
 )
 
-// Reference returns a reference to an image completely, as container engines read it:
-// "nginx" is docker.io/library/nginx:latest.
+// Reference returns the complete reference to an image, as container engines complete
+// it: "nginx" is docker.io/library/nginx:latest.
 func Reference(name string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return "", fmt.Errorf("%q is no name of an image: %w", name, err)
+		return "", fmt.Errorf("%q is not a name of an image: %w", name, err)
 	}
 	if _, ok := named.(reference.Digested); ok {
-		return "", fmt.Errorf("%q is no name that an image can be given: leave the digest out", name)
+		return "", fmt.Errorf("%q is not a valid name for an image: leave the digest out", name)
 	}
 	return reference.TagNameOnly(named).String(), nil
 }
 
-// Familiar returns a complete reference as people write it.
+// Familiar returns a complete reference in its usual short form.
 func Familiar(name string) string {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
@@ -28,8 +28,8 @@ func Familiar(name string) string {
 	return reference.FamiliarString(named)
 }
 
-// Means reports whether a reference, as a pod has it, means an image: by one of its names
-// with the same tag, or by one of its names with one of its digests, or by its ID.
+// Means reports whether a reference in a pod means the image: by one of its names with
+// the same tag, by one of its names with one of its digests, or by its ID.
 func (d *Description) Means(ref string) bool {
 	if ref == d.ID {
 		return true

@@ -44,13 +44,13 @@ func (im *Image) Send(ctx context.Context, w io.Writer) error {
 	return out.Close()
 }
 
-// Received is an image on its way.
+// Received is an image that is being received.
 type Received struct {
 	Description
 	in *tar.Reader
 }
 
-// Receive reads the description of an image; [Received.Unpack] takes the rest.
+// Receive reads the description of an image; [Received.Unpack] reads the rest.
 func Receive(ctx context.Context, r io.Reader) (*Received, error) {
 	received := &Received{in: tar.NewReader(r)}
 	header, err := received.in.Next()
@@ -73,14 +73,14 @@ func Receive(ctx context.Context, r io.Reader) (*Received, error) {
 	return received, nil
 }
 
-// check checks a description that came from elsewhere.
+// check checks a description that another process has sent.
 func (d *Description) check() error {
 	if !digests.MatchString(d.ID) || len(d.Names) == 0 {
 		return errors.New("it has no id or no name")
 	}
 	for _, name := range d.Names {
 		if full, err := Reference(name); err != nil || full != name {
-			return fmt.Errorf("%q is no complete name of an image", name)
+			return fmt.Errorf("%q is not a complete name of an image", name)
 		}
 	}
 	if d.Size < 0 || d.Size > DefaultLimits.Unpacked {

@@ -41,10 +41,10 @@ func (r *Received) Unpack(ctx context.Context, dir string) (*Users, error) {
 	return usersOf(ctx, dir)
 }
 
-// An unpacking is that of one layer.
+// An unpacking is the unpacking of one layer.
 type unpacking struct {
 	dir     string
-	touched map[string]bool // what this layer has, and the folders above it
+	touched map[string]bool // the paths that this layer has, and the folders above them
 }
 
 func unpackLayer(ctx context.Context, dir string, r io.Reader, b *budget) error {
@@ -108,8 +108,9 @@ func (u *unpacking) entry(e entry, content io.Reader) error {
 	return withoutPath(write(e, target, content))
 }
 
-// place returns where a path is. Links in the folders above it are followed within the
-// image, as a container would; the last part is not followed.
+// place returns the path of an image's file on the machine. Links in the folders above
+// it are followed within the image, as a container would; the last part is not
+// followed.
 func (u *unpacking) place(p string) (string, error) {
 	parent, err := securejoin.SecureJoin(u.dir, path.Dir(p))
 	if err != nil {
@@ -172,7 +173,7 @@ func (u *unpacking) hardLink(e entry, target string) error {
 	}
 	info, err := os.Lstat(source)
 	if err != nil || info.IsDir() {
-		return fmt.Errorf("it is a hard link to %q, which is no file of the image", e.Linkname)
+		return fmt.Errorf("it is a hard link to %q, which is not a file of the image", e.Linkname)
 	}
 	if there, err := os.Lstat(target); err == nil {
 		if os.SameFile(there, info) {
@@ -188,8 +189,8 @@ func (u *unpacking) hardLink(e entry, target string) error {
 	return nil
 }
 
-// removeLower removes what the layers before have at a path. What this layer has there
-// stays, wherever in the tar it stands.
+// removeLower removes what earlier layers have at a path. What this layer has there
+// stays, wherever in the tar it is.
 func (u *unpacking) removeLower(p string) error {
 	target, err := u.place(p)
 	if err != nil {
@@ -201,7 +202,7 @@ func (u *unpacking) removeLower(p string) error {
 	return u.removeBelow(p)
 }
 
-// removeBelow removes what the layers before have in a folder.
+// removeBelow removes what earlier layers have in a folder.
 func (u *unpacking) removeBelow(p string) error {
 	target, err := u.place(p)
 	if err != nil {
@@ -222,8 +223,8 @@ func (u *unpacking) removeBelow(p string) error {
 	return nil
 }
 
-// finish makes the folders that a container needs, and makes sure that no link leads
-// those who mount something there elsewhere.
+// finish makes the folders that a container needs, and makes sure that none of them is
+// a link: something is mounted there later.
 func finish(dir string, c Config) error {
 	for _, name := range []string{"dev", "etc", "proc", "sys"} {
 		err := os.Mkdir(filepath.Join(dir, name), 0o755)
@@ -235,7 +236,7 @@ func finish(dir string, c Config) error {
 			return err
 		}
 		if !info.IsDir() {
-			return fmt.Errorf("/%s of the image is no folder", name)
+			return fmt.Errorf("/%s of the image is not a folder", name)
 		}
 	}
 	for volume := range c.Volumes {

@@ -35,7 +35,7 @@ type group struct {
 	members []string
 }
 
-// usersOf reads the users of an unpacked image. It has none where the files are missing.
+// usersOf reads the users of an unpacked image. Without the files it returns no users.
 func usersOf(ctx context.Context, dir string) (*Users, error) {
 	u := &Users{}
 	for _, file := range []struct {
@@ -53,7 +53,7 @@ func usersOf(ctx context.Context, dir string) (*Users, error) {
 	return u, nil
 }
 
-// readWithin reads a plain file of an image. One that is not there is empty.
+// readWithin reads a regular file of an image. It returns nothing for a missing file.
 func readWithin(ctx context.Context, dir, name string) ([]byte, error) {
 	target, err := securejoin.SecureJoin(dir, name)
 	if err != nil {
@@ -74,8 +74,8 @@ func readWithin(ctx context.Context, dir, name string) ([]byte, error) {
 	return io.ReadAll(limited(ctx, f, DefaultLimits.Text, name))
 }
 
-// addUser takes a line of /etc/passwd; one that is none is left out, as programs do, and
-// so is one with ids that a lab does not have.
+// addUser adds a line of /etc/passwd. As programs do, it leaves out an invalid line,
+// and also one with ids that a lab does not have.
 func (u *Users) addUser(fields []string) {
 	if len(fields) < 6 {
 		return
@@ -96,8 +96,8 @@ func (u *Users) addGroup(fields []string) {
 	}
 }
 
-// ByID returns the user with an id; one that the image does not know is in the group root
-// and at home in /.
+// ByID returns the user with an id. A user whom the image does not know is in the group
+// root and has the home folder /.
 func (u *Users) ByID(uid int) User {
 	for _, user := range u.users {
 		if user.UID == uid {
@@ -110,7 +110,7 @@ func (u *Users) ByID(uid int) User {
 	return User{UID: uid, Home: "/"}
 }
 
-// GroupsOf returns the further groups of a user, by what /etc/group tells.
+// GroupsOf returns the further groups of a user, according to /etc/group.
 func (u *Users) GroupsOf(name string) []int {
 	var gids []int
 	for _, g := range u.groups {
@@ -121,8 +121,8 @@ func (u *Users) GroupsOf(name string) []int {
 	return gids
 }
 
-// Find returns the ids that the user of a configuration means, which is USER or
-// USER:GROUP, each a name or a number. byName is USER where that is a name.
+// Find returns the ids of the user of a configuration, which is USER or USER:GROUP,
+// each a name or a number. byName is USER if that is a name.
 func (u *Users) Find(spec string) (uid, gid int, byName string, err error) {
 	name, groupName, hasGroup := strings.Cut(spec, ":")
 	if name != "" {

@@ -6,13 +6,13 @@ import (
 	"net/http"
 )
 
-// answer is a response that reports its status once, before the client can have any
-// part of it.
+// answer is a response that reports its status once, before the client can get any part
+// of it.
 type answer struct {
 	http.ResponseWriter
 	tell      func(status int)
 	told      bool
-	brokenOff string // how the host will end it, if not as it should
+	brokenOff string // how the host will break it off, "" if it will not
 }
 
 func (a *answer) status(code int) {
@@ -23,7 +23,7 @@ func (a *answer) status(code int) {
 }
 
 func (a *answer) WriteHeader(code int) {
-	if code >= 200 || code == http.StatusSwitchingProtocols { // others announce another to come
+	if code >= 200 || code == http.StatusSwitchingProtocols { // other codes announce a further one
 		a.status(code)
 	}
 	a.ResponseWriter.WriteHeader(code)
@@ -34,13 +34,13 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
-// Flush is here because go-httpbin takes every response for a [http.Flusher].
+// Flush implements [http.Flusher], which go-httpbin takes every response for.
 func (a *answer) Flush() {
 	a.status(http.StatusOK)
-	_ = http.NewResponseController(a.ResponseWriter).Flush() // nothing to flush to is nothing to tell
+	_ = http.NewResponseController(a.ResponseWriter).Flush() // an error means that the client is gone
 }
 
-// Hijack is here for go-httpbin's WebSocket, as Flush is.
+// Hijack implements [http.Hijacker], for go-httpbin's WebSocket.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
 	if err == nil {

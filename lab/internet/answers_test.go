@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// get returns what a client gets: status and body, or the error.
+// get returns what a client gets: the status and the body, or the error.
 func get(t *testing.T, client *http.Client, url string) (int, string, error) {
 	t.Helper()
 	resp, err := client.Get(url)
@@ -84,8 +84,8 @@ func TestFail(t *testing.T) {
 	}
 }
 
-// Those who call choose how many paths there are, and no more are counted apart
-// than there is memory for.
+// Clients choose how many paths there are, so the number of paths that are counted
+// separately is bounded.
 func TestFailingIsBounded(t *testing.T) {
 	f := &failing{times: 1}
 	for i := range mostSeen {
@@ -244,7 +244,7 @@ func TestCNAME(t *testing.T) {
 	assert.Equal(t, []netip.Addr{firstOwn}, addrs)
 	assert.True(t, exists)
 
-	// The client resolves the names, as the DNS would have it.
+	// The client resolves the names as the DNS would.
 	for _, name := range []string{"www.shop.example", "a.m.shop.example", "edge.shop.example"} {
 		for _, port := range []string{":80", ":443"} {
 			l.addrs[name+port] = l.addrs["*.cdn.example"+port]

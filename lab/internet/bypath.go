@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// beneath is how a path ends that stands for all that begin like it.
+// beneath is the end of a path that stands for all paths with the same beginning.
 const beneath = "*"
 
-// byPath answers as the path says. A path that ends in * stands for all that begin
-// with what is before it; of several that match, the longest counts.
+// byPath chooses the answer by the path. A path that ends in * stands for all paths
+// that begin with the part before it. If several match, the longest counts.
 type byPath struct {
 	paths map[string]http.Handler
-	other http.Handler // for paths that are not there
+	other http.Handler // for all other paths
 }
 
 func (b *byPath) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -18,7 +18,7 @@ const (
 	Untrusted Certificate = "untrusted"  // issued by a CA that nobody knows
 )
 
-// anotherName is the name of no host, for which a [WrongName] is.
+// anotherName is the name in a [WrongName] certificate. No host has it.
 const anotherName = "another-name.example.com"
 
 // issue makes a certificate of the host's kind.
@@ -44,9 +44,9 @@ func (c Certificate) issue(ca *pki.CA, names []string) (*tls.Certificate, error)
 	return &certificate, nil
 }
 
-// tlsConfig serves the host's one certificate, whatever name the client asks
-// for. Only an alias of the host and a name under its wildcard get one of their
-// own: a client would not take that for *.example.org for a.b.example.org.
+// tlsConfig serves the host's one certificate, whatever name the client asks for. Only
+// an alias of the host and a name under its wildcard get a certificate of their own: a
+// client would not accept *.example.org for a.b.example.org.
 func (h *Host) tlsConfig(port Port, certificate *tls.Certificate, ca *pki.CA, directory *directory) *tls.Config {
 	config := &tls.Config{
 		Certificates: []tls.Certificate{*certificate},
@@ -60,16 +60,17 @@ func (h *Host) tlsConfig(port Port, certificate *tls.Certificate, ca *pki.CA, di
 		ClientAuth: h.ClientAuth,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			hello.Conn.(*connection).hello(hello)
-			return nil, nil // as it is
+			return nil, nil // the configuration as it is
 		},
 	}
-	if port.HTTP != nil { // others take whatever protocol a client offers
+	if port.HTTP != nil { // other ports accept whatever protocol a client offers
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
 	return config
 }
 
-// clientCertificate tells of the certificate that the client has presented.
+// clientCertificate returns the subject and the issuer of the certificate that the
+// client has presented.
 func clientCertificate(state *tls.ConnectionState) (subject, issuer string) {
 	if len(state.PeerCertificates) == 0 {
 		return "", ""

@@ -10,10 +10,10 @@ import (
 	"slices"
 )
 
-// Addition is what [Internet.Add] has added.
+// Addition describes what one [Internet.Add] has added.
 type Addition struct {
-	Token string      `json:"token"` // by which it is removed
-	File  string      `json:"file"`  // that it was read from
+	Token string      `json:"token"` // for [Internet.Remove]
+	File  string      `json:"file"`  // from which it was read
 	Hosts []AddedHost `json:"hosts"`
 }
 
@@ -31,7 +31,7 @@ type addition struct {
 	addrs []netip.Addr
 }
 
-// change is something to be done while an [Internet] is served.
+// change is work to be done while an [Internet] is served.
 type change struct {
 	do   func(ctx context.Context, s *serving)
 	done chan struct{} // closed once it is done
@@ -39,7 +39,7 @@ type change struct {
 
 var errEnded = errors.New("the internet has ended")
 
-// do has something done between other changes.
+// do has a function called between other changes.
 func (i *Internet) do(ctx context.Context, do func(ctx context.Context, s *serving)) error {
 	change := change{do, make(chan struct{})}
 	select {
@@ -53,9 +53,9 @@ func (i *Internet) do(ctx context.Context, do func(ctx context.Context, s *servi
 	}
 }
 
-// Add adds the hosts of a file, all of them or none. Once it returns, their names
-// are known and they answer. If the file is wrong, or wants what another host has,
-// the error is [Mistakes].
+// Add adds the hosts of a file, all of them or none. Once it returns, their names are
+// known and they answer. If the file has mistakes, or wants what another host has, the
+// error is [Mistakes].
 func (i *Internet) Add(ctx context.Context, file string, data []byte) (Addition, error) {
 	var added Addition
 	var err error
@@ -65,8 +65,8 @@ func (i *Internet) Add(ctx context.Context, file string, data []byte) (Addition,
 	return added, err
 }
 
-// Remove removes what an [Internet.Add] has added. Once it returns, nobody answers
-// for it.
+// Remove removes what one [Internet.Add] has added. Once it returns, those hosts do not
+// answer any more.
 func (i *Internet) Remove(ctx context.Context, token string) error {
 	var err error
 	if endErr := i.do(ctx, func(_ context.Context, s *serving) { err = s.remove(token) }); endErr != nil {
@@ -75,7 +75,7 @@ func (i *Internet) Remove(ctx context.Context, token string) error {
 	return err
 }
 
-// Added returns what was added and is still there, the oldest first.
+// Added returns the additions that were not removed, the oldest first.
 func (i *Internet) Added(ctx context.Context) (list []Addition, err error) {
 	err = i.do(ctx, func(_ context.Context, s *serving) {
 		for _, of := range s.added {
@@ -85,10 +85,10 @@ func (i *Internet) Added(ctx context.Context) (list []Addition, err error) {
 	return list, err
 }
 
-// ErrNotAdded is the error about a token of which nothing is there.
+// ErrNotAdded is the error for a token without an addition.
 var ErrNotAdded = errors.New("nothing was added with this token, or it is gone")
 
-// hosts are all that are served.
+// hosts returns all hosts that are served.
 func (s *serving) hosts() []*Host {
 	hosts := pointers(s.config.Hosts)
 	for _, of := range s.added {
@@ -115,7 +115,7 @@ func (s *serving) add(ctx context.Context, file string, data []byte) (Addition, 
 	return of.Addition, nil
 }
 
-// serve makes hosts answer. What it has done when it fails, [serving.close] undoes.
+// serve makes hosts answer. If it fails, [serving.close] undoes what it has done.
 func (s *serving) serve(ctx context.Context, of *addition, own []*Host) (err error) {
 	for _, addr := range addresses(own) {
 		if err := s.config.Network.AddAddress(addr); err != nil {
@@ -143,8 +143,8 @@ func (s *serving) remove(token string) error {
 	return nil
 }
 
-// close ends the sites of an addition. Their connections go before the addresses
-// do, so that the clients hear of it.
+// close ends the sites of an addition. It closes their connections before it removes
+// the addresses, so that the clients notice.
 func (s *serving) close(of *addition) error {
 	err := closeAll(of.sites)
 	for _, addr := range of.addrs {
@@ -153,7 +153,7 @@ func (s *serving) close(of *addition) error {
 	return err
 }
 
-// newToken returns a word that no other addition has.
+// newToken returns a unique token.
 func newToken() string {
 	token := make([]byte, 6)
 	_, _ = rand.Read(token) // never fails

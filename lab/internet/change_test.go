@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// add adds hosts, which must be possible.
+// add adds hosts, which must succeed.
 func (l *lab) add(t *testing.T, hosts string) Addition {
 	t.Helper()
 	added, err := l.Add(t.Context(), "f", []byte(head+"hosts:\n"+hosts))
@@ -24,7 +24,8 @@ func (l *lab) add(t *testing.T, hosts string) Addition {
 	return added
 }
 
-// lookup asks the name server for the addresses of a name; "" if it does not exist.
+// lookup returns the addresses that the name server has for a name; "" if the name does
+// not exist.
 func (l *lab) lookup(t *testing.T, name string) string {
 	t.Helper()
 	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -45,7 +46,7 @@ func TestAddAndRemove(t *testing.T) {
 	first := l.add(t, "- {names: [a.example.net, '*.a.example.net'], body: a}\n- {names: [alias.example.net], cname: a.example.net}\n")
 	second := l.add(t, "- {names: [b.example.net], address: 192.0.2.5, ports: {7: echo}}\n- {names: [c.example.net], addresses: 2}\n")
 
-	// It is there at once, beside what was there before.
+	// The host answers at once, beside the earlier ones.
 	assert.Equal(t, "[203.0.113.100]", l.lookup(t, "a.example.net"))
 	assert.Equal(t, "[203.0.113.100]", l.lookup(t, "alias.example.net"))
 	assert.Equal(t, "[192.0.2.5]", l.lookup(t, "b.example.net"))
@@ -72,7 +73,7 @@ func TestAddAndRemove(t *testing.T) {
 		{Names: []string{"alias.example.net"}, Alias: "a.example.net"},
 	}}, first)
 
-	// What goes is what was added by that token, and all of it.
+	// Removing a token removes everything that was added with it, and nothing else.
 	kept, err := l.dial(t.Context(), "203.0.113.100:80")
 	require.NoError(t, err)
 	defer kept.Close()
@@ -110,7 +111,7 @@ func TestAddAndRemove(t *testing.T) {
 	assert.Equal(t, map[string]bool{"a.example.net": true, "c.example.net": true, "edition.cnn.com": true}, sites)
 }
 
-// What cannot be added leaves nothing behind.
+// A failed addition leaves nothing behind.
 func TestAddRefuses(t *testing.T) {
 	l := start(t, DefaultHosts())
 	l.add(t, "- {names: [a.example.net], address: 192.0.2.5}\n")
@@ -134,7 +135,7 @@ func TestAddRefuses(t *testing.T) {
 	assert.Len(t, list, 1)
 }
 
-// An alias outlives the host that it leads to, and then leads nowhere.
+// An alias outlives the host to which it leads, and then leads nowhere.
 func TestAliasOfAHostThatGoes(t *testing.T) {
 	l := start(t, DefaultHosts())
 	host := l.add(t, "- {names: [a.example.net]}\n")

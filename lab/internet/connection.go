@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// silence is how long a client may connect and not come to its request.
+// silence is how long a client may be connected without a request.
 const silence = 30 * time.Second
 
-// lingering is how long a host waits for the end of a client that it has refused.
+// lingering is how long a host waits until a refused client closes its side.
 const lingering = 5 * time.Second
 
 // recordTypeHandshake is the first byte of a TLS connection (RFC 8446, 5.1).
@@ -27,18 +27,18 @@ type connection struct {
 	time time.Time
 
 	mu      sync.Mutex
-	peeked  []byte // read ahead, not yet by the server
+	peeked  []byte // read ahead, not yet read by the server
 	sni     string
 	offered []string
 	tls     bool
 
-	received int64 // bytes, at a port of TCP
-	settled  bool  // its record is that of a request, or says how it ended
+	received int64 // how many bytes, at a port of TCP
+	settled  bool  // its record has a request, or says how the connection ended
 }
 
-// secure looks how the client begins. When it speaks TLS it does the
-// handshake. Otherwise a port for HTTP gives the connection back as it is: that a
-// client speaks plain HTTP to a port for TLS is best said by HTTP.
+// secure looks at the client's first byte. If the client speaks TLS, secure does the
+// handshake. Otherwise, at a port for HTTP, it returns the connection as it is: an
+// answer by HTTP is the best way to say that the port wants TLS.
 func (c *connection) secure(config *tls.Config) (net.Conn, error) {
 	if err := c.awaitFirst(); err != nil {
 		return nil, err
@@ -52,18 +52,18 @@ func (c *connection) secure(config *tls.Config) (net.Conn, error) {
 	c.mu.Lock()
 	c.tls = true
 	c.mu.Unlock()
-	// Without a context, whose end would close the connection before there
-	// is an error to record.
+	// Without a context: its end would close the connection before there is an error to
+	// record.
 	conn := tls.Server(c, config)
 	if err := conn.Handshake(); err != nil {
 		return nil, fmt.Errorf("handshake: %w", err)
 	}
-	c.open() // with what the handshake told
+	c.open() // with what the handshake showed
 	return conn, c.SetDeadline(time.Time{})
 }
 
-// reset ends the connection by a reset, once the client has said something: it
-// always meets the client as it waits for an answer.
+// reset ends the connection by a reset once the client has sent something, so the
+// client always gets the reset while it waits for an answer.
 func (c *connection) reset() {
 	reason := hostReset
 	if err := c.awaitFirst(); err != nil {
@@ -71,10 +71,10 @@ func (c *connection) reset() {
 	}
 	c.end(reason)
 	c.abort()
-	_ = c.Close() // for what else belongs to it
+	_ = c.Close() // for the rest of the clean-up
 }
 
-// abort sends the client a reset, if it is not gone.
+// abort sends the client a reset, if the client is not gone.
 func (c *connection) abort() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // makes Close a reset
@@ -95,9 +95,9 @@ func (c *connection) awaitFirst() error {
 	return nil
 }
 
-// linger waits until the client has ended too. A client that has sent its request
-// along with its part of the handshake would else be reset, and not read why it
-// was refused.
+// linger waits until the client has closed its side too. Otherwise a client that has
+// sent its request along with its part of the handshake would get a reset, and not read
+// why it was refused.
 func (c *connection) linger() {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil || c.SetDeadline(time.Now().Add(lingering)) != nil {
@@ -106,14 +106,14 @@ func (c *connection) linger() {
 	_, _ = io.Copy(io.Discard, c.Conn) // however it ends
 }
 
-// hello notes what a client says first.
+// hello notes the contents of the ClientHello.
 func (c *connection) hello(hello *tls.ClientHelloInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sni, c.offered = hello.ServerName, hello.SupportedProtos
 }
 
-// Read reads what was read ahead first. There is one reader at a time.
+// Read first returns what was read ahead. There is one reader at a time.
 func (c *connection) Read(p []byte) (int, error) {
 	if len(c.peeked) > 0 {
 		n := copy(p, c.peeked)
@@ -123,7 +123,7 @@ func (c *connection) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// open records that the connection is there and that no request has come yet.
+// open records that the connection exists and that no request has come yet.
 func (c *connection) open() {
 	record := c.record()
 	record.Open = true
@@ -155,7 +155,7 @@ func (c *connection) settle() (already bool) {
 	return already
 }
 
-// record is what the connection alone tells.
+// record returns a record with what is known of the connection alone.
 func (c *connection) record() Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,8 +177,8 @@ func (c *connection) record() Record {
 	return record
 }
 
-// request is the record of a request that came by the connection. The first one
-// takes over the record of the connection.
+// request returns the record of a request that came by the connection. The first
+// request takes over the record of the connection.
 func (c *connection) request() Record {
 	record := c.record()
 	if c.settle() {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDocs holds docs/lab.md to the code: its table of hosts, its examples, its keys
-// and the fields of the record.
+// TestDocs checks docs/lab.md against the code: its table of hosts, its examples, its
+// keys and the fields of the record.
 func TestDocs(t *testing.T) {
 	data, err := os.ReadFile("../../docs/lab.md")
 	require.NoError(t, err)

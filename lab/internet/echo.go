@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// echoed is what an echo says of a request.
+// echoed is what an echo returns of a request.
 type echoed struct {
 	Method   string            `json:"method"`
 	Host     string            `json:"host"`
@@ -22,7 +22,7 @@ type echoed struct {
 	ClientCertificateIssuer string `json:"clientCertificateIssuer,omitempty"`
 }
 
-// echo answers with what came.
+// echo answers with the request.
 func echo(w http.ResponseWriter, r *http.Request) {
 	said := echoed{Method: r.Method, Host: r.Host, Path: r.URL.RequestURI(), Protocol: r.Proto, Headers: map[string]string{}}
 	for name, values := range r.Header {
@@ -35,26 +35,26 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, said)
 }
 
-// writeJSON answers with a value, two spaces for each step.
+// writeJSON answers with a value as JSON, indented by two spaces.
 func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(value) // a client that is gone wants no answer
+	_ = encoder.Encode(value) // the client may be gone
 }
 
 const (
 	usualDelay   = 5 * time.Second
 	longestDelay = 5 * time.Minute
 
-	// statusClientGone is nginx's word, and go-httpbin's, for a client that did
-	// not wait for its answer.
+	// statusClientGone is the status of nginx and go-httpbin for a client that did not
+	// wait for its answer.
 	statusClientGone = 499
 )
 
-// slow answers as another does, after the time that the path says: /2.5 in
-// seconds, /300ms with a unit, / after 5s.
+// slow calls another handler after the time in the path: /2.5 in seconds, /300ms with a
+// unit, 5s for /.
 func slow(answer http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		delay, err := delayIn(r.URL.Path)
@@ -81,7 +81,7 @@ func delayIn(path string) (time.Duration, error) {
 	return delay, nil
 }
 
-// delayed answers as another does, after a time.
+// delayed calls another handler after a time.
 func delayed(delay time.Duration, answer http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		timer := time.NewTimer(delay)

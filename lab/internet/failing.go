@@ -7,18 +7,18 @@ import (
 	"sync"
 )
 
-// failing answers the first requests in one way and those that follow in another.
-// It counts for each host and path apart, by whatever port they come.
+// failing answers the first requests in one way and later ones in another. It counts
+// the requests of each host and path separately, whatever their port.
 type failing struct {
 	times      int
 	fail, then http.Handler
 
 	mu   sync.Mutex
-	seen map[[sha256.Size]byte]int // how often a host and path has failed
+	seen map[[sha256.Size]byte]int // how often each host and path has failed
 }
 
-// mostSeen is how many hosts and paths are counted apart: those who call them
-// choose how many there are.
+// mostSeen is how many hosts and paths are counted separately. It bounds the memory,
+// because clients choose how many there are.
 const mostSeen = 1 << 16
 
 func (f *failing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -46,13 +46,13 @@ func (f *failing) fails(what string) bool {
 	return true
 }
 
-// How a host ends a request without a whole answer, as a [Record] says it.
+// The words of a [Record] for how a host ends a request without a whole answer.
 const (
 	hostReset = "the host reset it"
 	hostCut   = "the host cut it"
 )
 
-// breaksOff has the record of a request say how the host ends it.
+// breaksOff notes in the record of a request how the host ends it.
 func breaksOff(w http.ResponseWriter, how string) {
 	if answer, ok := w.(*answer); ok {
 		answer.brokenOff = how
@@ -63,34 +63,35 @@ func breaksOff(w http.ResponseWriter, how string) {
 func resetRequest(w http.ResponseWriter, r *http.Request) {
 	breaksOff(w, hostReset)
 	if answer, ok := w.(*answer); ok {
-		answer.status(0) // before the client knows
+		answer.status(0) // before the client notices
 	}
 	connectionOf(r).abort()
 	panic(http.ErrAbortHandler)
 }
 
 // cutShort sends the head of an answer and half of its body, and breaks off: the
-// server closes a connection of HTTP/1, and resets the stream of HTTP/2. It does
-// so behind what it has sent; to close the connection here could overtake that.
+// server closes a connection of HTTP/1, and resets the stream of HTTP/2. The server
+// does that after the data it has sent; closing the connection here could overtake
+// those.
 func cutShort(whole http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kept := &keptAnswer{header: http.Header{}, status: http.StatusOK}
 		whole.ServeHTTP(kept, r)
 		for name, values := range kept.header {
-			if !isTrailer(name) { // that comes after the body
+			if !isTrailer(name) { // a trailer comes after the body
 				w.Header()[name] = values
 			}
 		}
 		w.Header().Set("Content-Length", strconv.Itoa(max(len(kept.body), 1)))
 		breaksOff(w, hostCut)
 		w.WriteHeader(kept.status)
-		_, _ = w.Write(kept.body[:len(kept.body)/2]) // a client that is gone wants no answer
+		_, _ = w.Write(kept.body[:len(kept.body)/2]) // the client may be gone
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
 }
 
-// keptAnswer is an answer that is not sent.
+// keptAnswer keeps an answer instead of sending it.
 type keptAnswer struct {
 	header http.Header
 	status int

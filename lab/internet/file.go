@@ -21,20 +21,20 @@ import (
 	"github.com/egressplay/egressplay/lab/network"
 )
 
-// What a file of hosts begins with.
+// The beginning of a file of hosts.
 const (
 	fileVersion  = "egressplay/v1"
 	fileKind     = "Internet"
-	playbookKind = "Playbook" // whose own hosts are under internet
+	playbookKind = "Playbook" // its own hosts are under internet
 )
 
-// firstOwn and lastOwn bound the addresses for hosts of a file that name none.
+// firstOwn and lastOwn bound the addresses of hosts that name none.
 var (
 	firstOwn = netip.MustParseAddr("203.0.113.100")
 	lastOwn  = netip.MustParseAddr("203.0.113.254")
 )
 
-// Load is [Parse] of a file.
+// Load reads a file and calls [Parse].
 func Load(path string) ([]Host, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -43,9 +43,9 @@ func Load(path string) ([]Host, error) {
 	return Parse(path, data)
 }
 
-// Parse reads hosts of a user's own, in YAML as docs/lab.md describes it, and
-// returns them after the default ones. In place of a file of hosts it takes a
-// playbook, and reads what that has under internet. Its error is [Mistakes].
+// Parse reads a user's own hosts, in YAML as docs/lab.md describes it, and returns them
+// after the default ones. It also accepts a playbook, and reads the hosts under its key
+// internet. Its error is [Mistakes].
 func Parse(file string, data []byte) ([]Host, error) {
 	hosts := DefaultHosts()
 	own, err := parse(file, data, pointers(hosts))
@@ -58,7 +58,7 @@ func Parse(file string, data []byte) ([]Host, error) {
 	return hosts, nil
 }
 
-// parse reads hosts that are to be there beside others, and returns them alone.
+// parse reads hosts that are to exist beside others, and returns only the new ones.
 func parse(file string, data []byte, others []*Host) ([]*Host, error) {
 	p := &parser{file: file}
 	own := p.document(data, others)
@@ -71,10 +71,10 @@ func parse(file string, data []byte, others []*Host) ([]*Host, error) {
 	return own, nil
 }
 
-// Mistake is something that is wrong with a file of hosts.
+// Mistake is one mistake in a file of hosts.
 type Mistake struct {
 	File   string `json:"file"`
-	Line   int    `json:"line,omitempty"` // from 1; 0 where it is about the whole file
+	Line   int    `json:"line,omitempty"` // from 1; 0 if the mistake is about the whole file
 	Column int    `json:"column,omitempty"`
 	Text   string `json:"text"`
 }
@@ -87,10 +87,10 @@ func (m Mistake) String() string {
 	return Plain(place + ": " + m.Text)
 }
 
-// Mistakes are all that is wrong with a file, in the order of its lines.
+// Mistakes are all mistakes of a file, in the order of its lines.
 type Mistakes []Mistake
 
-// Error has a line for each mistake, with its place: FILE:LINE:COLUMN.
+// Error returns a line for each mistake, with its place: FILE:LINE:COLUMN.
 func (ms Mistakes) Error() string {
 	lines := make([]string, len(ms))
 	for i, m := range ms {
@@ -99,7 +99,7 @@ func (ms Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// parser reads a file and collects what is wrong with it.
+// parser reads a file and collects its mistakes.
 type parser struct {
 	file string
 	errs Mistakes
@@ -175,11 +175,11 @@ func (p *parser) hosts(list *yaml.Node, others []*Host) []*Host {
 	return hosts[len(others):]
 }
 
-// checkAliases sees that each alias leads to a host.
+// checkAliases checks that each alias leads to a host.
 func (p *parser) checkAliases(hosts []*Host, aliases []*yaml.Node) {
 	byName, err := index(hosts)
 	if err != nil {
-		return // told
+		return // reported already
 	}
 	for _, node := range aliases {
 		of := p.mapping(node)["cname"]
@@ -227,7 +227,7 @@ func (p *parser) host(node *yaml.Node, others []*Host) *Host {
 	return host
 }
 
-// alias reads what the names of a host are aliases of.
+// alias reads the name of which the host's names are aliases.
 func (p *parser) alias(node *yaml.Node, fields map[string]*yaml.Node) string {
 	for key, of := range fields {
 		if key != "names" && key != "cname" {
@@ -273,7 +273,7 @@ func (p *parser) addresses(host *yaml.Node, fields map[string]*yaml.Node, others
 	return addrs
 }
 
-// free returns n addresses that no host has.
+// free returns n addresses that no host has yet.
 func (p *parser) free(node *yaml.Node, n int, others []*Host) (addrs []netip.Addr) {
 	taken := addresses(others)
 	for addr := firstOwn; addr.Compare(lastOwn) <= 0 && len(addrs) < n; addr = addr.Next() {
@@ -324,8 +324,8 @@ func (p *parser) mapping(node *yaml.Node, known ...string) map[string]*yaml.Node
 	return fields
 }
 
-// pairs goes through the keys and values of a mapping of something, but for keys
-// that were there before.
+// pairs iterates over the keys and values of a mapping, without repeated keys, which it
+// reports. something names the keys and values for messages.
 func (p *parser) pairs(node *yaml.Node, something string) iter.Seq2[*yaml.Node, *yaml.Node] {
 	return func(yield func(key, value *yaml.Node) bool) {
 		node := resolve(node)
@@ -348,7 +348,7 @@ func (p *parser) pairs(node *yaml.Node, something string) iter.Seq2[*yaml.Node, 
 	}
 }
 
-// list returns the elements of a list that is not empty; of nil, none.
+// list returns the elements of a list, which must not be empty; nil for nil.
 func (p *parser) list(node *yaml.Node) []*yaml.Node {
 	if node == nil {
 		return nil
@@ -360,7 +360,7 @@ func (p *parser) list(node *yaml.Node) []*yaml.Node {
 	return node.Content
 }
 
-// text reads a scalar as it is written.
+// text returns a scalar as it is written.
 func (p *parser) text(node *yaml.Node) string {
 	node = resolve(node)
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
@@ -370,7 +370,7 @@ func (p *parser) text(node *yaml.Node) string {
 	return node.Value
 }
 
-// yes reads true or false; nil is false.
+// yes returns the boolean of a node, false for nil.
 func (p *parser) yes(node *yaml.Node) (value bool) {
 	if node != nil && node.Decode(&value) != nil {
 		p.fail(node, "%q: want true or false", node.Value)
@@ -394,7 +394,7 @@ func (p *parser) duration(node *yaml.Node) time.Duration {
 	return d
 }
 
-// oneOf reads one of a few words; nil is the zero value.
+// oneOf returns the value of one of the words, the zero value for nil.
 func oneOf[T any](p *parser, node *yaml.Node, words map[string]T) (value T) {
 	if node == nil {
 		return value

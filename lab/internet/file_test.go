@@ -179,7 +179,7 @@ func TestParseRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "f:145:3: not enough addresses are left")
 }
 
-// A playbook's hosts are read where they are, and the rest is left alone.
+// A playbook's hosts are read from the playbook, and the rest of it is ignored.
 func TestParseOfAPlaybook(t *testing.T) {
 	const playbook = "apiVersion: egressplay/v1\nkind: Playbook\nname: x\nvars: {A: b}\n"
 	hosts, err := Parse("p", []byte(playbook+"internet:\n- names: [a.test]\nsteps:\n- title: ${A}\n"))

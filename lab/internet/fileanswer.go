@@ -12,15 +12,15 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// The keys that say what is answered by HTTP: one answer, one that may fail at
-// first, and one for each path.
+// The keys of an answer by HTTP: of one answer, of one that may fail at first, and of
+// answers by path.
 var (
 	oneAnswerKeys = []string{"status", "headers", "body", "redirect", "grpc", "delay", "cut", "reset"}
 	pathKeys      = append(slices.Clone(oneAnswerKeys), "fail")
 	answerKeys    = append(slices.Clone(pathKeys), "paths")
 )
 
-// answer reads what a port answers.
+// answer reads the answer of a port.
 func (p *parser) answer(fields map[string]*yaml.Node) Port {
 	port := p.oneAnswer(fields, http.StatusOK)
 	if of := fields["fail"]; of != nil {
@@ -44,7 +44,7 @@ func (p *parser) answer(fields map[string]*yaml.Node) Port {
 	return port
 }
 
-// failures reads how often requests fail at first, and how: a number, or a mapping.
+// failures reads a number or a mapping: how often requests fail at first, and how.
 func (p *parser) failures(node *yaml.Node) (times int, how Port) {
 	const most = 1000
 	if node.Kind == yaml.ScalarNode {
@@ -59,8 +59,8 @@ func (p *parser) failures(node *yaml.Node) (times int, how Port) {
 	return times, p.oneAnswer(fields, http.StatusServiceUnavailable)
 }
 
-// oneAnswer reads an answer that is always the same: what is written, or else one
-// with the usual status, which is an echo if that is 200.
+// oneAnswer reads an answer that is always the same. Without any key it has the usual
+// status; if that is 200, the answer is an echo.
 func (p *parser) oneAnswer(fields map[string]*yaml.Node, usual int) Port {
 	if of := fields["reset"]; of != nil && p.yes(of) {
 		for _, key := range []string{"status", "headers", "body", "redirect", "grpc", "cut"} {
@@ -88,7 +88,7 @@ func (p *parser) oneAnswer(fields map[string]*yaml.Node, usual int) Port {
 	return p.late(fields, Port{HTTP: handler, H2C: fields["grpc"] != nil})
 }
 
-// late reads how much later a port answers.
+// late reads the delay of a port's answer.
 func (p *parser) late(fields map[string]*yaml.Node, port Port) Port {
 	if of := fields["delay"]; of != nil {
 		port.HTTP = delayed(p.duration(of), port.HTTP)
@@ -123,18 +123,18 @@ func (p *parser) content(fields map[string]*yaml.Node, usual int) (status int, a
 	}
 	return status, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body) // a client that is gone wants no answer
+		_, _ = io.WriteString(w, body) // the client may be gone
 	})
 }
 
-// hasBody reports whether an answer with this status may have a body.
+// hasBody reports whether an answer with a status may have a body.
 func hasBody(status int) bool {
 	return status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// grpc reads how calls of gRPC end: a status, or a mapping.
+// grpc reads a status or a mapping: how gRPC calls end.
 func (p *parser) grpc(node *yaml.Node) (end grpcEnd) {
-	const last = 16 // of gRPC's statuses
+	const last = 16 // the largest gRPC status
 	if node.Kind == yaml.ScalarNode {
 		end.status = p.number(node, 0, last)
 		return end
@@ -150,7 +150,7 @@ func (p *parser) grpc(node *yaml.Node) (end grpcEnd) {
 	return end
 }
 
-// headers reads a mapping of names to a value or a list of values.
+// headers reads a mapping of header names to a value or a list of values.
 func (p *parser) headers(node *yaml.Node) http.Header {
 	if node == nil {
 		return nil
@@ -174,7 +174,7 @@ func (p *parser) headers(node *yaml.Node) http.Header {
 	return headers
 }
 
-// url reads where a redirect leads.
+// url reads the target of a redirect.
 func (p *parser) url(node *yaml.Node) *url.URL {
 	text := p.text(node)
 	to, err := url.Parse(text)
@@ -185,7 +185,8 @@ func (p *parser) url(node *yaml.Node) *url.URL {
 	return to
 }
 
-// redirect leads to a URL: if it has no path, to the request's path and query.
+// redirect redirects to a URL. If the URL has no path, it adds the request's path and
+// query.
 func redirect(to *url.URL, status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		location := to.String()
@@ -194,6 +195,6 @@ func redirect(to *url.URL, status int, body string) http.HandlerFunc {
 		}
 		w.Header().Set("Location", location)
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, body) // a client that is gone wants no answer
+		_, _ = io.WriteString(w, body) // the client may be gone
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// What a file says of a port in one word.
+// The words of a file for a port.
 const (
 	closed   = "closed"
 	asHTTP   = "http"
@@ -19,8 +19,8 @@ const (
 	resets   = "reset"
 )
 
-// ports reads the ports of a host. The host's own answer is that of 80 and 443,
-// unless it is stated and the file lists other ports alone.
+// ports reads the ports of a host. The host's own answer is that of 80 and 443, unless
+// the file lists only other ports and gives no answer for the host.
 func (p *parser) ports(node *yaml.Node, fields map[string]*yaml.Node) map[uint16]Port {
 	answer := p.answer(fields)
 	http, https := &answer, &answer
@@ -72,7 +72,7 @@ func (p *parser) webPort(node *yaml.Node) *Port {
 	return &port
 }
 
-// secured returns a port that does by TLS what another does.
+// secured returns a port that does the same as another over TLS.
 func secured(port *Port) *Port {
 	if port == nil {
 		return nil
@@ -90,8 +90,8 @@ func (p *parser) portNumber(key *yaml.Node) uint16 {
 	return uint16(n)
 }
 
-// port reads any port; nil if it is closed. http and https are what the host
-// answers on 80 and 443.
+// port reads any port; nil if it is closed. http and https are the host's ports 80 and
+// 443.
 func (p *parser) port(node *yaml.Node, http, https *Port) *Port {
 	if node.Kind == yaml.ScalarNode {
 		return p.portInAWord(node, http, https)

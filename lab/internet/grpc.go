@@ -14,28 +14,28 @@ const (
 	headerStatus = "Grpc-Status"
 	headerText   = "Grpc-Message"
 
-	// grpcPrefix is how many bytes come before each message: whether it is
-	// compressed, and its length.
+	// grpcPrefix is the size of the prefix of each message, which says whether the
+	// message is compressed, and its length.
 	grpcPrefix = 5
 )
 
-// grpcEnd is how calls of gRPC end.
+// grpcEnd is how gRPC calls end.
 type grpcEnd struct {
-	status  int    // 0 to 16; with 0 comes an empty message, which is one of every type
+	status  int    // 0 to 16; with 0 comes an empty message, which is valid for every type
 	message string // of the status
 
-	// trailersOnly has the status come in the head of the answer, as servers do
-	// that fail at once, and not behind it.
+	// trailersOnly has the status sent in the head of the answer, as by servers that
+	// fail at once, instead of after the body.
 	trailersOnly bool
 }
 
-// isGRPC reports whether a request is a call of gRPC.
+// isGRPC reports whether a request is a gRPC call.
 func isGRPC(r *http.Request) bool {
 	kind, isOne := strings.CutPrefix(r.Header.Get("Content-Type"), grpcType)
 	return isOne && (kind == "" || kind[0] == '+' || kind[0] == ';') && r.ProtoMajor == 2 && r.Method == http.MethodPost
 }
 
-// grpcOr answers calls of gRPC, and leaves other requests to another.
+// grpcOr answers gRPC calls, and passes other requests to another handler.
 func grpcOr(end grpcEnd, other http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isGRPC(r) {
@@ -46,12 +46,12 @@ func grpcOr(end grpcEnd, other http.Handler) http.Handler {
 	})
 }
 
-// ServeHTTP ends a call once its first message has come, or the client ends without
-// one.
+// ServeHTTP ends a call once its first message has come, or the client has ended
+// without one.
 func (e grpcEnd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var prefix [grpcPrefix]byte
 	if _, err := io.ReadFull(r.Body, prefix[:]); err == nil {
-		// One that is cut short ends the call in the same way.
+		// A message that is cut short ends the call in the same way.
 		_, _ = io.CopyN(io.Discard, r.Body, int64(binary.BigEndian.Uint32(prefix[1:])))
 	}
 	place := http.TrailerPrefix
@@ -68,16 +68,15 @@ func (e grpcEnd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if e.status == 0 {
-		_, _ = w.Write(make([]byte, grpcPrefix)) // a client that is gone wants no answer
+		_, _ = w.Write(make([]byte, grpcPrefix)) // the client may be gone
 	}
-	_ = http.NewResponseController(w).Flush() // the head comes apart from what is behind it
+	_ = http.NewResponseController(w).Flush() // send the head separately
 }
 
-// isTrailer reports whether a field of an answer's head is sent behind its body.
+// isTrailer reports whether a field of an answer's head is sent after the body.
 func isTrailer(name string) bool { return strings.HasPrefix(name, http.TrailerPrefix) }
 
-// grpcStatusIn returns the status of gRPC that an answer with this head has; nil
-// if it has none.
+// grpcStatusIn returns the gRPC status of an answer with this head; nil if it has none.
 func grpcStatusIn(head http.Header) *int {
 	for _, place := range []string{"", http.TrailerPrefix} {
 		if status, err := strconv.Atoi(head.Get(place + headerStatus)); err == nil {
@@ -87,7 +86,7 @@ func grpcStatusIn(head http.Header) *int {
 	return nil
 }
 
-// percentEncoded returns the text of a status as gRPC sends it.
+// percentEncoded returns the message of a status in gRPC's encoding.
 func percentEncoded(text string) string {
 	var b strings.Builder
 	for _, c := range []byte(text) {

@@ -29,7 +29,7 @@ const grpcFile = `
   ports: {50051: {grpc: 5}, 50052: {grpc: 5, tls: true}, 8080: {body: x}}
 `
 
-// bytesAsTheyAre takes messages as they are on the wire.
+// bytesAsTheyAre is a codec that leaves messages as they are on the wire.
 type bytesAsTheyAre struct{}
 
 func (bytesAsTheyAre) Name() string                  { return "proto" }
@@ -87,7 +87,7 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
-// The head of the answer and what is behind it, as curl shows them.
+// The head of the answer and the trailers, as curl shows them.
 func TestGRPCOnTheWire(t *testing.T) {
 	l := start(t, parsed(t, grpcFile))
 	post := func(url, kind string) (*http.Response, string) {
@@ -121,7 +121,7 @@ func TestGRPCOnTheWire(t *testing.T) {
 	assert.Nil(t, record.GRPCStatus)
 }
 
-// HTTP/2 without TLS is for ports with gRPC alone: few sites speak it.
+// Only ports with gRPC speak HTTP/2 without TLS, because few sites do.
 func TestHTTP2WithoutTLS(t *testing.T) {
 	l := start(t, parsed(t, grpcFile))
 	transport := &http.Transport{

@@ -1,9 +1,9 @@
 // Package internet is the lab's internet: stand-ins for the hosts outside the
 // mesh that Istio's egress tutorials call, each with a name, an address and a
-// certificate of its own. It writes down what reaches them.
+// certificate of its own. It records what reaches them.
 //
-// Every host has its own certificate so that a client which checks the name
-// notices when it was led to another host.
+// Every host has its own certificate, so a client that checks the name notices if it
+// was led to another host.
 package internet
 
 import (
@@ -15,30 +15,30 @@ import (
 
 // Host is one stand-in.
 type Host struct {
-	// Names are its DNS names, in lower case. Its certificate is for these,
-	// and the first is what it is called by in a [Record].
+	// Names are its DNS names, in lower case. Its certificate is for these, and the
+	// first one is its name in a [Record].
 	//
-	// "*.example.org" is every name beneath example.org, at any depth, that no
-	// host has. A client that asks for such a name gets a certificate for it.
+	// "*.example.org" covers every name below example.org, at any depth, that no host
+	// has. A client that asks for such a name gets a certificate for it.
 	Names []string
 
-	// Absent are names that do not exist although a wildcard of the host covers
-	// them, nor does what is beneath them.
+	// Absent are names that do not exist although a wildcard of the host covers them.
+	// No name below them exists either.
 	Absent []string
 
-	// Alias is the name that its names are aliases of, in the DNS. Such a host has
-	// nothing else: the one that has the name answers, with a certificate for
-	// the alias.
+	// Alias is the name of which its names are aliases, in the DNS. Such a host has
+	// nothing else: the host with the name Alias answers, with a certificate for the
+	// alias.
 	Alias string
 
-	// Addrs are the addresses that its names have, and no other host.
+	// Addrs are the addresses of its names. No other host has them.
 	Addrs []netip.Addr
 
-	// Also are addresses at which it answers too, though no name has them.
+	// Also are further addresses at which it answers, though no name has them.
 	Also []netip.Addr
 
-	// AnyName lets it answer requests for names other than its own, as a
-	// site that is reached under aliases does. Others answer these with 421.
+	// AnyName lets it answer requests for names other than its own, as a site that is
+	// reached under aliases does. Other hosts answer such requests with 421.
 	AnyName bool
 
 	// Ports are its open ports. It refuses connections to others.
@@ -46,14 +46,14 @@ type Host struct {
 
 	Certificate Certificate
 
-	// ClientAuth reports whether it asks a TLS client for a certificate. As it
-	// cannot know who has issued that one, it verifies nothing but that the
-	// client has the key: [tls.RequireAnyClientCert] or [tls.RequestClientCert].
+	// ClientAuth says whether it asks a TLS client for a certificate:
+	// [tls.RequireAnyClientCert] or [tls.RequestClientCert]. It cannot know the issuer
+	// of that certificate, so it only verifies that the client has the key.
 	ClientAuth tls.ClientAuthType
 }
 
-// DefaultHosts are the hosts of every lab. They show what the tutorials look
-// at, and otherwise as little as possible:
+// DefaultHosts are the hosts of every lab. They have what the tutorials look at, and
+// otherwise as little as possible:
 //
 //   - httpbin.org: the same on 80 and 443, under any name, as a Service of
 //     type ExternalName leads to it ("Kubernetes Services for Egress Traffic").
@@ -71,7 +71,7 @@ type Host struct {
 //     a client certificate, those of expired, wrong-name and untrusted are
 //     that, slow answers late, reset resets.
 //
-// A page is there for every path.
+// A host with a page has one for every path.
 func DefaultHosts() []Host {
 	bin := newHTTPBin()
 	echo := http.HandlerFunc(echo)
@@ -125,8 +125,8 @@ func DefaultHosts() []Host {
 	}
 }
 
-// Addresses are the addresses of all hosts: those that the namespace in which
-// they listen must have.
+// Addresses returns the addresses of all hosts, which the namespace in which they
+// listen must have.
 func Addresses(hosts []Host) []netip.Addr { return addresses(pointers(hosts)) }
 
 func addresses(hosts []*Host) (addrs []netip.Addr) {

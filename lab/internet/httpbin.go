@@ -7,7 +7,7 @@ import (
 	"github.com/mccutchen/go-httpbin/v2/httpbin"
 )
 
-// newHTTPBin is go-httpbin, but for /headers.
+// newHTTPBin returns go-httpbin with another handler for /headers.
 func newHTTPBin() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", httpbin.New(httpbin.WithHostname("httpbin.org")))
@@ -15,14 +15,13 @@ func newHTTPBin() http.Handler {
 	return mux
 }
 
-// headers answers with the request's headers in the form of httpbin.org,
-// which the tutorials print: two spaces for each step, names sorted, each
-// value one string. The form of go-httpbin has lists for values.
+// headers answers with the request's headers in the form of httpbin.org, which the
+// tutorials print: indented by two spaces, names sorted, each value one string.
+// go-httpbin has lists for values.
 //
-// It shows them all, where httpbin.org leaves out a few that its own load
-// balancer adds: the tutorials' text wants a header after
-// X-Envoy-Decorator-Operation, and with Envoy that is X-Request-Id or
-// X-Forwarded-Proto.
+// It shows all headers; httpbin.org leaves out a few that its own load balancer adds.
+// The tutorials' text wants a header after X-Envoy-Decorator-Operation, and with Envoy
+// that is X-Request-Id or X-Forwarded-Proto.
 func headers(w http.ResponseWriter, r *http.Request) {
 	shown := map[string]string{"Host": r.Host}
 	for name, values := range r.Header {

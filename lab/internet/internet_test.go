@@ -39,17 +39,17 @@ type lab struct {
 
 	ca        *pki.CA
 	listeners map[string]net.Listener
-	names     net.PacketConn    // of the name server
+	names     net.PacketConn    // the name server's
 	addrs     map[string]string // by name and port
 	record    *lines
 	stop      func() error
 
 	mu    sync.Mutex
 	added map[netip.Addr]bool
-	later map[string]string // where the ports of added addresses are
+	later map[string]string // the ports of added addresses
 }
 
-// lines is what was recorded so far.
+// lines are the records so far.
 type lines struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -70,7 +70,7 @@ func (l *lines) records(t *testing.T) []Record {
 	return records
 }
 
-// open is how many of the records are not final.
+// open returns how many of the records are not final.
 func (l *lines) open(t *testing.T) (n int) {
 	for _, record := range l.records(t) {
 		if record.Open {
@@ -80,21 +80,21 @@ func (l *lines) open(t *testing.T) (n int) {
 	return n
 }
 
-// text is what was recorded so far.
+// text returns what was recorded so far.
 func (l *lines) text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
 
-// size is how many bytes were recorded so far.
+// size returns how many bytes were recorded so far.
 func (l *lines) size() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Len()
 }
 
-// last is the newest record, once there are n, all of them final.
+// last returns the newest record, once there are n, all of them final.
 func (l *lines) last(t *testing.T, n int) Record {
 	t.Helper()
 	require.Eventually(t, func() bool { return len(l.records(t)) >= n && l.open(t) == 0 }, 20*time.Second, time.Millisecond)
@@ -140,7 +140,7 @@ func newLab(t *testing.T, hosts []Host) *lab {
 	return l
 }
 
-// nameServerAddr is where the name server of a test is.
+// nameServerAddr is the address of the name server of a test.
 const nameServerAddr = "203.0.113.2:53"
 
 // Listen and ListenPacket make the lab a [Network].
@@ -160,7 +160,7 @@ func (l *lab) Listen(_, addr string) (net.Listener, error) {
 	return listener, err
 }
 
-// AddAddress and DeleteAddress let tests add hosts, but for one whose address is
+// AddAddress and DeleteAddress let tests add hosts, except one whose address is
 // refused.
 func (l *lab) AddAddress(addr netip.Addr) error {
 	l.mu.Lock()
@@ -188,7 +188,7 @@ func (l *lab) ListenPacket(_, addr string) (net.PacketConn, error) {
 	return nil, fmt.Errorf("listen %s: no such address", addr)
 }
 
-// config is that of a lab with these hosts.
+// config returns the configuration of a lab with these hosts.
 func (l *lab) config(hosts []Host) Config {
 	return Config{Hosts: hosts, CA: l.ca, Network: l, NameServer: nameServerAddr, Record: l.record}
 }
@@ -209,7 +209,7 @@ func start(t *testing.T, hosts []Host) *lab {
 	return l
 }
 
-// dial connects to the stand-in that has this name, or this address, and port.
+// dial connects to the stand-in with this name or address, and port.
 func (l *lab) dial(ctx context.Context, addr string) (net.Conn, error) {
 	addr = strings.ToLower(addr)
 	l.mu.Lock()
@@ -229,7 +229,7 @@ func (l *lab) dial(ctx context.Context, addr string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "tcp", to)
 }
 
-// client is one that offers these protocols by ALPN; none means no ALPN.
+// client returns a client that offers these protocols by ALPN; without any, no ALPN.
 func (l *lab) client(t *testing.T, alpn ...string) *http.Client {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
@@ -242,7 +242,7 @@ func (l *lab) client(t *testing.T, alpn ...string) *http.Client {
 	transport.Protocols.SetHTTP1(true)
 	if slices.Contains(alpn, "h2") {
 		transport.Protocols.SetHTTP2(true)
-	} else { // the transport would not offer http/1.1 alone
+	} else { // the transport would not offer only http/1.1
 		transport.DialTLSContext = func(ctx context.Context, _, addr string) (net.Conn, error) {
 			conn, err := l.dial(ctx, addr)
 			if err != nil {
@@ -269,7 +269,7 @@ func TestHosts(t *testing.T) {
 	tests := []struct {
 		method, url string
 		alpn        []string
-		host        string // Host header, when it is not the URL's
+		host        string // Host header, if it is not the URL's
 		status      int
 		proto       string
 		header      http.Header
@@ -304,7 +304,7 @@ func TestHosts(t *testing.T) {
 		{"GET", "http://en.wikipedia.org/wiki/Main_Page", none, "", 301, "HTTP/1.1", http.Header{"Location": {"https://en.wikipedia.org/wiki/Main_Page"}}, ""},
 		{"GET", "https://wikipedia.org/", none, "", 301, "HTTP/1.1", http.Header{"Location": {"https://www.wikipedia.org/"}}, ""},
 
-		// The echo, and what is special beneath example.com.
+		// The echo, and the special hosts below example.com.
 		{"GET", "http://a.example.org/headers", none, "", 200, "HTTP/1.1", http.Header{"Content-Type": {"application/json"}}, `"host": "a.example.org"`},
 		{"PUT", "https://c.d.example.org/x?y=z", h2, "", 200, "HTTP/2.0", nil, `"path": "/x?y=z"`},
 		{"GET", "https://example.org/", h1, "", 200, "HTTP/1.1", nil, `"sni": "example.org"`},
@@ -409,7 +409,7 @@ func TestHeadersInTheFormOfHTTPBin(t *testing.T) {
 		"connection: close",
 		"", "",
 	}, "\r\n"))
-	// What says how the connection ends is of this test, not of the tutorials.
+	// The header about the end of the connection is of this test, not of the tutorials.
 	got = strings.Replace(got, "    \"Connection\": \"close\",\n", "", 1)
 	_, body, found := strings.Cut(got, "\r\n\r\n")
 	require.True(t, found, "%s", got)
@@ -471,7 +471,7 @@ func TestCertificates(t *testing.T) {
 		require.NoError(t, wikipedia.VerifyHostname(name))
 	}
 
-	for addr, names := range map[string][]string{ // the first is asked for, the certificate is good for it and not for the others
+	for addr, names := range map[string][]string{ // the client asks for the first name; the certificate is valid for it and not for the others
 		"a.example.org:443":            {"a.example.org", "b.example.org", "example.org"},
 		"a.b.example.org:443":          {"a.b.example.org", "b.example.org", "c.b.example.org"},
 		"www.example.com:443":          {"Example.com", "a.b.example.com", "mtls.example.com.example.org"},
@@ -625,7 +625,7 @@ func TestRecordOfARequest(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 200, resp.StatusCode)
 
-	records := l.record.records(t) // without waiting: who has the answer finds the line
+	records := l.record.records(t) // without waiting: a client that has the answer finds the line
 	require.Len(t, records, 1)
 	got := records[0]
 	assert.WithinRange(t, got.Time, before.Truncate(0), time.Now())
@@ -649,8 +649,8 @@ func TestRecordOfARequest(t *testing.T) {
 	}, got)
 }
 
-// A request is found before it is answered, and when its client has gone. It is
-// there once, whatever is known of it.
+// A request is recorded before it is answered, and also when its client has gone. It is
+// recorded once, whatever is known about it.
 func TestRecordOfARequestWithoutAnAnswer(t *testing.T) {
 	for _, addr := range []string{"slow.example.com:80", "slow.example.com:443"} {
 		t.Run(addr, func(t *testing.T) {
@@ -777,11 +777,11 @@ func TestRecordOfALongRequest(t *testing.T) {
 	assert.False(t, l.record.last(t, 2).Truncated)
 }
 
-// Each text of a record that a client may make long is bounded, each text that
-// is added to it as well.
+// Each text of a record that a client may make long is bounded, and so is each field
+// that is added later.
 func TestEachTextOfARecordIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
-	own := []string{"Site", "Remote", "Local"} // not the client's to choose
+	own := []string{"Site", "Remote", "Local"} // the client does not choose these
 	var record Record
 	fields := reflect.ValueOf(&record).Elem()
 	for i := range fields.NumField() {
@@ -805,7 +805,7 @@ func TestEachTextOfARecordIsBounded(t *testing.T) {
 	assert.Less(t, len(line), 64<<10)
 }
 
-// fieldsOfRecord are the names of a record's fields in JSON.
+// fieldsOfRecord returns the names of a record's fields in JSON.
 func fieldsOfRecord() (names []string) {
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Record]()) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -971,7 +971,7 @@ func TestLinesAreWhole(t *testing.T) {
 	require.NoError(t, group.Wait())
 	paths := map[string]bool{}
 	for _, record := range l.record.records(t) {
-		if record.Method != "" { // the client opens connections that it then has no use for
+		if record.Method != "" { // the client opens connections that it does not use
 			paths[record.Path] = true
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 )
 
-// directory is what names mean at the moment.
+// directory has the hosts of all names at the moment.
 type directory struct{ hosts atomic.Pointer[hostsByName] }
 
-// set makes names mean these hosts.
+// set replaces the hosts.
 func (d *directory) set(hosts []*Host) error {
 	byName, err := index(hosts)
 	if err == nil {
@@ -22,15 +22,15 @@ func (d *directory) set(hosts []*Host) error {
 
 func (d *directory) now() hostsByName { return *d.hosts.Load() }
 
-// wildcard is how the name of a Host begins that stands for many.
+// wildcard is the beginning of a host's name that stands for many names.
 const wildcard = "*."
 
 // hostsByName maps a DNS name to its host. The key "*.example.org" covers all names
 // below example.org. A name that does not exist has no host.
 type hostsByName map[string]*Host
 
-// find returns the host that a name means: the one that has it, or else the one
-// with the closest wildcard above it; nil when there is none.
+// find returns the host that a name means: the one that has it, or else the one with
+// the closest wildcard above it; nil if there is none.
 func (hosts hostsByName) find(name string) *Host {
 	if host, there := hosts[name]; there {
 		return host
@@ -50,7 +50,7 @@ func (hosts hostsByName) find(name string) *Host {
 func isWildcard(name string) bool { return strings.HasPrefix(name, wildcard) }
 
 // serving returns the host that answers requests for a name: the one that the name
-// means, or that its aliases lead to; nil when there is none.
+// means, or to which its aliases lead; nil if there is none.
 func (hosts hostsByName) serving(name string) *Host {
 	host := hosts.find(name)
 	for range maxAliases {
@@ -62,8 +62,8 @@ func (hosts hostsByName) serving(name string) *Host {
 	return nil
 }
 
-// resolve returns what the DNS has of a name: the aliases that lead on from it,
-// and the addresses at the end. A name that does not exist may still be led to.
+// resolve returns what the DNS has for a name: the chain of aliases from it, and the
+// addresses at the end. The chain may end at a name that does not exist.
 func (hosts hostsByName) resolve(name string) (aliases []string, addrs []netip.Addr, exists bool) {
 	host := hosts.find(name)
 	for host != nil && host.Alias != "" && len(aliases) < maxAliases {
@@ -79,14 +79,14 @@ func (hosts hostsByName) resolve(name string) (aliases []string, addrs []netip.A
 // longestName is how many characters a name may have in the DNS.
 const longestName = 253
 
-// names are as they are in the DNS, in lower case; see [Host].
+// The forms of a host's names, in lower case; see [Host].
 var (
 	label    = `[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`
 	nameRule = regexp.MustCompile(`^(\*\.)?` + label + `(\.` + label + `)+$`)
 )
 
-// index tells what each name means. Its error is what would make hosts answer
-// for one another, or not at all.
+// index returns the host of each name. It returns an error if hosts would answer for
+// one another, or not at all.
 func index(hosts []*Host) (hostsByName, error) {
 	byName, addrs := hostsByName{}, map[netip.Addr]bool{}
 	for _, host := range hosts {

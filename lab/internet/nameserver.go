@@ -16,9 +16,9 @@ const (
 	// timeToLive is how long, in seconds, an answer may be kept.
 	timeToLive = 60
 
-	longestByUDP = 512 // bytes of an answer; who wants more asks by TCP
+	longestByUDP = 512 // bytes of an answer; a client that wants more asks by TCP
 
-	maxAliases = 8 // that lead from one to another
+	maxAliases = 8 // in a chain
 )
 
 // nameServer answers questions about the names of hosts.
@@ -54,7 +54,7 @@ func (s *nameServer) byUDP(ctx context.Context) error {
 			return err
 		}
 		if answer := s.answer(question[:n], longestByUDP); answer != nil {
-			_, _ = s.packet.WriteTo(answer, from) // who asked may be gone
+			_, _ = s.packet.WriteTo(answer, from) // the client may be gone
 		}
 	}
 }
@@ -104,8 +104,8 @@ func (s *nameServer) answerOne(conn net.Conn) error {
 	return err
 }
 
-// answer answers a question, in at most so many bytes. It returns nil to what is
-// no question.
+// answer returns the answer to a question, in at most most bytes. It returns nil if the
+// packet is not a question.
 func (s *nameServer) answer(question []byte, most int) []byte {
 	var parser dnsmessage.Parser
 	asked, err := parser.Start(question)
@@ -161,7 +161,8 @@ func resource(name dnsmessage.Name, kind dnsmessage.Type, body dnsmessage.Resour
 	return dnsmessage.Resource{Header: header, Body: body}
 }
 
-// build packs an answer. It returns nil if that cannot be: nothing is answered.
+// build packs an answer. It returns nil if that is impossible; then nothing is
+// answered.
 func build(head dnsmessage.Header, q *dnsmessage.Question, resources []dnsmessage.Resource) []byte {
 	message := dnsmessage.Message{Header: head, Answers: resources}
 	if q != nil {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// Hosts with each thing that the DNS tells of.
+// hostsWithNames returns hosts with every kind of record of the DNS.
 func hostsWithNames() []Host {
 	at := func(addrs ...string) (list []netip.Addr) {
 		for _, addr := range addrs {
@@ -137,8 +137,7 @@ func TestWhatIsNoQuestion(t *testing.T) {
 	}
 }
 
-// A resolver by UDP and by TCP. An answer that is too long for UDP is asked for by
-// TCP.
+// A resolver by UDP and by TCP. It asks by TCP for an answer that is too long for UDP.
 func TestNameServer(t *testing.T) {
 	hosts := hostsWithNames()
 	for last := range byte(60) {

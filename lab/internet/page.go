@@ -21,12 +21,12 @@ func page(title string) http.Handler {
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-		_, _ = w.Write(body) // a client that is gone wants no answer
+		_, _ = w.Write(body) // the client may be gone
 	})
 }
 
-// redirectToHTTPS answers every request with 301 to the same path and query
-// of the same host, by https.
+// redirectToHTTPS redirects every request with 301 to the same path and query at
+// https://name.
 func redirectToHTTPS(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "https://"+name+r.URL.RequestURI())
@@ -34,7 +34,7 @@ func redirectToHTTPS(name string) http.Handler {
 	})
 }
 
-// byName answers as the name in the Host header does.
+// byName chooses the answer by the name in the Host header.
 type byName map[string]http.Handler
 
 func (hosts byName) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -7,7 +7,7 @@ import (
 	"net/http"
 )
 
-// The ports that a browser takes.
+// The ports that a browser uses.
 const (
 	portHTTP  = 80
 	portHTTPS = 443
@@ -15,7 +15,7 @@ const (
 
 // Port is an open port of a [Host].
 type Port struct {
-	// HTTP answers requests. Where it is nil, the port speaks as TCP says.
+	// HTTP answers requests. If it is nil, the port speaks TCP as the field TCP says.
 	HTTP http.Handler
 	TCP  TCP
 
@@ -26,15 +26,16 @@ type Port struct {
 	H2C bool
 }
 
-// TCP is what a port says to those who connect. Without anything it is silent: it
-// takes what comes and never says a word. All but a reset end with the client.
+// TCP says what a port does with connections that are not HTTP. The zero value reads
+// everything and sends nothing. Except with Reset, the connection ends when the client
+// closes it.
 type TCP struct {
-	Banner string // is said at once
+	Banner string // is sent at once
 	Echo   bool   // sends back what comes
-	Reset  bool   // resets the connection once the client has said something
+	Reset  bool   // resets the connection once the client has sent something
 }
 
-// web are the ports of a site; a handler that is nil leaves its port closed.
+// web returns the ports of a site; a nil handler leaves its port closed.
 func web(http, https http.Handler) map[uint16]Port {
 	ports := map[uint16]Port{}
 	if http != nil {
@@ -46,15 +47,15 @@ func web(http, https http.Handler) map[uint16]Port {
 	return ports
 }
 
-// resetting are the ports of a site that answers nothing.
+// resetting returns the ports of a site that resets every connection.
 func resetting() map[uint16]Port {
 	reset := Port{TCP: TCP{Reset: true}}
 	return map[uint16]Port{portHTTP: reset, portHTTPS: reset}
 }
 
-// talk speaks TCP with the client of c by conn, which is c itself or TLS over it,
-// until one of both ends it. It is recorded as soon as the client has said
-// something, before that is answered, and at the end.
+// talk speaks TCP with the client of c over conn, which is c itself or TLS over it,
+// until one side ends the connection. The connection is recorded as soon as the client
+// has sent something, before the host answers, and at the end.
 func (c *connection) talk(conn net.Conn) {
 	says := c.port.TCP
 	if says.Reset {
@@ -63,7 +64,7 @@ func (c *connection) talk(conn net.Conn) {
 	}
 	err := c.converse(conn, says)
 	if errors.Is(err, io.EOF) {
-		c.end("") // as it should
+		c.end("") // the regular end
 	} else {
 		c.end(err.Error())
 	}
@@ -90,7 +91,7 @@ func (c *connection) converse(conn net.Conn, says TCP) error {
 	}
 }
 
-// receive counts bytes of the client, and reports whether they are its first.
+// receive counts bytes of the client, and reports whether they are its first ones.
 func (c *connection) receive(n int) (first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

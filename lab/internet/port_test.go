@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// parsed reads hosts that must be good.
+// parsed returns the hosts of a text that must be valid.
 func parsed(t *testing.T, hosts string) []Host {
 	t.Helper()
 	list, err := Parse("f", []byte(head+"hosts:\n"+hosts))
@@ -115,7 +115,7 @@ func TestPortsOfTCP(t *testing.T) {
 	}
 }
 
-// What a client said is found before it is answered, and while the connection is
+// What a client sent is recorded before it is answered, and while the connection is
 // open.
 func TestRecordOfAnOpenConnection(t *testing.T) {
 	l := start(t, parsed(t, portsFile))

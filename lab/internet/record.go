@@ -17,22 +17,22 @@ import (
 )
 
 // Record is one request that reached a stand-in, or a connection without one.
-// When such a connection ended, Error says how. What is not known is zero.
+// If such a connection has ended, Error says how. Fields that are not known are zero.
 //
-// It is written when the connection is there, again when more is known of it, and
-// at the latest before the client has an answer. The first request of a connection
-// takes over the connection's record. So what arrived has one ID, and of the lines
-// with an ID the last one counts; [ReadRecords] reads them so.
+// It is written when the connection is made, again when more is known about it, and for
+// the last time before the client has an answer. The first request of a connection
+// takes over the connection's record. So everything that arrived has one ID, and the
+// last line with an ID counts; [ReadRecords] reads them so.
 type Record struct {
-	ID   uint64    `json:"id"`             // of what arrived, from 1
+	ID   uint64    `json:"id"`             // of the request or connection, from 1
 	Open bool      `json:"open,omitempty"` // the request has no answer yet, or the connection no end
 	Time time.Time `json:"time"`           // of the request's arrival, or of the connection's
 	Site string    `json:"site"`           // the stand-in it reached, by its first name
 	Host string    `json:"host,omitempty"`
 
-	// Owner is the stand-in that has the name which the client asked for, by its
-	// first name: by the Host header, or without one by the SNI. It is "" for a name
-	// that no stand-in has. If Owner is not Site, the client was led, or went, to
+	// Owner is the stand-in with the name that the client asked for, by its first name.
+	// The client asks by the Host header, or without one by the SNI. Owner is "" for a
+	// name that no stand-in has. If Owner is not Site, the client was led, or went, to
 	// another server than it named.
 	Owner string `json:"owner,omitempty"`
 
@@ -41,35 +41,35 @@ type Record struct {
 	ALPNOffered []string `json:"alpnOffered,omitempty"` // what the client offered
 	TLS         bool     `json:"tls"`
 
-	Protocol string `json:"protocol,omitempty"` // HTTP/1.1, HTTP/2.0; at a port of TCP alone [protocolTCP]
-	Received int64  `json:"received,omitempty"` // bytes of the client, at a port of TCP alone
+	Protocol string `json:"protocol,omitempty"` // HTTP/1.1, HTTP/2.0; [protocolTCP] at a port without HTTP
+	Received int64  `json:"received,omitempty"` // how many bytes of the client, at a port without HTTP
 	Method   string `json:"method,omitempty"`
 	Path     string `json:"path,omitempty"` // with the query
 	Status   int    `json:"status,omitempty"`
 
 	GRPCStatus *int `json:"grpcStatus,omitempty"` // if the answer has one
 
-	Remote string `json:"remote"` // IP:PORT of the one who connected
+	Remote string `json:"remote"` // IP:PORT of the client
 	Local  string `json:"local"`
 
 	ClientCertificate       string `json:"clientCertificate,omitempty"` // its subject
 	ClientCertificateIssuer string `json:"clientCertificateIssuer,omitempty"`
 
-	Headers map[string]string `json:"headers,omitempty"` // those of recordedHeaders, in lower case
+	Headers map[string]string `json:"headers,omitempty"` // only recordedHeaders; names in lower case
 	Error   string            `json:"error,omitempty"`
 
-	// Truncated means that the client sent more than is kept: of each text
-	// there are the first 4 KiB.
+	// Truncated reports whether the client sent more than is kept: the record has the
+	// first 4 KiB of each text.
 	Truncated bool `json:"truncated,omitempty"`
 }
 
 // protocolTCP is the protocol of a [Record] of a port that does not speak HTTP.
 const protocolTCP = "TCP"
 
-// recordedHeaders tell who handled a request on its way.
+// recordedHeaders are the headers that show who handled a request on its way.
 var recordedHeaders = []string{"x-request-id", "x-forwarded-for", "x-envoy-decorator-operation"}
 
-// describe adds what a request says.
+// describe adds the contents of a request.
 func (r *Record) describe(req *http.Request) {
 	r.Host = req.Host
 	r.Protocol, r.Method, r.Path = req.Proto, req.Method, req.URL.RequestURI()
@@ -99,7 +99,7 @@ func (r *Record) bound() {
 	} {
 		*text = shorten(*text)
 	}
-	r.Headers = maps.Clone(r.Headers) // another line of the same record may be to come
+	r.Headers = maps.Clone(r.Headers) // another line of the same record may follow
 	for name, value := range r.Headers {
 		r.Headers[name] = shorten(value)
 	}
@@ -112,8 +112,8 @@ func (r *Record) bound() {
 	}
 }
 
-// Line returns the record as JSON on a line of its own, of printable characters
-// alone, so that a terminal may show it.
+// Line returns the record as one line of JSON, with printable characters only, so that
+// a terminal can show it.
 func (r *Record) Line() ([]byte, error) {
 	var line bytes.Buffer
 	encoder := json.NewEncoder(&line)
@@ -121,16 +121,16 @@ func (r *Record) Line() ([]byte, error) {
 	if err := encoder.Encode(r); err != nil {
 		return nil, err
 	}
-	// What is not ASCII stands in texts, where JSON has the same escapes.
+	// Characters outside ASCII are in strings only, where JSON has the same escapes.
 	return append([]byte(Plain(strings.TrimSuffix(line.String(), "\n"))), '\n'), nil
 }
 
-// ReadRecords reads what was written to [Config.Record] and returns what arrived,
-// each as the last line about it has it, in the order of arrival. An unfinished
-// last line is left out: it is being written.
+// ReadRecords reads what was written to [Config.Record] and returns everything that
+// arrived, in the order of arrival, with the contents of the last line about it. It
+// leaves out an unfinished last line, which is being written.
 func ReadRecords(r io.Reader) ([]Record, error) {
 	var records []Record
-	place := map[uint64]int{} // by ID
+	place := map[uint64]int{} // by ID: its index
 	err := eachLine(r, func(record Record) error {
 		if i, known := place[record.ID]; known {
 			records[i] = record
@@ -144,8 +144,8 @@ func ReadRecords(r io.Reader) ([]Record, error) {
 	return records, err
 }
 
-// FollowRecords reads on where [ReadRecords] would end. It hands over each record
-// once it is no longer open, and returns when r ends or do fails.
+// FollowRecords is like [ReadRecords], but calls do with each record as soon as that is
+// no longer open. It returns when r ends or do fails.
 func FollowRecords(r io.Reader, do func(Record) error) error {
 	return eachLine(r, func(record Record) error {
 		if record.Open {
@@ -174,7 +174,7 @@ func eachLine(r io.Reader, do func(Record) error) error {
 	}
 }
 
-// recorder writes records, each as one whole line and at once.
+// recorder writes records, each at once and as one whole line.
 type recorder struct {
 	ids    atomic.Uint64
 	failed chan error // gets the first record that could not be written
@@ -186,7 +186,7 @@ type recorder struct {
 
 func newRecorder(w io.Writer) *recorder { return &recorder{w: w, failed: make(chan error, 1)} }
 
-// newID returns the ID of something that has just arrived.
+// newID returns the next ID.
 func (r *recorder) newID() uint64 { return r.ids.Add(1) }
 
 func (r *recorder) write(record Record) {
@@ -208,7 +208,7 @@ func (r *recorder) write(record Record) {
 	}
 }
 
-// close lets nothing be written any more.
+// close prevents any further write.
 func (r *recorder) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

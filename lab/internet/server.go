@@ -16,19 +16,19 @@ import (
 	"github.com/egressplay/egressplay/lab/pki"
 )
 
-// Config is what an [Internet] needs.
+// Config configures an [Internet].
 type Config struct {
-	Hosts []Host  // that are there from the beginning, with their addresses
+	Hosts []Host  // served from the beginning; the network has their addresses
 	CA    *pki.CA // issues the hosts' certificates
 
-	Network Network // where the hosts are
+	Network Network // the network of the hosts
 
-	// NameServer is the address, with a port, at which their names are asked for.
+	// NameServer is the address and port of the name server.
 	NameServer string
 
-	// Record gets each [Record] as lines of JSON, each in one write: one when it
-	// has arrived, and one before the client has its answer. Who has the answer
-	// finds the line.
+	// Record gets each [Record] as lines of JSON, each in one write: one when something
+	// has arrived, and one before the client has its answer. So a client that has its
+	// answer finds the line.
 	Record io.Writer
 }
 
@@ -40,29 +40,27 @@ type Network interface {
 	// ListenPacket makes a socket at an address and a port; network is "udp".
 	ListenPacket(network, addr string) (net.PacketConn, error)
 
-	// AddAddress gives the network another address, and DeleteAddress takes it
-	// away again.
+	// AddAddress adds an address to the network, and DeleteAddress removes it again.
 	AddAddress(addr netip.Addr) error
 	DeleteAddress(addr netip.Addr) error
 }
 
-// Internet is hosts and their name server. Hosts can be added and removed while it
-// is served.
+// Internet is a set of hosts and their name server. Hosts can be added and removed
+// while it is served.
 type Internet struct {
 	config  Config
 	changes chan change
 	ended   chan struct{} // closed when Serve has returned
 }
 
-// New makes an Internet, which is to be served once.
+// New returns an Internet, which can be served once.
 func New(config Config) *Internet {
 	return &Internet{config: config, changes: make(chan change), ended: make(chan struct{})}
 }
 
 // Serve lets the hosts and their name server answer until ctx ends. Then all
-// connections are closed, nothing more is recorded, and it returns nil. It ends
-// with an error when it cannot listen or record: who looks at the record must be
-// able to rely on it.
+// connections are closed, nothing more is recorded, and it returns nil. It returns an
+// error if it cannot listen or record: readers must be able to rely on the record.
 func (i *Internet) Serve(ctx context.Context) error {
 	defer close(i.ended)
 	recorder := newRecorder(i.config.Record)
@@ -102,7 +100,7 @@ type serving struct {
 	added     []*addition
 }
 
-// start opens everything and serves it, or nothing.
+// start opens and serves everything, or nothing.
 func (s *serving) start(ctx context.Context) (err error) {
 	hosts := s.hosts()
 	if err := s.directory.set(hosts); err != nil {
@@ -123,7 +121,7 @@ func (s *serving) start(ctx context.Context) (err error) {
 	return nil
 }
 
-// keep makes changes until ctx ends or a record could not be written.
+// keep makes changes until ctx ends or a record cannot be written.
 func (s *serving) keep(ctx context.Context, changes <-chan change) error {
 	for {
 		select {
@@ -147,7 +145,7 @@ func (s *serving) end() error {
 	return errors.Join(errs...)
 }
 
-// webServer serves connections that were made ready before.
+// webServer serves HTTP on connections that [port.prepare] has prepared.
 type webServer struct {
 	server *http.Server
 	conns  chan net.Conn
@@ -193,7 +191,7 @@ func (q queue) Addr() net.Addr { return &net.TCPAddr{} }
 
 type connectionKey struct{}
 
-// connectionOf is the connection by which a request came.
+// connectionOf returns the connection by which a request came.
 func connectionOf(r *http.Request) *connection {
 	conn := r.Context().Value(connectionKey{})
 	if secured, ok := conn.(*tls.Conn); ok {
@@ -202,7 +200,7 @@ func connectionOf(r *http.Request) *connection {
 	return conn.(*connection)
 }
 
-// serve records a request, answers it, and records how.
+// serve records a request, answers it, and records the answer.
 func serve(w http.ResponseWriter, r *http.Request) {
 	c := connectionOf(r)
 	record := c.request()
@@ -222,7 +220,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	ended := false
 	defer func() {
 		if ended {
-			answer.status(http.StatusOK) // what the server says for a handler that said nothing
+			answer.status(http.StatusOK) // the server's status if the handler set none
 		} else if !answer.told {
 			answer.brokenOff = "the host broke off"
 			answer.status(0)
@@ -245,14 +243,14 @@ func (p *port) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serves reports whether a request with this Host header is for the host. A
-// request without one, as HTTP/1.0 has it, is.
+// serves reports whether a request with this Host header is for the host. It returns
+// true without a Host header, as in HTTP/1.0.
 func (p *port) serves(authority string) bool {
 	return p.site.host.AnyName || authority == "" || p.site.directory.now().serving(nameIn(authority)) == p.site.host
 }
 
-// owner returns the first name of the host that has the name in a Host header or
-// in SNI, "" where none has.
+// owner returns the first name of the host that has the name in a Host header or in the
+// SNI, "" if none has it.
 func (p *port) owner(authority string) string {
 	if host := p.site.directory.now().serving(nameIn(authority)); authority != "" && host != nil {
 		return host.Names[0]
@@ -260,7 +258,7 @@ func (p *port) owner(authority string) string {
 	return ""
 }
 
-// nameIn is the name of a host in a Host header or in SNI, as [Host] has it.
+// nameIn returns the name in a Host header or in the SNI, in the form of [Host].
 func nameIn(authority string) string {
 	name := authority
 	if host, _, err := net.SplitHostPort(authority); err == nil {

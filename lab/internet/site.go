@@ -25,7 +25,7 @@ type site struct {
 	conns  map[*connection]struct{} // that are open
 }
 
-// name is what a [Record] calls the site.
+// name returns the site's name in a [Record].
 func (s *site) name() string { return s.host.Names[0] }
 
 // port is a port of a site, at one of its addresses.
@@ -77,18 +77,18 @@ func (s *site) open(config Config, recorder *recorder) error {
 // closeAll closes sites: their ports, and the connections to them.
 func closeAll(sites []*site) (err error) {
 	for _, site := range sites {
-		open := site.close() // first, for those that accept
+		open := site.close() // close the site first, so that accept adds none
 		for _, port := range site.ports {
 			err = errors.Join(err, port.listener.Close())
 		}
 		for conn := range open {
-			_ = conn.Conn.Close() // by now the client may be gone
+			_ = conn.Conn.Close() // the client may be gone
 		}
 	}
 	return err
 }
 
-// close keeps new connections out and returns those that are open.
+// close refuses new connections and returns the open ones.
 func (s *site) close() map[*connection]struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (s *site) isClosed() bool {
 	return s.closed
 }
 
-// enter notes a connection, if the site is open, and leave forgets it.
+// enter adds a connection, if the site is open, and leave removes it.
 func (s *site) enter(c *connection) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *site) leave(c *connection) {
 	delete(s.conns, c)
 }
 
-// accept takes connections to sites until they are closed.
+// accept accepts connections to sites until they are closed.
 func (s *serving) accept(ctx context.Context, sites []*site) {
 	for _, site := range sites {
 		for _, port := range site.ports {
@@ -139,7 +139,7 @@ func (p *port) accept(ctx context.Context, s *serving, web *webServer) error {
 		case p.site.isClosed(), ctx.Err() != nil:
 			return nil
 		case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-			// Clients wait in the kernel until others have gone.
+			// Clients wait in the kernel until others are gone.
 			select {
 			case <-time.After(50 * time.Millisecond):
 			case <-ctx.Done():
@@ -160,8 +160,8 @@ func (p *port) accept(ctx context.Context, s *serving, web *webServer) error {
 	}
 }
 
-// prepare does what comes before the first request, and hands the connection to
-// the server of HTTP. At a port of TCP it does all that there is to do.
+// prepare does what comes before the first request, and passes the connection to the
+// HTTP server. At a port without HTTP it does everything.
 func (p *port) prepare(ctx context.Context, c *connection, web *webServer) {
 	c.open()
 	conn := net.Conn(c)
@@ -181,6 +181,6 @@ func (p *port) prepare(ctx context.Context, c *connection, web *webServer) {
 	select {
 	case web.conns <- conn:
 	case <-ctx.Done():
-		_ = conn.Close() // by now the other side may be gone
+		_ = conn.Close() // the client may be gone
 	}
 }

@@ -10,7 +10,7 @@ import (
 // maxText is how many bytes a [Record] keeps of each text that a client sends.
 const maxText = 4 << 10
 
-// cut returns the beginning of a text, at most n bytes of whole characters.
+// cut returns the beginning of a text: whole characters of at most n bytes.
 func cut(text string, n int) string {
 	if len(text) <= n {
 		return text
@@ -23,9 +23,9 @@ func cut(text string, n int) string {
 
 const hexDigits = "0123456789abcdef"
 
-// Plain returns a text as a terminal can show it: on one line and without
-// anything that a terminal obeys. A character that is not printable, or that is
-// no UTF-8, becomes an escape as in JSON, such as \u001b.
+// Plain returns a text in a form that a terminal can show: in one line and without
+// control sequences. A character that is not printable or not valid UTF-8 becomes an
+// escape as in JSON, such as \u001b.
 func Plain(text string) string {
 	if !strings.ContainsFunc(text, unprintable) && utf8.ValidString(text) {
 		return text
@@ -46,6 +46,6 @@ func Plain(text string) string {
 	return b.String()
 }
 
-// unprintable reports whether a terminal may do something else with a character
-// than show it.
+// unprintable reports whether a terminal may do something with a character other than
+// show it.
 func unprintable(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }

@@ -22,7 +22,7 @@ func TestBootstrapIsThatOfTheModule(t *testing.T) {
 	assert.Equal(t, string(want), string(istio.Bootstrap), "copy the module's file over envoy_bootstrap.json")
 }
 
-// Without these the tutorials' own commands do not show what the pages show.
+// Without these settings the tutorials' own commands do not show what the pages show.
 func TestOperatorSaysWhatTheTutorialsRead(t *testing.T) {
 	var operator struct {
 		Spec struct {

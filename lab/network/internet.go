@@ -13,14 +13,14 @@ import (
 // internetLink is the node's end of the link to the internet.
 const internetLink = "internet"
 
-// NewInternet makes the namespace of the stand-in hosts, gives it their
-// addresses (IPv4, from any range but the lab's own), and makes it the node's
-// way to everything else. Call [SetUpNode] first. A client that connects to an
-// address without a stand-in gets "no route to host", at once unless this happens
-// to it five times within a few seconds.
+// NewInternet makes the namespace of the stand-in hosts, gives it their addresses
+// (IPv4, from any range but the lab's own), and makes it the node's route to everything
+// else. Call [SetUpNode] first. A client that connects to an address without a stand-in
+// gets "no route to host". It gets it at once, unless it has had it five times within a
+// few seconds.
 //
-// The link goes away with the namespace, once it is closed and its listeners
-// and connections are.
+// The link goes with the namespace, once the namespace, its listeners and its
+// connections are closed.
 func NewInternet(ctx context.Context, addrs []netip.Addr) (*Namespace, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("make the internet: %w", context.Cause(ctx))
@@ -41,7 +41,7 @@ func NewInternet(ctx context.Context, addrs []netip.Addr) (*Namespace, error) {
 		}
 		err := connectInternet(node, inside, addrs)
 		if err != nil {
-			// Deleted here, since the kernel takes its time to end a namespace.
+			// Delete it here, because the kernel ends a namespace only some time later.
 			err = errors.Join(err, deleteLink(node, internetLink))
 		}
 		return err
@@ -55,7 +55,7 @@ func NewInternet(ctx context.Context, addrs []netip.Addr) (*Namespace, error) {
 // connectInternet gives both ends of the link their addresses and routes.
 func connectInternet(node, inside *netlink.Handle, addrs []netip.Addr) error {
 	near, far := netip.MustParseAddr(nodeEnd), netip.MustParseAddr(internetEnd)
-	const bits = 30 // the two ends and no stand-in
+	const bits = 30 // the network of the two ends, without a stand-in
 
 	if err := addAddress(inside, "eth0", netip.PrefixFrom(far, bits), netlink.SCOPE_UNIVERSE); err != nil {
 		return err
@@ -74,9 +74,9 @@ func connectInternet(node, inside *netlink.Handle, addrs []netip.Addr) error {
 	if err := setRoute(inside, route{dst: everywhere, kind: unix.RTN_UNREACHABLE}); err != nil {
 		return err
 	}
-	// Only a router says that there is no route. It does so five times at
-	// once to each sender, then once a second, which is when the sender's
-	// kernel tries again; the second limit would halve that.
+	// Only a router reports that there is no route. It does so five times at once to
+	// each sender, then once a second, when the sender's kernel tries again; the other
+	// rate limit would halve that.
 	if err := setSysctl("net.ipv4.ip_forward", "1"); err != nil {
 		return err
 	}
@@ -93,15 +93,16 @@ func connectInternet(node, inside *netlink.Handle, addrs []netip.Addr) error {
 	return setRoute(node, route{dst: everywhere, dev: internetLink, via: far, src: nodeIP})
 }
 
-// AddAddress gives the namespace another address, as [NewInternet] gives it those
-// of the stand-ins.
+// AddAddress adds an address to the namespace, as [NewInternet] adds those of the
+// stand-ins.
 func (n *Namespace) AddAddress(addr netip.Addr) error {
 	return n.changeAddress(addr, func(inside *netlink.Handle) error {
 		return addAddress(inside, "lo", host(addr), netlink.SCOPE_UNIVERSE)
 	})
 }
 
-// DeleteAddress takes an address away. One that is not there is no error.
+// DeleteAddress removes an address. It returns no error if the namespace does not have
+// it.
 func (n *Namespace) DeleteAddress(addr netip.Addr) error {
 	return n.changeAddress(addr, func(inside *netlink.Handle) error {
 		return deleteAddress(inside, "lo", host(addr))

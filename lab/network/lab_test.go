@@ -32,7 +32,7 @@ const (
 	nobody       = "203.0.113.99" // no stand-in has it
 )
 
-// internet is that of the node in which the tests run.
+// internet is the internet of the node in which the tests run.
 var internet *Namespace
 
 func TestMain(m *testing.M) { networktest.Main(m, setUpLab) }
@@ -95,7 +95,7 @@ func tellCallers(t *testing.T, listener net.Listener) {
 	})
 }
 
-// seen is what dial's other side says it was called from.
+// seen returns the address from which dial's other side was called.
 func seen(t *testing.T, dial func(ctx context.Context, network, addr string) (net.Conn, error), addr string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -110,7 +110,7 @@ func seen(t *testing.T, dial func(ctx context.Context, network, addr string) (ne
 
 var fromNode = new(net.Dialer).DialContext
 
-// podToService sends what comes for a service to a pod, as kube-proxy does.
+// podToService sends traffic for a Service to a pod, as kube-proxy does.
 func podToService(t *testing.T, service, pod string) {
 	t.Helper()
 	for _, chain := range []string{"PREROUTING", "OUTPUT"} {
@@ -318,10 +318,10 @@ func TestAddFailsHalfWay(t *testing.T) {
 	require.NoError(t, pods.Remove(t.Context(), "a"))
 }
 
-// A failure of NewInternet must not take the link of another with it.
+// If NewInternet fails, the link of another internet must stay.
 func TestNewInternetFailsHalfWay(t *testing.T) {
 	before := interfaces(t)
-	_, err := NewInternet(t.Context(), nil) // there is one already
+	_, err := NewInternet(t.Context(), nil) // an internet exists already
 	require.ErrorIs(t, err, unix.EEXIST)
 	require.ErrorContains(t, err, "make interface internet")
 	assert.Equal(t, before, interfaces(t), "that of the other is still there")
@@ -369,14 +369,14 @@ func TestNothingIsLeft(t *testing.T) {
 	assert.Equal(t, links, interfaces(t))
 	assertNoNamespaces(t, dir)
 	assert.Equal(t, files, count(t, "/proc/self/fd"))
-	// The condition runs in a goroutine itself, and the runtime keeps idle
-	// threads of its own; but not one for each pod.
+	// The condition itself runs in a goroutine, and the runtime keeps idle threads of
+	// its own, but not one for each pod.
 	assert.Eventually(t, func() bool {
 		return runtime.NumGoroutine() < goroutines+10 && count(t, "/proc/self/task") < threads+10
 	}, 20*time.Second, 10*time.Millisecond)
 }
 
-// The first thread is what others enter the lab's namespaces by.
+// Others enter the lab's namespaces by the first thread.
 func TestFirstThreadKeepsItsNamespace(t *testing.T) {
 	first := func() string {
 		link, err := os.Readlink("/proc/self/ns/net")
@@ -416,7 +416,7 @@ func BenchmarkPod(b *testing.B) {
 	}
 }
 
-// BenchmarkAdd leaves the removal out.
+// BenchmarkAdd measures Add without the removal.
 func BenchmarkAdd(b *testing.B) {
 	pods := NewPods(b.TempDir())
 	for b.Loop() {

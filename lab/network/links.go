@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// up sets an interface up.
+// up brings an interface up.
 func up(h *netlink.Handle, name string) error {
 	link, err := h.LinkByName(name)
 	if err != nil {
@@ -22,7 +22,8 @@ func up(h *netlink.Handle, name string) error {
 	return nil
 }
 
-// addAddress gives an interface an address. One it has already is no error.
+// addAddress adds an address to an interface. It returns no error if the interface has
+// it already.
 func addAddress(h *netlink.Handle, name string, prefix netip.Prefix, scope netlink.Scope) error {
 	link, err := h.LinkByName(name)
 	if err != nil {
@@ -34,7 +35,8 @@ func addAddress(h *netlink.Handle, name string, prefix netip.Prefix, scope netli
 	return nil
 }
 
-// deleteAddress takes an address from an interface. One that is gone is no error.
+// deleteAddress removes an address from an interface. It returns no error if the
+// interface does not have it.
 func deleteAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
 	link, err := h.LinkByName(name)
 	if err != nil {
@@ -46,8 +48,8 @@ func deleteAddress(h *netlink.Handle, name string, prefix netip.Prefix) error {
 	return nil
 }
 
-// deleteLink deletes an interface and with it its peer. One that is gone is
-// no error.
+// deleteLink deletes an interface and with it its peer. It returns no error if the
+// interface does not exist.
 func deleteLink(h *netlink.Handle, name string) error {
 	link, err := h.LinkByName(name)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
@@ -67,7 +69,7 @@ type route struct {
 	dst  netip.Prefix
 	dev  string
 	via  netip.Addr
-	src  netip.Addr // the address of what the node itself sends
+	src  netip.Addr // the source address of packets that the node itself sends
 	kind int        // unix.RTN_UNREACHABLE and so on; zero is unicast
 }
 
@@ -95,7 +97,7 @@ func setRoute(h *netlink.Handle, r route) error {
 	return nil
 }
 
-// host is the prefix that holds addr alone.
+// host returns the prefix that has only addr.
 func host(addr netip.Addr) netip.Prefix { return netip.PrefixFrom(addr, addr.BitLen()) }
 
 // everywhere is the destination of a default route.

@@ -29,10 +29,9 @@ func OpenNamespace(path string) (*Namespace, error) {
 	return &Namespace{file: file}, nil
 }
 
-// create makes a namespace, brings its loopback up, and lets setUp do the
-// rest on a thread that is inside; node and inside speak to the kernel about
-// the namespace of the caller and the new one. When setUp fails nothing is
-// left of the namespace.
+// create makes a namespace, brings its loopback up, and calls setUp on a thread inside
+// for the rest. node and inside are netlink handles in the caller's namespace and in
+// the new one. If setUp fails, nothing is left of the namespace.
 func create(setUp func(ns *Namespace, node, inside *netlink.Handle) error) (*Namespace, error) {
 	var ns *Namespace
 	err := onThread(func() error {
@@ -67,10 +66,10 @@ func create(setUp func(ns *Namespace, node, inside *netlink.Handle) error) (*Nam
 	return ns, nil
 }
 
-// Do runs f on a thread inside the namespace and returns its error. A socket
-// stays in the namespace in which it was made, a goroutine does not: f starts
-// none, and does nothing that lets the net package start one, such as
-// resolving a name.
+// Do runs f on a thread inside the namespace and returns its error. A socket stays in
+// the namespace in which it was made, a goroutine does not. So f must start no
+// goroutine, and do nothing for which the net package starts one, such as resolving a
+// name.
 func (n *Namespace) Do(f func() error) error {
 	return onThread(func() error {
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
@@ -85,7 +84,7 @@ func (n *Namespace) Do(f func() error) error {
 func (n *Namespace) Listen(network, addr string) (listener net.Listener, err error) {
 	err = n.listen(addr, func() error {
 		var config net.ListenConfig
-		config.SetMultipathTCP(false) // plain TCP, whatever the client offers
+		config.SetMultipathTCP(false) // without Multipath TCP, whatever the client offers
 		listener, err = config.Listen(context.Background(), network, addr)
 		return err
 	})
@@ -95,7 +94,7 @@ func (n *Namespace) Listen(network, addr string) (listener net.Listener, err err
 	return listener, nil
 }
 
-// ListenPacket is [Namespace.Listen] on udp, udp4 or udp6.
+// ListenPacket is like [Namespace.Listen], on udp, udp4 or udp6.
 func (n *Namespace) ListenPacket(network, addr string) (conn net.PacketConn, err error) {
 	err = n.listen(addr, func() error {
 		conn, err = net.ListenPacket(network, addr)
@@ -107,7 +106,8 @@ func (n *Namespace) ListenPacket(network, addr string) (conn net.PacketConn, err
 	return conn, nil
 }
 
-// listen runs do inside the namespace, if addr has no name to be resolved.
+// listen runs do inside the namespace. It refuses an addr with a name that would have
+// to be resolved.
 func (n *Namespace) listen(addr string, do func() error) error {
 	host, _, err := net.SplitHostPort(addr)
 	if err == nil && host != "" {
@@ -120,7 +120,7 @@ func (n *Namespace) listen(addr string, do func() error) error {
 }
 
 // Dial connects to addr from inside the namespace. The host in addr is an IP
-// address: names are resolved by goroutines that know nothing of namespaces.
+// address: Go resolves names in goroutines outside the namespace.
 func (n *Namespace) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if _, err := netip.ParseAddrPort(addr); err != nil {
 		return nil, fmt.Errorf("dial in network namespace: %w", err)
@@ -136,7 +136,7 @@ func (n *Namespace) Dial(ctx context.Context, network, addr string) (net.Conn, e
 	return conn, nil
 }
 
-// Close lets go of the namespace.
+// Close closes the namespace's file.
 func (n *Namespace) Close() error { return n.file.Close() }
 
 // Dial connects to addr, an IP address and a port, from inside the namespace

@@ -15,18 +15,17 @@
 // in the forward hook sees the traffic between pods. Nothing is masqueraded
 // on the way to the internet: a stand-in host sees the pod's own address.
 //
-// A network namespace belongs to a thread, so whatever is done in another one
-// is done on a thread of its own that ends afterwards.
+// A network namespace belongs to a thread, so this package works in another namespace
+// on a thread of its own that ends afterwards.
 package network
 
 import "net/netip"
 
-// The addresses of a lab. Labs share them, since each has namespaces of its
-// own; they are the defaults of kubeadm and of Istio's tutorials where these
-// have any.
+// The addresses of a lab. All labs have the same, because each has namespaces of its
+// own. They are the defaults of kubeadm and of Istio's tutorials, where these have any.
 const (
 	NodeIP      = "10.244.0.1"    // the API server, the kubelet
-	PodCIDR     = "10.244.0.0/16" // the node's address included; pods have 10.244.1.1 and up
+	PodCIDR     = "10.244.0.0/16" // it includes the node's address; pods have 10.244.1.1 and up
 	ServiceCIDR = "10.96.0.0/16"
 	APIServerIP = "10.96.0.1" // the Service kubernetes in default: the first of ServiceCIDR
 	DNSIP       = "10.96.0.10"
@@ -36,7 +35,7 @@ const (
 	// hosts, which have those above.
 	InternetCIDR = "203.0.113.0/24"
 
-	// NameServerIP is where the internet is asked for names: its end of the link.
+	// NameServerIP is the address of the internet's name server: its end of the link.
 	NameServerIP = internetEnd
 )
 
@@ -44,8 +43,8 @@ const (
 	firstPod = "10.244.1.1"
 	lastPod  = "10.244.255.254"
 
-	// gateway is what each pod sends everything to: an address that every
-	// pod's end on the node has.
+	// gateway is every pod's default gateway: an address that each pod's link has at
+	// the node.
 	gateway = "169.254.1.1"
 
 	// The two ends of the link to the internet.

@@ -13,8 +13,8 @@ import (
 // and has [NodeIP], services are reached from that address, and it forwards.
 // It may be called again. [NewInternet] then adds the way out.
 //
-// The route to the services is for the node's own calls. It only makes the kernel
-// let them come to kube-proxy's rules, which send them to a pod. Packets from a
+// The route to the Services is for the node's own connections. Without a route, the
+// kernel would reject them before kube-proxy's rules send them to a pod. Packets from a
 // pod meet these rules before they are routed.
 func SetUpNode(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {

@@ -21,7 +21,7 @@ import (
 var gatewayMAC = net.HardwareAddr{0xee, 0xee, 0xee, 0xee, 0xee, 0xee}
 
 // Pods makes and removes the networks of the pods of one node, the namespace
-// of the process. A node has only one of it. It is safe for concurrent use.
+// of the process. A node has only one Pods. It is safe for concurrent use.
 type Pods struct {
 	dir string
 
@@ -39,8 +39,8 @@ type pod struct {
 	mu sync.Mutex // held while the network is made or removed
 }
 
-// NewPods keeps the pods' namespaces as mounts in dir, one for each pod,
-// named after it. The folder is made when the first pod comes.
+// NewPods returns a Pods that keeps the pods' namespaces as mounts in dir, one for each
+// pod, named after it. The folder is made with the first pod.
 func NewPods(dir string) *Pods {
 	return &Pods{
 		dir:       dir,
@@ -51,8 +51,8 @@ func NewPods(dir string) *Pods {
 
 // Add makes a namespace for a pod, connects it to the node, and sets the
 // sysctls (net.* only) in it. It returns the pod's address and where the
-// namespace is mounted. When it fails nothing is left, and the same pod may
-// be added again; a pod that was added already is an error.
+// namespace is mounted. If it fails, nothing is left, and the same pod may be added
+// again. It returns an error for a pod that was added already.
 //
 // The node's end is named after the last two numbers of the pod's address:
 // pod1-5 is that of 10.244.1.5.
@@ -80,8 +80,8 @@ func (p *Pods) Add(ctx context.Context, podID string, sysctls map[string]string)
 	return pod.ip, pod.path, nil
 }
 
-// Remove removes the network of a pod, also while processes are left in it.
-// A pod that has none is no error.
+// Remove removes the network of a pod, even if processes are left in it. It returns no
+// error for a pod without a network.
 func (p *Pods) Remove(_ context.Context, podID string) error {
 	p.mu.Lock()
 	pod := p.pods[podID]
@@ -97,7 +97,7 @@ func (p *Pods) Remove(_ context.Context, podID string) error {
 	return nil
 }
 
-// register takes an address for a pod that is new, and returns it locked.
+// register takes an address for a new pod, and returns the pod locked.
 func (p *Pods) register(podID string) (*pod, error) {
 	if podID == "" || podID == "." || podID == ".." || filepath.Base(podID) != podID {
 		return nil, fmt.Errorf("the pod's ID %q is no file name", podID)
@@ -120,7 +120,7 @@ func (p *Pods) register(podID string) (*pod, error) {
 // remove disconnects a locked pod and frees its address.
 func (p *Pods) remove(podID string, pod *pod) error {
 	p.mu.Lock()
-	gone := p.pods[podID] != pod // someone else removed it while we waited
+	gone := p.pods[podID] != pod // another Remove was faster
 	p.mu.Unlock()
 	if gone {
 		return nil
@@ -143,7 +143,7 @@ func (p *pod) connect(sysctls map[string]string) error {
 		if err := p.join(ns, node, inside); err != nil {
 			return err
 		}
-		// Last, for some are settings of eth0.
+		// Last, because some are settings of eth0.
 		for _, name := range slices.Sorted(maps.Keys(sysctls)) {
 			if err := setSysctl(name, sysctls[name]); err != nil {
 				return err
@@ -157,7 +157,7 @@ func (p *pod) connect(sysctls map[string]string) error {
 	return ns.Close() // the mount keeps it
 }
 
-// mount keeps the calling thread's namespace at the pod's path.
+// mount mounts the calling thread's namespace at the pod's path.
 func (p *pod) mount() error {
 	if err := os.MkdirAll(filepath.Dir(p.path), 0o755); err != nil {
 		return err
@@ -187,7 +187,7 @@ func (p *pod) join(ns *Namespace, node, inside *netlink.Handle) error {
 	}
 	via := netip.MustParseAddr(gateway)
 
-	// Of link scope, for the node must not call anyone from this address.
+	// With link scope, because the node must not use this as a source address.
 	if err := addAddress(node, p.link, host(via), netlink.SCOPE_LINK); err != nil {
 		return err
 	}
@@ -211,10 +211,10 @@ func (p *pod) join(ns *Namespace, node, inside *netlink.Handle) error {
 	return setRoute(inside, route{dst: everywhere, dev: "eth0", via: via})
 }
 
-// disconnect removes what there is of the network, however far it got.
+// disconnect removes what exists of the network, however far its set-up got.
 func (p *pod) disconnect() error {
-	// Deleted by name and not left to the end of the namespace, which the
-	// kernel ends only some time after its last process.
+	// Delete the link by name: the kernel ends the namespace only some time after its
+	// last process.
 	node, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("open netlink: %w", err)
@@ -233,8 +233,8 @@ func (p *pod) disconnect() error {
 	return nil
 }
 
-// linkName is the name of the node's end of a pod's link. Addresses in use
-// differ in their last two numbers, so names do.
+// linkName returns the name of the node's end of a pod's link. Addresses in use differ
+// in their last two numbers, so the names differ too.
 func linkName(ip netip.Addr) string {
 	octets := ip.As4()
 	return fmt.Sprintf("pod%d-%d", octets[2], octets[3])

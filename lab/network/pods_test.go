@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What Add refuses, it refuses before it touches the kernel.
+// Add refuses bad arguments before it touches the kernel.
 func TestAddRefuses(t *testing.T) {
 	interrupted := errors.New("interrupted")
 	done, cancel := context.WithCancelCause(t.Context())

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// pool hands out the addresses from first to last, each in turn. A freed one
-// is used again only once all the others have had their turn, so that a late
-// packet to a pod that is gone does not reach a new one.
+// pool hands out the addresses from first to last, each in turn. A freed address is
+// used again only after all others, so that a late packet to a pod that is gone does
+// not reach a new pod.
 type pool struct {
 	first, last netip.Addr
 	next        netip.Addr

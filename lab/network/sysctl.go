@@ -11,7 +11,8 @@ import (
 )
 
 // setSysctl writes a net.* sysctl of the calling thread's namespace and reads
-// it back: some are refused without an error, or silently kept within bounds.
+// it back: the kernel refuses some without an error, or silently keeps them within
+// bounds.
 func setSysctl(name, value string) error {
 	path, err := sysctlPath(name)
 	if err != nil {
@@ -40,9 +41,9 @@ func setSysctl(name, value string) error {
 	return nil
 }
 
-// sysctlPath is the file of a sysctl. As in sysctl(8) the first separator in
-// a name decides: with dots a slash stands for a dot, as in
-// net.ipv4.conf.eth0/1.forwarding, and with slashes a dot is itself.
+// sysctlPath returns the file of a sysctl. As in sysctl(8), the first separator in a
+// name decides: if it is a dot, a slash stands for a dot, as in
+// net.ipv4.conf.eth0/1.forwarding; if it is a slash, a dot is a dot.
 func sysctlPath(name string) (string, error) {
 	path := name
 	if i := strings.IndexAny(name, "./"); i >= 0 && name[i] == '.' {

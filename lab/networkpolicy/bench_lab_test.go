@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkAddPod adds one pod more to a node that has 50, ten policies and
-// about ten rules for each pod.
+// BenchmarkAddPod adds one pod to a node with 50 pods, ten policies and about ten rules
+// for each pod.
 func BenchmarkAddPod(b *testing.B) {
 	l := newLab(b)
 	l.namespace("shop", "")

@@ -67,8 +67,7 @@ func TestConnectionsSurvive(t *testing.T) {
 	require.NoError(t, say(ctx, conn))
 }
 
-// The rules of a controller that has ended stay, and those of the next are set
-// in their place.
+// The rules of a controller that has ended stay, and the next controller replaces them.
 func TestControllerStartsAgain(t *testing.T) {
 	l := town(t)
 	l.policy("shop/deny", `{podSelector: {matchLabels: {app: web}}}`)
@@ -86,8 +85,8 @@ func TestControllerStartsAgain(t *testing.T) {
 	l.check(append(shut, "shop/client -> shop/other:443"), nil)
 }
 
-// eager makes a pod's network and, before anyone else has heard of the pod,
-// lets it call and be called, again and again.
+// eager makes a pod's network and, before anyone else knows of the pod, lets it call
+// and be called, again and again.
 type eager struct {
 	*network.Pods
 	made func(testPod)
@@ -106,8 +105,8 @@ func (e eager) Add(ctx context.Context, id string, sysctls map[string]string) (n
 	return ip, path, nil
 }
 
-// However early a pod calls or is called, nothing passes that its policies do
-// not allow; what they allow passes in the end.
+// However early a pod calls or is called, only what its policies allow passes; what
+// they allow passes in the end.
 func TestNewPodIsNeverOpen(t *testing.T) {
 	outward, inward, fromNode := []string{"new -> shop/other:80", "new -> node:80", "new -> " + standIn + ":80"},
 		[]string{"shop/other -> new:80"}, "node -> new:80"
@@ -166,7 +165,7 @@ type attempt struct {
 	call     string
 	cancel   context.CancelFunc
 	ended    chan struct{}
-	answered bool // once it has ended
+	answered bool // valid once it has ended
 }
 
 func (l *lab) try(call string) *attempt {

@@ -18,33 +18,33 @@ import (
 	"github.com/egressplay/egressplay/lab/cri"
 )
 
-// Controller keeps the node's rules as the policies say. It is safe for
-// concurrent use.
+// Controller sets the node's rules as the policies say, and keeps them so. It is safe
+// for concurrent use.
 type Controller struct {
 	source Source
 	log    *slog.Logger
-	nft    knftables.Interface // made by Run, but for tests
+	nft    knftables.Interface // made by Run, except in tests
 
 	changed chan struct{} // holds one when the rules may have to change
-	ready   chan struct{} // closed once rules are in
-	isReady func()        // closes it
+	ready   chan struct{} // closed once rules are set
+	isReady func()        // closes ready
 
-	applied string // the last transaction of this Run that went in
+	applied string // the last transaction of this Run that succeeded
 
-	mu                         sync.Mutex           // guards what follows
+	mu                         sync.Mutex           // guards the fields below
 	added                      map[string]*addedPod // by the sandbox's ID
-	pods, namespaces, policies cache.Store          // what the API has, once Run watches it
+	pods, namespaces, policies cache.Store          // the objects of the API, once Run watches it
 	err                        error                // why the rules could not be set at the last try
 }
 
 type addedPod struct {
 	cri.Pod
 	ip   netip.Addr
-	done chan struct{} // closed once rules that know the pod are in
+	done chan struct{} // closed once rules that include the pod are set
 }
 
-// New makes a controller of the pods that are added to it. Log takes when rules
-// are set, and what goes wrong and is tried again; nil drops it.
+// New returns a controller for the pods that are added to it. It logs each change of
+// the rules, and each error after which it tries again; log may be nil.
 func New(source Source, log *slog.Logger) *Controller {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -60,7 +60,7 @@ func New(source Source, log *slog.Logger) *Controller {
 	}
 }
 
-// Ready is closed once Run has set rules for the first time.
+// Ready returns a channel that is closed once Run has set rules for the first time.
 func (c *Controller) Ready() <-chan struct{} { return c.ready }
 
 // The pauses after the first and at most after a later try to set the rules.
@@ -75,7 +75,7 @@ const (
 // right to use it, it returns an error at once. Rules that cannot be set for
 // another reason are logged and tried again.
 //
-// The API should be there by now: client-go tries again only after a second.
+// The API should answer by now: client-go tries again only after a second.
 func (c *Controller) Run(ctx context.Context) error {
 	if c.nft == nil {
 		nft, err := knftables.New(knftables.IPv4Family, table)
@@ -90,7 +90,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 	defer stop()
 
-	c.applied = "" // someone may have changed the table meanwhile
+	c.applied = "" // someone may have changed the table in between
 	c.change()
 	pause := firstPause
 	for {
@@ -114,8 +114,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	}
 }
 
-// watch fills the stores and keeps them filled until stop is called, which
-// returns when nothing runs any more.
+// watch fills the stores and keeps them up to date until stop is called, which returns
+// when nothing runs any more.
 func (c *Controller) watch(ctx context.Context) (stop func(), err error) {
 	informers := []cache.SharedIndexInformer{
 		cache.NewSharedIndexInformer(c.source.Pods, &corev1.Pod{}, 0, nil),
@@ -146,12 +146,12 @@ func (c *Controller) watch(ctx context.Context) (stop func(), err error) {
 		running.Go(func() { informer.RunWithContext(ctx) })
 		synced = append(synced, informer.HasSyncedChecker())
 	}
-	cache.WaitFor(ctx, "", synced...) // or ctx ends, as Run sees
+	cache.WaitFor(ctx, "", synced...) // or until ctx ends, which Run checks
 	return stop, nil
 }
 
-// change makes Run look at everything once more. What changes while it does so
-// makes it look again, once, however much it is.
+// change has Run look at everything again. Any number of changes while it does so make
+// it look again once.
 func (c *Controller) change() {
 	select {
 	case c.changed <- struct{}{}:
@@ -184,8 +184,8 @@ func (c *Controller) apply(ctx context.Context) error {
 	return nil
 }
 
-// situation is what the rules are made from: of the pods those that were added
-// and that the API has, which are also returned as they were added.
+// situation returns what the rules are made from. It has the pods that were added and
+// that the API has; they are also returned as they were added.
 func (c *Controller) situation() (situation, []*addedPod) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -211,10 +211,10 @@ func (c *Controller) situation() (situation, []*addedPod) {
 // again.
 const addLimit = 20 * time.Second
 
-// AddPod tells of a new pod and its address, and returns once its rules are
-// in: what runs in it later is isolated from the first packet on. Until then
-// the pod is cut off. It waits for the API to show the pod, for ctx, or for
-// 20 s at most; after an error the pod is not added.
+// AddPod adds a new pod with its address, and returns once its rules are set: what runs
+// in it later is isolated from the first packet on. Until then the pod is cut off.
+// AddPod waits for the API to show the pod, until ctx ends, and for at most 20 s; after
+// an error the pod is not added.
 func (c *Controller) AddPod(ctx context.Context, pod cri.Pod, ip netip.Addr) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, addLimit, fmt.Errorf("not done within %s", addLimit))
 	defer cancel()
@@ -243,7 +243,7 @@ func (c *Controller) add(pod *addedPod) (added bool) {
 	return true
 }
 
-// whyNot tells what an added pod still waits for.
+// whyNot returns what an added pod still waits for.
 func (c *Controller) whyNot(pod cri.Pod) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -259,8 +259,8 @@ func (c *Controller) whyNot(pod cri.Pod) error {
 	}
 }
 
-// RemovePod tells that a pod is gone, by its sandbox's ID: its address is cut
-// off soon after. One that was never added is no error.
+// RemovePod removes a pod that is gone, by its sandbox's ID: its address is cut off
+// soon after. A pod that was never added is ignored.
 func (c *Controller) RemovePod(id string) {
 	c.mu.Lock()
 	delete(c.added, id)
@@ -268,8 +268,8 @@ func (c *Controller) RemovePod(id string) {
 	c.change()
 }
 
-// inAPI is the pod as the API has it, or nil: it may not be there yet, or be
-// gone, with or without another of the same name.
+// inAPI returns the pod as the API has it, or nil if the API does not have it yet or
+// any more, even if it has another pod of the same name.
 func (c *Controller) inAPI(pod cri.Pod) *corev1.Pod {
 	o, ok, err := c.pods.GetByKey(pod.Namespace + "/" + pod.Name)
 	if err != nil || !ok || string(o.(*corev1.Pod).UID) != pod.UID {

@@ -24,13 +24,13 @@ import (
 	"github.com/egressplay/egressplay/lab/cri"
 )
 
-// kernel is a fake one that counts, and that can be made to refuse.
+// kernel is a fake that counts transactions, and that can be made to refuse some.
 type kernel struct {
 	*knftables.Fake
 
 	mu     sync.Mutex
 	runs   int
-	refuse int // this many more times
+	refuse int // how many more times
 }
 
 func newKernel() *kernel {
@@ -48,7 +48,7 @@ func (k *kernel) Run(ctx context.Context, tx *knftables.Transaction) error {
 	return k.Fake.Run(ctx, tx)
 }
 
-// count is how often the rules were set, once all has come to rest.
+// count returns how often the rules were set, once nothing changes any more.
 func (k *kernel) count() int {
 	synctest.Wait()
 	k.mu.Lock()
@@ -56,7 +56,7 @@ func (k *kernel) count() int {
 	return k.runs
 }
 
-// known are the addresses of the kernel's pods.
+// known returns the addresses of the kernel's pods.
 func (k *kernel) known(t *testing.T) []string {
 	t.Helper()
 	synctest.Wait()
@@ -69,7 +69,7 @@ func (k *kernel) known(t *testing.T) []string {
 	return addresses
 }
 
-// run runs a controller until the test's end, and returns when it is at rest.
+// run runs a controller until the end of the test, and returns when it is idle.
 func run(t *testing.T, k *kernel) (*Controller, *fake.Clientset) {
 	t.Helper()
 	client := fake.NewClientset()
@@ -86,7 +86,7 @@ func run(t *testing.T, k *kernel) (*Controller, *fake.Clientset) {
 	return c, client
 }
 
-// fakeSource is of an API that only remembers.
+// fakeSource returns a source of an API that only stores objects.
 func fakeSource(client *fake.Clientset) Source {
 	of := func(list func(context.Context, metav1.ListOptions) (runtime.Object, error), watch cache.WatchFuncWithContext) cache.ListerWatcher {
 		return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{ListWithContextFunc: list, WatchFuncWithContext: watch}, client)
@@ -175,7 +175,7 @@ func TestAddPodSaysWhyItGaveUp(t *testing.T) {
 	})
 }
 
-// oneNetwork makes no network at all.
+// oneNetwork makes no real network.
 type oneNetwork struct{ made string }
 
 func (n *oneNetwork) Add(_ context.Context, id string, _ map[string]string) (netip.Addr, string, error) {
@@ -189,7 +189,7 @@ func (n *oneNetwork) Remove(_ context.Context, id string) error {
 	return nil
 }
 
-// A pod without its rules has no network either.
+// A pod whose rules cannot be set has no network either.
 func TestNetworkIsRemovedWhenAddPodFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, client := run(t, newKernel())
@@ -263,7 +263,8 @@ func TestRulesAreTriedAgain(t *testing.T) {
 	})
 }
 
-// Pods that are isolated alike share their chains; others are in no map.
+// Pods that are isolated alike share their chains; pods that are not isolated are in no
+// map.
 func TestTransaction(t *testing.T) {
 	k := newKernel()
 	s := testSituation()

@@ -28,7 +28,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// lab is a node with pods, an API that only remembers, and a controller.
+// lab is a node with pods, an API that only stores objects, and a controller.
 type lab struct {
 	t       testing.TB
 	client  *fake.Clientset
@@ -53,7 +53,7 @@ func newLab(t testing.TB) *lab {
 	}
 	l.start()
 	t.Cleanup(func() {
-		var removing sync.WaitGroup // one by one they take half a second each
+		var removing sync.WaitGroup // one after the other they would take half a second each
 		for _, id := range l.made {
 			removing.Go(func() { assert.NoError(t, l.network.Remove(context.Background(), id)) })
 		}
@@ -73,7 +73,7 @@ func (l *lab) start() {
 	})
 }
 
-// namespace makes a namespace, or gives one other labels.
+// namespace makes a namespace, or sets the labels of an existing one.
 func (l *lab) namespace(name, labels string) {
 	l.t.Helper()
 	l.put(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: parseLabels(l.t, labels)}})
@@ -164,7 +164,7 @@ func (l *lab) remove(policy string) {
 	l.settle()
 }
 
-// settle returns once the controller has set rules from all that is in the API.
+// settle returns once the controller has set rules from everything in the API.
 func (l *lab) settle() {
 	l.t.Helper()
 	c := l.network.Controller
@@ -179,8 +179,8 @@ func (l *lab) settle() {
 		return errors.Join(err1, err2, err3) == nil && c.pods != nil &&
 			holds(c.pods, pods.Items) && holds(c.namespaces, namespaces.Items) && holds(c.policies, policies.Items)
 	}, 20*time.Second, time.Millisecond)
-	// From here on a situation has all of it, and AddPod waits for the rules
-	// of the next one.
+	// From now on a situation has everything, and AddPod waits for the rules of the
+	// next one.
 	for _, p := range l.pods {
 		again := p.Pod
 		again.ID = "again"
@@ -190,7 +190,7 @@ func (l *lab) settle() {
 	}
 }
 
-// holds reports whether the store has just these objects.
+// holds reports whether the store has exactly these objects.
 func holds[T any](store cache.Store, items []T) bool {
 	if len(store.ListKeys()) != len(items) {
 		return false
@@ -231,14 +231,14 @@ func echoPackets(conn net.PacketConn) {
 	}
 }
 
-// How long a call may take. One that should fail gets little time, so a call
-// that should fail and does not may be missed on a busy machine; the other way
-// round nothing is.
+// How long a call may take. A call that should fail gets little time. So on a busy
+// machine a test may miss a call that passes although it should not; it never fails for
+// a call that is as it should be.
 const patience, impatience = 20 * time.Second, 300 * time.Millisecond
 
-// caller makes a function that calls from a pod or the node to a port, within
-// a limit. Both are NAMESPACE/NAME, node, or an address; before the port's host
-// may stand udp.
+// caller returns a function that calls from a pod or the node to a port, within a
+// limit. from and to are NAMESPACE/NAME, node, or an address; udp may precede the host
+// of to.
 func (l *lab) caller(from, to string) func(ctx context.Context, limit time.Duration) error {
 	protocol := "tcp"
 	if rest, ok := strings.CutPrefix(to, "udp "); ok {
@@ -266,7 +266,7 @@ func (l *lab) caller(from, to string) func(ctx context.Context, limit time.Durat
 	}
 }
 
-// say sends a byte and waits for it to come back.
+// say sends a byte and waits until it comes back.
 func say(ctx context.Context, conn net.Conn) error {
 	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
@@ -303,8 +303,7 @@ func (l *lab) check(open, shut []string) {
 	calls.Wait()
 }
 
-// service turns what comes for port 80 of an address to a pod's port, as
-// kube-proxy does.
+// service sends traffic for port 80 of an address to a pod's port, as kube-proxy does.
 func (l *lab) service(address string, p *testPod, port int) {
 	l.t.Helper()
 	nft(l.t, fmt.Sprintf(`

@@ -8,7 +8,7 @@ import (
 	"github.com/egressplay/egressplay/lab/cri"
 )
 
-// Network makes networks of pods that have their rules from the start.
+// Network makes the networks of pods, with their rules from the start.
 type Network struct {
 	Pods       pods
 	Controller *Controller
@@ -22,8 +22,8 @@ type pods interface {
 	Remove(ctx context.Context, podID string) error
 }
 
-// Add makes the network of a pod, and returns once its rules are in; see
-// [Controller.AddPod]. When it fails nothing is left.
+// Add makes the network of a pod, and returns once its rules are set; see
+// [Controller.AddPod]. If it fails, nothing is left.
 func (n Network) Add(ctx context.Context, pod cri.Pod, sysctls map[string]string) (netip.Addr, string, error) {
 	ip, path, err := n.Pods.Add(ctx, pod.ID, sysctls)
 	if err != nil {
@@ -35,7 +35,7 @@ func (n Network) Add(ctx context.Context, pod cri.Pod, sysctls map[string]string
 	return ip, path, nil
 }
 
-// Remove removes the network of a pod. A pod that has none is no error.
+// Remove removes the network of a pod. It returns no error for a pod without a network.
 func (n Network) Remove(ctx context.Context, podID string) error {
 	if err := n.Pods.Remove(ctx, podID); err != nil {
 		return err

@@ -32,7 +32,7 @@ func TestPolicies(t *testing.T) {
 	l.pod("istio-system/istio-egressgateway", "istio: egressgateway", `{}`)
 	l.pod("test-egress/sleep", "app: sleep", `{}`)
 
-	// What no policy of shop/web may ever stop.
+	// Calls that no policy of shop/web may ever stop.
 	always := []string{
 		"node -> shop/web:80", "node -> shop/web:8080", "node -> udp shop/web:53", "node -> " + service + ":80",
 		"shop/web -> " + service + ":80", "shop/web -> shop/web:80",
@@ -268,7 +268,7 @@ egress:
 			l.check(slices.Concat(tt.open, always, tt.shut), nil) // nothing is left of it
 		})
 		if !ok {
-			return // what is left of this policy would be in the way of others
+			return // the rest of this policy would disturb the next cases
 		}
 	}
 }

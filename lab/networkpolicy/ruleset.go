@@ -14,31 +14,31 @@ import (
 // table is the table of nftables that this package owns.
 const table = "networkpolicy"
 
-// ruleset is what the kernel gets. A pod that is isolated in a direction is a key
-// of that direction. Its value lists what is allowed nevertheless, as matches of
-// nftables. An empty match matches everything.
+// ruleset is the content of the kernel's rules. A pod that is isolated in a direction
+// is a key of that direction. Its value lists what is allowed nevertheless, as nftables
+// matches. An empty match matches everything.
 type ruleset struct {
 	pods            []netip.Addr // all, isolated or not
 	ingress, egress map[netip.Addr][]string
 }
 
-// transaction replaces the whole table. The kernel turns from the old rules to
-// the new ones at once: there is no moment without.
+// transaction returns a transaction that replaces the whole table. The kernel switches
+// from the old rules to the new ones at once: there is no moment without rules.
 //
 //	forward: established? accept ─► itself? accept ─► no pod? drop ─► egress of the sender ─► ingress of the receiver
 //	input:   established? accept ─────────────────► no pod? drop ─► egress of the sender
 //
-// Pods that are isolated alike in a direction have a chain for it, in which a
-// match returns to what comes next and the end drops. ("accept" would end the
-// forward chain before the receiver is asked.)
+// Pods that are isolated alike in a direction have a chain for it, in which a match
+// returns to the calling chain and the end drops. ("accept" would end the forward chain
+// before the receiver is asked.)
 func (r ruleset) transaction(nft knftables.Interface) *knftables.Transaction {
 	tx := nft.NewTransaction()
-	tx.Add(&knftables.Table{}) // so that there is one to delete
+	tx.Add(&knftables.Table{}) // so that there is a table to delete
 	tx.Delete(&knftables.Table{})
 	tx.Add(&knftables.Table{})
 
 	tx.Add(&knftables.Set{Name: "pods", Type: "ipv4_addr"})
-	tx.Add(&knftables.Set{Name: "itself", Type: "ipv4_addr . ipv4_addr"}) // two fields cannot be compared
+	tx.Add(&knftables.Set{Name: "itself", Type: "ipv4_addr . ipv4_addr"}) // nftables cannot compare two fields
 	for _, ip := range r.pods {
 		tx.Add(&knftables.Element{Set: "pods", Key: []string{ip.String()}})
 		tx.Add(&knftables.Element{Set: "itself", Key: []string{ip.String(), ip.String()}})
@@ -64,8 +64,8 @@ func (r ruleset) transaction(nft knftables.Interface) *knftables.Transaction {
 	return tx
 }
 
-// isolate adds the map from the pods that are isolated in a direction, named
-// after it, to their chains.
+// isolate adds the map from the pods that are isolated in a direction to their chains.
+// The map is named after the direction.
 func isolate(tx *knftables.Transaction, direction string, pods map[netip.Addr][]string) {
 	tx.Add(&knftables.Map{Name: direction, Type: "ipv4_addr : verdict"})
 	chains := map[string]string{} // by what they allow
@@ -85,7 +85,7 @@ func isolate(tx *knftables.Transaction, direction string, pods map[netip.Addr][]
 	}
 }
 
-// hook adds a chain that the kernel calls, named after where it does.
+// hook adds a chain that the kernel calls, named after its hook.
 func hook(tx *knftables.Transaction, hook knftables.BaseChainHook, rules ...string) {
 	tx.Add(&knftables.Chain{
 		Name:     string(hook),

@@ -16,7 +16,7 @@ import (
 	netutils "k8s.io/utils/net"
 )
 
-// situation is all that the rules depend on.
+// situation is everything on which the rules depend.
 type situation struct {
 	pods       []pod
 	namespaces map[string]labels.Set
@@ -43,7 +43,7 @@ func newPod(p *corev1.Pod, ip netip.Addr) pod {
 	return pod{ip: ip, namespace: p.Namespace, labels: p.Labels, ports: ports}
 }
 
-// direction is one side of what a policy isolates a pod in.
+// direction is ingress or egress, in which a policy isolates a pod.
 type direction struct {
 	peer string // the header field with the other side's address
 	in   bool
@@ -54,8 +54,7 @@ var (
 	egress  = direction{peer: "ip daddr"}
 )
 
-// rules makes the rules of the situation, in an order that depends on nothing
-// else.
+// rules returns the rules of the situation. Their order depends on nothing else.
 func (s situation) rules() ruleset {
 	slices.SortFunc(s.pods, func(a, b pod) int { return a.ip.Compare(b.ip) })
 	slices.SortFunc(s.policies, func(a, b *networkingv1.NetworkPolicy) int {
@@ -73,7 +72,7 @@ func (s situation) rules() ruleset {
 				for _, rule := range policy.Spec.Ingress {
 					allowed = append(allowed, s.allowed(ingress, p, policy.Namespace, rule.From, rule.Ports)...)
 				}
-				r.ingress[p.ip] = allowed // also when nothing is
+				r.ingress[p.ip] = allowed // even if nothing is allowed
 			}
 			if out {
 				allowed := r.egress[p.ip]
@@ -87,7 +86,8 @@ func (s situation) rules() ruleset {
 	return r
 }
 
-// policyTypes tells in which directions a policy isolates the pods it selects.
+// policyTypes returns the directions in which a policy isolates the pods that it
+// selects.
 func policyTypes(p *networkingv1.NetworkPolicy) (in, out bool) {
 	if len(p.Spec.PolicyTypes) == 0 {
 		return true, len(p.Spec.Egress) > 0
@@ -96,8 +96,8 @@ func policyTypes(p *networkingv1.NetworkPolicy) (in, out bool) {
 		slices.Contains(p.Spec.PolicyTypes, networkingv1.PolicyTypeEgress)
 }
 
-// allowed is what one rule of a policy in namespace allows the pod, as matches
-// of nftables: each peer with each port.
+// allowed returns what one rule of a policy in namespace allows the pod, as nftables
+// matches: each peer with each port.
 func (s situation) allowed(d direction, p pod, namespace string, peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort) []string {
 	if len(peers) == 0 {
 		peers = []networkingv1.NetworkPolicyPeer{{}} // anyone
@@ -128,7 +128,7 @@ func (s situation) allowed(d direction, p pod, namespace string, peers []network
 	return allowed
 }
 
-// from matches what comes from, or goes to, a peer. It is empty if that is
+// from returns the match of traffic from, or to, a peer. It is empty if the peer is
 // anyone, and not ok if it is no one.
 func (s situation) from(d direction, namespace string, peer networkingv1.NetworkPolicyPeer) (match string, ok bool) {
 	if block := peer.IPBlock; block != nil {
@@ -147,8 +147,8 @@ func (s situation) from(d direction, namespace string, peer networkingv1.Network
 	return oneOf(d.peer, s.selected(namespace, peer.PodSelector, peer.NamespaceSelector))
 }
 
-// named matches what goes to a port by its name: that is another number, or
-// none, with each pod.
+// named returns the matches of traffic to a port by its name, which has another number,
+// or none, in each pod.
 func (s situation) named(namespace string, peer networkingv1.NetworkPolicyPeer, port networkingv1.NetworkPolicyPort) []string {
 	byNumber := map[int32][]pod{}
 	for _, p := range s.reached(namespace, peer) {
@@ -164,7 +164,7 @@ func (s situation) named(namespace string, peer networkingv1.NetworkPolicyPeer, 
 	return matches
 }
 
-// reached are the pods that a peer means, be it by their addresses.
+// reached returns the pods that a peer means, by selectors or by their addresses.
 func (s situation) reached(namespace string, peer networkingv1.NetworkPolicyPeer) []pod {
 	if peer.IPBlock == nil {
 		if peer.PodSelector == nil && peer.NamespaceSelector == nil {
@@ -178,8 +178,9 @@ func (s situation) reached(namespace string, peer networkingv1.NetworkPolicyPeer
 	})
 }
 
-// selected are the pods that both selectors select; without one for namespaces
-// those of the given namespace, without one for pods all of a namespace.
+// selected returns the pods that both selectors select. Without a selector of
+// namespaces these are in the given namespace; without a selector of pods they are all
+// pods of a namespace.
 func (s situation) selected(namespace string, pods, namespaces *metav1.LabelSelector) []pod {
 	ofPods, ofNamespaces := labels.Everything(), labels.Everything()
 	if pods != nil {
@@ -203,7 +204,8 @@ func (s situation) selected(namespace string, pods, namespaces *metav1.LabelSele
 	return selected
 }
 
-// selector selects nothing if s is invalid, which the API server sees to.
+// selector returns a selector that selects nothing if s is invalid. The API server
+// admits no invalid one.
 func selector(s *metav1.LabelSelector) labels.Selector {
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
@@ -212,7 +214,7 @@ func selector(s *metav1.LabelSelector) labels.Selector {
 	return selector
 }
 
-// named are the numbers of a pod's ports that have the name and the protocol.
+// named returns the numbers of a pod's ports with the name and the protocol.
 func (p pod) named(port networkingv1.NetworkPolicyPort) []int32 {
 	var numbers []int32
 	for _, own := range p.ports {
@@ -223,7 +225,8 @@ func (p pod) named(port networkingv1.NetworkPolicyPort) []int32 {
 	return numbers
 }
 
-// number matches the port, all from it to its end, or all of its protocol.
+// number returns the match of the port, of its range of ports, or of its whole
+// protocol.
 func number(port networkingv1.NetworkPolicyPort) string {
 	switch {
 	case port.Port == nil:
@@ -246,8 +249,8 @@ func protocolOf(port networkingv1.NetworkPolicyPort) corev1.Protocol {
 	return *port.Protocol
 }
 
-// oneOf matches when the field is the address of one of the pods. It is not ok
-// if there are none.
+// oneOf returns a match of a field that is the address of one of the pods. It is not ok
+// if there are no pods.
 func oneOf(field string, pods []pod) (match string, ok bool) {
 	addresses := make([]string, len(pods))
 	for i, p := range pods {
@@ -256,8 +259,8 @@ func oneOf(field string, pods []pod) (match string, ok bool) {
 	return field + " { " + strings.Join(addresses, ", ") + " }", len(pods) > 0
 }
 
-// ipv4 is the range as nftables wants it, without bits beyond its length. It
-// is not ok for one of IPv6.
+// ipv4 returns the range as nftables wants it, without bits beyond its length. It is
+// not ok for an IPv6 range.
 func ipv4(cidr string) (block string, ok bool) {
 	_, network, err := netutils.ParseCIDRSloppy(cidr) // older objects have leading zeros
 	if err != nil || !netutils.IsIPv4CIDR(network) {

@@ -206,7 +206,7 @@ func addresses(m map[string][]string) map[netip.Addr][]string {
 	return byAddress
 }
 
-// The pods of a namespace outlive it by a moment.
+// The pods of a namespace may outlive it by a moment.
 func TestSelectedInANamespaceThatIsGone(t *testing.T) {
 	s := testSituation()
 	delete(s.namespaces, "bank")

@@ -14,18 +14,18 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Source lists and watches what a [Controller] goes by, in all namespaces.
+// Source lists and watches the objects that a [Controller] needs, in all namespaces.
 type Source struct {
 	Pods       cache.ListerWatcher // of corev1.Pod
 	Namespaces cache.ListerWatcher // of corev1.Namespace
 	Policies   cache.ListerWatcher // of networkingv1.NetworkPolicy
 }
 
-// FromAPI makes a source of an API server, whose user may list and watch pods,
-// namespaces and networkpolicies.
+// FromAPI returns a source that reads an API server. Its user must be allowed to list
+// and watch pods, namespaces and networkpolicies.
 //
-// It knows these kinds only. client-go's clientset would add 30 MB and all
-// kinds that there are, to a program that each container starts with.
+// It knows only these kinds. client-go's clientset with all kinds would add 30 MB to a
+// program with which each container starts.
 func FromAPI(config *rest.Config) (Source, error) {
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})

@@ -1,7 +1,7 @@
 // Package pki makes every key and certificate of a lab, in process.
 //
-// All keys are ECDSA on the curve P-256: one takes well under a millisecond,
-// where the RSA keys of an openssl script take seconds of a lab's start.
+// All keys are ECDSA on the curve P-256. One takes well under a millisecond; RSA keys
+// would take seconds of a lab's start.
 package pki
 
 import (
@@ -21,7 +21,7 @@ const (
 	// whose clock is a little behind.
 	clockSkew = 5 * time.Minute
 
-	// caLifetime is how long a CA lasts; what it issues lasts as long unless
+	// caLifetime is how long a CA is valid. Its certificates are valid as long, unless
 	// the request says otherwise.
 	caLifetime = 10 * 365 * 24 * time.Hour
 )
@@ -62,15 +62,15 @@ func NewCA(commonName string) (*CA, error) {
 	return &CA{cert: cert, key: key, certPEM: certificatePEM(der), keyPEM: keyPEM}, nil
 }
 
-// CertPEM is the root certificate, one CERTIFICATE block.
+// CertPEM returns the root certificate, one CERTIFICATE block.
 func (ca *CA) CertPEM() []byte { return ca.certPEM }
 
-// KeyPEM is the root's private key in PKCS #8, one PRIVATE KEY block. A
-// program that signs on its own needs it, as kube-controller-manager does
+// KeyPEM returns the root's private key in PKCS #8, one PRIVATE KEY block. A program
+// that signs certificates itself needs it, such as kube-controller-manager
 // (--cluster-signing-key-file).
 func (ca *CA) KeyPEM() []byte { return ca.keyPEM }
 
-// Pool is a new pool that trusts this CA and nothing else.
+// Pool returns a new pool with only this CA.
 func (ca *CA) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.cert)

@@ -9,10 +9,10 @@ import (
 // kubeconfig.
 const ContextName = "egressplay"
 
-// Kubeconfig is a kubeconfig file with one context, its current one, that
-// speaks to server ("https://HOST:PORT"), trusts ca and is pair's user. Keys
-// and certificates are embedded, so the file works from any folder; it holds
-// a private key, so write it with mode 0600.
+// Kubeconfig returns a kubeconfig file with one context, its current one, that connects
+// to server ("https://HOST:PORT"), trusts ca and authenticates as the user of pair.
+// Keys and certificates are embedded, so the file works from any folder; it holds a
+// private key, so write it with mode 0600.
 func Kubeconfig(server string, ca *CA, pair *Pair) []byte {
 	return fmt.Appendf(nil, `apiVersion: v1
 clusters:

@@ -12,21 +12,21 @@ import (
 	"time"
 )
 
-// Request says whom a certificate is for.
+// Request describes a certificate.
 //
 // Kubernetes reads CommonName as the user and Organizations as its groups
 // ("Authenticating" in the Kubernetes documentation, X.509 client
-// certificates). A server is known by DNSNames and IPs alone: clients have
-// long ceased to look at its CommonName.
+// certificates). Clients check a server only by DNSNames and IPs; they ignore its
+// CommonName.
 type Request struct {
 	CommonName    string
 	Organizations []string
 	DNSNames      []string // may begin with "*."
 	IPs           []netip.Addr
 
-	// NotBefore and NotAfter bound the certificate's life. The zero values
-	// mean a little before now, and as long as the CA. Both may lie in the
-	// past, for a certificate that has expired.
+	// NotBefore and NotAfter are the bounds of the certificate's validity. The zero
+	// values mean a little before now, and as long as the CA. Both may lie in the past,
+	// for a certificate that has expired.
 	NotBefore, NotAfter time.Time
 }
 
@@ -39,9 +39,8 @@ type Pair struct {
 	key  *ecdsa.PrivateKey
 }
 
-// Issue makes a new key and signs a certificate for it that is good for
-// servers and for clients. A request that names nobody, or that ends before
-// it begins, is an error.
+// Issue makes a new key and signs a certificate for it, for use by servers and by
+// clients. It returns an error if the request names nobody, or ends before it begins.
 func (ca *CA) Issue(r Request) (*Pair, error) {
 	name := r.name()
 	if name == "" {
@@ -89,15 +88,15 @@ func (ca *CA) Issue(r Request) (*Pair, error) {
 	return &Pair{CertPEM: certificatePEM(der), KeyPEM: keyPEM, cert: cert, key: key}, nil
 }
 
-// Certificate is the parsed certificate. It must not be changed.
+// Certificate returns the parsed certificate. It must not be changed.
 func (p *Pair) Certificate() *x509.Certificate { return p.cert }
 
-// TLS is the pair as crypto/tls wants it.
+// TLS returns the pair for crypto/tls.
 func (p *Pair) TLS() tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{p.cert.Raw}, PrivateKey: p.key, Leaf: p.cert}
 }
 
-// name is what errors call the certificate by.
+// name returns the name of the certificate in errors.
 func (r Request) name() string {
 	switch {
 	case r.CommonName != "":

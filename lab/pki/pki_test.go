@@ -31,7 +31,7 @@ func TestIssueVerifies(t *testing.T) {
 		name    string
 		request pki.Request
 		roots   *x509.CertPool
-		dnsName string // also an IP address in brackets, as crypto/x509 wants it
+		dnsName string // or an IP address in brackets, as crypto/x509 wants it
 		at      time.Time
 		usage   x509.ExtKeyUsage
 		fails   any // the error's type, nil when it verifies
@@ -114,7 +114,8 @@ func TestPEMHoldsTheSamePair(t *testing.T) {
 	assert.Equal(t, pair.TLS().Certificate, parsed.Certificate)
 }
 
-// A pair serves and is served: one handshake with certificates on both sides.
+// A pair works for a server and for a client: one handshake with certificates on both
+// sides.
 func TestMutualTLS(t *testing.T) {
 	ca := newCA(t, "lab")
 	server, err := ca.Issue(pki.Request{DNSNames: []string{"server.test"}})
@@ -146,7 +147,7 @@ func TestServiceAccountKey(t *testing.T) {
 	assert.True(t, parsed.(*ecdsa.PrivateKey).PublicKey.Equal(half))
 }
 
-// client-go itself reads the kubeconfig.
+// client-go reads the kubeconfig.
 func TestKubeconfig(t *testing.T) {
 	ca := newCA(t, "lab")
 	pair, err := ca.Issue(pki.Request{CommonName: "admin", Organizations: []string{"system:masters"}})

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// ServiceAccountKey signs and checks the tokens of service accounts. The API
-// server wants both halves (--service-account-signing-key-file and
+// ServiceAccountKey signs and checks the tokens of service accounts. The API server
+// needs both halves (--service-account-signing-key-file and
 // --service-account-key-file), kube-controller-manager the private one.
 type ServiceAccountKey struct {
 	PrivatePEM []byte // PKCS #8, one PRIVATE KEY block

@@ -1,4 +1,4 @@
-// Package proc reads from /proc what processes use.
+// Package proc reads the CPU time and the memory of processes from /proc.
 package proc
 
 import (
@@ -16,14 +16,14 @@ const clockTick = 10 * time.Millisecond
 
 // Usage is what a process uses.
 type Usage struct {
-	CPU time.Duration // since its start, of its children that it has waited for too
-	RSS uint64        // resident memory, in bytes; 0 of one that has ended
+	CPU time.Duration // since its start, including the children that it has waited for
+	RSS uint64        // resident memory, in bytes; 0 if it has ended
 }
 
 // Plus returns the sum of two usages.
 func (u Usage) Plus(v Usage) Usage { return Usage{u.CPU + v.CPU, u.RSS + v.RSS} }
 
-// Of returns what a process uses. The pid is one of this process's own /proc.
+// Of returns what a process uses. The pid is that of this process's /proc.
 func Of(pid int) (Usage, error) {
 	path := fmt.Sprintf("/proc/%d/stat", pid)
 	text, err := os.ReadFile(path)

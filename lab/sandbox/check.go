@@ -17,12 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check returns what this machine lacks for a lab; nil when it lacks nothing.
-// It changes nothing and leaves nothing running: it tries what has to be tried
-// in a throwaway sandbox. ctx bounds the trial.
+// Check returns what this machine lacks for a lab; nil if it lacks nothing. It changes
+// nothing and leaves nothing running: what needs a trial is tried in a throwaway
+// sandbox. ctx bounds the trial.
 func Check(ctx context.Context, c CheckConfig) []Problem {
 	u, err := user.Current()
-	if err != nil { // a number without an entry in /etc/passwd
+	if err != nil { // the user has no entry in /etc/passwd
 		u = &user.User{Uid: strconv.Itoa(os.Geteuid()), Username: strconv.Itoa(os.Geteuid())}
 	}
 	m := machine{user: u, files: os.DirFS("/"), find: findProgram, setuid: setsUser, free: freeSpace}
@@ -32,14 +32,14 @@ func Check(ctx context.Context, c CheckConfig) []Problem {
 	return m.check(c)
 }
 
-// machine is what Check asks; tests answer in its place.
+// machine is what Check looks at; tests put another one in its place.
 type machine struct {
 	user   *user.User
-	files  fs.FS                                // its root folder
-	find   func(program string) (string, error) // a program's path
-	setuid func(path string) (bool, error)      // whether a program gets rights that its caller lacks
-	free   func(dir string) (space, error)      // in the file system of dir
-	try    func() (findings, error)             // nil when there is nothing to try with
+	files  fs.FS                                // the machine's root folder
+	find   func(program string) (string, error) // returns a program's path
+	setuid func(path string) (bool, error)      // reports whether a program gets privileges that its caller lacks
+	free   func(dir string) (space, error)      // returns the free space of dir's file system
+	try    func() (findings, error)             // nil if no program can try
 }
 
 type space struct {
@@ -49,7 +49,7 @@ type space struct {
 
 func (m *machine) root() bool { return m.user.Uid == "0" }
 
-// sudo writes a command that root must run, as this user must type it.
+// sudo returns a command that root must run in the form that this user must type.
 func (m *machine) sudo(command string) string {
 	if m.root() {
 		return command
@@ -65,7 +65,7 @@ func (m *machine) check(c CheckConfig) []Problem {
 		found, tryErr = m.try()
 	}
 	var problems []Problem
-	if m.try == nil || tryErr != nil { // settings explain a failure; without one they do no harm
+	if m.try == nil || tryErr != nil { // settings explain a failed trial; if it succeeded, they do no harm
 		problems = append(problems, m.userNamespaces()...)
 	}
 	problems = append(problems, m.subordinateIDs()...)
@@ -79,7 +79,8 @@ func (m *machine) check(c CheckConfig) []Problem {
 	return append(problems, m.memory()...)
 }
 
-// userNamespaces reads the settings that keep an ordinary user from making one.
+// userNamespaces reads the settings that keep an ordinary user from making a user
+// namespace.
 func (m *machine) userNamespaces() []Problem {
 	if m.root() {
 		return nil
@@ -125,7 +126,7 @@ func (m *machine) userNamespaces() []Problem {
 	return problems
 }
 
-// subordinateIDs are needed by an ordinary user only.
+// subordinateIDs checks the subordinate ids, which only an ordinary user needs.
 func (m *machine) subordinateIDs() []Problem {
 	if m.root() {
 		return nil
@@ -158,7 +159,7 @@ func (m *machine) subordinateIDs() []Problem {
 	for _, name := range mappers {
 		path, err := m.find(name)
 		if err != nil {
-			continue // among the missing programs
+			continue // reported as a missing program
 		}
 		if set, err := m.setuid(path); err != nil || !set {
 			problems = append(problems, Problem{
@@ -172,8 +173,8 @@ func (m *machine) subordinateIDs() []Problem {
 	return problems
 }
 
-// firstFreeID is the first id above all that are given out; useradd(8) begins
-// at 100000.
+// firstFreeID returns the first id above all that are assigned; useradd(8) begins at
+// 100000.
 func (m *machine) firstFreeID(path string) int {
 	first := 100000
 	f, err := m.files.Open(path)
@@ -186,7 +187,7 @@ func (m *machine) firstFreeID(path string) int {
 		owner, _, _ := strings.Cut(lines.Text(), ":")
 		ranges, err := subordinateIDs(strings.NewReader(lines.Text()), owner, owner)
 		if err != nil {
-			continue // a line for someone else to mend
+			continue // skip a malformed line
 		}
 		for _, r := range ranges {
 			first = max(first, r.first+r.count)
@@ -228,7 +229,7 @@ func (m *machine) missingPrograms() []Problem {
 	}}
 }
 
-// unexplained is a failed trial for which no setting was found.
+// unexplained returns the problem of a failed trial that no setting explains.
 func (m *machine) unexplained(err error) Problem {
 	p := Problem{
 		Title:  "a lab's namespaces cannot be made here",
@@ -243,8 +244,8 @@ func (m *machine) unexplained(err error) Problem {
 	return p
 }
 
-// inContainer looks for the marks of the usual engines. It is a hint for a
-// message, not a decision.
+// inContainer reports whether there are the marks of a usual container engine. It is
+// for the text of a message only.
 func (m *machine) inContainer() bool {
 	for _, mark := range []string{".dockerenv", "run/.containerenv"} {
 		if _, err := fs.Stat(m.files, mark); err == nil {
@@ -255,7 +256,7 @@ func (m *machine) inContainer() bool {
 	return err == nil && (strings.HasPrefix(string(environ), "container=") || strings.Contains(string(environ), "\x00container="))
 }
 
-// tried returns what the findings of a trial mean.
+// tried returns the problems that a trial found.
 func (m *machine) tried(f findings) []Problem {
 	var problems []Problem
 	add := func(text, title, detail, fix string, fatal bool) {
@@ -320,7 +321,7 @@ func (m *machine) runFolder(c CheckConfig) []Problem {
 			Fatal:  true,
 		})
 	}
-	if s.noexec && !m.root() { // root's lab clears the flag for itself
+	if s.noexec && !m.root() { // root's lab clears the flag itself
 		problems = append(problems, Problem{
 			Title:  "no program may run from the run folder",
 			Detail: c.RunDir + " is mounted noexec, and containers run from there",
@@ -343,7 +344,8 @@ func (m *machine) memory() []Problem {
 	}}
 }
 
-// available is what programs may still take, swap included, by proc_meminfo(5).
+// available returns how much memory programs can still get, including swap; see
+// proc_meminfo(5).
 func (m *machine) available() (bytes uint64, ok bool) {
 	text, err := fs.ReadFile(m.files, "proc/meminfo")
 	if err != nil {
@@ -364,7 +366,7 @@ func (m *machine) available() (bytes uint64, ok bool) {
 	return bytes, ok
 }
 
-// sysctl reads a setting; "" when the kernel does not have it.
+// sysctl returns a setting; "" if the kernel does not have it.
 func (m *machine) sysctl(name string) string {
 	text, err := fs.ReadFile(m.files, "proc/sys/"+strings.ReplaceAll(name, ".", "/"))
 	if err != nil {
@@ -373,7 +375,7 @@ func (m *machine) sysctl(name string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// status reads a line of this process's /proc/self/status; "" without one.
+// status returns the value of a line of /proc/self/status; "" if there is none.
 func (m *machine) status(name string) string {
 	text, err := fs.ReadFile(m.files, "proc/self/status")
 	if err != nil {
@@ -387,7 +389,7 @@ func (m *machine) status(name string) string {
 	return ""
 }
 
-// findProgram looks on PATH, and where Debian keeps programs of root.
+// findProgram looks for a program on PATH, and where Debian keeps root's programs.
 func findProgram(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return path, nil
@@ -400,8 +402,8 @@ func findProgram(name string) (string, error) {
 	return "", exec.ErrNotFound
 }
 
-// setsUser reports whether a program runs with rights of root: by its setuid bit,
-// or by capabilities of the file, as Fedora and Arch give them to newuidmap.
+// setsUser reports whether a program runs with privileges of root: by its setuid bit,
+// or by file capabilities, which newuidmap has in Fedora and Arch.
 func setsUser(path string) (bool, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -414,7 +416,7 @@ func setsUser(path string) (bool, error) {
 	return err == nil && n > 0, nil
 }
 
-// freeSpace looks at the nearest folder that exists.
+// freeSpace returns the free space of the nearest folder that exists.
 func freeSpace(dir string) (space, error) {
 	var s unix.Statfs_t
 	err := unix.Statfs(dir, &s)

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fit makes a machine of an ordinary user that lacks nothing.
+// fit returns a machine of an ordinary user that lacks nothing.
 func fit() *machine {
 	return &machine{
 		user: &user.User{Uid: "1000", Username: "ann"},

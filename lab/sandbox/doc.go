@@ -1,5 +1,5 @@
-// Package sandbox makes the set of namespaces in which a lab lives, and says
-// beforehand whether this machine allows it. It is for Linux only.
+// Package sandbox makes the namespaces in which a lab lives, and checks beforehand
+// whether this machine allows them. It is for Linux only.
 //
 //	caller                       pid 1: the lab's init       pid 2: the lab
 //	------                       -------------------         --------------
@@ -10,11 +10,11 @@
 //	   |<--- "ready", or what went wrong -----------------------|
 //	   Process                   reaps, hands signals on     Enter returns
 //
-// Both are the same program, whose first act is to call [Enter]. The init does
-// nothing but reap what no one else waits for, so the lab can use os/exec as
-// any program does; when either of the two ends, however it ends, the kernel
-// kills what is left and takes the mounts, interfaces and namespaces with it.
+// Both are the same program, which first calls [Enter]. The init only reaps processes
+// for which no one else waits, so the lab can use os/exec as any program does. When
+// either of the two ends, however it ends, the kernel kills all other processes and
+// removes the mounts, interfaces and namespaces.
 //
-// An ordinary user's lab also gets a user namespace, in which the caller is id
-// 0 and his subordinate ids follow from 1 on. All else is the same for root.
+// An ordinary user's lab also gets a user namespace, in which the caller has the id 0
+// and the caller's subordinate ids follow from 1 on. Everything else is as for root.
 package sandbox

@@ -11,16 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Enter is the first thing that a program started by [Start] calls. When it
-// returns, the process is the lab: it has capabilities in namespaces of its
-// own, private mounts with its own /proc, /run, /var/log, /dev/shm and /dev/pts,
-// the machine's other files to read only, except the folders to keep, its own
-// hostname, umask 022, no signal ignored, and the system folders of programs on
-// its PATH. The inherited files are closed in any program it starts. Loopback is
-// still down.
+// A program started by [Start] must first call Enter. When Enter returns, the process
+// is the lab: it has capabilities in namespaces of its own, private mounts with its own
+// /proc, /run, /var/log, /dev/shm and /dev/pts, the machine's other files read-only,
+// except the folders to keep, its own hostname, umask 022, no ignored signal, and the
+// system folders of programs on its PATH. The inherited files are closed in any program
+// that it starts. The loopback is still down.
 //
-// In the init, which is pid 1, Enter does not return: it ends with the lab's
-// exit code, 128 + the signal when the lab was killed.
+// In the init, which is pid 1, Enter does not return: the process ends with the lab's
+// exit code, 128 + the signal if the lab was killed.
 func Enter() error {
 	told, ok := os.LookupEnv(settingsVariable)
 	if !ok {
@@ -40,7 +39,7 @@ func Enter() error {
 	return errors.Join(err, report(s, err))
 }
 
-// report tells Start how it went.
+// report sends Start the outcome.
 func report(s settings, err error) error {
 	control := os.NewFile(uintptr(s.Control), "control")
 	text := wordReady
@@ -56,16 +55,16 @@ func report(s settings, err error) error {
 
 func setUp(s settings) error {
 	for fd := 3; fd <= s.Control; fd++ {
-		unix.CloseOnExec(fd) // os/exec counts on it, and they were inherited without
+		unix.CloseOnExec(fd) // os/exec relies on it, and they were inherited without it
 	}
 	if err := resetSignals(); err != nil {
 		return err
 	}
-	// The caller's other groups would still open files of the machine.
+	// The caller's other groups would still give access to files of the machine.
 	if err := syscall.Setgroups(nil); err != nil {
 		return fmt.Errorf("leave the groups of the caller: %w", err)
 	}
-	unix.Umask(0o022) // what the lab writes for pods is read by other users
+	unix.Umask(0o022) // other users read the files that the lab writes for pods
 	if err := mountAll(s.Keep); err != nil {
 		return err
 	}

@@ -14,15 +14,15 @@ import (
 	"strings"
 )
 
-// wantedIDs is how many subordinate ids a lab needs: pods run as any user up
-// to 65535, and 0 is the caller himself.
+// wantedIDs is how many subordinate ids a lab needs: pods run as any user up to 65535,
+// and 0 is the caller.
 const wantedIDs = 65536
 
 // idRange is a range of subordinate ids, a line of /etc/subuid or /etc/subgid.
 type idRange struct{ first, count int }
 
-// subordinateIDs reads subuid(5) or subgid(5) and returns the ranges of a user,
-// whose lines carry his name or his number.
+// subordinateIDs reads subuid(5) or subgid(5) and returns the ranges of a user, whose
+// lines have the user's name or number.
 func subordinateIDs(r io.Reader, name, uid string) ([]idRange, error) {
 	var ranges []idRange
 	lines := bufio.NewScanner(r)
@@ -50,7 +50,7 @@ func total(ranges []idRange) int {
 	return n
 }
 
-// idMap gives the arguments of newuidmap(1) and newgidmap(1) after the pid: own
+// idMap returns the arguments of newuidmap(1) and newgidmap(1) after the pid: own
 // becomes 0, the ranges follow from 1 on.
 func idMap(own int, ranges []idRange) []string {
 	words := []string{"0", strconv.Itoa(own), "1"}
@@ -62,9 +62,9 @@ func idMap(own int, ranges []idRange) []string {
 	return words
 }
 
-// mapIDs writes the id maps of the user namespace of a process. The kernel lets
-// an ordinary user map more than himself only by way of newuidmap and
-// newgidmap, which are setuid.
+// mapIDs writes the id maps of the user namespace of a process. The kernel lets an
+// ordinary user map more than the own id only through newuidmap and newgidmap, which
+// are setuid.
 func mapIDs(ctx context.Context, pid int) error {
 	me, err := user.Current()
 	if err != nil {
@@ -92,7 +92,7 @@ func mapIDs(ctx context.Context, pid int) error {
 	return nil
 }
 
-// rangesOf reads a file of subordinate ids; one that does not exist gives none.
+// rangesOf reads a file of subordinate ids. A missing file gives no ranges.
 func rangesOf(files fs.FS, name string, u *user.User) ([]idRange, error) {
 	f, err := files.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,9 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beInit is pid 1 of a lab: it starts the lab proper as its only child, reaps
-// every orphan, hands signals on, and ends when the lab ends. It returns the
-// exit code.
+// beInit runs as pid 1 of a lab: it starts the lab proper as its only child, reaps
+// every orphan, passes signals on, and returns the lab's exit code when the lab ends.
 func beInit(s settings) int {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
@@ -27,18 +26,18 @@ func beInit(s settings) int {
 		return complain(err)
 	}
 	for fd := 3; fd <= s.Control; fd++ {
-		unix.Close(fd) // the lab has them; control is among them
+		unix.Close(fd) // the lab has these files, the control socket among them
 	}
 	go func() {
 		for sig := range signals {
-			unix.Kill(lab, sig.(unix.Signal)) // one that is gone is seen below
+			unix.Kill(lab, sig.(unix.Signal)) // the loop below notices a lab that is gone
 		}
 	}()
 	return reap(lab)
 }
 
-// startLab starts this program again, in the same namespaces: its ids are
-// mapped by now, so it is executed as root of them, with every capability.
+// startLab starts this program again, in the same namespaces: its ids are mapped by
+// now, so it runs as root in them, with every capability.
 func startLab(s settings) (pid int, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -48,8 +47,8 @@ func startLab(s settings) (pid int, err error) {
 	for fd := range files {
 		files[fd] = uintptr(fd)
 	}
-	// Capabilities belong to a thread, and the child takes after the thread
-	// that starts it.
+	// Capabilities belong to a thread, and the child inherits those of the thread that
+	// starts it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := dropMachineCapabilities(); err != nil {
@@ -87,21 +86,21 @@ func complain(err error) int {
 
 // machineCapabilities act on the machine as a whole, whatever the namespaces:
 // its clock, modules, devices, logs, security modules, any file by its handle.
-// A lab of an ordinary user never has them; one of root gives them up, so that
-// no pod can have them either.
+// A lab of an ordinary user never has them; a lab of root drops them, so that no pod
+// can have them either.
 var machineCapabilities = []uintptr{
 	unix.CAP_AUDIT_CONTROL, unix.CAP_AUDIT_READ, unix.CAP_BLOCK_SUSPEND, unix.CAP_DAC_READ_SEARCH,
 	unix.CAP_LINUX_IMMUTABLE, unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_MKNOD, unix.CAP_SYSLOG,
 	unix.CAP_SYS_BOOT, unix.CAP_SYS_MODULE, unix.CAP_SYS_RAWIO, unix.CAP_SYS_TIME, unix.CAP_WAKE_ALARM,
 }
 
-// dropMachineCapabilities takes machineCapabilities from what the calling
-// thread can hand on to programs it executes.
+// dropMachineCapabilities removes machineCapabilities from the bounding set of the
+// calling thread, and so from the programs that it executes.
 func dropMachineCapabilities() error {
 	for _, c := range machineCapabilities {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
-		// Without CAP_SETPCAP this is the init of an ordinary user's lab,
-		// which was executed before its ids were mapped and has none at all.
+		// Without CAP_SETPCAP this is the init of an ordinary user's lab, which was
+		// executed before its ids were mapped and has no capabilities.
 		if errors.Is(err, unix.EPERM) {
 			return nil
 		}

@@ -8,7 +8,7 @@ import (
 // insideArgument makes the test binary the first process of a sandbox.
 const insideArgument = "first-process"
 
-// inside is what it does there; it returns the exit code.
+// inside is what the test binary runs there; it returns the exit code.
 var inside func(what string) int
 
 func TestMain(m *testing.M) {

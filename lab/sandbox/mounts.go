@@ -9,16 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountAll gives this mount namespace what a lab must not share with the
-// machine, and makes all else of the machine's files read-only, so that no
-// component writes where it is used to: the kubelet's /var/log/containers, which
-// has no setting, and which an ordinary user may not make. The folders to keep
-// are where they were, to be written.
+// mountAll mounts in this mount namespace what a lab must not share with the machine,
+// and makes all other files of the machine read-only, so that no component writes to
+// its usual place, such as the kubelet to /var/log/containers, which no setting changes
+// and which an ordinary user may not make. The folders to keep stay where they were and
+// can be written.
 func mountAll(keep []string) error {
 	if err := mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
-	kept, err := holdAll(keep) // before they are hidden
+	kept, err := holdAll(keep) // before other mounts hide them
 	if err != nil {
 		return err
 	}
@@ -38,7 +38,7 @@ func mountAll(keep []string) error {
 		flags        uintptr
 		data         string
 	}{
-		{"tmpfs", "/run", unix.MS_NODEV, "mode=755"}, // iptables locks /run/xtables.lock, network namespaces are named in /run/netns
+		{"tmpfs", "/run", unix.MS_NODEV, "mode=755"}, // iptables locks /run/xtables.lock, ip(8) names network namespaces in /run/netns
 		{"tmpfs", "/var/log", unix.MS_NODEV, "mode=755"},
 		{"tmpfs", "/dev/shm", unix.MS_NODEV, "mode=1777"},
 		{"devpts", "/dev/pts", unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"},
@@ -53,14 +53,14 @@ func mountAll(keep []string) error {
 	if err := kept.bindBack(); err != nil {
 		return err
 	}
-	return os.Chdir(dir) // the same folder by its name, which may be a new mount
+	return os.Chdir(dir) // the same folder by its name, which may now be a new mount
 }
 
 // mountProc mounts a new proc file system on target, for the caller's pid
-// namespace. What in it acts on the machine as a whole is read-only, for in a
-// lab run by root it would: the sysctls except net, which belong to the network
-// namespace, and what container engines protect (see the field ReadonlyPaths
-// in github.com/moby/moby daemon/pkg/oci/defaults.go).
+// namespace. The files that act on the machine as a whole are read-only, because in a
+// lab run by root they would do so: the sysctls except net, which belong to the network
+// namespace, and what container engines protect (see the field ReadonlyPaths in
+// github.com/moby/moby daemon/pkg/oci/defaults.go).
 func mountProc(target string) error {
 	if err := mount("proc", target, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return err
@@ -68,7 +68,7 @@ func mountProc(target string) error {
 	for _, name := range []string{"bus", "fs", "irq", "sys", "sysrq-trigger"} {
 		path := filepath.Join(target, name)
 		err := mount(path, path, "", unix.MS_BIND, "")
-		if errors.Is(err, os.ErrNotExist) { // left out of this kernel
+		if errors.Is(err, os.ErrNotExist) { // this kernel does not have it
 			continue
 		}
 		if err != nil {
@@ -85,14 +85,14 @@ func mountProc(target string) error {
 	return setMount(net, 0, 0, unix.MOUNT_ATTR_RDONLY)
 }
 
-// held are folders that stay open, and thereby reachable, while others are
-// mounted over the way to them.
+// held are folders that are kept open, so that they stay reachable while others are
+// mounted over their path.
 type held []*os.File
 
 func holdAll(paths []string) (held, error) {
 	var h held
 	for _, path := range paths {
-		real, err := filepath.EvalSymlinks(path) // or the way back might lead through a hidden link
+		real, err := filepath.EvalSymlinks(path) // else the way back might lead through a hidden link
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("keep %s: %w", path, err), h.close())
 		}
@@ -105,7 +105,7 @@ func holdAll(paths []string) (held, error) {
 	return h, nil
 }
 
-// bindBack mounts each folder where it was, to be written. Programs may run from
+// bindBack mounts each folder where it was, writable. Programs may run from
 // there, even if the machine forbids it: Debian mounts /run noexec.
 func (h held) bindBack() error {
 	for _, f := range h {

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// findings are what a trial in a sandbox showed: for each thing the error, ""
-// when it works.
+// findings are the results of a trial in a sandbox: an error for each thing, "" if it
+// works.
 type findings struct {
 	Overlay  string
 	Veth     string
@@ -26,8 +26,8 @@ type findings struct {
 
 const tryTimeout = 30 * time.Second
 
-// tryOut starts a throwaway sandbox whose first process calls Probe. An error
-// says that there could be no sandbox.
+// tryOut starts a throwaway sandbox whose first process calls Probe. It returns an
+// error if no sandbox can be made.
 func tryOut(ctx context.Context, argv []string) (f findings, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, tryTimeout, errors.New("the trial took longer than 30 seconds"))
 	defer cancel()
@@ -57,8 +57,8 @@ func tryOut(ctx context.Context, argv []string) (f findings, err error) {
 	return f, nil
 }
 
-// Probe is the whole life of the first process that [Check] starts: it tries,
-// in namespaces that go when it ends, what a lab does later.
+// Probe is what the first process that [Check] starts does: it tries what a lab does
+// later, in namespaces that go when it ends.
 func Probe() error {
 	if err := Enter(); err != nil {
 		return err
@@ -72,7 +72,8 @@ func Probe() error {
 	return json.NewEncoder(os.NewFile(3, "findings")).Encode(f)
 }
 
-// probeRules uses what the rules of kube-proxy and of istio-iptables use.
+// probeRules uses the matches and targets of the rules of kube-proxy and
+// istio-iptables.
 const probeRules = `*nat
 :PROBE - [0:0]
 -A PREROUTING -m comment --comment probe -m addrtype --dst-type LOCAL -j PROBE

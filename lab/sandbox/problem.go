@@ -1,15 +1,14 @@
 package sandbox
 
-// Problem is something that this machine lacks for a lab, in words for the
-// person at the keyboard.
+// Problem is something that this machine lacks for a lab, in words for the user.
 type Problem struct {
 	Title  string // what is wrong, in a few words
-	Detail string // what was seen, and why a lab needs it otherwise
+	Detail string // what was found, and why a lab needs it otherwise
 	Fix    string // the command that helps, or what to do; may have several lines
-	Fatal  bool   // a lab cannot start; otherwise it may work badly
+	Fatal  bool   // a lab cannot start; if false, it may work badly
 }
 
-// CheckConfig selects what to check for.
+// CheckConfig says for which lab to check.
 type CheckConfig struct {
 	// RunDir is the lab's run folder, an absolute path. It need not exist.
 	RunDir string
@@ -18,8 +17,8 @@ type CheckConfig struct {
 	// RunDir.
 	Sockets []string
 
-	// Probe is the argv of a program that calls [Probe] at once, to try in
-	// namespaces what no file tells. Without it nothing is tried.
+	// Probe is the command line of a program that calls [Probe] at once, to try in
+	// namespaces what no file shows. Without it nothing is tried.
 	Probe []string
 }
 
@@ -33,7 +32,7 @@ const (
 	longestSocket   = 107       // bytes: sun_path of unix(7) has 108, the last is 0
 )
 
-// programs are run by a lab, or are what its images consist of.
+// programs are the programs that a lab runs, or of which its images consist.
 var programs = []struct{ name, pkg string }{
 	{"curl", "curl"},
 	{"ip", "iproute2"},
@@ -47,5 +46,5 @@ var programs = []struct{ name, pkg string }{
 	{"umount", "mount"},
 }
 
-// mappers are what an ordinary user needs besides.
+// mappers are the programs that an ordinary user needs too.
 var mappers = []string{"newuidmap", "newgidmap"}

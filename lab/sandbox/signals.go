@@ -8,9 +8,9 @@ import (
 )
 
 // resetSignals sets every ignored signal back to its default. A shell starts
-// its background jobs with SIGINT ignored, nohup with SIGHUP, and programs hand
-// that on to whatever they start: Ctrl-C would do nothing in any pod. The
-// package os/signal cannot undo what was inherited, so the kernel is asked.
+// its background jobs with SIGINT ignored, nohup with SIGHUP, and programs pass that on
+// to whatever they start: Ctrl-C would do nothing in any pod. The package os/signal
+// cannot undo what was inherited, so resetSignals calls the kernel.
 func resetSignals() error {
 	// struct kernel_sigaction of amd64 and arm64, whose first word is the
 	// handler: 0 is the default, 1 is to ignore. The size of its mask is 8.

@@ -16,24 +16,24 @@ import (
 
 // Config describes what to start, and with what.
 type Config struct {
-	// Args is the argv of the first process. Args[0] is a path or is looked up
+	// Args is the command line of the first process. Args[0] is a path or is looked up
 	// on PATH. The program must call [Enter] before anything else.
 	Args []string
-	Env  []string // nil is this process's own environment
+	Env  []string // nil: this process's own environment
 
 	// Files are inherited by the lab as file descriptors 3, 4, ... in this
 	// order. The caller keeps, and closes, its own copies.
 	Files []*os.File
 
-	Dir string   // where the first process starts; "" is where this one is
-	Log *os.File // stdout and stderr of the first process; nil throws them away
+	Dir string   // where the first process starts; "": the working directory of this one
+	Log *os.File // gets stdout and stderr of the first process; nil throws them away
 
-	Hostname string // the lab's own; "" is "egressplay"
+	Hostname string // the lab's own; "" means "egressplay"
 
-	// Keep lists folders (absolute paths) that programs inside can write to and
-	// run programs from, even if they lie beneath a folder that the lab gets
-	// anew, such as /run. All other files of the machine are read-only there.
-	// The lab's run folder belongs here.
+	// Keep lists folders (absolute paths) in which programs inside can write and from
+	// which they can run programs, even if they lie below a folder that the lab gets
+	// anew, such as /run. All other files of the machine are read-only there. The lab's
+	// run folder must be in the list.
 	Keep []string
 }
 
@@ -49,14 +49,14 @@ const settingsVariable = "EGRESSPLAY_SANDBOX"
 
 // The words on the control socket.
 const (
-	wordGo    = "g" // one byte, so that one read has it whole
+	wordGo    = "g" // one byte, so that one read gets the whole word
 	wordReady = "ready"
 )
 
 // Start makes the namespaces and starts the lab's first process in them,
-// detached from the terminal. It returns once [Enter] has returned there; when
-// that fails, or ctx ends before, nothing is left running and the error says
-// what went wrong. A ctx that ends later has no effect.
+// detached from the terminal. It returns once [Enter] has returned there. If that
+// fails, or ctx ends before, nothing is left running and the error says what went
+// wrong. A ctx that ends later has no effect.
 func Start(ctx context.Context, c Config) (*Process, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("start sandbox: no program given")
@@ -72,7 +72,7 @@ func Start(ctx context.Context, c Config) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start sandbox: %w", err)
 	}
-	theirs.Close() // or its end would never be seen
+	theirs.Close() // else its end would never be seen
 	stop := context.AfterFunc(ctx, func() { p.Kill() })
 	err = p.prepare(ctx, own)
 	if stop() && err == nil {
@@ -86,7 +86,7 @@ func Start(ctx context.Context, c Config) (*Process, error) {
 	return nil, fmt.Errorf("start sandbox: %w", err)
 }
 
-// launch starts the first process; it waits in Enter until it hears "go".
+// launch starts the first process, which waits in Enter for "go".
 func launch(c Config, control *os.File) (*Process, error) {
 	hostname := c.Hostname
 	if hostname == "" {
@@ -114,8 +114,8 @@ func launch(c Config, control *os.File) (*Process, error) {
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 	}
-	// What this process inherited unasked, such as the lock file of flock(1),
-	// is not for a lab to hold as long as it lives.
+	// A lab must not hold, as long as it lives, files that this process has inherited
+	// by chance, such as the lock file of flock(1).
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("close inherited files: %w (a lab needs Linux 5.12 or newer)", err)
 	}
@@ -136,7 +136,7 @@ func (p *Process) prepare(ctx context.Context, control *os.File) error {
 			return err
 		}
 	}
-	// A process that has died by now has said why, or is reported below.
+	// A process that has died by now has reported why, or is reported below.
 	if _, err := io.WriteString(control, wordGo); err != nil && !errors.Is(err, unix.EPIPE) {
 		return err
 	}

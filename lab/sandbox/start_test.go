@@ -23,9 +23,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// start starts the test binary as the first process of a sandbox; what says
-// which function of lives runs there. The reader has what that writes to file
-// descriptor 3.
+// start starts the test binary as the first process of a sandbox; what names the
+// function of lives that runs there. The reader returns what that function writes to
+// file descriptor 3.
 func start(t *testing.T, what string, c Config) (*Process, *bufio.Reader) {
 	t.Helper()
 	p, out, err := tryStart(t, what, c)
@@ -95,7 +95,7 @@ func init() {
 	}
 }
 
-// description is what a sandbox looks like from inside.
+// description describes a sandbox as seen from inside.
 type description struct {
 	Pid, Parent, UID, GID int
 	Groups                []int
@@ -280,8 +280,8 @@ func TestSandboxFromInside(t *testing.T) {
 	assert.Equal(t, ownName, now, "the machine's hostname")
 }
 
-// ownRunFolder makes a folder beneath /run, as a lab's is, where this user may;
-// otherwise elsewhere.
+// ownRunFolder makes a folder below /run, as a lab's is, if this user may; otherwise
+// elsewhere.
 func ownRunFolder(t *testing.T) string {
 	parent := os.Getenv("XDG_RUNTIME_DIR")
 	if os.Geteuid() == 0 {
@@ -321,8 +321,8 @@ func TestSignalReachesTheLab(t *testing.T) {
 	assert.Equal(t, 15, exit.ExitCode())
 }
 
-// orphans starts children that leave children of their own behind, and waits
-// for its own as any program does.
+// orphans starts children that leave children of their own behind, and waits for its
+// own children as any program does.
 func orphans(out *os.File) int {
 	for range 20 {
 		if err := exec.Command("sh", "-c", "sh -c : & sh -c 'sleep 0.01; exit 3' & exit 0").Run(); err != nil {
@@ -339,7 +339,7 @@ func orphans(out *os.File) int {
 	return 0
 }
 
-// children lists the processes whose parent is given.
+// children returns the processes with a given parent.
 func children(parent string) []string {
 	var pids []string
 	for _, pid := range entries("/proc") {
@@ -362,8 +362,8 @@ func TestOrphansAreReaped(t *testing.T) {
 	require.NoError(t, p.Wait())
 }
 
-// busy leaves about it what a lab has: processes in groups of their own,
-// mounts, interfaces, another network namespace.
+// busy leaves behind what a lab has: processes in groups of their own, mounts,
+// interfaces, another network namespace.
 func busy(out *os.File) int {
 	for _, line := range []string{
 		"setsid sleep 1000",
@@ -381,7 +381,7 @@ func busy(out *os.File) int {
 			return complain(err)
 		}
 	}
-	forever := make(chan os.Signal, 1) // an empty select would be a deadlock to a program without cgo
+	forever := make(chan os.Signal, 1) // the runtime would report an empty select as a deadlock in a program without cgo
 	signal.Notify(forever, unix.SIGUSR1)
 	io.WriteString(out, "busy\n")
 	<-forever
@@ -425,8 +425,8 @@ func TestNothingIsLeftAfterKill(t *testing.T) {
 	}
 }
 
-// namespacesOf names the namespaces of a process that are not this one's,
-// without that of users, as "net:[4026532008]".
+// namespacesOf returns the namespaces of a process that are not this one's, without its
+// user namespace, as "net:[4026532008]".
 func namespacesOf(pid string) []string {
 	var names []string
 	for _, kind := range []string{"mnt", "pid", "net", "uts", "ipc"} {
@@ -439,8 +439,7 @@ func namespacesOf(pid string) []string {
 	return names
 }
 
-// processesIn lists the processes of the machine that live in one of the
-// namespaces.
+// processesIn returns the processes of the machine that are in one of the namespaces.
 func processesIn(namespaces []string) []string {
 	var found []string
 	for _, pid := range entries("/proc") {

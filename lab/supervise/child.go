@@ -16,10 +16,10 @@ import (
 type child struct {
 	owner *Supervisor
 	spec  Process
-	log   *logFile // nil when the output is thrown away
+	log   *logFile // nil if the output is thrown away
 	since time.Time
 
-	decided chan struct{} // closed when the first start has had its outcome
+	decided chan struct{} // closed when the first start has its outcome
 	stopped chan struct{} // closed by stop
 	gone    chan struct{} // closed when nothing runs and nothing will
 
@@ -27,7 +27,7 @@ type child struct {
 	startErr error // the outcome; final once decided is closed
 	state    State
 	run      *run  // nil when none runs
-	probeErr error // what the last probe of the present run said
+	probeErr error // the error of the last probe of the present run
 	restarts int
 	took     time.Duration
 }
@@ -53,16 +53,16 @@ func (s *Supervisor) newChild(p Process) (*child, error) {
 	return c, nil
 }
 
-// live sees each run to its end, and starts the next where there is to be one.
+// live waits for the end of each run, and starts the next one if there is to be one.
 func (c *child) live(r *run) {
 	defer close(c.gone)
-	defer c.log.Close() // every run has written what it had to say
+	defer c.log.Close() // every run has written its output by then
 	for again := 0; ; again++ {
 		ready, err := c.see(r)
 		if ready {
 			again = 0
 		}
-		c.decide(ErrEndedEarly, err) // no news if it has been ready once
+		c.decide(ErrEndedEarly, err) // nothing new if it was ready before
 		if c.outcome() != nil || c.isStopped() || !c.spec.Restart {
 			c.exit(err)
 			return
@@ -74,8 +74,8 @@ func (c *child) live(r *run) {
 	}
 }
 
-// see probes a run until it is ready, and waits for its end. It reports whether
-// the run has been ready.
+// see probes a run until it is ready, and waits for its end. It reports whether the run
+// was ready.
 func (c *child) see(r *run) (ready bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.spec.ReadyTimeout)
 	defer cancel()
@@ -96,8 +96,8 @@ func (c *child) see(r *run) (ready bool, err error) {
 	return <-probed, err
 }
 
-// Between two probes is a pause that doubles from the shortest to the longest;
-// no single probe takes longer than probeTimeout.
+// The pause between two probes doubles from the shortest to the longest. No single
+// probe takes longer than probeTimeout.
 const (
 	shortestProbePause = 5 * time.Millisecond
 	longestProbePause  = 100 * time.Millisecond
@@ -118,7 +118,7 @@ func (c *child) probe(ctx context.Context) bool {
 		err := c.spec.Ready(one)
 		cancel()
 		if ctx.Err() != nil {
-			return false // this probe was cut off: the one before says more
+			return false // this probe was cut off: the error of the one before says more
 		}
 		if err == nil {
 			return true
@@ -145,7 +145,7 @@ func (c *child) launch() (*run, error) {
 	return r, nil
 }
 
-// restart starts the next run after a pause; nil when stop was called.
+// restart starts the next run after a pause. It returns nil if stop was called.
 func (c *child) restart(again int) *run {
 	for ; ; again++ {
 		c.mu.Lock()
@@ -170,8 +170,8 @@ func (c *child) restart(again int) *run {
 	}
 }
 
-// decide settles a first start that did not work, and reports whether there was
-// anything to settle.
+// decide settles a first start that failed, and reports whether there was anything to
+// settle.
 func (c *child) decide(reason, exit error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,7 +207,8 @@ func (c *child) setReady() {
 	}
 }
 
-// outcome is nil while the first start is undecided, and when it worked.
+// outcome returns the error of the first start; nil while that is undecided, or if it
+// succeeded.
 func (c *child) outcome() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -230,12 +231,12 @@ func (c *child) exit(err error) {
 	go c.owner.onExit(c.spec.Name, fmt.Errorf("%s has ended: %w%s", c.spec.Name, err, tail.String()))
 }
 
-// stop ends the present run and lets no other begin.
+// stop ends the present run and prevents any other.
 func (c *child) stop(ctx context.Context) error {
 	c.mu.Lock()
 	r := c.run
 	if c.isStopped() {
-		r = nil // someone else sees to it
+		r = nil // another stop ends it
 	} else {
 		close(c.stopped)
 	}
@@ -275,7 +276,7 @@ func (c *child) status() Status {
 	s := Status{Name: c.spec.Name, State: c.state, Restarts: c.restarts, Took: c.took}
 	if c.run != nil {
 		s.Pid = c.run.pid
-		// One that ends at this moment uses nothing, and that is the truth.
+		// A run that ends at this moment uses nothing.
 		s.Usage, _ = proc.Of(c.run.pid)
 	}
 	return s

@@ -14,8 +14,8 @@ const (
 	shownLines = 15       // in an error
 )
 
-// logFile is a file that others append to by way of it, and that begins anew
-// when it is full; what it had is kept under its name + ".1".
+// logFile appends to a file. When the file is full, it is renamed to its name + ".1",
+// and a new one begins.
 type logFile struct {
 	path string
 	max  int64
@@ -25,9 +25,9 @@ type logFile struct {
 	size int64
 }
 
-// OpenLog opens a log that is appended to, and that keeps the newest: when the
-// file has so many bytes, it is renamed to PATH.1, in the place of an earlier one,
-// and begun anew. One call of Write is never split.
+// OpenLog opens a log for appending that keeps the newest output: before the file
+// exceeds max bytes, it is renamed to PATH.1, which replaces an earlier one, and a new
+// file begins. One call of Write is never split.
 func OpenLog(path string, max int64) (io.WriteCloser, error) { return openLog(path, max) }
 
 func openLog(path string, max int64) (*logFile, error) {
@@ -51,7 +51,7 @@ func (l *logFile) open(how int) error {
 	return nil
 }
 
-// Write throws p away when there is no file.
+// Write throws p away if there is no file.
 func (l *logFile) Write(p []byte) (int, error) {
 	if l == nil {
 		return len(p), nil
@@ -77,8 +77,8 @@ func (l *logFile) Close() error {
 	return l.file.Close()
 }
 
-// lastLines returns the last lines of a file, n at most, of its last 8 KiB. It
-// serves messages about something else, so what cannot be read is left out.
+// lastLines returns the last lines of a file, at most n, from its last 8 KiB. It is for
+// messages about another error, so it leaves out what it cannot read.
 func lastLines(path string, n int) []string {
 	f, err := os.Open(path)
 	if err != nil {

@@ -19,8 +19,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// children are the programs that these tests supervise. Each takes the file
-// that says it is up as its first argument.
+// children are the programs that these tests supervise. The first argument of each is
+// the file that it makes when it is up.
 var children = map[string]func(args []string) int{
 	"serve": func(args []string) int {
 		term := make(chan os.Signal, 1)
@@ -56,8 +56,7 @@ var children = map[string]func(args []string) int{
 		announce(args[0])
 		return forever()
 	},
-	// Has a child that does not hear SIGTERM and holds the log open; the file
-	// has its pid.
+	// Has a child that ignores SIGTERM and keeps the log open; the file has its pid.
 	"parent": func(args []string) int {
 		cmd := exec.Command("sh", "-c", `trap "" TERM; echo $$ > "$0.new"; mv "$0.new" "$0"; while :; do sleep 1000; done`, args[0])
 		cmd.Stdout = os.Stdout
@@ -68,8 +67,8 @@ var children = map[string]func(args []string) int{
 	},
 }
 
-// forever waits for a signal that nobody sends. An empty select would be a
-// deadlock to a program without cgo.
+// forever waits for a signal that nobody sends. The runtime would report an empty
+// select as a deadlock in a program without cgo.
 func forever() int {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGUSR1)

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// Process describes what to run and how to tell that it is well.
+// Process describes what to run, and how to check that it is ready.
 type Process struct {
 	Name string // unique in a supervisor
 	Path string
 	Args []string // without the program's name
-	Env  []string // nil is this process's own environment
-	Dir  string   // "" is where this process is
+	Env  []string // nil: this process's own environment
+	Dir  string   // "": the working directory of this process
 
 	ExtraFiles []*os.File // file descriptors 3, 4, ... of the process
 
 	// Log is the file that gets stdout and stderr. At 32 MiB it becomes
-	// Log + ".1", and a new one begins. "" throws the output away.
+	// Log + ".1", and a new one begins. If it is "", the output is thrown away.
 	Log string
 
-	// Ready is asked again and again, each time with a deadline, until it
-	// returns nil. A process without it is ready once it runs.
+	// Ready is called repeatedly, each time with a deadline, until it returns nil. A
+	// process without it is ready once it runs.
 	Ready func(ctx context.Context) error
 
-	ReadyTimeout time.Duration // for Ready, from the start; 0 is three minutes, for a machine that is busy
-	Grace        time.Duration // between SIGTERM and SIGKILL; 0 is five seconds
+	ReadyTimeout time.Duration // for Ready, from the start; 0 means three minutes, for a busy machine
+	Grace        time.Duration // between SIGTERM and SIGKILL; 0 means five seconds
 
-	// Restart starts the process again, after a short pause, when it ends
-	// after it had been ready. The pauses are between 0.1 and 5 seconds.
+	// Restart has the process started again, after a short pause, if it ends after it
+	// was ready. The pauses are between 0.1 and 5 seconds.
 	Restart bool
 }
 

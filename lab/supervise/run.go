@@ -12,9 +12,9 @@ import (
 // run is one run of a process, the leader of a process group of its own.
 type run struct {
 	cmd    *exec.Cmd
-	pid    int           // and of the group
-	output *os.File      // what it writes comes out here
-	copied chan struct{} // closed when all of it is in the log
+	pid    int           // also of its group
+	output *os.File      // from which its output is read
+	copied chan struct{} // closed when all output is in the log
 }
 
 func startRun(p Process, log *logFile) (*run, error) {
@@ -33,7 +33,7 @@ func startRun(p Process, log *logFile) (*run, error) {
 	started := &run{cmd: cmd, pid: cmd.Process.Pid, output: r, copied: make(chan struct{})}
 	go func() {
 		defer close(started.copied)
-		for { // a log that cannot be written, on a full disk, must not block the process
+		for { // a log that cannot be written, as on a full disk, must not block the process
 			_, err := io.Copy(log, r)
 			var failed *os.PathError
 			if !errors.As(err, &failed) || failed.Op != "write" {
@@ -44,12 +44,12 @@ func startRun(p Process, log *logFile) (*run, error) {
 	return started, nil
 }
 
-// lateOutput is how long a run that has ended may still fill its log: what has
-// left the process group may hold the pipe for ever.
+// lateOutput is how long a run that has ended may still write to its log: a process
+// that has left the group may hold the pipe for ever.
 const lateOutput = time.Second
 
-// wait waits for the leader, kills what is left of its group, and returns when
-// the output is in the log.
+// wait waits for the leader, kills the rest of its group, and returns when the output
+// is in the log.
 func (r *run) wait() error {
 	err := r.cmd.Wait()
 	r.signal(syscall.SIGKILL)
@@ -58,8 +58,8 @@ func (r *run) wait() error {
 	return errors.Join(err, r.output.Close())
 }
 
-// signal signals the whole group. A group that is gone is no error: that is
-// what signals here are for.
+// signal signals the whole group. It ignores a group that is gone: signals here are to
+// end it anyway.
 func (r *run) signal(s syscall.Signal) {
 	_ = syscall.Kill(-r.pid, s)
 }

@@ -18,10 +18,10 @@ type StartError struct {
 	Name   string
 	Reason error         // ErrEndedEarly or ErrTooSlow
 	After  time.Duration // since its start
-	Exit   error         // how it ended; nil when it still ran, or ended with exit code 0
-	Probe  error         // what the last probe said; nil when there was none
+	Exit   error         // how it ended; nil if it still ran, or ended with exit code 0
+	Probe  error         // the error of the last probe; nil if there was none
 	Log    []string      // its last lines
-	File   string        // the whole log; "" when there is none
+	File   string        // the path of the whole log; "" if there is none
 }
 
 func (e *StartError) Error() string {
@@ -37,7 +37,7 @@ func (e *StartError) Error() string {
 	return b.String()
 }
 
-// Unwrap lets errors.Is find the reason and the causes.
+// Unwrap returns the reason and the causes.
 func (e *StartError) Unwrap() []error {
 	var errs []error
 	for _, err := range []error{e.Reason, e.Exit, e.Probe} {

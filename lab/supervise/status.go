@@ -9,8 +9,8 @@ import (
 // State is what a process is doing.
 type State string
 
-// The states of a process. One that is started again goes from Waiting to
-// Starting; one that is not ends in Exited, as does every stopped one.
+// The states of a process. A process that is restarted goes from Waiting to Starting;
+// any other that ends, and every stopped one, is Exited.
 const (
 	Starting State = "starting" // it runs, and is not ready yet
 	Ready    State = "ready"
@@ -22,8 +22,8 @@ const (
 type Status struct {
 	Name     string
 	State    State
-	Pid      int           // as this process counts; 0 when it does not run
-	Usage    proc.Usage    // of the present run; zero when it does not run
-	Restarts int           // how often it was started again
-	Took     time.Duration // from its first start until it was ready; 0 when it never was
+	Pid      int           // in the pid namespace of this process; 0 if it does not run
+	Usage    proc.Usage    // of the present run; zero if it does not run
+	Restarts int           // how often it was restarted
+	Took     time.Duration // from its first start until it was ready; 0 if it never was
 }

@@ -2,9 +2,9 @@
 // keeps their logs within bounds, and ends them.
 //
 // A start has three endings: ready, ended early, too slow. The last two are a
-// [StartError] with the last probe and the last log lines. A process that ends
-// after it was ready is started again where its [Process] says so; any other
-// is reported to the owner of the [Supervisor], who will take the lab down.
+// [StartError] with the last probe and the last log lines. A process that ends after it
+// was ready is restarted if its [Process] says so. Otherwise the owner of the
+// [Supervisor] is called, who takes the lab down.
 package supervise
 
 import (
@@ -26,16 +26,15 @@ type Supervisor struct {
 	children []*child // in the order of their start
 }
 
-// New makes a supervisor without processes. onExit is called, from a goroutine
-// of its own, when a process ends that had been ready and is not to be started
-// again, unless Stop was called; err says how it ended, with its last log
-// lines. Nil means that nobody wants to know.
+// New makes a supervisor without processes. onExit is called, in a goroutine of its
+// own, when a process ends that was ready and is not restarted, unless Stop was called;
+// err says how it ended, with its last log lines. onExit may be nil.
 func New(onExit func(name string, err error)) *Supervisor {
 	return &Supervisor{onExit: onExit, pause: backOff}
 }
 
-// The pause before a process is started again doubles from the shortest to the
-// longest, as long as it does not get ready in between.
+// The pause before a restart doubles from the shortest to the longest, as long as the
+// process does not get ready in between.
 const (
 	shortestPause = 100 * time.Millisecond
 	longestPause  = 5 * time.Second
@@ -45,9 +44,9 @@ func backOff(again int) time.Duration {
 	return min(shortestPause<<min(again, 10), longestPause)
 }
 
-// Start starts a process and begins to probe it, and returns without waiting
-// for the outcome; so what does not depend on each other can start at once.
-// The error is that of the operating system, or of an earlier Stop.
+// Start starts a process, begins to probe it, and returns without waiting for the
+// outcome, so independent processes can start at the same time. It returns an error of
+// the operating system, or if Stop was called.
 func (s *Supervisor) Start(p Process) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,9 +66,8 @@ func (s *Supervisor) Start(p Process) error {
 
 var errStopped = errors.New("the lab is being taken down")
 
-// WaitReady waits until a process that was started has been ready for the first
-// time. Its error is a *[StartError], or the cause of ctx. A process that is
-// too slow runs on until Stop.
+// WaitReady waits until a started process is ready for the first time. Its error is a
+// *[StartError], or the cause of ctx. A process that is too slow runs on until Stop.
 func (s *Supervisor) WaitReady(ctx context.Context, name string) error {
 	s.mu.Lock()
 	c := s.find(name)
@@ -85,10 +83,10 @@ func (s *Supervisor) WaitReady(ctx context.Context, name string) error {
 	}
 }
 
-// Stop ends all processes, the last started first, each with the grace that it
-// has; once ctx ends, without grace. When it returns, they and their process
-// groups are gone. A process that had to be killed is an error. Start fails
-// from now on; a second Stop only waits.
+// Stop ends all processes, the last started first, each with its grace; once ctx has
+// ended, without grace. When it returns, they and their process groups are gone. It
+// returns an error for each process that had to be killed. Start fails from now on; a
+// second Stop only waits.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	s.stopping = true
@@ -103,7 +101,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Status tells of every process, in the order of their start.
+// Status returns the status of every process, in the order of their start.
 func (s *Supervisor) Status() []Status {
 	s.mu.Lock()
 	children := slices.Clone(s.children)
@@ -115,8 +113,8 @@ func (s *Supervisor) Status() []Status {
 	return list
 }
 
-// Probe asks a process now whether it is ready, as it was asked at its start. One
-// that does not run has its state as the error.
+// Probe checks now whether a process is ready, with the check of its start. For a
+// process that does not run, the error is its state.
 func (s *Supervisor) Probe(ctx context.Context, name string) error {
 	s.mu.Lock()
 	c := s.find(name)
@@ -130,7 +128,7 @@ func (s *Supervisor) Probe(ctx context.Context, name string) error {
 	return c.spec.Ready(ctx)
 }
 
-// find is called with the lock held.
+// find returns the process with a name. It needs the lock.
 func (s *Supervisor) find(name string) *child {
 	i := slices.IndexFunc(s.children, func(c *child) bool { return c.spec.Name == name })
 	if i < 0 {

@@ -19,10 +19,11 @@ import (
 	"github.com/egressplay/egressplay/lab/proc"
 )
 
-// aWhile is longer than anything here takes; it ends a test that hangs.
+// aWhile is longer than anything here takes. It ends a test that hangs.
 const aWhile = 20 * time.Second
 
-// newProcess makes a process of one of the children, ready once its file exists.
+// newProcess returns a process that runs one of the children, ready once its file
+// exists.
 func newProcess(t *testing.T, name, what string, args ...string) Process {
 	t.Helper()
 	self, err := os.Executable()
@@ -46,7 +47,7 @@ func newSupervisor(t *testing.T, onExit func(string, error)) *Supervisor {
 	s.pause = func(int) time.Duration { return time.Millisecond }
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
-		cancel() // what is left by now gets no grace
+		cancel() // the remaining processes get no grace
 		s.Stop(ctx)
 	})
 	return s
@@ -268,7 +269,7 @@ func TestTheWholeGroupIsKilled(t *testing.T) {
 	}
 }
 
-// runs reports whether a process exists that is no zombie.
+// runs reports whether a process exists and is not a zombie.
 func runs(pid int) bool {
 	u, err := proc.Of(pid)
 	return err == nil && u.RSS > 0

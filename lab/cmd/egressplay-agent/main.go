@@ -2,11 +2,10 @@
 // images istio/proxyv2, in istio-init (as "istio-iptables") and in istio-proxy
 // (as "proxy sidecar" or "proxy router").
 //
-// It is a program of its own because each pod runs it twice: alone it starts in
-// 10 ms and holds 28 MB, linked together with istiod and Kubernetes it would
-// take 110 ms and 133 MB. And with pilot-discovery in the same binary it would
-// print a warning into the log of every container, for both register
-// POD_NAMESPACE.
+// It is a program of its own because each pod runs it twice: alone it starts in 10 ms
+// and holds 28 MB; linked together with istiod and Kubernetes it would take 110 ms and
+// 133 MB. With pilot-discovery in the same binary it would also print a warning into
+// the log of every container, because both register POD_NAMESPACE.
 package main
 
 import (

@@ -21,11 +21,10 @@ import (
 	"k8s.io/kubernetes/pkg/util/oom"
 )
 
-// newKubeletCommand is the kubelet, with three parts of the node that a lab does
-// not have left out: cAdvisor, cgroups and OOM scores. What it needs, an ordinary
-// user cannot give it: write access to the machine's cgroup tree and to
-// /proc/*/oom_score_adj. Kubernetes' own kubemark does the same
-// (pkg/kubemark/hollow_kubelet.go).
+// newKubeletCommand returns the kubelet without three parts that a lab's node does not
+// have: cAdvisor, cgroups and OOM scores. An ordinary user cannot give them what they
+// need: write access to the machine's cgroup tree and to /proc/*/oom_score_adj.
+// Kubernetes' own kubemark does the same (pkg/kubemark/hollow_kubelet.go).
 //
 // Its flags are the kubelet's; its configuration is read from --config, which is
 // required here.

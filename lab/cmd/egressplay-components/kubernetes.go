@@ -25,9 +25,10 @@ func kubeScheduler() { run(scheduler.NewSchedulerCommand()) }
 
 func kubelet() { run(newKubeletCommand(context.Background())) }
 
-// kubectl is what Kubernetes' own cmd/kubectl/kubectl.go does.
+// kubectl does what Kubernetes' own cmd/kubectl/kubectl.go does.
 func kubectl() {
-	// Only an unreadable -v makes this fail, and kubectl's own parser tells that better.
+	// Only an unreadable -v makes this fail, and kubectl's own parser reports that
+	// better.
 	_, _ = logs.GlogSetter(cmd.GetLogVerbosity(os.Args))
 	if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
 		cmdutil.CheckErr(err)

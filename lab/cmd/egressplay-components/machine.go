@@ -9,15 +9,15 @@ import (
 	cadvisor "k8s.io/kubernetes/pkg/kubelet/cadvisor/testing"
 )
 
-// machine stands in for cAdvisor: it tells the kubelet the size of the machine,
-// and nothing of what each container uses.
+// machine stands in for cAdvisor: it gives the kubelet the size of the machine, but not
+// the usage of containers.
 type machine struct {
 	*cadvisor.Fake
 	node string
 }
 
-// MachineInfo is the machine as the scheduler shall see it. What istiod asks
-// for as GOMAXPROCS comes from here, too.
+// MachineInfo returns the machine's CPUs and memory for the scheduler. istiod's
+// GOMAXPROCS comes from here, too.
 func (m machine) MachineInfo() (*cadvisorapi.MachineInfo, error) {
 	var s unix.Sysinfo_t
 	if err := unix.Sysinfo(&s); err != nil {
@@ -30,7 +30,7 @@ func (m machine) MachineInfo() (*cadvisorapi.MachineInfo, error) {
 	}, nil
 }
 
-// VersionInfo is what `kubectl get nodes -o wide` shows of the machine.
+// VersionInfo returns what `kubectl get nodes -o wide` shows about the machine.
 func (m machine) VersionInfo() (*cadvisorapi.VersionInfo, error) {
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {

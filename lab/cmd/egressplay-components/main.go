@@ -1,6 +1,6 @@
 // Command egressplay-components holds the programs of Kubernetes that a lab
 // runs, and kubectl, in one binary: linked apart they would take three times the
-// disk and the build time. They are unchanged but for the kubelet and
+// disk and the build time. They are unchanged except for the kubelet and
 // kube-controller-manager's namespace controller.
 //
 // It picks its part by the name it is called by, so a link named kubectl is
@@ -18,8 +18,8 @@ import (
 	"strings"
 )
 
-// parts maps the name of a part to its main function, which exits by itself
-// where it fails. Keep it sorted.
+// parts maps the name of a part to its main function, which exits by itself if it
+// fails. Keep it sorted.
 var parts = map[string]func(){
 	"kube-apiserver":          kubeAPIServer,
 	"kube-controller-manager": kubeControllerManager,

@@ -22,11 +22,11 @@ import (
 	"k8s.io/kubernetes/pkg/controller/namespace/deletion"
 )
 
-// newControllerManagerCommand is kube-controller-manager, whose namespace controller
-// waits for settled instead of 5 s. Kubernetes has no setting for that
-// (pkg/controller/namespace/namespace_controller.go, namespaceDeletionGracePeriod):
-// it waits for the API servers and the etcd servers that have not heard of the
-// deletion yet. A lab has one of each.
+// newControllerManagerCommand returns kube-controller-manager with a namespace
+// controller that waits for the duration settled instead of 5 s. Kubernetes has no
+// setting for that (pkg/controller/namespace/namespace_controller.go,
+// namespaceDeletionGracePeriod): it waits for API servers and etcd servers that do not
+// know of the deletion yet. A lab has one of each.
 //
 // The namespace's contents are deleted by Kubernetes' own code.
 func newControllerManagerCommand() *cobra.Command {
@@ -73,11 +73,11 @@ func served(ctx context.Context, address string) error {
 }
 
 const (
-	// settled is how long after its deletion the contents of a namespace are deleted.
-	// Requests that were let in before it have been served by then.
+	// settled is how long after a namespace's deletion its contents are deleted.
+	// Requests that were admitted before the deletion have been served by then.
 	settled = time.Second / 2
 
-	// Between two attempts to delete a namespace in which something is left.
+	// The pauses between two attempts to delete a namespace in which something is left.
 	firstPause = time.Second / 10
 	lastPause  = time.Second
 
@@ -126,7 +126,8 @@ func deleteNamespaces(ctx context.Context, config *rest.Config) error {
 		return err
 	}
 	factory.Start(ctx.Done())
-	// The API server may come later. The deleter ends the process where it cannot ask it.
+	// The API server may come later. deleteNamespaces ends the process if it cannot
+	// reach it.
 	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
 		return context.Cause(ctx)
 	}
@@ -142,8 +143,8 @@ func deleteNamespaces(ctx context.Context, config *rest.Config) error {
 	return context.Cause(ctx)
 }
 
-// deleteNext deletes the next namespace of a queue, which it puts back there where
-// something is left in it. It returns false when the queue has ended.
+// deleteNext deletes the next namespace of a queue. If something is left in the
+// namespace, deleteNext queues it again. It returns false when the queue has ended.
 func deleteNext(ctx context.Context, queue workqueue.TypedRateLimitingInterface[string], deleter deletion.NamespacedResourcesDeleterInterface) bool {
 	name, over := queue.Get()
 	if over {

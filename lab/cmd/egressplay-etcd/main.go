@@ -1,5 +1,5 @@
-// Command egressplay-etcd is etcd, with smaller segments of its log. Alone it
-// holds 110 MB less resident than as a part of egressplay-components.
+// Command egressplay-etcd is etcd, with smaller segments of its log. As a program of
+// its own it holds 110 MB less resident memory than as a part of egressplay-components.
 package main
 
 import (
@@ -9,9 +9,8 @@ import (
 	"go.etcd.io/etcd/server/v3/storage/wal"
 )
 
-// segment is the size of a file of the log in bytes. etcd sets two aside at
-// once, of 64 MB each by default, which would be memory here: a lab's state is
-// on a tmpfs.
+// segment is the size of a file of the log in bytes. etcd preallocates two segments, of
+// 64 MB each by default. Here they would take memory: a lab's state is on a tmpfs.
 const segment = 4 << 20
 
 func main() {

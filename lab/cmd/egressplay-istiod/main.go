@@ -8,7 +8,7 @@
 // istioctl makes the file 7 MB larger and does not change istiod's memory.
 //
 // It is a program of its own, not a part of egressplay-components, because every
-// process keeps in memory what its whole binary sets up at its start.
+// process keeps in memory everything that its binary sets up at the start.
 package main
 
 import (
@@ -43,8 +43,8 @@ func main() {
 	}
 }
 
-// istioctl does what Istio's own istioctl/cmd/istioctl/main.go does, but does not
-// read the user's configuration of istioctl: it is about other meshes.
+// istioctl does what Istio's own istioctl/cmd/istioctl/main.go does, but does not read
+// the user's configuration of istioctl, which is about other meshes.
 func istioctl(args []string) {
 	root := cmd.GetRootCmd(args)
 	log.EnableKlogWithCobra()
@@ -54,8 +54,8 @@ func istioctl(args []string) {
 	os.Exit(0)
 }
 
-// manifest renders Istio's charts, which istio.io/istio/manifests embeds, by
-// IstioOperator files ("-" is stdin), and prints the objects as JSON, one a line.
+// manifest renders Istio's charts, which istio.io/istio/manifests embeds, with
+// IstioOperator files ("-" is stdin), and prints the objects as JSON, one per line.
 func manifest(files []string) error {
 	// stdout is for the objects alone.
 	logger := clog.NewConsoleLogger(os.Stderr, os.Stderr, nil)

@@ -45,8 +45,8 @@ func newCheck() *cobra.Command {
 	}
 }
 
-// checkMachine does what can be told without a trial, in a few milliseconds,
-// before a start: a failed start says the rest.
+// checkMachine checks before a start what can be known without a trial, in a few
+// milliseconds. If the start fails, its error says the rest.
 func checkMachine(ctx context.Context, i *instance, out io.Writer) error {
 	problems, err := problems(ctx, i, false)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newCommand makes the command line. A verb's own error is a failure; what is
-// wrong with the command line itself is cobra's.
+// newCommand makes the command line. A verb's own error is a failure; cobra reports
+// what is wrong with the command line itself.
 func newCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "egressplay-lab",
@@ -54,7 +54,7 @@ func newCommand() *cobra.Command {
 	return root
 }
 
-// noCommand is what a command does without a verb below it that it knows.
+// noCommand runs if the command line has no verb that is known below a command.
 func noCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return c.Help()
@@ -62,7 +62,7 @@ func noCommand(c *cobra.Command, args []string) error {
 	return usagef(nearHint(c, args[0]), "unknown command %q of %s", args[0], c.CommandPath())
 }
 
-// on makes the RunE of a verb that is about one lab.
+// on returns the RunE of a verb that is about one lab.
 func on(do func(c *cobra.Command, i *instance, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		name, err := c.Flags().GetString("name")
@@ -77,8 +77,8 @@ func on(do func(c *cobra.Command, i *instance, args []string) error) func(*cobra
 	}
 }
 
-// after makes the RunE of a verb that is about one lab, once its command line has
-// been read: an error of read is one of the command line.
+// after returns the RunE of a verb that is about one lab. read reads the command line
+// first; its error counts as an error of the command line.
 func after[T any](read func(c *cobra.Command, args []string) (T, error), do func(c *cobra.Command, i *instance, line T) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		line, err := read(c, args)
@@ -97,7 +97,7 @@ func failed(err error) error {
 	return failure{err}
 }
 
-// sameVersion refuses to work for an egressplay of another version.
+// sameVersion returns an error if the caller is an egressplay of another version.
 func sameVersion(caller string) error {
 	if caller == "" || caller == version {
 		return nil

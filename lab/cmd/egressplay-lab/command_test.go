@@ -140,7 +140,7 @@ func TestSentence(t *testing.T) {
 	}
 }
 
-// What arrived is printed once, however often the file speaks of it.
+// A request that arrived is printed once, however many records the file has of it.
 func TestPrintRecords(t *testing.T) {
 	const lines = `{"id":1,"open":true,"time":"2026-01-02T03:04:05Z","site":"a.test","tls":false,"remote":"r","local":"l"}
 {"id":2,"open":true,"time":"2026-01-02T03:04:06Z","site":"b.test","tls":false,"remote":"r","local":"l"}
@@ -156,7 +156,7 @@ func TestPrintRecords(t *testing.T) {
 	assert.Equal(t, "03:04:05.000 a.test from r\n", out.String(), "what is open may still change")
 }
 
-// internet check says what is wrong with a file, for people and for programs.
+// internet check reports what is wrong with a file, for people and for programs.
 func TestInternetCheck(t *testing.T) {
 	const good = "apiVersion: egressplay/v1\nkind: Internet\nhosts: [{names: [a.test]}]\n"
 	check := func(text string, args ...string) (string, error) {
@@ -184,7 +184,7 @@ func TestInternetCheck(t *testing.T) {
 	assert.True(t, strings.HasPrefix(out, `[{"file":"stdin","line":3,"column":9,"text":"a host without names"},`), out)
 }
 
-// grows is a file that has more to read now and then.
+// grows is a file that grows from time to time.
 type grows struct{ parts []string }
 
 func (g *grows) Read(p []byte) (int, error) {
@@ -209,7 +209,7 @@ func TestFollowedReadsOn(t *testing.T) {
 	require.ErrorIs(t, err, io.EOF)
 }
 
-// What is written before the end is read, however late the end is noticed.
+// Everything that is written before the end is read, however late the end is noticed.
 func TestFollowedReadsToTheEnd(t *testing.T) {
 	ended := func() (bool, error) { return true, nil }
 	got, err := io.ReadAll(followed(t.Context(), &grows{[]string{"ab", "cd"}}, ended))
@@ -221,7 +221,7 @@ func TestFollowedReadsToTheEnd(t *testing.T) {
 	require.ErrorIs(t, err, failed)
 }
 
-// A life ends with the lab that ran when it was looked at, though another of the
+// A life ends with the lab that ran when the life was taken, even if another lab of the
 // same name has begun.
 func TestLife(t *testing.T) {
 	i := &instance{"one", newFolder(t, privateDir(t))}
@@ -265,7 +265,7 @@ func TestSameVersion(t *testing.T) {
 	assert.ErrorContains(t, sameVersion("v9"), "egressplay is version v9 and egressplay-lab is version "+version)
 }
 
-// A leash that ends ends the lab, unless the lab was let go.
+// The end of the leash ends the lab, unless the lab was let go.
 func TestLeash(t *testing.T) {
 	for word, ends := range map[string]bool{"": true, "x": true, "d": false} {
 		r, w, err := os.Pipe()
@@ -290,7 +290,7 @@ func TestLeash(t *testing.T) {
 	}
 }
 
-// What is wrong with a command line says what there is instead.
+// An error about a command line names what exists instead.
 func TestWrongCommandLines(t *testing.T) {
 	for _, w := range []struct{ line, says string }{
 		{"statsu", "did you mean status?"},
@@ -315,7 +315,7 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
-// list shows the labs that run, and nothing that has ended or is no lab's.
+// list shows the labs that run; no ended lab, and no folder that is not a lab's.
 func TestList(t *testing.T) {
 	dir := privateDir(t)
 	t.Setenv("EGRESSPLAY_LAB_DIR", dir)

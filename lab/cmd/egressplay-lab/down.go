@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// downTimeout bounds the kernel's work to end all processes of a lab.
+// downTimeout is how long the kernel may take to end all processes of a lab.
 const downTimeout = 30 * time.Second
 
 func newDown() *cobra.Command {

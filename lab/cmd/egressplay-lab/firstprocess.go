@@ -22,10 +22,10 @@ const (
 	fdLeash              // a pipe; see leash
 )
 
-// detach is what is written to the leash by who lets a lab go on alone.
+// detach is written to the leash to let the lab go on alone.
 const detach = 'd'
 
-// firstProcess is a lab, from its first moment to its last. Its arguments are
+// firstProcess runs a lab from its beginning to its end. Its arguments are
 // the lab's name and its run folder.
 func firstProcess() error {
 	if err := sandbox.Enter(); err != nil {
@@ -64,8 +64,8 @@ func firstProcess() error {
 	})
 }
 
-// leash returns when the lab is to end because whoever holds the other end is
-// gone; never, when that one has let the lab go on alone.
+// leash returns when the lab must end because the process that holds the other end is
+// gone. It never returns if that process has let the lab go on alone.
 func leash(f *os.File) {
 	var word [1]byte
 	if _, err := io.ReadFull(f, word[:]); err == nil && word[0] == detach {
@@ -73,7 +73,7 @@ func leash(f *os.File) {
 	}
 }
 
-// inherited is a listener that was made before this process, in the host's
+// inherited returns a listener that was made before this process, in the host's
 // network.
 func inherited(fd uintptr) (net.Listener, error) {
 	f := os.NewFile(fd, "listener")

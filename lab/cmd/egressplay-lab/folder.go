@@ -13,15 +13,15 @@ import (
 	"github.com/egressplay/egressplay/lab/cluster"
 )
 
-// names are those of labs: they become a part of paths that must be short.
+// names matches the names of labs, which become a part of paths that must be short.
 var names = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$`)
 
-// folderOf returns the folder of the lab with a name. It need not exist, and
-// whether it can be believed [trusted] tells. Symbolic links above the folder of
-// all labs are resolved here, once: nobody can turn them elsewhere afterwards.
+// folderOf returns the folder of the lab with a name. The folder need not exist;
+// [trusted] reports whether it can be trusted. Symbolic links above the folder of all
+// labs are resolved here, once, so nobody can redirect them afterwards.
 func folderOf(name string) (cluster.Folder, error) {
 	if !names.MatchString(name) {
-		return "", fmt.Errorf("%q is no name of a lab: want 1 to 20 of a-z, 0-9 and '-'", name)
+		return "", fmt.Errorf("%q is not a name for a lab: want 1 to 20 of a-z, 0-9 and '-'", name)
 	}
 	all, err := filepath.Abs(runDir())
 	if err != nil {
@@ -44,12 +44,12 @@ func resolve(path string) (string, error) {
 	return filepath.Join(above, filepath.Base(path)), err
 }
 
-// runDir is the folder of all labs of this user.
+// runDir returns the folder of all labs of this user.
 func runDir() string {
 	if dir := os.Getenv("EGRESSPLAY_LAB_DIR"); dir != "" {
 		return dir
 	}
-	if os.Geteuid() == 0 { // whose XDG_RUNTIME_DIR may be that of the user who became root
+	if os.Geteuid() == 0 { // root's XDG_RUNTIME_DIR may be that of the user who became root
 		return "/run/egressplay"
 	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
@@ -58,7 +58,7 @@ func runDir() string {
 	return "/tmp/egressplay-" + strconv.Itoa(os.Geteuid())
 }
 
-// makeFolder makes a lab's folder, or takes the one that is there.
+// makeFolder makes a lab's folder, or takes an existing one.
 func makeFolder(f cluster.Folder) error {
 	if exists, err := trusted(f); exists || err != nil {
 		return err
@@ -69,15 +69,15 @@ func makeFolder(f cluster.Folder) error {
 	if err := os.Mkdir(string(f), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	exists, err := trusted(f) // somebody else may have been faster
+	exists, err := trusted(f) // somebody else may have made it in the meantime
 	if err == nil && !exists {
 		return fmt.Errorf("make %s: %w", f, fs.ErrNotExist) // another process has deleted it
 	}
 	return err
 }
 
-// removeFolder deletes the run folder, and with the last lab's the folder of all
-// labs, unless the user has named it.
+// removeFolder deletes the run folder. With the last lab's it also deletes the folder
+// of all labs, unless the user has named that one.
 func removeFolder(f cluster.Folder) error {
 	if err := os.RemoveAll(string(f)); err != nil {
 		return err

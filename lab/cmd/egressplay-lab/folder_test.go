@@ -56,7 +56,7 @@ func TestTheLastLabsFolderTakesTheFolderOfAllWithIt(t *testing.T) {
 		goes     bool
 	}{
 		{"XDG_RUNTIME_DIR", true},
-		{"EGRESSPLAY_LAB_DIR", false}, // may be the user's own
+		{"EGRESSPLAY_LAB_DIR", false}, // it may be the user's own folder
 	} {
 		t.Run(tt.variable, func(t *testing.T) {
 			if tt.goes && os.Geteuid() == 0 {

@@ -54,8 +54,8 @@ spec:
   - backendRefs: [{kind: Hostname, group: networking.istio.io, name: edition.cnn.com, port: 80}]
 `
 
-// istiod deploys a gateway as a Gateway wants it, which listens on port 80 as an
-// ordinary user, and the traffic goes that way.
+// istiod deploys the gateway that a Gateway asks for. It listens on port 80 as an
+// ordinary user, and the traffic goes through it.
 func TestGatewayOfTheGatewayAPI(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, true)

@@ -18,8 +18,8 @@ func addInternet(c *cobra.Command) {
 	c.Flags().String("internet", "", "a file with hosts of your own for the lab's internet")
 }
 
-// ownHosts reads the file that --internet names, so that what is wrong with it is
-// said before anything starts; nil without the flag.
+// ownHosts reads the file that --internet names, so that a mistake in it is reported
+// before anything starts; it returns nil without the flag.
 func ownHosts(c *cobra.Command, _ []string) ([]byte, error) {
 	file, err := c.Flags().GetString("internet")
 	if err != nil || file == "" {
@@ -35,7 +35,7 @@ func ownHosts(c *cobra.Command, _ []string) ([]byte, error) {
 	return data, nil
 }
 
-// hostsOf are the hosts of a lab's internet.
+// hostsOf returns the hosts of a lab's internet.
 func hostsOf(f cluster.Folder) ([]internet.Host, error) {
 	hosts, err := internet.Load(f.Hosts())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -44,7 +44,7 @@ func hostsOf(f cluster.Folder) ([]internet.Host, error) {
 	return hosts, err
 }
 
-// refuseOtherHosts refuses a running lab that has not the hosts that are wanted.
+// refuseOtherHosts returns an error if a running lab does not have the wanted hosts.
 func (i *instance) refuseOtherHosts(wanted []byte) error {
 	if wanted == nil {
 		return nil

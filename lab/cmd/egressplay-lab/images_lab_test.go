@@ -114,7 +114,7 @@ func TestNginxWithMutualTLS(t *testing.T) {
 	n.must("exec", "deploy/my-nginx", "--", "nginx", "-t")
 }
 
-// nginx without any configuration of one's own serves its page.
+// nginx without a configuration of the user's serves its page.
 func TestNginxAlone(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, false)
@@ -211,5 +211,5 @@ func TestSquid(t *testing.T) {
 	assert.Equal(t, "13\n", n.must("exec", "deploy/squid", "--", "id", "-u"))
 
 	name := n.must("get", "pods", "-l", "app=squid", "-o", "name")
-	n.must("delete", strings.TrimSpace(name), "--timeout=20s") // less than it would wait for its clients
+	n.must("delete", strings.TrimSpace(name), "--timeout=20s") // less than squid would wait for its clients
 }

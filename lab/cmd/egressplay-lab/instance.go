@@ -16,16 +16,16 @@ import (
 	"github.com/egressplay/egressplay/lab/sandbox"
 )
 
-// instance is one lab as the host sees it: running or not.
+// instance is one lab as seen from the host, running or not.
 type instance struct {
 	name   string
 	folder cluster.Folder
 }
 
-// info is what lab.json says of a running lab.
+// info is the content of lab.json, which describes a running lab.
 type info struct {
 	Name    string `json:"name"`
-	Pid     int    `json:"pid"` // of its first process, as the host counts
+	Pid     int    `json:"pid"` // of its first process, in the host's pid namespace
 	Version string `json:"version"`
 	API     string `json:"api"` // where the host reaches it, ADDRESS:PORT
 }
@@ -43,9 +43,9 @@ const (
 	labLog      = "lab" // the log of the first process
 )
 
-// running says who runs the lab; nil when nobody does. Whatever a lab that was
-// killed has left is no sign of life: the lock on alive is, which the kernel
-// takes away.
+// running returns who runs the lab, nil if nobody does. Files that a killed lab has
+// left are no sign of life. The lock on the file alive is, because the kernel releases
+// it.
 func (i *instance) running() (*info, error) {
 	if exists, err := trusted(i.folder); err != nil || !exists {
 		return nil, err
@@ -68,8 +68,8 @@ func (i *instance) running() (*info, error) {
 	return &in, nil
 }
 
-// life is how long the lab lives that runs at this moment. A later lab of the
-// same name is another life.
+// life is the lifetime of the lab that runs at this moment. A later lab of the same
+// name has another life.
 type life struct{ alive *os.File } // nil when no lab runs
 
 func (i *instance) life() (*life, error) {
@@ -90,9 +90,9 @@ func (l *life) ended() (bool, error) {
 }
 
 // Close implements [io.Closer].
-func (l *life) Close() error { return l.alive.Close() } // which says os.ErrInvalid when no lab ran
+func (l *life) Close() error { return l.alive.Close() } // it returns os.ErrInvalid if no lab ran
 
-// mustRun is running, with an error when nobody runs the lab.
+// mustRun is like running, but returns an error if the lab does not run.
 func (i *instance) mustRun() (*info, error) {
 	in, err := i.running()
 	if err == nil && in == nil {
@@ -109,7 +109,7 @@ func (i *instance) kubeconfig() (string, error) {
 	return trustedKubeconfig(i.folder)
 }
 
-// flag is what a command line has to say to mean this lab.
+// flag returns the flag by which a command line names this lab.
 func (i *instance) flag() string {
 	if i.name == defaultName {
 		return ""
@@ -117,7 +117,7 @@ func (i *instance) flag() string {
 	return " --name " + i.name
 }
 
-// started is a lab that this process has started, and answers for.
+// started is a lab that this process has started and is responsible for.
 type started struct {
 	*instance
 	process *sandbox.Process
@@ -128,7 +128,7 @@ type started struct {
 }
 
 // start starts the lab, with the user's own hosts if they are not nil, and does
-// not wait until it is up. It returns nil when the lab runs already.
+// not wait until it is up. It returns nil if the lab runs already.
 func (i *instance) start(ctx context.Context, hosts []byte) (*started, error) {
 	held, err := i.lock(ctx)
 	if err != nil {
@@ -157,7 +157,7 @@ func (i *instance) start(ctx context.Context, hosts []byte) (*started, error) {
 	return s, nil
 }
 
-// launch starts the first process, with all that it inherits.
+// launch starts the first process, with everything that it inherits.
 func (i *instance) launch(ctx context.Context, programs cluster.Programs) (s *started, err error) {
 	if err := os.Mkdir(i.folder.Logs(), 0o700); err != nil {
 		return nil, err
@@ -189,14 +189,14 @@ func (i *instance) launch(ctx context.Context, programs cluster.Programs) (s *st
 	defer end.Close()
 	defer func() {
 		if err != nil {
-			leash.Close() // and what may have started ends
+			leash.Close() // which ends what may have started
 		}
 	}()
 	process, err := sandbox.Start(ctx, sandbox.Config{
 		Args:  []string{programs.Self, argFirst, i.name, string(i.folder)},
 		Files: []*os.File{fdAPI - 3: api, fdControl - 3: control, fdAlive - 3: alive, fdLeash - 3: end},
-		// Nothing else of the caller's: a proxy, for one, would be asked for
-		// what is in the lab.
+		// Nothing else of the caller's environment: its proxy settings, for one, would
+		// apply to what is in the lab.
 		Env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=/", "TMPDIR=" + i.folder.State()},
 		Dir:  "/",
 		Log:  log,
@@ -234,8 +234,8 @@ func listen(network, addr string) (*os.File, net.Addr, error) {
 	return f, l.Addr(), err
 }
 
-// end waits for the end of a lab that does not answer any more, and returns how
-// its first process ended.
+// end waits until a lab that does not answer any more has ended, and returns how its
+// first process ended.
 func (s *started) end() error {
 	const most = 5 * time.Second
 	select {
@@ -249,7 +249,7 @@ func (s *started) end() error {
 	}
 }
 
-// letGo makes the lab go on when this process ends.
+// letGo has the lab go on after the end of this process.
 func (s *started) letGo() error {
 	if _, err := s.leash.Write([]byte{detach}); err != nil {
 		return fmt.Errorf("let lab %s go on: %w", s.name, err)
@@ -259,7 +259,7 @@ func (s *started) letGo() error {
 
 // kill ends the lab and waits until it is gone. Its logs stay.
 func (s *started) kill() error {
-	_ = s.process.Kill() // fails when the lab has ended, which is what it is for
+	_ = s.process.Kill() // it fails if the lab has ended, which is the aim
 	<-s.gone
 	errs := []error{s.leash.Close()}
 	for _, path := range []string{s.folder.Info(), s.folder.Kubeconfig(), s.folder.Control(), s.folder.Alive()} {
@@ -270,8 +270,8 @@ func (s *started) kill() error {
 	return errors.Join(errs...)
 }
 
-// stop ends the lab, waits until it is gone and deletes its run folder. It says
-// who ran the lab; nil when nobody did.
+// stop ends the lab, waits until it is gone and deletes its run folder. It returns who
+// ran the lab; nil if nobody did.
 func (i *instance) stop(ctx context.Context) (*info, error) {
 	if exists, err := trusted(i.folder); err != nil || !exists {
 		return nil, err
@@ -296,8 +296,8 @@ func (i *instance) stop(ctx context.Context) (*info, error) {
 	return in, nil
 }
 
-// killAndWait kills the first process, upon which the kernel ends all of the lab
-// before the process itself is gone.
+// killAndWait kills the first process. The kernel then ends all of the lab before that
+// process itself is gone.
 func (i *instance) killAndWait(ctx context.Context, pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -307,7 +307,7 @@ func (i *instance) killAndWait(ctx context.Context, pid int) error {
 		return err
 	}
 	defer unix.Close(fd)
-	// Only now that the process is held is it sure to be the lab's.
+	// Now that a pidfd holds the process, check that it is the lab's.
 	if alive, err := locked(i.folder.Alive()); err != nil || !alive {
 		return err
 	}
@@ -329,7 +329,7 @@ func (i *instance) killAndWait(ctx context.Context, pid int) error {
 	}
 }
 
-// lock takes the lock of the run folder, which is made if need be.
+// lock takes the lock of the run folder, and makes the folder if it does not exist.
 func (i *instance) lock(ctx context.Context) (*os.File, error) {
 	for {
 		var f *os.File
@@ -338,12 +338,12 @@ func (i *instance) lock(ctx context.Context) (*os.File, error) {
 			f, err = lock(ctx, i.folder.Lock())
 		}
 		if errors.Is(err, fs.ErrNotExist) && ctx.Err() == nil {
-			continue // deleted meanwhile
+			continue // it was deleted in between
 		}
 		if err != nil {
 			return nil, err
 		}
-		// Whoever held it may have deleted the folder.
+		// Whoever held the lock may have deleted the folder.
 		mine, err := f.Stat()
 		if err != nil {
 			return nil, errors.Join(err, f.Close())

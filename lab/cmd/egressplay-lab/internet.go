@@ -30,7 +30,7 @@ func newInternet() *cobra.Command {
 	return c
 }
 
-// newAddHost is `internet add` by a name that is easier to guess.
+// newAddHost makes `internet add` under a name that is easier to guess.
 func newAddHost() *cobra.Command {
 	c := newInternetAdd()
 	c.Use, c.Short = "add-host FILE", "Add hosts to the internet of a running lab: internet add by another name"
@@ -40,7 +40,7 @@ func newAddHost() *cobra.Command {
 func newInternetAdd() *cobra.Command {
 	type line struct {
 		asJSON bool
-		name   string // the file's
+		name   string // the name of the file
 		text   []byte
 	}
 	c := &cobra.Command{
@@ -115,7 +115,7 @@ func newInternetList() *cobra.Command {
 	return c
 }
 
-// dial returns what asks the lab, which must be running.
+// dial returns a client of the lab, which must be running.
 func (i *instance) dial() (*cluster.Client, error) {
 	if _, err := i.mustRun(); err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (i *instance) dial() (*cluster.Client, error) {
 	return cluster.Dial(i.folder), nil
 }
 
-// printAdded prints what was added, with its token.
+// printAdded prints the hosts that were added, with their token.
 func printAdded(out io.Writer, added internet.Addition) {
 	fmt.Fprintf(out, "%s from %s\n", added.Token, internet.Plain(added.File))
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
@@ -137,7 +137,7 @@ func printAdded(out io.Writer, added internet.Addition) {
 		}
 		fmt.Fprintf(table, "  %s\t%s\n", strings.Join(host.Names, ", "), strings.Join(at, ", "))
 	}
-	_ = table.Flush() // as Fprintf
+	_ = table.Flush() // as with Fprintf
 }
 
 func newInternetCheck() *cobra.Command {
@@ -168,9 +168,9 @@ func newInternetCheck() *cobra.Command {
 // letGoTimeout bounds how long the lab may take to remove hosts.
 const letGoTimeout = 10 * time.Second
 
-// heldHosts are what hold takes on its stdin, as a line of JSON.
+// heldHosts is the line of JSON that hold reads from its stdin.
 type heldHosts struct {
-	File string `json:"file"` // for what is said of it
+	File string `json:"file"` // its name, for messages
 	Text string `json:"text"`
 }
 
@@ -209,7 +209,7 @@ func holdHosts(ctx context.Context, lab *cluster.Client, stdin io.Reader, out io
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			_, _ = io.Copy(io.Discard, stdin) // its end is what is waited for
+			_, _ = io.Copy(io.Discard, stdin) // only its end matters
 		}()
 		select {
 		case <-ended:
@@ -221,8 +221,9 @@ func holdHosts(ctx context.Context, lab *cluster.Client, stdin io.Reader, out io
 	return errors.Join(err, letGo(ending))
 }
 
-// readHosts reads a file of hosts, - for stdin, and returns its name and its text.
-// What is wrong with it that can be told without a lab is [internet.Mistakes].
+// readHosts reads a file of hosts, - for stdin, and returns its name and its text. Its
+// error has type [internet.Mistakes] if the file has mistakes that can be found without
+// a lab.
 func readHosts(c *cobra.Command, file string) (name string, text []byte, err error) {
 	if file == "-" {
 		name = "stdin"

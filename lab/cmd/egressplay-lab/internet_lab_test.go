@@ -22,8 +22,8 @@ import (
 	"github.com/egressplay/egressplay/lab/internet"
 )
 
-// curlFrom makes a pod with curl, and returns what runs it: it gives curl's
-// output and exit code.
+// curlFrom makes a pod with curl, and returns a function that runs curl in it and
+// returns curl's output and exit code.
 func curlFrom(n namespace) func(args ...string) result {
 	n.t.Helper()
 	n.apply(pod("client", forever, "", ""))
@@ -33,7 +33,7 @@ func curlFrom(n namespace) func(args ...string) result {
 	}
 }
 
-// recorded is what has arrived in the internet of a lab.
+// recorded returns what has arrived in the internet of a lab.
 func recorded(t testing.TB, name string) (records []internet.Record) {
 	t.Helper()
 	for line := range strings.Lines(verb(t, "logs", "internet", "-o", "json", "--name", name)) {
@@ -87,7 +87,7 @@ func TestInternet(t *testing.T) {
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, took, 0.3)
 
-	// What a client did not wait for has arrived all the same, once.
+	// A request for which the client did not wait has arrived all the same, once.
 	assert.Equal(t, 28, curl("-m", "1", "http://slow.example.com/77.5").code)
 	var arrived []internet.Record
 	for _, r := range recorded(t, defaultName) {
@@ -104,8 +104,8 @@ func TestInternet(t *testing.T) {
 	assert.NoError(t, json.Unmarshal([]byte(first), &r), first)
 }
 
-// A name that does not exist is just that, and no failure of the name server, which
-// a client would ask again; one that exists has no IPv6 address.
+// A name that does not exist gives NXDOMAIN, and no failure of the name server, which a
+// client would ask again. A name that exists has no IPv6 address.
 func TestNamesThatDoNotExist(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, false)
@@ -211,7 +211,7 @@ func TestHostsOfOnesOwn(t *testing.T) {
 	assert.Equal(t, "192.0.2.7:443", sites["partner.example.net"])
 }
 
-// A running lab takes hosts, tells the DNS of them at once, and gives them up again.
+// A running lab takes hosts, has them in its DNS at once, and removes them again.
 func TestHostsOfARunningLab(t *testing.T) {
 	t.Parallel()
 	curl := curlFrom(newNamespace(t, false))
@@ -277,7 +277,7 @@ hosts:
 	assert.Equal(t, 2, execute(program("internet", "add", file+"x")).code)
 }
 
-// Hosts that a program holds go with it, however it goes.
+// Hosts that a program holds go when it ends, however it ends.
 func TestHeldHosts(t *testing.T) {
 	t.Parallel()
 	const held = `{"file": "held.yaml", "text": "apiVersion: egressplay/v1\nkind: Internet\nhosts: [{names: [held.example.net]}]\n"}` + "\n"

@@ -14,8 +14,8 @@ import (
 )
 
 // removeKilled deletes the folders of this user's other labs that were killed.
-// What it cannot delete is a warning on out: that lab keeps nobody from starting
-// this one.
+// It prints a warning to out about what it cannot delete: that must not prevent this
+// lab from starting.
 func (i *instance) removeKilled(ctx context.Context, out io.Writer) {
 	all := filepath.Dir(string(i.folder))
 	entries, err := os.ReadDir(all)
@@ -24,7 +24,7 @@ func (i *instance) removeKilled(ctx context.Context, out io.Writer) {
 	}
 	for _, e := range entries {
 		if !e.IsDir() || !names.MatchString(e.Name()) || e.Name() == i.name {
-			continue // not a lab, or left to who starts it
+			continue // not a lab, or left to whoever starts it
 		}
 		other := &instance{e.Name(), cluster.Folder(filepath.Join(all, e.Name()))}
 		err := other.removeIfKilled(ctx)
@@ -34,7 +34,7 @@ func (i *instance) removeKilled(ctx context.Context, out io.Writer) {
 	}
 }
 
-// errInUse is why a lab's folder is left to the one who holds its lock.
+// errInUse is the reason to leave a lab's folder to the process that holds its lock.
 var errInUse = errors.New("somebody starts or ends the lab")
 
 func (i *instance) removeIfKilled(ctx context.Context) error {
@@ -57,10 +57,10 @@ func (i *instance) removeIfKilled(ctx context.Context) error {
 	return os.RemoveAll(string(i.folder))
 }
 
-// killed reports whether all processes of a lab were killed, those included that
-// would have taken it down: its file alive is still there and nobody holds it. A
-// lab that has ended in another way leaves its logs at most. A folder that has
-// anything but a lab's files is not a lab's, whatever its name is.
+// killed reports whether all processes of a lab were killed, including those that would
+// have taken it down: its file alive still exists and nobody holds it. A lab that ended
+// in another way leaves at most its logs. A folder with anything but a lab's files is
+// not a lab's, whatever its name is.
 func (i *instance) killed() (bool, error) {
 	entries, err := os.ReadDir(string(i.folder))
 	if err != nil {

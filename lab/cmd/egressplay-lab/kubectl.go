@@ -52,7 +52,7 @@ func newClient(name, short string, run func(*instance, []string) error) *cobra.C
 	}
 }
 
-// takeName takes --name from the front of the arguments.
+// takeName returns the value of a leading --name, and the arguments after it.
 func takeName(args []string) (name string, rest []string) {
 	if len(args) > 0 {
 		if name, ok := strings.CutPrefix(args[0], "--name="); ok {
@@ -65,7 +65,8 @@ func takeName(args []string) (name string, rest []string) {
 	return defaultName, args
 }
 
-// clients are the programs that are clients by the name they are called by.
+// clients returns the programs that are clients of the API, by the name under which
+// each is called.
 func clients(programs cluster.Programs) map[string]string {
 	return map[string]string{"kubectl": programs.Components, "istioctl": programs.Istiod}
 }
@@ -73,8 +74,8 @@ func clients(programs cluster.Programs) map[string]string {
 func kubectl(i *instance, args []string) error  { return i.become("kubectl", args) }
 func istioctl(i *instance, args []string) error { return i.become("istioctl", args) }
 
-// become becomes a client, so that the terminal, the signals and the exit code
-// are its own. It returns only if that fails.
+// become replaces this process by a client, so that the terminal, the signals and the
+// exit code are the client's. It returns only if that fails.
 func (i *instance) become(client string, args []string) error {
 	kubeconfig, err := i.kubeconfig()
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 )
 
 // These tests run the built programs, from EGRESSPLAY_BIN or the checkout's bin,
-// as whoever runs the tests: root and an ordinary user alike. One lab is started
+// as the user who runs the tests, root or an ordinary user. One lab is started
 // for all of them; tests about starting and ending start their own.
 
-// aWhile is longer than anything here takes, also on a busy machine.
+// aWhile is longer than anything here takes, even on a busy machine.
 const aWhile = 2 * time.Minute
 
 // bin is the folder of the programs.
@@ -67,7 +67,7 @@ func runTests(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// result is what a program has left.
+// result is the output and the exit code of a program.
 type result struct {
 	stdout, stderr string
 	code           int
@@ -103,7 +103,7 @@ func verb(t testing.TB, args ...string) string {
 	return r.stdout
 }
 
-// statusOfLab is what status says of a lab.
+// statusOfLab returns the status of a lab.
 func statusOfLab(t testing.TB, name string) status {
 	t.Helper()
 	var s status
@@ -111,7 +111,7 @@ func statusOfLab(t testing.TB, name string) status {
 	return s
 }
 
-// namespace is a namespace of the lab that goes with the test.
+// namespace is a namespace of the lab that is deleted with the test.
 type namespace struct {
 	t    testing.TB
 	name string
@@ -172,7 +172,7 @@ func (n namespace) await(_ string, args ...string) string {
 	return r.stdout
 }
 
-// eventually waits until good says so.
+// eventually waits until good returns true.
 func (n namespace) eventually(good func() bool, why func() string) {
 	n.t.Helper()
 	for until := time.Now().Add(aWhile); !good(); time.Sleep(50 * time.Millisecond) {
@@ -180,14 +180,14 @@ func (n namespace) eventually(good func() bool, why func() string) {
 	}
 }
 
-// ready waits until a pod, or what else is named, has a condition.
+// ready waits until a pod or another object has a condition.
 func (n namespace) ready(what, condition string) {
 	n.t.Helper()
 	n.must("wait", what, "--for=condition="+condition, "--timeout="+aWhile.String())
 }
 
-// eventuallyLogged waits until a log has a text, which a program may write a
-// moment after what it is about, and returns the log.
+// eventuallyLogged waits until a log has a text, and returns the log. A program may
+// write a line a moment after the event.
 func (n namespace) eventuallyLogged(text string, logs ...string) string {
 	n.t.Helper()
 	var log string

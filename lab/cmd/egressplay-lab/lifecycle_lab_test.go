@@ -51,8 +51,8 @@ func TestStatus(t *testing.T) {
 	assert.Regexp(t, `kube-apiserver +ready +\d+ MiB +\d+\.\d s`, text)
 }
 
-// status looks at the pods at the moment that it is asked. Of both these
-// Deployments Kubernetes says that they are available.
+// status looks at the pods at the moment of the request. Kubernetes says of both these
+// Deployments that they are available.
 func TestStatusLooksAtThePods(t *testing.T) {
 	kubectl := func(args ...string) { verb(t, append([]string{"kubectl", "-n", "istio-system"}, args...)...) }
 	const gateway = "deployment/" + cluster.EgressGateway
@@ -83,7 +83,7 @@ func TestStatusLooksAtThePods(t *testing.T) {
 	becomes("ready", "")
 }
 
-// A process that was ready at its start and answers no more is not ready.
+// A process that was ready at its start and does not answer any more is not ready.
 func TestStatusAsksTheProcesses(t *testing.T) {
 	pid := componentOf(t, defaultName, cluster.Scheduler)
 	state := func() string {
@@ -98,7 +98,7 @@ func TestStatusAsksTheProcesses(t *testing.T) {
 	assert.Eventually(t, func() bool { return state() == "ready  true" }, aWhile, 50*time.Millisecond)
 }
 
-// componentOf returns the process of a component, as the host counts.
+// componentOf returns the pid of a component in the host's pid namespace.
 func componentOf(t *testing.T, lab, component string) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
@@ -234,7 +234,7 @@ func TestFollowedLogsEndWithTheLab(t *testing.T) {
 	}
 	var followers []follower
 	for _, component := range []string{labLog, cluster.APIServer, cluster.Internet, cluster.Istiod} {
-		if component == labLog || component == cluster.Internet { // which may be empty, and say nothing before the end
+		if component == labLog || component == cluster.Internet { // these may be empty until the end
 			f, err := os.OpenFile(filepath.Join(runDir(), name, "logs", component+".log"), os.O_APPEND|os.O_WRONLY, 0)
 			require.NoError(t, err)
 			_, err = f.WriteString("{}\n")
@@ -254,7 +254,7 @@ func TestFollowedLogsEndWithTheLab(t *testing.T) {
 	for _, f := range followers {
 		_, err := io.Copy(io.Discard, f.rest)
 		require.NoError(t, err)
-		f.cmd.Wait() // kubectl calls the end of the API server an error
+		f.cmd.Wait() // kubectl reports the end of the API server as an error
 		assert.True(t, f.cmd.ProcessState.Exited(), "%s does not end with the lab", f.cmd)
 		if !slices.Contains(f.cmd.Args, cluster.Istiod) {
 			assert.Zero(t, f.cmd.ProcessState.ExitCode(), f.cmd)
@@ -277,13 +277,13 @@ func TestKubectlsExitCodeAndStreams(t *testing.T) {
 	assert.Empty(t, r.stdout)
 }
 
-// machine is what a lab must leave as it was.
+// machine is the state of the machine that a lab must leave as it was.
 type machine struct {
 	processes, mounts, interfaces, folders []string
 }
 
-// look looks at what there is of the labs but the one that all tests share. The
-// program's own processes are in no namespace of theirs.
+// look returns what exists of all labs but the one that the tests share. The test
+// program's own processes are in none of the labs' namespaces.
 func look(t *testing.T) machine {
 	t.Helper()
 	var m machine
@@ -301,9 +301,9 @@ func look(t *testing.T) machine {
 		}
 		ns, err := os.Readlink("/proc/" + e.Name() + "/ns/pid")
 		if err != nil || ns == skip || ns == own {
-			continue // one that has ended, of the shared lab or of nobody's
+			continue // it has ended, or belongs to the shared lab or to no lab
 		}
-		// Labs of others run on this machine, too: the folder tells which are ours.
+		// Labs of others may run on this machine too: the folder shows which are ours.
 		text, _ := os.ReadFile("/proc/" + e.Name() + "/cmdline")
 		if strings.Contains(string(text), dir) {
 			m.processes = append(m.processes, strings.ReplaceAll(string(text), "\x00", " "))
@@ -379,7 +379,7 @@ func TestEndings(t *testing.T) {
 			s.cmd.Wait()
 			assert.Equal(t, tt.code, s.cmd.ProcessState.ExitCode())
 			assert.Eventually(t, func() bool { return len(look(t).processes) == 0 }, aWhile, 20*time.Millisecond)
-			verb(t, "down", "--name", name) // where its logs are kept, or nobody was left to delete them
+			verb(t, "down", "--name", name) // its logs are kept, or nobody was left to delete them
 			assert.Equal(t, before, look(t))
 		})
 	}
@@ -389,28 +389,28 @@ func TestEndings(t *testing.T) {
 func (s *served) killAll(t *testing.T, name string) {
 	t.Helper()
 	pid := statusOfLab(t, name).Pid
-	require.NoError(t, s.cmd.Process.Signal(syscall.SIGSTOP)) // or it would see the lab end, and clean up
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGSTOP)) // else it would see the lab end, and clean up
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 	require.NoError(t, s.cmd.Process.Kill())
 	s.cmd.Wait()
 	i, err := newInstance(name)
 	require.NoError(t, err)
-	assert.Eventually(t, func() bool { // the kernel takes its time for the last of them
+	assert.Eventually(t, func() bool { // the kernel may take a while for the last of them
 		killed, err := i.killed()
 		require.NoError(t, err)
 		return killed && len(look(t).processes) == 0
 	}, aWhile, 20*time.Millisecond)
 }
 
-// A lab of which everything is killed leaves its folder, which the next start of
-// any lab takes away.
+// A lab whose processes are all killed leaves its folder, which the next start of any
+// lab deletes.
 func TestAllOfALabIsKilled(t *testing.T) {
 	before := look(t)
 	const name = "run-1"
 	serveLab(t, name).killAll(t, name)
 	assert.Equal(t, append(slices.Clone(before.folders), name), look(t).folders)
 	assert.Zero(t, statusOfLab(t, name).Pid)
-	verb(t, "up") // of the lab that runs
+	verb(t, "up") // the lab runs already
 	assert.Equal(t, before, look(t))
 
 	serveLab(t, name).killAll(t, name)
@@ -418,7 +418,7 @@ func TestAllOfALabIsKilled(t *testing.T) {
 	assert.Equal(t, before, look(t))
 }
 
-// What started a lab and is gone before it was ready takes the lab with it.
+// If the process that starts a lab ends before the lab is ready, the lab ends too.
 func TestUpIsKilled(t *testing.T) {
 	const name = "killed"
 	cmd := program("up", "--name", name)
@@ -472,7 +472,7 @@ func TestUpIsInterrupted(t *testing.T) {
 func TestTwoLabsDoNotSeeEachOther(t *testing.T) {
 	const name = "two"
 	t.Cleanup(func() { verb(t, "down", "--name", name) })
-	// Two at once: one starts it, the other waits for it.
+	// Two at once: one starts the lab, the other waits for it.
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
@@ -481,7 +481,7 @@ func TestTwoLabsDoNotSeeEachOther(t *testing.T) {
 		})
 	}
 	both.Wait()
-	// istiod judges already the first object.
+	// istiod already judges the first object.
 	apply := program("kubectl", "--name", name, "apply", "-f", "-")
 	apply.Stdin = strings.NewReader(fmt.Sprintf(serviceEntry, "DNS"))
 	refused(t, execute(apply))
@@ -497,7 +497,7 @@ func TestTwoLabsDoNotSeeEachOther(t *testing.T) {
 	assert.Equal(t, name, verb(t, "kubectl", "--name", name, "get", "configmap", "egressplay-lab", "-n", "kube-public", "-o", "jsonpath={.data.name}"))
 }
 
-// A lab that does not come up says why, and leaves nothing but its logs.
+// A lab that does not come up reports why, and leaves nothing but its logs.
 func TestFailedStart(t *testing.T) {
 	before := look(t)
 	dir := t.TempDir()
@@ -506,7 +506,7 @@ func TestFailedStart(t *testing.T) {
 	for _, path := range programs {
 		require.NoError(t, os.Symlink(path, filepath.Join(dir, filepath.Base(path))))
 	}
-	self, err := os.ReadFile(filepath.Join(bin, "egressplay-lab")) // it looks beside its real file
+	self, err := os.ReadFile(filepath.Join(bin, "egressplay-lab")) // it looks for the others beside its own real file
 	require.NoError(t, err)
 	for name, content := range map[string]string{
 		"egressplay-lab":  string(self),
@@ -531,7 +531,7 @@ func TestFailedStart(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	r := execute(program("check"))
-	// Labs that run share what a user may have of inotify.
+	// Labs that run share the user's limit of inotify instances.
 	if r.code != 0 {
 		assert.Equal(t, 1, strings.Count(r.stdout, "problem:"), r.stdout)
 		assert.Contains(t, r.stdout, "inotify")

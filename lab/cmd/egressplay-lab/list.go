@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// listed is what `list -o json` prints of each lab that runs.
+// listed is what `list -o json` prints for each lab that runs.
 type listed struct {
 	Name       string `json:"name"`
 	Pid        int    `json:"pid"` // of the first process, as the host counts
@@ -25,7 +25,7 @@ func newList() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
-		Short:   "List this user's labs that run",
+		Short:   "List this user's running labs",
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			asJSON, err := wantsJSON(c, args)
@@ -46,7 +46,7 @@ func newList() *cobra.Command {
 	return c
 }
 
-// list returns the labs that run, those of runs included, sorted by name.
+// list returns the labs that run, including those of runs, sorted by name.
 func list() ([]listed, error) {
 	labs := []listed{}
 	entries, err := os.ReadDir(runDir())
@@ -92,7 +92,7 @@ func printLabs(out io.Writer, labs []listed) error {
 
 // completeNames completes the names of labs that run.
 func completeNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	labs, _ := list() // what can be told
+	labs, _ := list() // an error completes nothing
 	var names []string
 	for _, l := range labs {
 		names = append(names, l.Name)

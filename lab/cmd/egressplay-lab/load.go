@@ -55,11 +55,11 @@ ends with the lab.`,
 			return nil
 		}),
 	}
-	c.Flags().String("as", "", "the image's `NAME`, in place of the one that the archive tells")
+	c.Flags().String("as", "", "the image's `NAME`, in place of the one in the archive")
 	return c
 }
 
-// familiar returns the names of an image as people write them.
+// familiar returns the names of an image in their usual short form.
 func familiar(names []string) string {
 	list := make([]string, len(names))
 	for i, name := range names {

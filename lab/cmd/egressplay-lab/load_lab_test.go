@@ -21,11 +21,11 @@ import (
 	"github.com/egressplay/egressplay/lab/image/imagetest"
 )
 
-// The test's own program is the only one in the images that it makes: it is static, so
-// it needs nothing of the machine.
+// The images of the test have only the test's own program, which is static and so needs
+// nothing of the machine.
 const imageProgram = "image-program"
 
-// seen is what the program of an image sees.
+// seen is what the program of an image sees of its container.
 type seen struct {
 	Args, Env []string
 	UID, GID  int
@@ -35,8 +35,8 @@ type seen struct {
 	Resolv    string
 }
 
-// beImageProgram is what the program of an image does: it serves what it sees, or fetches
-// a URL.
+// beImageProgram runs as the program of an image: it serves what it sees, or fetches a
+// URL.
 func beImageProgram() error {
 	if len(os.Args) == 3 && os.Args[1] == "fetch" {
 		r, err := http.Get(os.Args[2])
@@ -69,7 +69,7 @@ func beImageProgram() error {
 	}
 	s.Resolv = string(resolv)
 	return http.ListenAndServe(":8080", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(s) // the test notices
+		_ = json.NewEncoder(w).Encode(s) // the test notices an error
 	}))
 }
 
@@ -82,7 +82,7 @@ func ownProgram(t *testing.T) string {
 	return string(program)
 }
 
-// ownImage is an image with all that a configuration can say.
+// ownImage returns an image whose configuration has every field.
 func ownImage(t *testing.T, version string) imagetest.Source {
 	t.Helper()
 	return imagetest.Source{
@@ -129,8 +129,8 @@ func ownPod(name, image, more string) string {
 	return fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec:\n  containers:\n  - name: main\n    image: %s\n%s", name, image, more)
 }
 
-// An image of one's own runs at once as its configuration and the pod say, in a mesh as
-// well, from each format of archives.
+// A user's own image runs at once as its configuration and the pod say, also in a mesh,
+// from each format of archives.
 func TestLoadAnImage(t *testing.T) {
 	n := newNamespace(t, true)
 	for format, content := range map[string][]byte{
@@ -163,8 +163,8 @@ func TestLoadAnImage(t *testing.T) {
 	}
 }
 
-// A root file system has no configuration; the pod says it all. The same name once more
-// is another image, and pods that run keep theirs.
+// A root file system has no configuration; the pod sets everything. Loading the same
+// name again makes another image, and running pods keep theirs.
 func TestLoadARootFileSystem(t *testing.T) {
 	n := newNamespace(t, false)
 	rootFS := func(version string) []byte {
@@ -190,7 +190,7 @@ func TestLoadARootFileSystem(t *testing.T) {
 	n.eventuallyField("pod/tag", ".status.containerStatuses[0].state.waiting.message", `the lab has no image "rootfs:2"`)
 }
 
-// What is refused is told, and leaves the lab's images as they were.
+// What is refused is reported, and leaves the lab's images as they were.
 func TestLoadRefuses(t *testing.T) {
 	before := verb(t, "images", "-o", "json")
 	other := "arm64"
@@ -206,7 +206,7 @@ func TestLoadRefuses(t *testing.T) {
 	for says, content := range map[string][]byte{
 		`nothing was loaded: -: layer 1: "../x" leads out of its folder by ..`:                      app(imagetest.File{Name: "../x"}),
 		"the image is for linux/" + other:                                                           imagetest.Docker(imagetest.Source{Names: []string{"refused"}, Platform: "linux/" + other}),
-		"refused:latest was not loaded: /dev of the image is no folder":                             app(imagetest.File{Name: "dev", Link: "/etc"}),
+		"refused:latest was not loaded: /dev of the image is not a folder":                          app(imagetest.File{Name: "dev", Link: "/etc"}),
 		"pods of the lab's own are made of the image proxyv2: load yours by another name":           one("istio/proxyv2:1.31", ""),
 		`refused:1 was not loaded: the image runs as the user "bob", who is not in its /etc/passwd`: one("refused:1", "bob"),
 	} {

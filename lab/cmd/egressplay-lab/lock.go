@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockPause lies between two tries to get a lock that another holds.
+// lockPause is the time between two tries to get a lock that somebody else holds.
 const lockPause = 20 * time.Millisecond
 
-// lock takes the lock on a file, which is made if need be, and waits for it until
-// ctx ends. It is held until the file is closed, or whoever has inherited it
-// ends.
+// lock takes the lock on a file, which it makes if it does not exist, and waits for it
+// until ctx ends. The lock is held until the file is closed here and in every process
+// that has inherited it.
 func lock(ctx context.Context, path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -7,15 +7,15 @@ import (
 	"os"
 )
 
-// A logFile is the log of a part. The part renames it to PATH.1 when it is full,
-// and begins it anew. It is read as one: first the older file, and behind its end
-// what has been written since.
+// A logFile is the log of a part. The part renames it to PATH.1 when it is full, and
+// begins a new one. Both are read as one file: first the older one, then what has been
+// written since.
 type logFile struct {
 	path  string
-	files []*os.File // that are to be read, one at least
+	files []*os.File // still to be read, at least one
 }
 
-// openLog opens the log of a part, of a lab that runs or did.
+// openLog opens the log of a part of a lab, which runs or has ended.
 func (i *instance) openLog(component string) (*logFile, error) {
 	exists, err := trusted(i.folder)
 	if err == nil && !exists {
@@ -27,8 +27,8 @@ func (i *instance) openLog(component string) (*logFile, error) {
 	return openLogFile(i.folder.Log(component))
 }
 
-// openLogFile opens the newer file first: if that is renamed in between, it is
-// read twice rather than left out.
+// openLogFile opens the newer file first: if it is renamed in between, it is read twice
+// rather than not at all.
 func openLogFile(path string) (*logFile, error) {
 	newer, err := os.Open(path)
 	if err != nil {
@@ -66,7 +66,7 @@ func (l *logFile) Read(p []byte) (int, error) {
 		}
 		newer, err := os.Open(l.path)
 		if err != nil {
-			return 0, io.EOF // it is being renamed, or is gone with the lab
+			return 0, io.EOF // it is being renamed, or was deleted with the lab
 		}
 		if same, err := sameFile(newer, l.files[0]); err != nil || same {
 			if err = errors.Join(err, newer.Close()); err == nil {
@@ -79,7 +79,7 @@ func (l *logFile) Read(p []byte) (int, error) {
 	}
 }
 
-// Close closes what is open.
+// Close closes the open files.
 func (l *logFile) Close() error {
 	var errs []error
 	for _, f := range l.files {

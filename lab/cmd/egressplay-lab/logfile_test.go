@@ -14,8 +14,8 @@ import (
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
-// A log that begins anew while it is read loses nothing that was there when the
-// reader began, and what follows.
+// A log that is begun anew while it is read loses nothing of what existed when the
+// reader began, nor of what follows.
 func TestLogFileIsReadOverItsTwoFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "internet.log")
 	w, err := supervise.OpenLog(path, 100)
@@ -48,13 +48,13 @@ func TestLogFileIsReadOverItsTwoFiles(t *testing.T) {
 		}
 	}
 	rest()
-	for range 20 { // less than a file has, at a time
+	for range 20 { // less than a whole file at a time
 		write(7)
 		rest()
 	}
 	assert.Equal(t, written.String(), read.String())
 
-	// One who begins now has the newest, from the beginning of a line on.
+	// A reader that begins now gets the newest lines, from the beginning of a line on.
 	again, err := openLogFile(path)
 	require.NoError(t, err)
 	defer again.Close()

@@ -33,7 +33,7 @@ func newLogs() *cobra.Command {
 	return c
 }
 
-// oneComponent takes the name of one component at most.
+// oneComponent accepts at most one argument, the name of a component.
 func oneComponent(c *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return fmt.Errorf("logs takes one component, got %s", strings.Join(args, " "))
@@ -95,7 +95,7 @@ func logs(ctx context.Context, i *instance, l logsLine, out io.Writer) error {
 	return err
 }
 
-// followPause lies between two looks at whether a file has grown.
+// followPause is the time between two looks at whether a file has grown.
 const followPause = 50 * time.Millisecond
 
 // reader is a function that reads.
@@ -103,8 +103,8 @@ type reader func([]byte) (int, error)
 
 func (r reader) Read(p []byte) (int, error) { return r(p) }
 
-// followed is a file that grows, to be read until ctx ends, or to the last word
-// of who writes it once that has ended.
+// followed returns a reader of a file that grows. It reads until ctx ends or, once the
+// writer has ended, to the end of the file.
 func followed(ctx context.Context, f io.Reader, ended func() (bool, error)) io.Reader {
 	last := false
 	return reader(func(p []byte) (int, error) {
@@ -117,7 +117,7 @@ func followed(ctx context.Context, f io.Reader, ended func() (bool, error)) io.R
 				return 0, err
 			}
 			if last {
-				continue // with what it has written since
+				continue // read what it has written since
 			}
 			select {
 			case <-time.After(followPause):
@@ -128,8 +128,8 @@ func followed(ctx context.Context, f io.Reader, ended func() (bool, error)) io.R
 	})
 }
 
-// printRecords prints what arrived in the internet: each record as a line for
-// people, or raw as JSON. To follow is to wait for each until it is final.
+// printRecords prints what arrived in the internet: each record as a line for people,
+// or raw as JSON. With follow, it waits until each record is final.
 func printRecords(lines io.Reader, out io.Writer, raw, follow bool) error {
 	show := func(r internet.Record) error {
 		line := []byte(sentence(r) + "\n")

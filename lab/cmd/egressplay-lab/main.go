@@ -1,8 +1,8 @@
 // Command egressplay-lab runs labs: whole Kubernetes clusters with Istio, each in
 // namespaces of its own, on this machine. `egressplay lab` is this program.
 //
-// It is also the first process of a lab and the program that becomes each
-// container; which of them it is, its first argument says.
+// It is also the first process of a lab and the program that becomes each container;
+// its first argument says which of them it is.
 package main
 
 import (
@@ -25,25 +25,25 @@ import (
 // version is set by the linker.
 var version = "dev"
 
-// What this program is called with when it is not a person who calls it.
+// The first arguments with which other programs call this one.
 const (
-	argStarter = "start-container" // it becomes a container
-	argProbe   = "probe-sandbox"   // it tries what a lab needs
-	argFirst   = "first-process"   // it is the lab
-	// and cri.ArgHTTPBin: it is a pod's go-httpbin
+	argStarter = "start-container" // to become a container
+	argProbe   = "probe-sandbox"   // to try what a lab needs
+	argFirst   = "first-process"   // to be the lab
+	// and cri.ArgHTTPBin: to be a pod's go-httpbin
 )
 
 // Exit codes.
 const (
 	exitUsage  = 2
 	exitFailed = 3
-	exitSignal = 128 // and the signal
+	exitSignal = 128 // plus the signal's number
 )
 
 func main() {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
-		case argStarter: // first, and nothing before: see starter.Start
+		case argStarter: // before anything else: see starter.Start
 			starter.Start()
 		case argProbe:
 			end(sandbox.Probe())
@@ -76,12 +76,12 @@ func untilSignal() context.Context {
 	return ctx
 }
 
-// interrupted is why a command ended that its user stopped.
+// interrupted is the error of a command that its user stopped.
 type interrupted struct{ os.Signal }
 
 func (i interrupted) Error() string { return "interrupted by " + i.String() }
 
-// end ends a process that no person called.
+// end ends a process that another program called.
 func end(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, plain(err.Error()))
@@ -102,7 +102,7 @@ func report(err error) int {
 	case errors.As(err, &failed):
 		fmt.Fprintln(os.Stderr, "egressplay:", plain(failed.Error()))
 		return exitFailed
-	default: // cobra's own: it did not understand the command line
+	default: // cobra's own error: it did not understand the command line
 		fmt.Fprintln(os.Stderr, "egressplay:", plain(err.Error()))
 		return exitUsage
 	}
@@ -127,7 +127,7 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
-// exitError is an exit code about which all has been said.
+// exitError is an exit code whose reason is already printed.
 type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }

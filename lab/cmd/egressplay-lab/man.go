@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newMan is for those who install the program, and so it is hidden.
+// newMan makes the verb that writes the man pages. It is for the installation only, so
+// it is hidden.
 func newMan() *cobra.Command {
 	return &cobra.Command{
 		Use:    "man FOLDER",

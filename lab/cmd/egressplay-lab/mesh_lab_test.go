@@ -78,7 +78,7 @@ spec:
 	n.eventuallyLogged("outbound|80||httpbin.org", "logs", "deploy/sleep", "-c", "istio-proxy")
 	assert.Contains(t, n.must("get", "configmap", "istio", "-n", "istio-system", "-o", "yaml"), "mode: ALLOW_ANY")
 
-	// The far end tells the same.
+	// The far end records the same.
 	ip := n.field("pods", ".items[0].status.podIP")
 	var arrived []string
 	for _, r := range recorded(t, defaultName) {
@@ -92,8 +92,8 @@ spec:
 	assert.Contains(t, verb(t, "logs", "internet"), "https://www.baidu.com/ HTTP/2.0 200")
 }
 
-// callsOut is a container that ends well only if the way out through the sidecar
-// is there at once.
+// callsOut is a container that succeeds only if it can get out through the sidecar at
+// once.
 const callsOut = `{name: %s, image: curlimages/curl, command: [curl, -sS, --fail, -m, "20", -w, "%%{http_code}", "http://httpbin.org/status/204"]}`
 
 // The startup probe of a native sidecar holds the containers after it until the
@@ -141,7 +141,7 @@ spec:
 	assert.Equal(t, "204", n.must("logs", "held", "-c", "application"))
 }
 
-// serviceEntry is one for all hosts beneath a domain, of a resolution.
+// serviceEntry is a ServiceEntry for all hosts of a domain, with a resolution.
 const serviceEntry = `
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -158,7 +158,7 @@ func TestIstiodJudgesEveryObject(t *testing.T) {
 	refused(t, n.applied(fmt.Sprintf(serviceEntry, "DNS")))
 	n.apply(fmt.Sprintf(serviceEntry, "NONE"))
 
-	// Not even one that is changed later.
+	// A change into such a one is refused too.
 	refused(t, n.kubectl("patch", "serviceentry", "wildcard", "--type=merge", "--patch", `{"spec": {"resolution": "DNS"}}`))
 	assert.Equal(t, "NONE", n.field("serviceentry/wildcard", ".spec.resolution"))
 }
@@ -201,7 +201,8 @@ ports: [{port: 8181}]
 	assert.Equal(t, "OK", n.await("kubectl", "exec", "client", "--", "curl", "-sSf", "-m", "5", "http://dns:5300/ready"))
 }
 
-// inNode are the arguments of nsenter that run a command where the lab's node is.
+// inNode returns the arguments with which nsenter runs a command in the namespaces of
+// the lab's node.
 func inNode(t *testing.T, command ...string) []string {
 	t.Helper()
 	args := []string{"--target", strconv.Itoa(statusOfLab(t, defaultName).Pid), "--net", "--mount"}

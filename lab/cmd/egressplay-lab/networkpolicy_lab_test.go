@@ -66,8 +66,9 @@ spec:
 	assert.Equal(t, 28, inPod("curl", "-sSk", "-m", "3", "-o", "/dev/null", "https://10.244.0.1:6443/version").code, "the node is no exception")
 	assert.Len(t, arrivals(t, alone), before)
 
-	// A pod that calls before anything else is isolated by then. It says nothing
-	// on stderr, whose place beside stdout in a log is not certain.
+	// Even a pod that calls before it does anything else is isolated by then. It prints
+	// nothing to stderr, because the order of stderr and stdout in a log is not
+	// certain.
 	ip, _, _ := strings.Cut(address.stdout, " ")
 	n.apply(pod("first", "curl -s -m 3 http://"+ip+"; echo $?", "restartPolicy: Never", ""))
 	n.eventuallyField("pod/first", ".status.phase", "Succeeded")
@@ -99,7 +100,7 @@ spec:
 	assert.Contains(t, verb(t, "logs", "network-policy"), "rules are set")
 }
 
-// label gives a namespace of the lab's a label until the test's end.
+// label sets a label of a namespace of the lab until the test ends.
 func label(n namespace, name, label string) {
 	n.t.Helper()
 	n.must("label", "namespace", name, label)
@@ -107,7 +108,7 @@ func label(n namespace, name, label string) {
 	n.t.Cleanup(func() { n.kubectl("label", "namespace", name, key+"-") })
 }
 
-// arrivals are the requests that came to the internet from a pod.
+// arrivals returns the requests that came to the internet from a pod.
 func arrivals(t testing.TB, ip string) []internet.Record {
 	t.Helper()
 	return slices.DeleteFunc(recorded(t, defaultName), func(r internet.Record) bool {
@@ -116,8 +117,8 @@ func arrivals(t testing.TB, ip string) []internet.Record {
 	})
 }
 
-// throughGateway sends the requests of one namespace to edition.cnn.com by the
-// egress gateway, which does not open them.
+// throughGateway sends the requests of one namespace to edition.cnn.com through the
+// egress gateway, which does not decrypt them.
 const throughGateway = `
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry

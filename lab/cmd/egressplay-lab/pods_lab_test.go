@@ -23,8 +23,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// pod is a pod with one container, c, that runs a shell script; more is added to
-// its spec and container to the container, as flow-style YAML.
+// pod returns a pod with one container, c, that runs a shell script. spec is added to
+// the pod's spec and container to the container, as flow-style YAML.
 func pod(name, script, spec, container string) string {
 	return fmt.Sprintf(`
 apiVersion: v1
@@ -85,8 +85,8 @@ initContainers:
 func TestRestartsAndPreviousLogs(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, false)
-	// Only the first run fails: of the runs that have ended the kubelet keeps
-	// the last, so that the one before goes while its log is asked for.
+	// Only the first run fails. The kubelet keeps only the last run that has ended, so
+	// an earlier one could go while its log is asked for.
 	n.apply(pod("fails", "[ -e /v/ran ] && "+forever+"; touch /v/ran; echo this is the run before; exit 7",
 		"volumes: [{name: v, emptyDir: {}}]", "volumeMounts: [{name: v, mountPath: /v}]"))
 	n.apply(pod("keeps-failing", "exit 7", "", ""))
@@ -223,7 +223,7 @@ volumes: [{name: v, emptyDir: {}}]`, `volumeMounts: [{name: v, mountPath: /v}]`)
 func TestTermination(t *testing.T) {
 	t.Parallel()
 	n := newNamespace(t, false)
-	// Its last words reach who follows its log, up to its end by itself.
+	// Its last output reaches a client that follows its log, which then ends by itself.
 	n.apply(strings.Replace(pod("polite", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done", "", ""),
 		"PeriodSeconds: 0", "PeriodSeconds: 60", 1))
 	n.apply(strings.Replace(pod("deaf", "trap '' TERM; "+forever, "", ""), "PeriodSeconds: 0", "PeriodSeconds: 1", 1))
@@ -361,8 +361,8 @@ func TestTerminal(t *testing.T) {
 	resize <- remotecommand.TerminalSize{Width: 120, Height: 50}
 	typing("until [ \"$(stty size)\" = '50 120' ]; do sleep 0.05; done; echo si''ze2\n")
 	until("size2")
-	// It is the job in the foreground that says so: the shell between two
-	// commands would swallow the Ctrl-C.
+	// The job in the foreground prints it: the shell between two commands would swallow
+	// the Ctrl-C.
 	typing("sh -c 'echo be\\gun; exec sleep 1000'\n")
 	until("begun")
 	typing("\x03") // Ctrl-C: also in a lab that was started in the background

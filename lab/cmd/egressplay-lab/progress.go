@@ -8,11 +8,11 @@ import (
 	"github.com/egressplay/egressplay/lab/supervise"
 )
 
-// progress shows a bring-up: a line for each part that is ready, with the time
-// since the start and how much of it the part itself took.
+// progress prints a line for each part that is ready: the time since the start, and how
+// long the part itself took.
 type progress struct {
 	out   io.Writer
-	began map[string]float64 // when each part was started
+	began map[string]float64 // when each part was started, in seconds
 }
 
 func newProgress(out io.Writer) *progress { return &progress{out, map[string]float64{}} }

@@ -27,12 +27,11 @@ func newServe() *cobra.Command {
 	return c
 }
 
-// errStdin is why a served lab ends that nobody needs any more.
+// errStdin is the reason for the end of a served lab that nobody needs any more.
 var errStdin = errors.New("stdin has ended")
 
-// serve starts a lab and takes it down when stdin or ctx ends. Each event is
-// printed as a line of JSON. It fails when the lab runs already, or ends by
-// itself.
+// serve starts a lab and takes it down when stdin or ctx ends. It prints each event as
+// a line of JSON. It returns an error if the lab runs already, or ends by itself.
 func serve(ctx context.Context, i *instance, hosts []byte, stdin io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -60,11 +59,11 @@ func serve(ctx context.Context, i *instance, hosts []byte, stdin io.Reader, out 
 	return errors.Join(err, s.kill())
 }
 
-// follow prints the events, and returns when ctx ends, which is no error, or the
-// lab does.
+// follow prints the events until the lab or ctx ends. It returns an error only for the
+// end of the lab.
 func (s *started) follow(ctx context.Context, out io.Writer) error {
 	encoder := json.NewEncoder(out)
-	// Who does not read does not want to know.
+	// A reader that is gone needs no events.
 	if err := cluster.Dial(s.folder).Follow(ctx, func(e cluster.Event) { _ = encoder.Encode(e) }); err != nil {
 		if ctx.Err() != nil {
 			return nil

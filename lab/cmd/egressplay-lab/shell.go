@@ -43,7 +43,7 @@ func shell(c *cobra.Command, i *instance) (err error) {
 			return err
 		}
 	}
-	// Not of the command's context: Ctrl-C in a shell is the shell's.
+	// Without the command's context: in a shell, Ctrl-C is for the shell.
 	sh := exec.Command(cmp.Or(os.Getenv("SHELL"), "/bin/sh"))
 	sh.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig, "EGRESSPLAY_LAB="+i.name, "PATH="+dir+":"+os.Getenv("PATH"))
 	sh.Stdin, sh.Stdout, sh.Stderr = c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr()

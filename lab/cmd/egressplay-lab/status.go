@@ -23,7 +23,7 @@ type status struct {
 	Components []cluster.ComponentStatus `json:"components"`
 }
 
-// statusTimeout bounds how long a lab may take to tell its status.
+// statusTimeout is how long a lab may take to return its status.
 const statusTimeout = 10 * time.Second
 
 func newStatus() *cobra.Command {
@@ -46,8 +46,8 @@ func newStatus() *cobra.Command {
 	return c
 }
 
-// statusOf asks the lab for its status. One that has just been started or is
-// about to end does not answer, so it is asked until it does or is gone.
+// statusOf asks the lab for its status. A lab that has just been started or is about to
+// end does not answer, so statusOf asks until it answers or is gone.
 func statusOf(ctx context.Context, i *instance) (status, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
@@ -60,7 +60,7 @@ func statusOf(ctx context.Context, i *instance) (status, error) {
 		of, err := cluster.Dial(i.folder).Status(ctx)
 		if err == nil {
 			s.Pid, s.Ready, s.Kubeconfig, s.Components = in.Pid, of.Ready, i.folder.Kubeconfig(), of.Components
-			if _, err := trustedKubeconfig(i.folder); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is not there from the first moment on
+			if _, err := trustedKubeconfig(i.folder); err != nil && !errors.Is(err, fs.ErrNotExist) { // the lab writes it some time after its start
 				return s, err
 			}
 			return s, nil

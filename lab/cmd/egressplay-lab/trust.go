@@ -11,11 +11,11 @@ import (
 	"github.com/egressplay/egressplay/lab/cluster"
 )
 
-// trusted reports whether a lab's folder exists. It returns a [*foreignError]
-// when somebody else may have made the folder, or may change or exchange it:
-// what is read there makes this user run programs (kubeconfig), end a process
-// (lab.json) and believe answers (control). Whoever reads or makes a lab's
-// folder calls trusted first; the root program asks this one.
+// trusted reports whether a lab's folder exists. It returns a [*foreignError] if
+// somebody else may have made the folder, or may change or replace it: its files make
+// this user run programs (kubeconfig), end a process (lab.json) and believe answers
+// (control). Call trusted before you read or make a lab's folder. The program
+// egressplay leaves that to this one.
 //
 // trusted looks from / downwards and follows no symbolic link. What it has
 // accepted so far lets nobody else rename or replace the next part of the path,
@@ -46,10 +46,10 @@ func pathTo(folder string) []string {
 	return append(pathTo(filepath.Dir(folder)), folder)
 }
 
-// distrust returns why others could change what is in a folder, or "". One that
-// is not this user's own may be root's, and one in which everybody may make
-// files, such as /tmp, is safe if it is sticky: there the owner of a file alone
-// may rename it.
+// distrust returns why others could change what is in a folder, or "". A folder that
+// need not be this user's own may be root's. A folder in which everybody may make
+// files, such as /tmp, is safe if it is sticky: there only the owner of a file may
+// rename it.
 func distrust(info fs.FileInfo, own bool) string {
 	if info.Mode()&fs.ModeSymlink != 0 {
 		return "it is a symbolic link"
@@ -97,8 +97,7 @@ func trustedKubeconfig(f cluster.Folder) (string, error) {
 	return path, nil
 }
 
-// foreignError is the error of a folder or a file that this user must not
-// believe.
+// foreignError is the error for a folder or a file that this user must not trust.
 type foreignError struct{ path, why string }
 
 func (e *foreignError) Error() string {

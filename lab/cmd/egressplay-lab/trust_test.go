@@ -11,7 +11,7 @@ import (
 	"github.com/egressplay/egressplay/lab/cluster"
 )
 
-// stranger is a user who runs none of these tests.
+// stranger is the id of a user who does not run these tests.
 const stranger = 61235
 
 // privateDir makes a folder that this user alone can change, as t.TempDir does
@@ -44,7 +44,7 @@ func TestTrusted(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		spoil func(path string) error
-		path  string // that is spoilt, and named
+		path  string // the spoilt one, which the error names
 		good  bool
 		root  bool // only root can do it
 	}{
@@ -104,7 +104,7 @@ func chmod(mode os.FileMode) func(string) error {
 	return func(path string) error { return os.Chmod(path, mode) }
 }
 
-// link puts a link to a folder where path was. The folder has all that was there.
+// link replaces path by a link to a folder, which has everything that was at path.
 func link(elsewhere string) func(string) error {
 	return func(path string) error {
 		target := filepath.Join(elsewhere, filepath.Base(path))
@@ -134,8 +134,8 @@ func TestWhatIsNotThereIsNotTrusted(t *testing.T) {
 	}
 }
 
-// A link above the folder of all labs is resolved once, so that whoever owns the
-// link changes nothing afterwards.
+// A link above the folder of all labs is resolved once, so its owner can change nothing
+// afterwards.
 func TestFolderOfResolvesLinksAbove(t *testing.T) {
 	dir := privateDir(t)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "real"), 0o700))

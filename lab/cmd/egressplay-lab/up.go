@@ -46,7 +46,7 @@ func up(ctx context.Context, i *instance, hosts []byte, out io.Writer) error {
 			}
 			return errors.Join(i.explain(err), s.kill())
 		}
-		// Nobody asks for the logs of what was stopped.
+		// Nobody needs the logs of a lab that was interrupted.
 		killErr := s.kill()
 		_, stopErr := i.stop(context.WithoutCancel(ctx))
 		return errors.Join(fmt.Errorf("%w: lab %s was taken down again", context.Cause(ctx), i.name), killErr, stopErr)
@@ -76,7 +76,7 @@ func await(ctx context.Context, i *instance, hosts []byte, out io.Writer) error 
 	return nil
 }
 
-// refuseOther refuses a running lab of another version.
+// refuseOther returns an error if the running lab is of another version.
 func (i *instance) refuseOther(in *info) error {
 	if in.Version == version {
 		return nil
@@ -84,7 +84,7 @@ func (i *instance) refuseOther(in *info) error {
 	return fmt.Errorf("lab %s was started by version %s and this is version %s: take it down with `egressplay lab down%s`, then start it again", i.name, in.Version, version, i.flag())
 }
 
-// hint prints what to do with the lab.
+// hint prints what the user can do with the lab.
 func (i *instance) hint(out io.Writer) {
 	if i.name == defaultName {
 		fmt.Fprintln(out, "  egressplay run tls-origination")
@@ -93,10 +93,10 @@ func (i *instance) hint(out io.Writer) {
 	fmt.Fprintf(out, "  export KUBECONFIG=%s\n", plain(i.folder.Kubeconfig()))
 }
 
-// explain adds to the error of a start where to look.
+// explain adds to the error of a start where to look for the cause.
 func (i *instance) explain(err error) error {
 	hint := ""
-	if strings.Contains(err.Error(), "inotify") { // whose errors speak of too many open files
+	if strings.Contains(err.Error(), "inotify") { // programs report it as too many open files
 		hint = "\nhint: a lab has about 20 inotify instances, which all programs of a user share: sysctl -w fs.inotify.max_user_instances=512"
 	}
 	return fmt.Errorf("lab %s did not come up: %w\nlogs: %s%s", i.name, err, i.folder.Logs(), hint)

@@ -40,7 +40,7 @@ func newVersion() *cobra.Command {
 		},
 	}
 	addOutput(c)
-	// Asked by another version, it still answers: that is how one finds out.
+	// It also answers another version, which so learns that the versions differ.
 	c.PersistentPreRunE = func(*cobra.Command, []string) error { return nil }
 	return c
 }

@@ -52,9 +52,9 @@ func (c Capabilities) String() string {
 	return strings.Join(list, ", ")
 }
 
-// Restrict leaves the calling thread, and so the program that it executes or the
-// child that it forks, with no way to any capability but these. It does not take
-// any from a thread of uid 0: that happens at the next exec.
+// Restrict limits the calling thread, and so the program that it executes or the child
+// that it forks, to these capabilities. It takes none from a thread of uid 0 at once:
+// that happens at the next exec.
 func (c Capabilities) Restrict() error {
 	for n := 0; n < 64; n++ {
 		if c.has(n) {
@@ -66,7 +66,7 @@ func (c Capabilities) Restrict() error {
 			return fmt.Errorf("drop capability %s: %w", Capabilities(1<<n), err)
 		}
 	}
-	// Inheritable ones would come back at exec, and take the ambient ones along.
+	// Inheritable capabilities would come back at exec, and so would the ambient ones.
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// users are those of every container: Debian's, which the packages of images
-// count on (base-passwd, passwd.master), and those of the lab's own images.
+// users are the users of every container: Debian's, which the packages of images rely
+// on (base-passwd, passwd.master), and those of the lab's own images.
 var users = []User{
 	{"root", 0, 0, "/root", "/bin/sh"},
 	{"daemon", 1, 1, "/usr/sbin", nologin},
@@ -26,7 +26,7 @@ var users = []User{
 
 const nologin = "/usr/sbin/nologin"
 
-// otherGroups are the groups that are no user's own.
+// otherGroups are the groups that are not a user's own.
 var otherGroups = []struct {
 	name string
 	gid  int
@@ -40,8 +40,8 @@ type User struct {
 	Shell    string
 }
 
-// UserByID returns what a container knows of a user; one that it does not know
-// is in the group root and at home in /, as in other container runtimes.
+// UserByID returns a user of every container. An unknown user is in the group root and
+// has the home folder /, as in other container runtimes.
 func UserByID(uid int) User {
 	for _, u := range users {
 		if u.UID == uid {
@@ -51,8 +51,8 @@ func UserByID(uid int) User {
 	return User{Home: "/"}
 }
 
-// caLinks are the names of the trust bundle that programs of other
-// distributions ask for.
+// caLinks are the names by which programs of other distributions look for the trust
+// bundle.
 var caLinks = []string{
 	"/etc/ssl/cert.pem",
 	"/etc/pki/tls/cert.pem",
@@ -60,16 +60,16 @@ var caLinks = []string{
 	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
 }
 
-// CABundle is where the container has the trust bundle.
+// CABundle is the path of the trust bundle in the container.
 const CABundle = "/etc/ssl/certs/ca-certificates.crt"
 
-// etc makes /etc. The only files in it that come from the machine are those that
-// belong to the programs in /usr.
+// etc makes /etc. It takes from the machine only the files that belong to the programs
+// in /usr.
 func (sp *Spec) etc() error {
 	var passwd, group strings.Builder
 	for _, u := range users {
 		fmt.Fprintf(&passwd, "%s:x:%d:%d:%s:%s:%s\n", u.Name, u.UID, u.GID, u.Name, u.Home, u.Shell)
-		if u.Name != "nobody" { // who is in nogroup
+		if u.Name != "nobody" { // nobody is in nogroup
 			fmt.Fprintf(&group, "%s:x:%d:\n", u.Name, u.GID)
 		}
 	}
@@ -101,7 +101,7 @@ func (sp *Spec) etc() error {
 	return sp.certificates()
 }
 
-// hostFiles are the files of /etc that are a pod's own, in every container.
+// hostFiles returns the files of /etc that are the pod's own, in every container.
 func (sp *Spec) hostFiles() map[string]string {
 	return map[string]string{
 		"hostname":    sp.Hostname + "\n",
@@ -110,8 +110,9 @@ func (sp *Spec) hostFiles() map[string]string {
 	}
 }
 
-// certificates makes the folder of certificate authorities: the trust bundle
-// alone, under the names by which programs know it, or the machine's folder.
+// certificates makes the folder of certificate authorities: it has either the trust
+// bundle alone, under the names by which programs know it, or the content of the
+// machine's folder.
 func (sp *Spec) certificates() error {
 	if sp.TrustBundle == "" {
 		if !isDir("/etc/ssl/certs") {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LookPath finds a program as execvp(3) does, in the root and working directory
-// of the calling thread and the PATH of env, not of this process. The errors are
-// worded as those of runc, which users know.
+// LookPath finds a program as execvp(3) does, in the root and working directory of the
+// calling thread and the PATH of env, not of this process. The errors have runc's
+// wording, which users know.
 func LookPath(name string, env []string) (string, error) {
 	if strings.Contains(name, "/") {
 		if err := executable(name); err != nil {

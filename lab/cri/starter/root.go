@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The root of a container is a tmpfs, so that all it writes is gone with it:
+// The root of a container is a tmpfs, so everything it writes disappears with it:
 //
 //	/usr          the machine's, read-only; or an overlay of the image's layers
 //	              over it, whose changes go to a second tmpfs
@@ -69,8 +69,8 @@ func bind(source, target string) error {
 	return nil
 }
 
-// setMount adds attributes to a mount and leaves the others as they are: in a
-// user namespace, to repeat them wrongly is refused.
+// setMount adds attributes to a mount and leaves the others as they are: in a user
+// namespace, the kernel refuses to change them.
 func setMount(target string, attributes uint64, recursive bool) error {
 	flags := uint(0)
 	if recursive {
@@ -82,8 +82,8 @@ func setMount(target string, attributes uint64, recursive bool) error {
 	return nil
 }
 
-// layers lays the top folders of the image's layers over the machine's /usr and
-// over nothing elsewhere.
+// layers makes the top folders of the image's layers: usr over the machine's /usr, the
+// others over nothing.
 func (sp *Spec) layers() error {
 	lower := map[string][]string{} // by path in the container
 	for _, layer := range sp.Layers {
@@ -92,7 +92,7 @@ func (sp *Spec) layers() error {
 			return fmt.Errorf("layer of the image: %w", err)
 		}
 		for _, e := range entries {
-			if e.IsDir() { // the links bin, lib, ... of a layer are the machine's
+			if e.IsDir() { // the machine's links bin, lib, ... replace those of a layer
 				lower[e.Name()] = append(lower[e.Name()], filepath.Join(layer, e.Name()))
 			}
 		}
@@ -118,8 +118,8 @@ func (sp *Spec) layers() error {
 	return nil
 }
 
-// overlay mounts folders at target, the first on top; what is written there goes to a
-// folder of the scratch.
+// overlay mounts folders at target, the first on top. Changes go to a folder in
+// scratch.
 func (sp *Spec) overlay(target, scratch string, lower []string) error {
 	upper := filepath.Join(sp.Scratch, scratch, "upper")
 	work := filepath.Join(sp.Scratch, scratch, "work")
@@ -135,8 +135,8 @@ func (sp *Spec) overlay(target, scratch string, lower []string) error {
 	return nil
 }
 
-// usr makes /usr from the machine's if no layer has, hides the machine's
-// /usr/local, and makes the links that lead into /usr.
+// usr makes /usr from the machine's if no layer did, hides the machine's /usr/local,
+// and makes the links that lead into /usr.
 func (sp *Spec) usr() error {
 	target := filepath.Join(sp.Root, "usr")
 	if !slices.Contains(sp.overlays, "/usr") {
@@ -183,7 +183,7 @@ func (sp *Spec) usr() error {
 	return nil
 }
 
-// folders makes what programs expect to be there, and what the image wants.
+// folders makes the folders that programs expect and those that the image wants.
 func (sp *Spec) folders() error {
 	dirs := []Dir{
 		{Path: "/dev", Mode: 0o755}, {Path: "/proc", Mode: 0o555}, {Path: "/sys", Mode: 0o555},
@@ -227,8 +227,8 @@ func (sp *Spec) folders() error {
 	return nil
 }
 
-// parentOf returns where a file of the container is, itself not followed if it
-// is a link, and makes the folder that it is in.
+// parentOf returns the path of a file of the container as seen from the machine, and
+// makes the folder that it is in. If the file itself is a link, it is not followed.
 func (sp *Spec) parentOf(path string) (string, error) {
 	dir, err := securejoin.SecureJoin(sp.Root, filepath.Dir(path))
 	if err == nil {
@@ -240,8 +240,8 @@ func (sp *Spec) parentOf(path string) (string, error) {
 	return filepath.Join(dir, filepath.Base(path)), nil
 }
 
-// dev makes /dev. Devices are mounted from the machine's: an ordinary user may
-// not make device nodes.
+// dev makes /dev. Devices are mounted from the machine's /dev, because an ordinary user
+// may not make device nodes.
 func (sp *Spec) dev() error {
 	dev := filepath.Join(sp.Root, "dev")
 	if err := tmpfs(dev, "mode=755"); err != nil {
@@ -276,9 +276,9 @@ func (sp *Spec) dev() error {
 	return bind(sp.Shm, shm)
 }
 
-// kernelFiles mounts /proc and /sys. Where part of the machine's /sys is hidden,
-// as inside another container, the kernel allows no new one: then it is the
-// lab's, which shows the lab's network interfaces.
+// kernelFiles mounts /proc and /sys. If part of the machine's /sys is hidden, as inside
+// another container, the kernel allows no new mount of /sys: then the container gets
+// the lab's, which shows the lab's network interfaces.
 func (sp *Spec) kernelFiles() error {
 	proc, sys := filepath.Join(sp.Root, "proc"), filepath.Join(sp.Root, "sys")
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
@@ -305,7 +305,7 @@ func (sp *Spec) imageFiles() error {
 	return nil
 }
 
-// podMounts mounts what the kubelet wants to be in the container.
+// podMounts mounts what the kubelet asked for in the container.
 func (sp *Spec) podMounts() error {
 	for _, m := range sp.Mounts {
 		if err := sp.mount(m); err != nil {
@@ -345,7 +345,7 @@ func (sp *Spec) mount(m Mount) error {
 }
 
 // touch makes an empty file if nothing has that name. It succeeds for a name that
-// exists even if nothing can be written there.
+// exists even if the file cannot be written.
 func touch(path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return nil
@@ -357,8 +357,8 @@ func touch(path string) error {
 	return f.Close()
 }
 
-// enterRoot makes root the root of this mount namespace and lets go of the
-// machine's (pivot_root(2), "pivot_root(".", ".")").
+// enterRoot makes root the root of this mount namespace and unmounts the machine's
+// (pivot_root(2), "pivot_root(".", ".")").
 func enterRoot(root string) error {
 	if err := os.Chdir(root); err != nil {
 		return fmt.Errorf("enter the root: %w", err)
@@ -372,8 +372,8 @@ func enterRoot(root string) error {
 	return os.Chdir("/")
 }
 
-// finishRoot hides what a container may not see and makes read-only what it may
-// not write, as seen from inside.
+// finishRoot hides what a container may not see and makes read-only what it may not
+// write. It works from inside the new root.
 func (sp *Spec) finishRoot() error {
 	for _, path := range sp.ReadonlyPaths {
 		if err := bind(path, path); errors.Is(err, unix.ENOENT) {

@@ -5,16 +5,16 @@ import (
 	"os"
 )
 
-// An image with a root file system of its own has nothing of the machine's but what a
-// container engine gives as well:
+// An image with a root file system of its own gets from the machine only what any
+// container engine gives:
 //
 //	/             the image's; changes go to a tmpfs
 //	/etc          of it hostname, hosts and resolv.conf are the pod's, and the list of
 //	              certificate authorities is the lab's, under each name that it may have
 //	/dev, /proc, /sys   as in every container, see root.go
 //
-// Whoever made the image may have put a link at any place. So each name is looked up
-// within the root, and what is in the way of a file is removed before it is written.
+// The image may have a link at any place. So each name is looked up within the root,
+// and what is in the way of a file is removed before the file is written.
 
 // ownRoot lays a tmpfs over the image.
 func (sp *Spec) ownRoot() error {
@@ -53,7 +53,8 @@ func (sp *Spec) ownEtc() error {
 	return sp.mount(Mount{From: sp.TrustBundle, To: CABundle, Readonly: true})
 }
 
-// clear returns where a file is to be, itself no link, and removes what is there.
+// clear removes what is at a path of the container, and returns the path as seen from
+// the machine, free of links.
 func (sp *Spec) clear(path string) (string, error) {
 	target, err := sp.parentOf(path)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // defaultSignals sets every signal to its default and unblocks all, on this
-// thread. The Go runtime's own handlers go with exec, but what was ignored when
-// this program began would be so in the container too.
+// thread. The Go runtime's own handlers end at exec, but a signal that was ignored when
+// this program began would be ignored in the container too.
 func defaultSignals() error {
 	for n := 1; n <= 64; n++ {
 		if n == int(unix.SIGKILL) || n == int(unix.SIGSTOP) {

@@ -7,10 +7,11 @@ import "io/fs"
 type Spec struct {
 	Root    string // an empty folder that becomes the root
 	Scratch string // an empty folder for what a root made of layers needs
-	Shm     string // what is mounted at /dev/shm
+	Shm     string // the folder that is mounted at /dev/shm
 
-	// RootFS is the folder of an image that has a whole root file system of its own;
-	// "" for one that is based on the machine's /usr, which has what follows.
+	// RootFS is the folder of an image that has a whole root file system of its own; ""
+	// for one that is based on the machine's /usr and described by the fields that
+	// follow.
 	RootFS string
 
 	// Of the image: folders that lie over the machine's files, the first on top;
@@ -39,7 +40,7 @@ type Spec struct {
 	Terminal   bool
 	Stdin      bool
 
-	overlays []string // made by the starter: mounts of the root that can be written
+	overlays []string // made by the starter: writable mounts in the root
 }
 
 // A Mount is a file or folder of the machine in the container.
@@ -56,9 +57,9 @@ type Dir struct {
 	UID, GID int64
 }
 
-// The starter and the server talk over a socket. It is the starter's file [Socket],
-// and closes when the program is executed. The server sends the [Spec] as JSON, and
-// closes its side; the starter sends these bytes.
+// The starter and the server talk over a socket. It is the starter's file descriptor
+// [Socket], and closes when the program is executed. The server sends the [Spec] as
+// JSON, and closes its side; the starter sends these bytes.
 const (
 	Socket = 3
 

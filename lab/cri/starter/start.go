@@ -12,22 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openFiles is how many files a container's program may have open, if it does not
-// raise the limit itself: some programs take memory for as many as they may have.
+// openFiles is how many files a container's program may have open if it does not raise
+// the limit itself. Some programs take memory for as many files as the limit allows.
 const openFiles = 1024
 
 // Start is the starter: the program that the server runs in the namespaces of a
 // new container. It reads its spec from the file that the server left open,
-// builds the container's root, gives up what the container may not have, and
-// becomes the container's program. It never returns, and writes nothing but its
-// replies to the server. The program that calls it must do so before
-// anything else and print nothing.
+// builds the container's root, drops what the container may not have, and becomes the
+// container's program. It never returns, and writes nothing but its replies to the
+// server. The program that calls it must do so before anything else and print nothing.
 func Start() {
 	runtime.LockOSThread() // ids and capabilities are per thread; exec keeps this one's
 	server := os.NewFile(Socket, "server")
 	err := start(server)
 	if _, werr := server.WriteString(string(ReplyError) + err.Error()); werr != nil {
-		fmt.Fprintln(os.Stderr, err) // the server is gone, this goes nowhere, but not silently
+		fmt.Fprintln(os.Stderr, err) // the server is gone: this is the last place to report the error
 	}
 	os.Exit(1)
 }
@@ -39,7 +38,7 @@ func start(server *os.File) error {
 	if err := json.NewDecoder(server).Decode(&sp); err != nil {
 		return fmt.Errorf("read the container's spec: %w", err)
 	}
-	unix.Umask(0) // so that modes are what they say
+	unix.Umask(0) // so that files get the modes that are asked for
 	if err := sp.buildRoot(); err != nil {
 		return err
 	}
@@ -109,7 +108,7 @@ func (sp *Spec) stdio(server *os.File) error {
 	return become(stdin, Stdout, Stderr)
 }
 
-// become makes these files 0, 1 and 2, and closes every other at exec.
+// become makes these files 0, 1 and 2, and has every other one closed at exec.
 func become(stdin, stdout, stderr int) error {
 	for target, fd := range []int{stdin, stdout, stderr} {
 		if err := unix.Dup3(fd, target, 0); err != nil {
@@ -119,7 +118,7 @@ func become(stdin, stdout, stderr int) error {
 	return unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }
 
-// giveUp leaves this thread with what the container's program shall have.
+// giveUp drops everything from this thread that the container's program must not have.
 func (sp *Spec) giveUp() error {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -142,8 +141,8 @@ func (sp *Spec) giveUp() error {
 	return sp.NoNewPrivileges()
 }
 
-// NoNewPrivileges keeps this thread and what it executes or forks from getting more
-// by executing a set-user-ID program, if the pod wants it so.
+// NoNewPrivileges keeps this thread, and what it executes or forks, from gaining
+// privileges by a set-user-ID program, if the pod wants that.
 func (sp *Spec) NoNewPrivileges() error {
 	if !sp.NoNewPrivs {
 		return nil
@@ -154,8 +153,8 @@ func (sp *Spec) NoNewPrivileges() error {
 	return nil
 }
 
-// setIDs changes the ids of this thread, the last of which takes its
-// capabilities away when it is not 0.
+// setIDs changes the ids of this thread. The change of the user, if it is not 0, takes
+// its capabilities away.
 func setIDs(uid, gid int, groups []int) error {
 	list := make([]uint32, len(groups))
 	for i, g := range groups {

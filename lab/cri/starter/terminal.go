@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// OpenTerminal makes a terminal in the devpts of the calling thread's root, so
-// that it has a name there. Its slave belongs to uid.
+// OpenTerminal makes a terminal in the devpts of the calling thread's root, so that the
+// terminal has a name there. Its slave belongs to uid.
 func OpenTerminal(uid int) (master, slave *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -36,7 +36,7 @@ func OpenTerminal(uid int) (master, slave *os.File, err error) {
 	return master, slave, nil
 }
 
-// openPeer opens the slave of a terminal, of whatever name (ioctl_tty(2)).
+// openPeer opens the slave of a terminal without its name (ioctl_tty(2)).
 func openPeer(master int) (int, error) {
 	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
 	if errno != 0 {
@@ -45,7 +45,8 @@ func openPeer(master int) (int, error) {
 	return int(fd), nil
 }
 
-// Nonblocking makes a file of a descriptor. A read of it ends when the file is closed.
+// Nonblocking makes a file from a descriptor. A read of it ends when the file is
+// closed.
 func Nonblocking(fd int, name string) (*os.File, error) {
 	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {

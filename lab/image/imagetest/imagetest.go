@@ -12,7 +12,7 @@ import (
 	"runtime"
 )
 
-// A Source is what an archive is made of.
+// A Source describes one image of an archive.
 type Source struct {
 	Names    []string
 	Platform string // OS/ARCH; "" is this machine's
@@ -29,7 +29,7 @@ type File struct {
 	UID, GID         int
 }
 
-// Layer makes a layer.
+// Layer returns a layer, as a tar.
 func Layer(files ...File) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -56,7 +56,7 @@ func Layer(files ...File) []byte {
 	return b.Bytes()
 }
 
-// Docker makes what `docker save` writes.
+// Docker returns an archive as `docker save` writes it.
 func Docker(images ...Source) []byte {
 	type manifest struct {
 		Config   string
@@ -79,7 +79,7 @@ func Docker(images ...Source) []byte {
 	return Layer(append(files, File{Name: "manifest.json", Text: string(text(manifests))})...)
 }
 
-// OCI makes an OCI layout, with layers compressed by gzip.
+// OCI returns an OCI layout in a tar, with layers compressed by gzip.
 func OCI(images ...Source) []byte {
 	type object = map[string]any
 	var index []object
@@ -107,7 +107,7 @@ func OCI(images ...Source) []byte {
 	return Layer(append(files, File{Name: "index.json", Text: string(text(map[string]any{"schemaVersion": 2, "manifests": index}))})...)
 }
 
-// Gzip compresses.
+// Gzip returns content compressed by gzip.
 func Gzip(content []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)

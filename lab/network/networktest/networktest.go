@@ -1,5 +1,5 @@
-// Package networktest runs tests in namespaces of their own, in which they are
-// root whoever started them, and in which they may make links and routes.
+// Package networktest runs tests in namespaces of their own, in which they are root,
+// whoever started them, and may make links and routes.
 package networktest
 
 import (
@@ -19,8 +19,8 @@ import (
 const inside = "EGRESSPLAY_NETWORKTEST_INSIDE"
 
 // Main is the body of a TestMain. It runs the test binary again in a network
-// and a mount namespace, and in a user namespace where it is not root. There
-// mounts are private, and setUp comes before the tests. It does not return.
+// and a mount namespace, and in a user namespace where it is not root. There mounts are
+// private, and setUp runs before the tests. Main does not return.
 func Main(m *testing.M, setUp func() error) {
 	if os.Getenv(inside) == "" {
 		os.Exit(runAgain())
