@@ -48,6 +48,9 @@ type Attempt struct {
 	// Upstreams says of clusters of proxies who chose the address that a request went
 	// to, where that is in question.
 	Upstreams []Upstream `json:"upstreams,omitempty"`
+	// Residents are the pods of the cluster that have an address at which a way ends, or
+	// to which curl connected.
+	Residents []Pod `json:"residents,omitempty"`
 	// Arrivals is what reached the far end; nil where it was not asked.
 	Arrivals *Arrivals `json:"arrivals,omitempty"`
 	// Ways are the ways that the requests took, as [Join] finds them.
@@ -256,6 +259,9 @@ type Upstream struct {
 	// Resolved reports whether the proxy chose it, from what it looked up or was told by
 	// istiod; false where it took that to which the client had connected.
 	Resolved bool `json:"resolved"`
+	// Told reports whether istiod told it: the address itself, or a name to look up that
+	// is not the host's own.
+	Told bool `json:"told,omitempty"`
 }
 
 // Arrivals are what reached the far end during the attempt.
