@@ -431,3 +431,24 @@ type Change struct {
 	Namespace  string `json:"namespace,omitempty"`
 	Name       string `json:"name"`
 }
+
+// Unaccounted returns for how long a curl command took more than its transfers, if that
+// is so long that curl may have waited and made a request again: a .curlrc in the pod may
+// have it retry, which nobody else sees. Curl waits a second at least. It returns 0 for
+// what a command takes anyway.
+func (a *Attempt) Unaccounted() time.Duration {
+	if a.Command == nil || len(a.Transfers) == 0 {
+		return 0
+	}
+	rest := a.Ended.Sub(a.Started)
+	for _, t := range a.Transfers {
+		rest -= t.Elapsed
+	}
+	if rest < time.Second-tolerance {
+		return 0
+	}
+	return rest
+}
+
+// tolerance is by how much curl's clock and this machine's may differ in one command.
+const tolerance = 100 * time.Millisecond
