@@ -443,7 +443,7 @@ func TestArrived(t *testing.T) {
 	testJudgements(t, "arrived", []judgement{
 		{"it arrived", one, recorded(attempt(direct()), arrival(outAddr)), held, ""},
 		{"another process's did", one, recorded(attempt(direct()), arrival("10.244.1.6:38999")), notHeld, "got []"},
-		{"others at the same time", one, recorded(attempt(direct()), arrival("10.244.1.9:1"), arrival(outAddr), arrival("10.244.1.6:38999")), held, ""},
+		{"others at the same time", one, recorded(attempt(direct()), arrival("10.244.1.9:1"), arrival(outAddr), arrival("10.244.1.6:38999", func(r *evidence.Arrival) { r.Headers = map[string]string{"x-request-id": "2"} })), held, ""},
 		{"one more of ours", "[{method: GET}]", changed(recorded(attempt(direct(), direct(next)), arrival(outAddr), arrival("10.244.1.6:38800", func(r *evidence.Arrival) {
 			r.Time, r.Path, r.Host = r.Time.Add(100*time.Millisecond), "/", "example.org"
 		})), ledOn), notHeld, "example.org"},
