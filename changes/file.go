@@ -1,6 +1,7 @@
 package changes
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -91,7 +92,11 @@ func FindFiles(folder, server string) (all []*Kept, err error) {
 			return nil, err
 		}
 		var content fileContent
-		if err := json.Unmarshal(text, &content); err != nil {
+		err = json.Unmarshal(text, &content)
+		for _, c := range content.Changes {
+			err = cmp.Or(err, c.check())
+		}
+		if err != nil {
 			all = append(all, &Kept{
 				Run:    Run{ID: strings.TrimSuffix(filepath.Base(path), ".json"), Holder: "somebody"},
 				Unread: []string{fmt.Sprintf("%s cannot be read: %v", path, err)},

@@ -222,8 +222,19 @@ func unpack(text string) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := new(Change)
-	return c, json.Unmarshal(body, c)
+	var c *Change
+	if err := json.Unmarshal(body, &c); err != nil {
+		return nil, err
+	}
+	return c, c.check()
+}
+
+// check returns what is wrong with a change that was read.
+func (c *Change) check() error {
+	if c == nil || c.Ref.Kind == "" || c.Ref.Name == "" {
+		return errors.New("it names no object")
+	}
+	return nil
 }
 
 // Kept is what a run has left in the cluster.

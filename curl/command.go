@@ -32,6 +32,9 @@ type Command struct {
 	FollowsRedirects bool
 	// Retries reports whether curl may make a request again (--retry).
 	Retries bool
+	// Waits reports whether curl waits between its transfers (--rate), so that they
+	// take less time than the command.
+	Waits bool
 	// FixedPort reports whether an option names the port that curl sends from
 	// (--local-port), so the next command may use it again.
 	FixedPort bool
@@ -157,6 +160,8 @@ func (c *Command) readOptions(words []string) changes {
 		case "retry":
 			n, err := strconv.Atoi(arg.value)
 			c.Retries = err != nil || n > 0
+		case "rate":
+			c.Waits = true
 		case "local-port":
 			c.FixedPort = true
 		case "max-time":

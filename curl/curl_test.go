@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -387,6 +389,18 @@ func TestSeveralURLs(t *testing.T) {
 		require.NoError(t, r.err)
 		assert.Len(t, r.transfers, 1)
 		assert.Equal(t, 2, r.command.URLs)
+	})
+	t.Run("URLs of a .curlrc", func(t *testing.T) {
+		dir := t.TempDir()
+		rc := func(text string) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, ".curlrc"), []byte(text), 0o600))
+		}
+		rc("url = " + strings.Replace(s.plain, "127.0.0.1", "localhost", 1) + "/page\n")
+		r := run(t, "env", "CURL_HOME="+dir, "curl", "-s", s.plain+"/page")
+		assert.ErrorContains(t, r.err, "its command line has 1")
+		rc("url = " + strings.Replace(s.plain, "127.0.0.1", "localhost", 1) + "/page\nfail-early\n")
+		r = run(t, "env", "CURL_HOME="+dir, "curl", "-s", "--max-filesize", "1", s.plain+"/page")
+		assert.ErrorContains(t, r.err, "its command line has "+s.plain+"/page")
 	})
 	t.Run("a pattern", func(t *testing.T) {
 		r := run(t, "curl", "-s", s.plain+"/{page,broken,none}")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 )
 
 // An Output takes what a command writes to stdout, cuts curl's reports out and keeps
@@ -156,6 +158,9 @@ func (o *Output) Transfers() ([]Transfer, error) {
 	case o.part == values || o.part == message:
 		return nil, errors.New("curl's report was cut short")
 	}
+	if c.URLs >= 0 && len(o.reports) > c.URLs {
+		return nil, fmt.Errorf("curl reports %d transfers, and its command line has %d", len(o.reports), c.URLs)
+	}
 	transfers := make([]Transfer, 0, len(o.reports))
 	for i, r := range o.reports {
 		t, err := parseReport(r.values, r.message)
@@ -166,6 +171,9 @@ func (o *Output) Transfers() ([]Transfer, error) {
 			return nil, fmt.Errorf("curl's report is of URL %d, of %d", t.Number+1, len(c.targets))
 		}
 		t.Asked = c.targets[t.Number].url
+		if c.URLs >= 0 && t.Redirects == 0 && isElsewhere(t) {
+			return nil, fmt.Errorf("curl's report is of %s, and its command line has %s", t.URL, t.Asked)
+		}
 		last := i == len(o.reports)-1
 		if c.asked != "" && !c.bounded {
 			// The end of the author's --write-out is not known.
@@ -183,4 +191,19 @@ func (o *Output) Transfers() ([]Transfer, error) {
 		transfers = append(transfers, *t)
 	}
 	return transfers, nil
+}
+
+// isElsewhere reports whether a transfer without redirects was of another host than the
+// URL that the command names: a .curlrc in the pod may have URLs of its own.
+func isElsewhere(t *Transfer) bool {
+	asked, did := t.Asked, t.URL
+	if !strings.Contains(asked, "://") {
+		asked = "http://" + asked
+	}
+	u, err1 := url.Parse(asked)
+	v, err2 := url.Parse(did)
+	if err1 != nil || err2 != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	return u.Hostname() != "" && v.Hostname() != "" && !strings.EqualFold(u.Hostname(), v.Hostname())
 }

@@ -161,3 +161,30 @@ func TestCleanUpsAtOnce(t *testing.T) {
 		assert.Equal(t, before, s.look(t))
 	}
 }
+
+// A record that cannot be read keeps no other run from being put back.
+func TestCleanUpBesideARecordThatCannotBeRead(t *testing.T) {
+	s := newScenery(t, "cleanup-unread")
+	before := s.look(t)
+	e := egressplay(t, "run", s.all(t), "--namespace", s.namespace, "--keep")
+	e.exits(t, 0)
+	id := e.kept(t)
+	forged := `
+apiVersion: v1
+kind: Secret
+metadata:
+  name: egressplay-run-forged0000
+  namespace: ` + s.namespace + `
+  labels: {app.kubernetes.io/managed-by: egressplay, egressplay.io/run: forged0000}
+  annotations: {egressplay.io/holder: somebody, egressplay.io/started: "2100-01-01T00:00:00Z"}
+stringData: {change-0001: nothing}
+`
+	kubectl(t, "create", forged)
+	t.Cleanup(func() { kubectl(t, "delete", forged) })
+	e = egressplay(t, "cleanup", "--all", "--namespace", s.namespace)
+	e.exits(t, 3)
+	assert.Contains(t, e.stdout, "run forged0000 is left as it is")
+	assert.Contains(t, e.stderr, "cannot be read")
+	assert.NotContains(t, egressplay(t, "cleanup", "--list", "--namespace", s.namespace).stdout, id)
+	assert.Equal(t, before, s.look(t))
+}

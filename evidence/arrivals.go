@@ -131,7 +131,8 @@ func explained(a *Attempt, than *Line, r *Arrival) bool {
 }
 
 // attributeCopies finds copies and retries of the attempt's requests: those that a
-// proxy on their way sent over other connections with the same id.
+// proxy on their way sent over other connections with the same id or, where the mesh
+// gives no ids, those that ask for the same.
 func attributeCopies(a *Attempt) {
 	const id = "x-request-id"
 	ids, proxies := map[string]bool{}, map[string]bool{a.Command.Pod.IP: true}
@@ -147,10 +148,30 @@ func attributeCopies(a *Attempt) {
 	}
 	for i := range a.Arrivals.All {
 		r := &a.Arrivals.All[i]
-		if ip, _, _ := net.SplitHostPort(r.Remote); !r.Ours && ids[r.Headers[id]] && proxies[ip] {
+		ip, _, _ := net.SplitHostPort(r.Remote)
+		switch {
+		case r.Ours || !proxies[ip]:
+		case ids[r.Headers[id]]:
 			r.Ours, r.By = true, "request"
+		case r.Headers[id] == "" && r.Method != "" && !r.Time.Before(a.Started) && copied(a, r) && !ofOthers(a, r):
+			r.Ours, r.By = true, "time"
 		}
 	}
+}
+
+// copied reports whether what arrived without an id asks for the same as one of the
+// attempt's requests that a proxy has sent on without one. The name of the host is
+// another one in a copy.
+func copied(a *Attempt, r *Arrival) bool {
+	return slices.ContainsFunc(a.Arrivals.All, func(own Arrival) bool {
+		return own.Ours && own.By == "address" && own.Headers["x-request-id"] == "" && own.Method == r.Method && own.Path == r.Path &&
+			!slices.ContainsFunc(a.Transfers, func(t Transfer) bool { return t.Local == own.Remote })
+	})
+}
+
+// ofOthers reports whether a line of somebody else's request tells of what arrived.
+func ofOthers(a *Attempt, r *Arrival) bool {
+	return slices.ContainsFunc(a.Lines, func(l Line) bool { return l.By == "" && carried(&l, r) && asked(&l, r) })
 }
 
 // arrivalSlack is by how much the times of a line and of an arrival may differ: the

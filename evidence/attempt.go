@@ -46,6 +46,9 @@ type Attempt struct {
 	// Upstreams has the clusters for which it matters who chose the address of a
 	// request.
 	Upstreams []Upstream `json:"upstreams,omitempty"`
+	// Residents are the pods of the cluster that have an address at which a way ends, or
+	// to which curl connected.
+	Residents []Pod `json:"residents,omitempty"`
 	// Arrivals is what reached the far end; nil if it was not asked.
 	Arrivals *Arrivals `json:"arrivals,omitempty"`
 	// Ways are the ways that the requests took, as [Join] finds them.
@@ -257,6 +260,9 @@ type Upstream struct {
 	// configuration. It is false if the proxy took the address to which the client had
 	// connected.
 	Resolved bool `json:"resolved"`
+	// Told reports whether istiod told it: the address itself, or a name to look up that
+	// is not the host's own.
+	Told bool `json:"told,omitempty"`
 }
 
 // Arrivals are what reached the far end during the attempt.
@@ -426,3 +432,24 @@ type Change struct {
 	Namespace  string `json:"namespace,omitempty"`
 	Name       string `json:"name"`
 }
+
+// Unaccounted returns for how long a curl command took more than its transfers, if that
+// is so long that curl may have waited and made a request again: a .curlrc in the pod may
+// have it retry, which nobody else sees. Curl waits a second at least. It returns 0 for
+// what a command takes anyway.
+func (a *Attempt) Unaccounted() time.Duration {
+	if a.Command == nil || len(a.Transfers) == 0 {
+		return 0
+	}
+	rest := a.Ended.Sub(a.Started)
+	for _, t := range a.Transfers {
+		rest -= t.Elapsed
+	}
+	if rest < time.Second-tolerance {
+		return 0
+	}
+	return rest
+}
+
+// tolerance is by how much curl's clock and this machine's may differ in one command.
+const tolerance = 100 * time.Millisecond

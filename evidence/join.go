@@ -178,10 +178,19 @@ func during(a *Attempt, l *Line) bool {
 }
 
 // carries reports whether requests leave a proxy through a cluster: it is not for the
-// proxy's own traffic, and does not lead to the application beside it.
+// proxy's own traffic, and does not lead to the application beside it. An EnvoyFilter
+// may add clusters with any name.
 func carries(cluster string) bool {
-	return cluster == Passthrough || strings.HasPrefix(cluster, "outbound|") || strings.HasPrefix(cluster, "outbound_.") ||
-		strings.Contains(cluster, "dynamic_forward_proxy")
+	return cluster != BlackHole && !strings.HasPrefix(cluster, "inbound|") && !strings.HasPrefix(cluster, "InboundPassthroughCluster") &&
+		!slices.Contains(ownClusters, cluster)
+}
+
+// ownClusters are those by which every proxy gets its configuration and its
+// certificates, and is asked how it is.
+// Source: istio/istio tools/packaging/common/envoy_bootstrap.json.
+var ownClusters = []string{
+	"agent", "datadog_agent", "envoy_accesslog_service", "envoy_metrics_service", "opencensus_agent", "prometheus_stats",
+	"sds-grpc", "xds-grpc", "zipkin", "lightstep",
 }
 
 // The clusters and the route that istiod gives every proxy for unknown destinations.

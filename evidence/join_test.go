@@ -426,6 +426,7 @@ func TestTheWayByCounters(t *testing.T) {
 			[]string{"sidecar → egressgateway → httpbin.org:80"}},
 		{"the proxy's own traffic", []evidence.Counter{rq("curl-1", "xds-grpc", "", 3), rq("curl-1", "inbound|80||", podIP+":80", 2), rq("curl-1", toHost, hostAddr, 1)}, nil,
 			[]string{"sidecar → httpbin.org:80"}},
+		{"a cluster that a filter has added", []evidence.Counter{rq("curl-1", "elsewhere", hostAddr, 1)}, nil, []string{"sidecar → " + hostAddr}},
 		{"others meanwhile", []evidence.Counter{rq("curl-1", toHost, hostAddr, 2)}, nil,
 			[]string{"sidecar → ? (curl-1 sent 2 requests on, and counters do not tell which was this one)"}},
 		{"others meanwhile, elsewhere", []evidence.Counter{rq("curl-1", toHost, hostAddr, 1), rq("curl-1", toGateway, gateAddr, 1)}, nil,
@@ -458,6 +459,12 @@ func TestTheWayByCounters(t *testing.T) {
 	}
 }
 
+// withID returns an arrival with the id that a proxy gave it.
+func withID(r evidence.Arrival, id string) evidence.Arrival {
+	r.Headers = map[string]string{"x-request-id": id}
+	return r
+}
+
 func TestWhatArrivedOfIt(t *testing.T) {
 	off := func(a *evidence.Attempt) *evidence.Attempt {
 		a.Proxies[0].Log = evidence.Log{Off: "the access log is off"}
@@ -476,10 +483,10 @@ func TestWhatArrivedOfIt(t *testing.T) {
 	}{
 		{"from the sidecar", lines(attempt(get()), line(nil)), []evidence.Arrival{arrival(outAddr, 120)}, []string{"address"}},
 		{"from the gateway", lines(withGateway(attempt(get())), viaGateway(nil), atGateway(nil)),
-			[]evidence.Arrival{arrival(onAddr, 120), arrival(outAddr, 900)}, []string{"address", ""}},
+			[]evidence.Arrival{withID(arrival(onAddr, 120), "1"), withID(arrival(outAddr, 900), "2")}, []string{"address", ""}},
 		{"directly", attempt(get()), []evidence.Arrival{arrival(curlAddr, 120)}, []string{"address"}},
 		{"others at the same time", lines(attempt(get()), line(nil)),
-			[]evidence.Arrival{arrival(podIP+":38999", 120), arrival("10.244.1.9:1", 120), arrival(outAddr, 121)}, []string{"", "", "address"}},
+			[]evidence.Arrival{withID(arrival(podIP+":38999", 120), "2"), withID(arrival("10.244.1.9:1", 120), "3"), withID(arrival(outAddr, 121), "1")}, []string{"", "", "address"}},
 		{"others over the same connection", lines(attempt(get()), line(nil)), []evidence.Arrival{
 			arrival(outAddr, 120), other(func(r *evidence.Arrival) { r.Path = "/other" }), other(func(r *evidence.Arrival) { r.Method = "POST" }),
 		}, []string{"address", "", ""}},
@@ -507,6 +514,21 @@ func TestWhatArrivedOfIt(t *testing.T) {
 				r.Remote, r.Headers = "10.244.1.9:1", map[string]string{"x-request-id": "1"}
 			}),
 		}, []string{"address", "request", "", ""}},
+		{"a copy of it where the mesh gives no ids", lines(attempt(get()), line(nil)), []evidence.Arrival{
+			other(func(*evidence.Arrival) {}),
+			other(func(r *evidence.Arrival) { r.Remote, r.Host = podIP+":38999", "copy.example.org" }),
+			other(func(r *evidence.Arrival) { r.Remote, r.Path = podIP+":39000", "/other" }),
+			other(func(r *evidence.Arrival) { r.Remote, r.Time = podIP+":39001", at(-50) }),
+			other(func(r *evidence.Arrival) { r.Remote = "10.244.1.9:1" }),
+		}, []string{"address", "time", "", "", ""}},
+		{"another's that asks the same, where the mesh gives no ids", lines(attempt(get()), line(nil), line(func(l *evidence.Line) {
+			l.Text, l.DownstreamRemote, l.UpstreamLocal = "another's", podIP+":41000", podIP+":38999"
+		})), []evidence.Arrival{
+			other(func(*evidence.Arrival) {}), other(func(r *evidence.Arrival) { r.Remote = podIP + ":38999" }),
+		}, []string{"address", ""}},
+		{"another's past the sidecar that asks the same as one past it", attempt(get()), []evidence.Arrival{
+			arrival(curlAddr, 120), arrival(podIP+":38999", 120),
+		}, []string{"address", ""}},
 		{"a connection that is no HTTP", lines(attempt(get()), line(func(l *evidence.Line) { tcp(l, "httpbin.org") })), []evidence.Arrival{
 			other(func(r *evidence.Arrival) { r.Method, r.Path, r.Host = "", "", "" }),
 		}, []string{"address"}},

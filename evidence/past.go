@@ -3,6 +3,7 @@ package evidence
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 )
 
@@ -152,6 +153,12 @@ func (p *Past) askFarEnd(a *Attempt) {
 		p.For = append(p.For, "the far end saw curl's own address")
 		return
 	}
+	for i := range a.Transfers {
+		if t := &a.Transfers[i]; t.Status != 0 && !seen[t.Local] && isPublic(t.Remote) {
+			p.Against = append(p.Against, "curl connected to "+t.Remote+" and got an answer, and the far end has not seen curl's own address")
+			return
+		}
+	}
 	for _, ask := range asksOf(a) {
 		for _, r := range a.Arrivals.All {
 			ip, _, _ := net.SplitHostPort(r.Remote)
@@ -182,4 +189,11 @@ func (p *Past) Held() (held, judged bool, why string) {
 		why += "; " + strings.Join(p.Silent, "; ")
 	}
 	return false, false, why
+}
+
+// isPublic reports whether an address, "ip:port", is one that a cluster does not give to
+// its own.
+func isPublic(addr string) bool {
+	a, err := netip.ParseAddrPort(addr)
+	return err == nil && !a.Addr().IsPrivate() && !a.Addr().IsLoopback() && !a.Addr().IsLinkLocalUnicast()
 }

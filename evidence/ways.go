@@ -83,18 +83,18 @@ func (a *Attempt) ChosenByCurl(w *Way, host string) bool {
 	})
 }
 
-// Chosen reports whether the last proxy on a way chose the address itself, and
-// whether it is known.
-func (a *Attempt) Chosen(w *Way) (chosen, known bool) {
+// Chosen returns who chose the address of a way's end, as the last proxy on it says; nil
+// where that is not known.
+func (a *Attempt) Chosen(w *Way) *Upstream {
 	if len(w.Hops) == 0 {
-		return false, false
+		return nil
 	}
 	pod := w.Hops[len(w.Hops)-1].Pod.Name
 	i := slices.IndexFunc(a.Upstreams, func(u Upstream) bool { return u.Pod == pod && u.Cluster == w.Cluster })
 	if i < 0 {
-		return false, false
+		return nil
 	}
-	return a.Upstreams[i].Resolved, true
+	return &a.Upstreams[i]
 }
 
 // received notes what the sidecar of the workload to which a line leads knows about the

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/expect"
 	"github.com/egressplay/egressplay/playbooks"
 	"github.com/egressplay/egressplay/runner"
 )
@@ -333,4 +334,26 @@ func TestNonsenseIsFoundBeforeTheRun(t *testing.T) {
 		_, err := load(t, c.key, c.yaml)
 		assert.ErrorContains(t, err, c.want, c.key+" "+c.yaml)
 	}
+}
+
+// What a command did while curl tells of no transfer is not known.
+func TestTimeOfWhichCurlDoesNotTell(t *testing.T) {
+	began := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	attempt := func(took time.Duration) *evidence.Attempt {
+		return &evidence.Attempt{
+			Started: began, Ended: began.Add(took),
+			Command:   &evidence.Command{ExitCode: new(int), Elapsed: 100 * time.Millisecond, Curl: &evidence.Curl{BodyShown: true}},
+			Transfers: []evidence.Transfer{{URL: "http://a/", Status: 200, Elapsed: 100 * time.Millisecond}},
+			Responses: []evidence.Response{{Proto: "HTTP/1.1", Status: 200}},
+		}
+	}
+	status := 200
+	for _, e := range []runner.Expectation{&expect.Elapsed{Max: time.Second}, &expect.Responses{{Status: &status}}} {
+		assert.Equal(t, evidence.Held, e.Judge(attempt(500 * time.Millisecond))[0].Outcome, "%T", e)
+		assert.Equal(t, evidence.NotJudged, e.Judge(attempt(1200 * time.Millisecond))[0].Outcome, "%T", e)
+	}
+	assert.Equal(t, evidence.Held, (&expect.Elapsed{Max: 5 * time.Second}).Judge(attempt(1200 * time.Millisecond))[0].Outcome)
+	shown := attempt(1200 * time.Millisecond)
+	shown.Command.Curl.HeadsShown = true
+	assert.Equal(t, evidence.Held, (&expect.Responses{{Status: &status}}).Judge(shown)[0].Outcome)
 }

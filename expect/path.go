@@ -103,7 +103,7 @@ func (e *Path) Judge(a *evidence.Attempt) evidence.Verdicts {
 			return vs
 		}
 		if len(a.Ways) > 0 {
-			return evidence.Verdicts{judge(nil, true, want, want)}
+			return evidence.Verdicts{toItsHost(a, judge(nil, true, want, want))}
 		}
 	}
 	if vs := traceable(a); vs != nil {
@@ -131,7 +131,7 @@ func (e *Path) judgeDirect(a *evidence.Attempt) evidence.Verdicts {
 	if !judged {
 		return unjudged(nil, a.Past == nil || a.Past.Again || len(a.Past.Against) > 0, why, directHint(a))
 	}
-	v := judge(nil, held, hopDirect, hopDirect)
+	v := toItsHost(a, judge(nil, held, hopDirect, hopDirect))
 	v.Facts = []string{why}
 	if !held {
 		v.Got, v.Why = "not direct", why
@@ -140,6 +140,18 @@ func (e *Path) judgeDirect(a *evidence.Attempt) evidence.Verdicts {
 		}
 	}
 	return evidence.Verdicts{v}
+}
+
+// toItsHost returns the verdict that requests went past the sidecar, or that one of them
+// went to a pod of the cluster in place of its host.
+func toItsHost(a *evidence.Attempt, v evidence.Verdict) evidence.Verdict {
+	for i := range a.Transfers {
+		if who := a.Impostor(&a.Transfers[i]); v.Outcome == evidence.Held && who != "" {
+			v = judge(nil, false, hopDirect, "a way to another host")
+			v.Why = who
+		}
+	}
+	return v
 }
 
 // directHint says how a sidecar without an access log can tell.
@@ -282,6 +294,13 @@ func (e *Path) judge(a *evidence.Attempt, w *evidence.Way) evidence.Verdict {
 func (e *Path) ended(a *evidence.Attempt, w *evidence.Way, end string) (held bool, why, unknown string) {
 	switch {
 	case end == hopPassthrough:
+		for i := range a.Transfers {
+			if t := &a.Transfers[i]; t.Remote == w.Address {
+				if who := a.Impostor(t); who != "" {
+					return false, who, ""
+				}
+			}
+		}
 		return w.Cluster == evidence.Passthrough && w.Address != "", "", ""
 	case isNamed(end, "deploy/"):
 		means, why := a.Means(end, w.Pod)
@@ -333,8 +352,19 @@ func answered(a *evidence.Attempt, w *evidence.Way, host string) (held bool, why
 	// Without a record it is not known whose address it is that curl itself chose: a
 	// mesh sends a request on to there where it does not look the name up. A proxy
 	// that does chose the same by itself.
-	if chosen, _ := a.Chosen(w); !chosen && a.ChosenByCurl(w, host) {
+	chosen := a.Chosen(w)
+	if (chosen == nil || !chosen.Resolved) && a.ChosenByCurl(w, host) {
 		return false, "", "curl itself chose the address " + w.Address + " to connect to, and the request went there: nobody tells whose address that is"
+	}
+	// DNS, or an alias in the pod, may have given the name to a pod of the cluster.
+	if chosen != nil && chosen.Told || !evidence.IsOutside(host) {
+		return true, "", ""
+	}
+	if who, _ := a.Resident(w.Address); who != "" {
+		return false, who + " answered, which is not " + host, ""
+	}
+	if chosen != nil && a.Arrivals != nil && a.Arrivals.Recorded && w.By == "log" {
+		return false, "", "the request went to " + w.Address + ", an address of the cluster's own, and " + host + " has not recorded it"
 	}
 	return true, "", ""
 }

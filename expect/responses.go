@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
@@ -79,6 +80,9 @@ func (e *Responses) Judge(a *evidence.Attempt) evidence.Verdicts {
 	repeated := slices.ContainsFunc(a.Transfers, func(t evidence.Transfer) bool { return t.Repeated })
 	if repeated || a.Command.Curl.Retries && !shown {
 		return unjudged(nil, false, "curl may have made a request again (--retry), and the responses before the last try are not known", "expect the status of the last one, and of the others what the log has, or what arrived")
+	}
+	if rest := a.Unaccounted(); rest > 0 && !shown {
+		return unjudged(nil, true, fmt.Sprintf("the command took %s longer than the transfers of which curl tells: it may have made a request again, and the responses before the last try are not known", rest.Round(time.Millisecond)), "have curl print them, with -D - or -i")
 	}
 	if len(a.Responses) != len(*e) {
 		return evidence.Verdicts{judge(nil, false, flow(e.yaml()), flow(seen(a.Responses)))}

@@ -203,6 +203,12 @@ type judgement struct {
 	says    string // in the verdicts
 }
 
+// resident returns an attempt in which a pod of the cluster has the address of httpbin.org.
+func resident(a *evidence.Attempt) *evidence.Attempt {
+	a.Residents = []evidence.Pod{{Namespace: "shop", Name: "web", IP: "203.0.113.13"}}
+	return a
+}
+
 func testJudgements(t *testing.T, key string, cases []judgement) {
 	for _, c := range cases {
 		t.Run(c.name+" "+c.yaml, func(t *testing.T) {
@@ -311,6 +317,13 @@ func TestPath(t *testing.T) {
 			a.Transfers[0].URL = "http://alias.example.org/headers"
 			a.Upstreams = []evidence.Upstream{{Pod: "curl-1", Cluster: "outbound|80||httpbin.org"}}
 		}), notJudged, "nobody tells whose address that is"},
+		{"a pod of the cluster has the host's name", `[sidecar, "httpbin.org:80"]`, resident(attempt(direct())), notHeld, "pod web in namespace shop answered"},
+		{"a pod of which istiod told", `[sidecar, "httpbin.org:80"]`, changed(resident(attempt(direct())), func(a *evidence.Attempt) {
+			a.Upstreams = []evidence.Upstream{{Pod: "curl-1", Cluster: "outbound|80||httpbin.org", Resolved: true, Told: true}}
+		}), held, ""},
+		{"an address of the cluster's own, where the host records nothing", `[sidecar, "httpbin.org:80"]`, recorded(changed(attempt(direct()), func(a *evidence.Attempt) {
+			a.Upstreams = []evidence.Upstream{{Pod: "curl-1", Cluster: "outbound|80||httpbin.org", Resolved: true}}
+		})), notJudged, "has not recorded it"},
 
 		// The pod has no sidecar to go past.
 		{"no sidecar", "[direct]", changed(attempt(), func(a *evidence.Attempt) { a.Command.Pod.Sidecar, a.Proxies = false, nil }), held, ""},
@@ -430,7 +443,7 @@ func TestArrived(t *testing.T) {
 	testJudgements(t, "arrived", []judgement{
 		{"it arrived", one, recorded(attempt(direct()), arrival(outAddr)), held, ""},
 		{"another process's did", one, recorded(attempt(direct()), arrival("10.244.1.6:38999")), notHeld, "got []"},
-		{"others at the same time", one, recorded(attempt(direct()), arrival("10.244.1.9:1"), arrival(outAddr), arrival("10.244.1.6:38999")), held, ""},
+		{"others at the same time", one, recorded(attempt(direct()), arrival("10.244.1.9:1"), arrival(outAddr), arrival("10.244.1.6:38999", func(r *evidence.Arrival) { r.Headers = map[string]string{"x-request-id": "2"} })), held, ""},
 		{"one more of ours", "[{method: GET}]", changed(recorded(attempt(direct(), direct(next)), arrival(outAddr), arrival("10.244.1.6:38800", func(r *evidence.Arrival) {
 			r.Time, r.Path, r.Host = r.Time.Add(100*time.Millisecond), "/", "example.org"
 		})), ledOn), notHeld, "example.org"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,7 +40,7 @@ type meshSettings struct {
 // logging returns what the access log of a pod's proxy contains. Among the
 // Telemetries that configure access logs, one that selects the pod takes precedence
 // over one of its namespace, and that one over one of the root namespace; among
-// several of one rank the oldest. If they may not be read, logging assumes an
+// several of one rank the oldest. An EnvoyFilter may change what a Telemetry says. If they may not be read, logging assumes an
 // ordinary log: if no line comes then, that is reported.
 // Source: istio.io "Telemetry", "Scope, Inheritance, and Overrides".
 func (m *Mesh) logging(ctx context.Context, pod cluster.Pod) (Logging, error) {
@@ -59,16 +60,28 @@ func (m *Mesh) logging(ctx context.Context, pod cluster.Pod) (Logging, error) {
 	}
 	logged := config.AccessLogFile == "/dev/stdout" || config.AccessLogFile == "/dev/stderr" ||
 		slices.Contains(config.DefaultProviders.AccessLogging, fileProvider)
-	telemetry, err := m.telemetry(ctx, pod)
-	switch {
+	var (
+		reading   sync.WaitGroup
+		filter    string
+		filterErr error
+		telemetry *unstructured.Unstructured
+	)
+	reading.Go(func() { filter, filterErr = m.logFilter(ctx, pod) })
+	telemetry, err = m.telemetry(ctx, pod)
+	reading.Wait()
+	l := Logging{}
+	switch err := cmp.Or(err, filterErr); {
 	case err != nil:
 		return Logging{}, err
 	case telemetry != nil:
-		return telemetryLogging(telemetry, logged), nil
+		l = telemetryLogging(telemetry, logged)
 	case !logged:
-		return Logging{Off: "the proxies write no access log: set meshConfig.accessLogFile to /dev/stdout"}, nil
+		l.Off = "the proxies write no access log: set meshConfig.accessLogFile to /dev/stdout"
 	}
-	return Logging{}, nil
+	if l.Off == "" && l.Partial == "" {
+		l.Partial = filter
+	}
+	return l, nil
 }
 
 // telemetryLogging returns what a Telemetry has a proxy log. logged reports whether

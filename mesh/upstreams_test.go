@@ -20,12 +20,20 @@ func TestWhoChoosesAnAddress(t *testing.T) {
 		`, "type": "ORIGINAL_DST"`: false,
 		`, "cluster_type": {"name": "envoy.clusters.dynamic_forward_proxy"}`: false,
 	} {
-		got, err := resolves(dump(fields), name)
+		got, told, err := resolves(dump(fields), name)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, fields)
+		assert.Equal(t, want, told, fields)
 	}
-	_, err := resolves(`{}`, name)
+	_, _, err := resolves(`{}`, name)
 	require.ErrorContains(t, err, "the proxy has no cluster")
-	_, err = resolves(`not JSON`, name)
+	_, _, err = resolves(`not JSON`, name)
 	require.Error(t, err)
+	for address, want := range map[string]bool{"www.wikipedia.org": false, "web.shop.svc.cluster.local": true, "10.0.0.1": true} {
+		resolved, told, err := resolves(dump(`, "type": "STRICT_DNS", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": `+
+			`{"address": {"socket_address": {"address": "`+address+`", "port_value": 443}}}}]}]}`), name)
+		require.NoError(t, err)
+		assert.True(t, resolved)
+		assert.Equal(t, want, told, address)
+	}
 }

@@ -186,13 +186,14 @@ func (b *watched) gather(ctx context.Context, a *evidence.Attempt) error {
 	}
 	if b.needs.Way {
 		b.readGateways(ctx, &own)
+		b.readResidents(ctx, &own)
 		b.readUpstreams(ctx, &own)
 	}
 	if b.needs.Absence {
 		b.readCounted(ctx, &own)
 	}
 	a.Watched, a.Slack, a.Proxies, a.Places, a.Lines, a.Unread, a.Counters = own.Watched, own.Slack, own.Proxies, own.Places, own.Lines, own.Unread, own.Counters
-	a.Upstreams = own.Upstreams
+	a.Upstreams, a.Residents = own.Upstreams, own.Residents
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -24,6 +24,14 @@ func (r *Redactor) Argv(argv []string) []string {
 	}
 	for i := range masked {
 		masked[i] = r.Text(masked[i])
+		if i == 0 || !strings.HasPrefix(masked[i-1], "-") {
+			continue
+		}
+		// A word may be a secret by the option in front of it.
+		option := masked[i-1] + " "
+		if value, ok := strings.CutPrefix(r.Text(option+masked[i]), option); ok {
+			masked[i] = value
+		}
 	}
 	return masked
 }

@@ -153,6 +153,10 @@ func TestArgv(t *testing.T) {
 		assert.NotContains(t, r.Text("the server says "+said), said)
 	}
 	assert.Equal(t, []string{"curl", "-u", "a:(secret)"}, r.Argv([]string{"curl", "-u", "a:1"}))
+	for _, argv := range [][]string{{"wget", "--http-password", "qwertz-1"}, {"any", "-u", "me:qwertz-2"}, {"any", "-H", "Authorization: qwertz-3"}} {
+		assert.NotContains(t, strings.Join(r.Argv(argv), " "), "qwertz", "a word that is secret by the option in front of it")
+	}
+	assert.Equal(t, []string{"any", "-v", "me"}, r.Argv([]string{"any", "-v", "me"}))
 	r.Argv([]string{"curl", "-u", "me:pass"})
 	assert.Equal(t, "it got Basic (secret)", r.Text("it got Basic "+base64.StdEncoding.EncodeToString([]byte("me:pass"))), "also of a short password")
 	script := r.Argv([]string{"sh", "-c", "curl -u a:1 -H 'Cookie: x=y' b | head"})

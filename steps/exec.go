@@ -234,7 +234,7 @@ func witness(a *evidence.Attempt, command *curl.Command, stdout *curl.Output) er
 	}
 	if len(transfers) > 0 {
 		last := transfers[len(transfers)-1]
-		if !command.Retries { // else curl's clock knows its last try alone
+		if !command.Retries && !command.Waits { // else curl's clock knows its last try alone, or no waiting
 			a.Command.Elapsed = elapsed
 		}
 		a.Body, a.Command.Curl.BodyShown = last.Body, last.BodyShown

@@ -13,6 +13,7 @@ import (
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/evidence"
+	"github.com/egressplay/egressplay/mesh"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -102,7 +103,7 @@ func (l *Logs) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, err
 	}
 	defer log.Close()
 	text := cluster.Bounded{Max: maxOutput}
-	if err := copySince(&text, log, since); err != nil {
+	if err := copySince(&text, log, since, pod.Container == mesh.Sidecar); err != nil {
 		return nil, fmt.Errorf("read the log of %s: %w", pod.Name, err)
 	}
 	return &evidence.Attempt{
@@ -139,9 +140,11 @@ func onNodes(s *runner.Scope, at time.Time) time.Time {
 }
 
 // copySince copies the lines of a log whose lines begin with the time at which
-// they were written, without that time and without those from before since.
+// they were written, without that time and without those from before since. In the
+// log of a proxy it also leaves out those of earlier requests; what any other program
+// writes in front of a line is its own word.
 // The server itself counts by whole seconds.
-func copySince(w io.Writer, log io.Reader, since time.Time) error {
+func copySince(w io.Writer, log io.Reader, since time.Time, ofProxy bool) error {
 	in := bufio.NewReaderSize(log, 64<<10)
 	keep, begins := true, true
 	for {
@@ -150,7 +153,7 @@ func copySince(w io.Writer, log io.Reader, since time.Time) error {
 		if begins {
 			if stamp, rest, ok := bytes.Cut(part, []byte(" ")); ok {
 				if at, err := time.Parse(time.RFC3339Nano, string(stamp)); err == nil {
-					part, keep = rest, !at.Before(since) && !isOlder(rest, since)
+					part, keep = rest, !at.Before(since) && !(ofProxy && isOlder(rest, since))
 				}
 			}
 		}

@@ -71,12 +71,12 @@ func TestLinesFromBeforeAreLeftOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, r := range []io.Reader{strings.NewReader(test.log), iotest.OneByteReader(strings.NewReader(test.log))} {
 				var b strings.Builder
-				require.NoError(t, copySince(&b, r, playbookBegan))
+				require.NoError(t, copySince(&b, r, playbookBegan, true))
 				assert.Equal(t, test.want, b.String())
 			}
 		})
 	}
-	assert.ErrorIs(t, copySince(io.Discard, iotest.ErrReader(io.ErrUnexpectedEOF), playbookBegan), io.ErrUnexpectedEOF)
+	assert.ErrorIs(t, copySince(io.Discard, iotest.ErrReader(io.ErrUnexpectedEOF), playbookBegan, true), io.ErrUnexpectedEOF)
 }
 
 func TestLogsOfWhatHasEnded(t *testing.T) {
@@ -106,4 +106,16 @@ func TestLogsOfWhatHasEnded(t *testing.T) {
 	e := finished(play(t, c, false, &Logs{In: Pod{Name: "job/once"}, Container: "other"}))[0]
 	assert.Equal(t, runner.Errored, e.Status)
 	assert.ErrorContains(t, e.Problem, "pod once-1 has no container other; it has: main, init")
+}
+
+// What a program writes in front of its lines does not hide them.
+func TestAProgramsOwnTimesHideNoLine(t *testing.T) {
+	for _, line := range []string{
+		`[2020-01-01T00:00:00.000Z] ERROR` + "\n",
+		`{"level":"error","start_time":"2020-01-01T00:00:00.000Z"}` + "\n",
+	} {
+		var b strings.Builder
+		require.NoError(t, copySince(&b, strings.NewReader("2026-11-24T12:59:37.6Z "+line), playbookBegan, false))
+		assert.Equal(t, line, b.String())
+	}
 }

@@ -93,22 +93,31 @@ func cleanup(ctx context.Context, o *runOptions, names []string, list bool) erro
 		return err
 	}
 	left := false
-	for i, l := range chosen {
+	var refused error
+	var done []leaving
+	for _, l := range chosen {
 		if ctx.Err() != nil {
 			break
 		}
-		if err := l.may(p, o, found, chosen[:i]); err != nil {
-			return err
+		if err := l.may(p, o, found, done); err != nil {
+			if len(chosen) > 1 { // which does not concern the others
+				term.Note("run " + l.Run.ID + " is left as it is: " + err.Error())
+			}
+			refused = cmp.Or(refused, err)
+			continue
 		}
 		complete, err := s.putBack(ctx, p, l)
 		if err != nil {
 			return err
 		}
+		done = append(done, l)
 		left = left || !complete
 	}
 	switch {
 	case ctx.Err() != nil:
 		return exitCodeError(exitSignal + signalOf(ctx))
+	case refused != nil:
+		return refused
 	case left:
 		return exitCodeError(exitLeft)
 	case len(chosen) == 0:

@@ -96,7 +96,7 @@ func (n *needs) playbook(p *runner.Playbook) {
 		switch requirement {
 		case mesh.AccessLog:
 			n.add("", accesses(n.config(), "get")...)
-			n.add(withoutConfig, accesses(telemetries(n.istioNamespace), "list")...)
+			n.add(withoutConfig, logSettings(n.istioNamespace)...)
 		case mesh.EgressGateway:
 			n.add("", accesses(pods(n.istioNamespace), "list")...)
 		}
@@ -234,7 +234,7 @@ func (n *needs) witnesses(step *runner.Step, changed bool) {
 		n.add(without, ofPod("get", namespace, "log"))
 		n.add(withoutConfig, accesses(n.config(), "get")...)
 		for _, where := range []string{n.istioNamespace, namespace} {
-			n.add(withoutConfig, accesses(telemetries(where), "list")...)
+			n.add(withoutConfig, logSettings(where)...)
 		}
 	}
 	n.add(withoutCounters, ofPod("create", namespace, "portforward"))
@@ -257,7 +257,7 @@ func (n *needs) witnesses(step *runner.Step, changed bool) {
 		n.add(withoutCounters, ofPod("create", q.Namespace, "portforward"))
 		n.add(withoutCounters, accesses(pods(q.Namespace), "get")...)
 		n.add(withoutGateway, ofPod("get", q.Namespace, "log"))
-		n.add(withoutConfig, accesses(telemetries(q.Namespace), "list")...)
+		n.add(withoutConfig, logSettings(q.Namespace)...)
 	}
 }
 
@@ -270,8 +270,12 @@ func pods(namespace string) cluster.Ref {
 	return cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace}
 }
 
-func telemetries(namespace string) cluster.Ref {
-	return cluster.Ref{APIVersion: "telemetry.istio.io/v1", Kind: "Telemetry", Namespace: namespace}
+// logSettings returns what is read to know what the proxies of a namespace log.
+func logSettings(namespace string) []cluster.Access {
+	return []cluster.Access{
+		{Verb: "list", Ref: cluster.Ref{APIVersion: "telemetry.istio.io/v1", Kind: "Telemetry", Namespace: namespace}},
+		{Verb: "list", Ref: cluster.Ref{APIVersion: "networking.istio.io/v1alpha3", Kind: "EnvoyFilter", Namespace: namespace}},
+	}
 }
 
 func ofPod(verb, namespace, subresource string) cluster.Access {
