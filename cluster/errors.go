@@ -126,8 +126,9 @@ func (e *NoKindError) Hint() string {
 // A NotReadyError reports that no pod is ready that a query means. Time may cure
 // it, unless Final.
 type NotReadyError struct {
-	Query  string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
-	Reason string // what was seen instead, with container states and their messages
+	Namespace string // where it was looked for; "" where that is not known
+	Query     string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
+	Reason    string // what was seen instead, with container states and their messages
 	// Final is set when waiting cannot help: the pod has no such container.
 	Final bool
 }

@@ -108,11 +108,23 @@ func (r *recorded) failure() explain.Failure {
 
 func (r *recorded) explain(t *testing.T, more string) []evidence.Finding {
 	t.Helper()
+	return r.explainer(t, more).Explain(t.Context(), r.failure())
+}
+
+// worldOf returns a cluster with objects.
+func worldOf(t *testing.T, text string) *clustertest.Fake {
+	t.Helper()
 	fake := clustertest.NewFake().WithGatewayAPI()
-	for _, o := range objects(t, r.World+"\n---\n"+more) {
+	for _, o := range objects(t, text) {
 		fake.Put(o)
 	}
-	e := &explain.Explainer{Cluster: fake}
+	return fake
+}
+
+// explainer returns one in the world of the case, with more objects in it.
+func (r *recorded) explainer(t *testing.T, more string) *explain.Explainer {
+	t.Helper()
+	e := &explain.Explainer{Cluster: worldOf(t, r.World+"\n---\n"+more)}
 	if r.Envoy != nil {
 		e.Config = func(_ context.Context, _, _, path string) (string, error) {
 			for begins, answer := range r.Envoy {
@@ -123,7 +135,7 @@ func (r *recorded) explain(t *testing.T, more string) []evidence.Finding {
 			return "{}", nil
 		}
 	}
-	return e.Explain(t.Context(), r.failure())
+	return e
 }
 
 // A symptom is what a reader sees of a failure before anything explains it.

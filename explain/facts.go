@@ -53,6 +53,7 @@ type request struct {
 
 func newFacts(ctx context.Context, e *Explainer, f Failure) *facts {
 	c := &facts{ctx: ctx, e: e, Failure: f, objects: map[string][]object{}, got: map[cluster.Ref]*unstructured.Unstructured{}, dumps: map[string]string{}}
+	c.ofScript()
 	c.look()
 	return c
 }
