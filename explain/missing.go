@@ -38,6 +38,9 @@ func missing(c *facts) []evidence.Finding {
 	}
 	for i := range c.Verdicts {
 		v := &c.Verdicts[i]
+		if m := waitedObject.FindStringSubmatch(v.Subject()); m != nil && c.Kind == "delete" && v.Got == "none" && v.Why == "" {
+			return c.noSuch(m[1], m[2])
+		}
 		if m := waitSelected.FindStringSubmatch(v.Subject()); m != nil && v.Got == "no such object" {
 			return c.nothingSelected(m[1], m[2], c.in())
 		}

@@ -50,7 +50,30 @@ func waits(c *facts) []evidence.Finding {
 			return found
 		}
 	}
+	if c.Kind == "set" && fieldMissing.MatchString(errorText(c.Error)) {
+		return c.fieldOfPods()
+	}
 	return nil
+}
+
+var (
+	// fieldMissing is how a set says that the object is there and what it looks for is not.
+	fieldMissing = regexp.MustCompile(`^set \S+: \S+ is not found$`)
+	podsWanted   = regexp.MustCompile(`kubectl (?:-n (\S+) )?get pods? -l '?([^ '\n]+)`)
+)
+
+// fieldOfPods explains a pod that has no value yet in a field of its status, such as its
+// address: it does not run.
+func (c *facts) fieldOfPods() []evidence.Finding {
+	m := podsWanted.FindStringSubmatch(c.Command)
+	if m == nil {
+		return nil
+	}
+	all, err := c.e.Cluster.List(c.ctx, pods, c.in(), m[2])
+	if err != nil || len(all) != 1 {
+		return nil
+	}
+	return c.podOf(object{&all[0]})
 }
 
 // waited explains why an object is not as it is waited for.
