@@ -35,6 +35,7 @@ type recorded struct {
 	Redirects int                `json:"redirects"`
 	CurlError string             `json:"curlError"`
 	Printed   string             `json:"printed"`
+	Proxy     string             `json:"proxy"`
 	NoSidecar bool               `json:"noSidecar"`
 	LogOff    string             `json:"logOff"`
 	Partial   string             `json:"partial"`
@@ -82,7 +83,7 @@ func (r *recorded) failure() explain.Failure {
 	f.Kind = "exec"
 	pod := evidence.Pod{Namespace: "default", Name: "curl-1", Container: "curl", Sidecar: !r.NoSidecar}
 	a := &evidence.Attempt{
-		Command:   &evidence.Command{Pod: pod, Stdout: r.Printed, Argv: []string{"curl", r.URL}},
+		Command:   &evidence.Command{Pod: pod, Stdout: r.Printed, Argv: []string{"curl", r.URL}, Curl: &evidence.Curl{Proxy: r.Proxy}},
 		Transfers: []evidence.Transfer{{URL: r.URL, ExitCode: r.Exit, Status: r.Status, Remote: r.Remote, Redirects: r.Redirects, Error: r.CurlError}},
 	}
 	if !r.NoSidecar {

@@ -39,7 +39,7 @@ func missing(c *facts) []evidence.Finding {
 	for i := range c.Verdicts {
 		v := &c.Verdicts[i]
 		if m := waitedObject.FindStringSubmatch(v.Subject()); m != nil && c.Kind == "delete" && v.Got == "none" && v.Why == "" {
-			return c.noSuch(m[1], m[2])
+			return c.nothingToDelete(m[1], m[2])
 		}
 		if m := waitSelected.FindStringSubmatch(v.Subject()); m != nil && v.Got == "no such object" {
 			return c.nothingSelected(m[1], m[2], c.in())
@@ -126,6 +126,17 @@ func (c *facts) noSuch(kind, name string) []evidence.Finding {
 	}
 	return one(c.found("object-missing", object{}, "metadata.name", fmt.Sprintf("kubectl -n %s get %s", namespace, kind),
 		"There is no %s among the %s of namespace %s%s.", name, kind, namespace, others(name, all)))
+}
+
+// nothingToDelete says which objects of a kind are there instead of one to be deleted.
+func (c *facts) nothingToDelete(kind, name string) []evidence.Finding {
+	namespace := c.in()
+	all, err := c.e.Cluster.List(c.ctx, kind, namespace, "")
+	if err != nil || slices.ContainsFunc(all, func(o unstructuredObject) bool { return o.GetName() == name }) {
+		return nil
+	}
+	return one(c.found("object-missing", object{}, "metadata.name", fmt.Sprintf("kubectl -n %s get %s", namespace, kind),
+		"There is no %s %s in namespace %s%s.", kind, name, namespace, others(name, all)))
 }
 
 // others returns which names exist instead of one, to stand behind "There is no NAME".
