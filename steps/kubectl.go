@@ -89,7 +89,7 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 		e.Stdin = stdin
 	}
 	if e.In.Name == "" {
-		return shell.Result{}, p.unnamed("kubectl exec")
+		return shell.Result{}, p.unnamed("kubectl exec", "pod")
 	}
 	pod, err := e.Pod(ctx, p.scope)
 	if err != nil {
@@ -116,10 +116,10 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 	return r, nil
 }
 
-// unnamed is the error of a command whose pod has no name, which the command within it was to
-// give.
-func (p *kubectlProgram) unnamed(command string) error {
-	err := fmt.Errorf("%s: the name of the pod is empty", command)
+// unnamed is the error of a command whose pod or other object has no name, which the
+// command within it was to give.
+func (p *kubectlProgram) unnamed(command, kind string) error {
+	err := fmt.Errorf("%s: the name of the %s is empty", command, kind)
 	if p.none != nil {
 		return runner.Retryable(fmt.Errorf("%w: %w", err, p.none))
 	}
@@ -132,7 +132,7 @@ func (p *kubectlProgram) logs(ctx context.Context, k *shell.Kubectl) (shell.Resu
 		return shell.Result{}, err
 	}
 	if l.In.IsZero() {
-		return shell.Result{}, p.unnamed("kubectl logs")
+		return shell.Result{}, p.unnamed("kubectl logs", "pod")
 	}
 	l.latest = true
 	a, err := l.Try(ctx, p.scope)
@@ -242,6 +242,9 @@ func (p *kubectlProgram) get(ctx context.Context, k *shell.Kubectl) (shell.Resul
 	g, err := getOf(k)
 	if err != nil {
 		return shell.Result{}, err
+	}
+	if i := slices.Index(g.names, ""); i >= 0 {
+		return shell.Result{}, p.unnamed("kubectl get", g.kinds[i])
 	}
 	namespace := cmp.Or(k.Namespace(), p.scope.Namespace)
 	if g.format == "table" {

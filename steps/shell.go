@@ -224,7 +224,7 @@ func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, err
 		return nil, err
 	}
 	if e.In.Name == "" {
-		return nil, program.unnamed("kubectl exec")
+		return nil, program.unnamed("kubectl exec", "pod")
 	}
 	return e.Pod(ctx, scope)
 }

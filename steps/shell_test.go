@@ -169,6 +169,8 @@ func TestAScriptTellsOfItsRequests(t *testing.T) {
 	assert.EqualError(t, err, "kubectl exec: the name of the pod is empty: there is no pod with the labels app=none in namespace default")
 	_, err = newScript(t, "kubectl logs \"$(kubectl get pod -l app=none -o jsonpath='{.items..metadata.name}')\"", nil).Try(t.Context(), scope)
 	assert.EqualError(t, err, "kubectl logs: the name of the pod is empty: there is no pod with the labels app=none in namespace default")
+	_, err = newScript(t, "kubectl get pod \"$(kubectl get pod -l app=none -o jsonpath='{.items..metadata.name}')\"", nil).Try(t.Context(), scope)
+	assert.EqualError(t, err, "kubectl get: the name of the pod is empty: there is no pod with the labels app=none in namespace default")
 	_, err = newScript(t, "kubectl exec \"$(kubectl get pod curl-1 -o jsonpath='{.metadata.none}')\" -- wget a", nil).Pod(t.Context(), scope)
 	assert.EqualError(t, err, "kubectl exec: the name of the pod is empty")
 }
