@@ -170,6 +170,9 @@ func nearOf(name string, names []string) string {
 // lacksProxy matches how a pod is told whose sidecar a step wants and which has none.
 var lacksProxy = regexp.MustCompile(`\bpod (\S+) has no container istio-proxy\b`)
 
+// onePod matches why the only pod that may be meant is not ready.
+var onePod = regexp.MustCompile(`^pod (\S+): [^;]*$`)
+
 // noProxy explains a pod that was to have a sidecar and has none; in a namespace of
 // ambient mode no pod has one.
 func (c *facts) noProxy(namespace, reason string) []evidence.Finding {
@@ -201,6 +204,14 @@ func (c *facts) notReady(e *cluster.NotReadyError) []evidence.Finding {
 		if err == nil && !slices.ContainsFunc(all, func(o unstructuredObject) bool { return o.GetName() == name }) {
 			return one(c.found("object-missing", object{}, "metadata.name", fmt.Sprintf("kubectl -n %s get %s", namespace, kind),
 				"There is no %s %s in namespace %s%s.", kind, name, namespace, others(name, all)))
+		}
+	}
+	if m := onePod.FindStringSubmatch(e.Reason); m != nil {
+		pod, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: m[1]})
+		if !pod.none() {
+			if found := c.podOf(pod); len(found) > 0 && found[0].Code != "container-not-ready" { // which says no more
+				return found
+			}
 		}
 	}
 	return one(c.found("pod-not-ready", object{}, "status.containerStatuses", describe, "No pod of %s is ready: %s.", e.Query, strings.TrimSuffix(short(e.Reason, 220), ".")))
