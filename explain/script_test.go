@@ -117,3 +117,46 @@ func TestTheWitnessIsAskedAboutTheRequest(t *testing.T) {
 	assert.Same(t, request, asked[0])
 	assert.True(t, strings.Contains(found[0].Cause, "www.google.com"))
 }
+
+// A tutorial shows the sidecar of a pod that has none.
+func TestAShownSidecarThatIsNotThere(t *testing.T) {
+	const (
+		pod      = "{apiVersion: v1, kind: Pod, metadata: {name: sleep-1, namespace: team}, spec: {containers: [{name: sleep}]}}\n---\n"
+		native   = "{apiVersion: v1, kind: Pod, metadata: {name: sleep-1, namespace: team}, spec: {initContainers: [{name: istio-proxy, restartPolicy: Always}], containers: [{name: sleep}]}}\n---\n"
+		injected = "{apiVersion: v1, kind: Pod, metadata: {name: sleep-1, namespace: team}, spec: {containers: [{name: sleep}, {name: istio-proxy}]}}\n---\n"
+		off      = "{apiVersion: v1, kind: Namespace, metadata: {name: team}}\n---\n"
+		on       = "{apiVersion: v1, kind: Namespace, metadata: {name: team, labels: {istio-injection: enabled}}}\n---\n"
+	)
+	look := evidence.Stage{Argv: []string{"kubectl", "get", "pod", "sleep-1", "-n", "team", "-o", "jsonpath={.spec.containers[*].name}"}}
+	inner := evidence.Stage{Argv: []string{"kubectl", "get", "pod", "-n", "team"}, Inner: true}
+	for name, test := range map[string]struct {
+		world, want, got string
+		stages           []evidence.Stage
+		code             string
+	}{
+		"no label":                 {pod + off, "sleep istio-proxy", "sleep", []evidence.Stage{inner, look}, "injection-off"},
+		"a pod older than it":      {pod + on, "sleep istio-proxy", "sleep", []evidence.Stage{look}, "pod-older-than-label"},
+		"a native sidecar":         {native + on, "sleep istio-proxy", "sleep", []evidence.Stage{look}, "native-sidecar"},
+		"another container":        {pod + off, "sleep curl", "sleep", []evidence.Stage{look}, ""},
+		"the sidecar is there":     {injected + on, "sleep istio-proxy", "sleep", []evidence.Stage{look}, ""},
+		"one of two looks":         {pod + off, "sleep istio-proxy", "sleep", []evidence.Stage{look, look}, ""},
+		"a table":                  {pod + off, "istio-proxy", "sleep", []evidence.Stage{{Argv: look.Argv[:6]}}, ""},
+		"the pod is there no more": {off, "sleep istio-proxy", "sleep", []evidence.Stage{look}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := (&explain.Explainer{Cluster: worldOf(t, test.world)}).Explain(t.Context(), explain.Failure{
+				Kind: "shell", Namespace: "default", IstioNamespace: "istio-system",
+				Attempt:  &evidence.Attempt{Shell: &evidence.Shell{Stages: test.stages}},
+				Verdicts: evidence.Verdicts{{Key: "expect.shown", Outcome: evidence.NotHeld, Want: test.want, Got: test.got}},
+			})
+			if test.code == "" {
+				for _, f := range found {
+					assert.True(t, f.Unknown, f.Cause)
+				}
+				return
+			}
+			require.Len(t, found, 1)
+			assert.Equal(t, test.code, found[0].Code, found[0].Cause)
+		})
+	}
+}
