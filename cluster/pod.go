@@ -148,7 +148,9 @@ func (c *Client) podsOfDeployment(ctx context.Context, q PodQuery, obj *unstruct
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &d); err != nil {
 		return nil, err
 	}
-	notReady := func(reason string) error { return &NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: reason} }
+	notReady := func(reason string) error {
+		return &NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: reason}
+	}
 	switch {
 	case d.Spec.Replicas != nil && *d.Spec.Replicas == 0:
 		return nil, notReady("it is scaled to 0 replicas")

@@ -31,7 +31,8 @@ func (m *mapper) unshown() {
 }
 
 // madeAnew notes each deletion of an object that the page applies again before it shows any
-// output: no output can tell whether it was deleted.
+// output: no output can tell whether it was deleted. One that makes pods is another matter,
+// for its pods are new ones then.
 func (m *mapper) madeAnew() {
 	for i, n := range m.steps {
 		d := key(n, "delete")
@@ -55,6 +56,11 @@ func (m *mapper) madeAnew() {
 func (m *mapper) appliedNext(steps []*yaml.Node, deleted, namespace string) bool {
 	kind, name, _ := strings.Cut(deleted, "/")
 	kind, _, _ = strings.Cut(strings.ToLower(kind), ".")
+	for _, pods := range []string{"pod", "po", "deploy", "statefulset", "sts", "daemonset", "ds", "replicaset", "rs", "job", "cronjob"} {
+		if strings.HasPrefix(kind, pods) {
+			return false
+		}
+	}
 	for _, n := range steps {
 		if claims(key(n, "expect")) {
 			return false
