@@ -127,8 +127,9 @@ func (e *NoKindError) Hint() string {
 // A NotReadyError reports that no pod that a query means is ready. Waiting may help,
 // unless Final is set.
 type NotReadyError struct {
-	Query  string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
-	Reason string // what was found instead, with container states and their messages
+	Namespace string // where it was looked for; "" if that is not known
+	Query     string // the query in words: "pod sleep-1", "deploy/sleep", "pods with app=sleep"
+	Reason    string // what was found instead, with container states and their messages
 	// Final is set if waiting cannot help: the pod has no such container.
 	Final bool
 }

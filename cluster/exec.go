@@ -155,9 +155,9 @@ func (c *Client) cannotStart(ctx context.Context, r ExecRequest, status metav1.S
 	case strings.Contains(message, "Upgrade request required"):
 		return errNoSPDY
 	case strings.Contains(message, "is not valid for pod"):
-		return &NotReadyError{Query: "pod " + r.Pod, Reason: message, Final: true}
+		return &NotReadyError{Namespace: r.Namespace, Query: "pod " + r.Pod, Reason: message, Final: true}
 	case strings.Contains(message, "container not found"):
-		return &NotReadyError{Query: "pod " + r.Pod, Reason: fmt.Sprintf("container %s is not running", r.Container)}
+		return &NotReadyError{Namespace: r.Namespace, Query: "pod " + r.Pod, Reason: fmt.Sprintf("container %s is not running", r.Container)}
 	case message == "":
 		status.Message = "exec: the server answers " + http.StatusText(int(status.Code))
 	}

@@ -52,7 +52,7 @@ func PickLogPod(q PodQuery, pods []corev1.Pod) (*Pod, error) {
 			return podOf(pod, container), nil
 		}
 	}
-	return nil, &NotReadyError{Query: q.String(), Reason: strings.Join(reasons[:min(len(reasons), 3)], "; "), Final: lacking == len(pods)}
+	return nil, &NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: strings.Join(reasons[:min(len(reasons), 3)], "; "), Final: lacking == len(pods)}
 }
 
 // loggingContainers returns the names of all containers that have a log, the first of

@@ -65,7 +65,7 @@ func (c *Client) meant(ctx context.Context, q PodQuery) ([]corev1.Pod, error) {
 	}
 	pods, err := c.candidates(ctx, q)
 	if apierrors.IsNotFound(err) {
-		return nil, &NotReadyError{Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
+		return nil, &NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
 	}
 	return pods, c.explain(ctx, err)
 }
@@ -148,7 +148,9 @@ func (c *Client) podsOfDeployment(ctx context.Context, q PodQuery, obj *unstruct
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &d); err != nil {
 		return nil, err
 	}
-	notReady := func(reason string) error { return &NotReadyError{Query: q.String(), Reason: reason} }
+	notReady := func(reason string) error {
+		return &NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: reason}
+	}
 	switch {
 	case d.Spec.Replicas != nil && *d.Spec.Replicas == 0:
 		return nil, notReady("it is scaled to 0 replicas")
@@ -275,7 +277,7 @@ func PickPods(q PodQuery, pods []corev1.Pod) ([]Pod, error) {
 // pick returns the ready pods, the newest first.
 func pick(q PodQuery, pods []corev1.Pod) (ready []Pod, err error) {
 	if len(pods) == 0 {
-		return nil, &NotReadyError{Query: q.String(), Reason: "there is none in namespace " + q.Namespace}
+		return nil, &NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: "there is none in namespace " + q.Namespace}
 	}
 	pods = slices.Clone(pods)
 	slices.SortFunc(pods, func(a, b corev1.Pod) int { // newest first
@@ -305,7 +307,7 @@ func pick(q PodQuery, pods []corev1.Pod) (ready []Pod, err error) {
 	if more := len(reasons) - most; more > 0 {
 		reasons = append(reasons[:most], fmt.Sprintf("and %d more", more))
 	}
-	return nil, &NotReadyError{Query: q.String(), Reason: strings.Join(reasons, "; "), Final: lacking == len(pods)}
+	return nil, &NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: strings.Join(reasons, "; "), Final: lacking == len(pods)}
 }
 
 func podOf(pod *corev1.Pod, container string) *Pod {

@@ -156,7 +156,7 @@ func TestPickPodSaysWhyNoneIsReady(t *testing.T) {
 			_, err := PickPod(PodQuery{Namespace: "default", Selector: "app=sleep", Container: test.container}, test.pods)
 			got, ok := errors.AsType[*NotReadyError](err)
 			require.True(t, ok, "%v", err)
-			assert.Equal(t, &NotReadyError{Query: "pods with app=sleep", Reason: test.reason, Final: test.final}, got)
+			assert.Equal(t, &NotReadyError{Namespace: "default", Query: "pods with app=sleep", Reason: test.reason, Final: test.final}, got)
 		})
 	}
 }

@@ -151,6 +151,9 @@ func TestWhyCurlDoesNotReport(t *testing.T) {
 		"sh -c 'curl http://a > /dev/null'":          "its shell redirects its output",
 		"sh -c 'curl http://a 2>&1'":                 "its shell redirects its output",
 		"sh -c '! curl http://a'":                    "its shell hides its exit code",
+		"sh -c '! time curl http://a'":               "its shell runs other commands, too",
+		"sh -c 'time { curl http://a; echo; }'":      "its shell runs other commands, too",
+		"bash -c 'time curl http://a | cat'":         "its output goes through a pipe",
 		"sh -c 'curl http://a &'":                    "its shell hides its exit code",
 		"sh -xc 'curl http://a'":                     "its shell prints each command that it runs",
 		"sh -c 'timeout 5 sh -c \"curl a | cat\"'":   "its output goes through a pipe",
@@ -213,6 +216,7 @@ func TestCurlBehindOtherWordsReports(t *testing.T) {
 		"sh -ec 'A=b exec curl -si \"URL\" 2>/dev/null'",
 		`bash -c 'curl -si -A "it'"'"'s" -w "a'"'"'%{http_code}\n" URL'`,
 		`sh -c "timeout 5 sh -c 'curl -si -w x URL'"`,
+		"bash -c 'time curl -si URL'",
 	} {
 		t.Run(command, func(t *testing.T) {
 			r := run(t, words(t, strings.ReplaceAll(command, "URL", s.plain+"/page"))...)

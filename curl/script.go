@@ -108,6 +108,9 @@ func onlyCommand(file *syntax.File) (*scriptCommand, error) {
 		return nil, errors.New("its shell runs other commands, too")
 	}
 	stmt := file.Stmts[0]
+	if timed, ok := stmt.Cmd.(*syntax.TimeClause); ok && timed.Stmt != nil && !stmt.Negated && !stmt.Background && len(stmt.Redirs) == 0 {
+		stmt = timed.Stmt // which passes on what the command prints, and its exit code
+	}
 	call, isCall := stmt.Cmd.(*syntax.CallExpr)
 	binary, isBinary := stmt.Cmd.(*syntax.BinaryCmd)
 	switch {

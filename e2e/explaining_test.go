@@ -55,6 +55,66 @@ func TestAFailureNamesItsCause(t *testing.T) {
 	t.Logf("an explanation took %d ms in the median, %d ms at most", took[len(took)/2], took[len(took)-1])
 }
 
+// A page goes on where what it shows did not come: each step of it that fails for a cause
+// names it, and one whose page is wrong itself names none.
+func TestAFailureOfAPageNamesItsCause(t *testing.T) {
+	once(t)
+	file := filepath.Join(t.TempDir(), "page.md")
+	text, err := os.ReadFile("testdata/explaining/page.md")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	report := filepath.Join(t.TempDir(), "report.json")
+	e := egressplay(t, "run", file, "--report", "json="+report)
+	e.exits(t, 1)
+	page := strings.Split(string(text), "\n")
+	for _, test := range []struct{ sentence, command, code, says string }{
+		{"The second of two", "$ kubectl exec", "host-not-registered", "www.google.com"},
+		{"The log of the sidecar", "$ kubectl logs", "host-not-registered", "www.google.com"},
+		{"A route leads", "$ kubectl exec", "subset-not-defined", "cnn"},
+		{"By a shell", "$ kubectl exec", "host-not-registered", "httpbin.org"},
+		{"What the page shows is wrong", "$ kubectl exec", "", ""},
+		{"Of two requests, nobody", "$ kubectl exec", "", ""},
+	} {
+		findings := findingsAt(t, report, lineOf(t, page, test.sentence, test.command))
+		if test.code == "" {
+			for _, f := range findings {
+				assert.Empty(t, f.Code, "%s: %s", test.sentence, f.Cause)
+			}
+			continue
+		}
+		if assert.Len(t, findings, 1, "%s\n%s", test.sentence, e.stdout) {
+			assert.Equal(t, test.code, findings[0].Code, "%s: %s", test.sentence, findings[0].Cause)
+			assert.Contains(t, findings[0].Cause, test.says)
+		}
+	}
+}
+
+// findingsAt returns what a report has of the step in a line, which did not pass.
+func findingsAt(t *testing.T, report string, line int) []finding {
+	t.Helper()
+	data, err := os.ReadFile(report)
+	require.NoError(t, err)
+	var run struct {
+		Playbooks []struct {
+			Steps []struct {
+				Line     int
+				Status   string
+				Findings []finding
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(data, &run))
+	require.Len(t, run.Playbooks, 1)
+	for _, s := range run.Playbooks[0].Steps {
+		if s.Line == line {
+			assert.Equal(t, "failed", s.Status, "line %d", line)
+			return s.Findings
+		}
+	}
+	require.Fail(t, "no step", "in line %d", line)
+	return nil
+}
+
 // A finding is what a report has of an explanation.
 type finding struct {
 	Code, Cause, Next string

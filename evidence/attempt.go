@@ -98,6 +98,9 @@ type Curl struct {
 	// Redirected reports whether the command line itself chooses the address to
 	// connect to, by --connect-to, --resolve or a proxy.
 	Redirected bool `json:"redirected,omitempty"`
+	// Proxy is the proxy that the command line names, as it is written there; it may hold
+	// a password. "" for none.
+	Proxy string `json:"-"`
 	// Retries reports whether curl may make a request several times.
 	Retries bool `json:"retries,omitempty"`
 	// FixedPort reports whether the command line names the port that curl sends from.

@@ -45,4 +45,10 @@ type Stage struct {
 	Behind bool `json:"behind,omitempty"`
 	// Inner reports whether it ran within $(...).
 	Inner bool `json:"inner,omitempty"`
+	// Pod is the pod in which it ran a command, or whose log it read; zero for any other
+	// command.
+	Pod Pod `json:"-"`
+	// Request is what the command showed, where it may have made a request. Of one that
+	// reads a log it is the last command before that may have made one; nil for none.
+	Request *Attempt `json:"-"`
 }

@@ -44,10 +44,24 @@ type Verdict struct {
 	// Facts are the basis of the verdict, in words or as the witness wrote them.
 	Facts []string `json:"facts,omitempty"`
 
+	// Means is what a claim about shown output that does not hold comes to, as claims about
+	// single commands; empty where nobody can tell.
+	Means []Meaning `json:"-"`
+
 	// Field is the path of YAML keys below the expectation, an item of a list
 	// as its index in digits. Key and At are made from it when the expectation is
 	// bound.
 	Field []string `json:"-"`
+}
+
+// A Meaning is a claim about one command of a script, in the words of the other
+// expectations: what a tutorial shows as "command terminated with exit code 35" is
+// expect.exitCode with 35.
+type Meaning struct {
+	// Stage is the command's index in [Shell.Stages].
+	Stage int
+	// Key, Want and Got are those of a [Verdict].
+	Key, Want, Got string
 }
 
 // A Position is a place in a playbook.

@@ -62,7 +62,7 @@ func (e *Shown) Judge(a *evidence.Attempt) evidence.Verdicts {
 		return vs
 	}
 	c := newComparison(page, a.Shell)
-	v := c.verdict(a.Shell.Truncated)
+	v := c.verdict(a.Shell)
 	if older := olderLines(a.Shell); v.Outcome == evidence.NotHeld && v.Why == "" && older > 0 {
 		v.Why = fmt.Sprintf("what the log has from before the last request is left out, %d lines of it", older)
 	}
@@ -155,7 +155,7 @@ func judgeCodes(page []shownLine, stages []evidence.Stage) evidence.Verdicts {
 	var first string // the first command whose exit code is not as shown
 	failed := false  // something failed in front of the stage, in its pipe
 	var vs evidence.Verdicts
-	for _, s := range stages {
+	for i, s := range stages {
 		failed = failed && s.Behind
 		switch {
 		case s.Exec && s.Code != 0:
@@ -174,14 +174,18 @@ func judgeCodes(page []shownLine, stages []evidence.Stage) evidence.Verdicts {
 			v.What = what
 			if s.Argv[0] == "grep" && s.Code == 1 {
 				v.Why = "no line has what it looks for"
+				v.Means = grepMeans(stages, i)
 			}
 			vs = append(vs, v)
 		}
 	}
 	v := judge(field, slices.Equal(want, got), codes(want), codes(got))
 	v.What = "exit codes other than 0"
-	if v.Outcome != evidence.Held && first != "" {
-		v.Why = "it is " + first
+	if v.Outcome != evidence.Held {
+		v.Means = codesMean(want, stages)
+		if first != "" {
+			v.Why = "it is " + first
+		}
 	}
 	return append(evidence.Verdicts{v}, vs...)
 }
@@ -226,7 +230,7 @@ func codes(list []int) string {
 }
 
 // verdict judges the lines.
-func (c *comparison) verdict(truncated bool) evidence.Verdict {
+func (c *comparison) verdict(s *evidence.Shell) evidence.Verdict {
 	err := c.run()
 	v := judge(nil, err == nil, "", "")
 	v.What = "shown"
@@ -234,8 +238,8 @@ func (c *comparison) verdict(truncated bool) evidence.Verdict {
 		if miss.line != nil {
 			v.Field = []string{strconv.Itoa(miss.line.at)}
 		}
-		v.Want, v.Got, v.Why = miss.want, miss.got, miss.why
-		if truncated {
+		v.Want, v.Got, v.Why, v.Means = miss.want, miss.got, miss.why, c.means(miss, s.Stages)
+		if s.Truncated {
 			v.Outcome, v.Why = evidence.NotJudged, "the output is longer than is kept"
 		}
 	}

@@ -22,6 +22,7 @@ func (c *comparison) explainEntry(d *difference, page string) {
 			{"status", p[2], r[2]}, {"flags", p[3], r[3]}, {"cluster", upstream.FindString(p[4]), upstream.FindString(r[4])}, {"SNI", sniOf(p[4]), sniOf(r[4])},
 		} {
 			if field.shown != field.got {
+				d.field, d.shown, d.was = strings.ToLower(field.name), orNone(field.shown), orNone(field.got)
 				d.why = fmt.Sprintf("%s: shown %s, was %s", field.name, orNone(field.shown), orNone(field.got))
 				return
 			}

@@ -34,6 +34,13 @@ func textOf(lines []shownLine) string {
 type difference struct {
 	line           *shownLine // nil behind the last one
 	want, got, why string
+	came           string // the line that came, "" for none
+	// response is which response a status line is of, from 0; status and gotStatus are
+	// the one that is shown and the one that came, "" for another kind of line.
+	response          int
+	status, gotStatus string
+	// field is that of an entry of the log in which the nearest one differs.
+	field, shown, was string
 }
 
 func (d *difference) Error() string { return "shown " + d.want + ", was " + d.got }
@@ -326,7 +333,7 @@ func (c *comparison) explain() error {
 		d.line, d.want = &c.page[farthest], scalar(c.page[farthest].text)
 	}
 	if at < m {
-		d.got = scalar(c.real[at])
+		d.got, d.came = scalar(c.real[at]), c.real[at]
 	}
 	if farthest < n {
 		c.explainEntry(d, c.page[farthest].text)
@@ -345,17 +352,14 @@ func reversed(all []bool) []bool {
 
 // explainStatus names the status that came in place of one that is shown.
 func (c *comparison) explainStatus(d *difference, i int, want []string) {
-	k := 0
-	for _, line := range c.page[:i] {
-		if statusLine.MatchString(line.text) {
-			k++
-		}
-	}
+	k := c.responsesBefore(i)
+	d.response, d.status = k, want[2]
 	for _, line := range c.real {
 		if got := statusLine.FindStringSubmatch(line); got != nil {
 			if k == 0 {
+				d.gotStatus = got[2]
 				if got[2] != want[2] || got[1] != want[1] {
-					d.got, d.why = scalar(line), fmt.Sprintf("response %d: shown %s, was %s", c.responsesBefore(i)+1, want[2], got[2])
+					d.got, d.why = scalar(line), fmt.Sprintf("response %d: shown %s, was %s", d.response+1, want[2], got[2])
 				}
 				return
 			}

@@ -35,6 +35,7 @@ type recorded struct {
 	Redirects int                `json:"redirects"`
 	CurlError string             `json:"curlError"`
 	Printed   string             `json:"printed"`
+	Proxy     string             `json:"proxy"`
 	NoSidecar bool               `json:"noSidecar"`
 	LogOff    string             `json:"logOff"`
 	Partial   string             `json:"partial"`
@@ -82,7 +83,7 @@ func (r *recorded) failure() explain.Failure {
 	f.Kind = "exec"
 	pod := evidence.Pod{Namespace: "default", Name: "curl-1", Container: "curl", Sidecar: !r.NoSidecar}
 	a := &evidence.Attempt{
-		Command:   &evidence.Command{Pod: pod, Stdout: r.Printed, Argv: []string{"curl", r.URL}},
+		Command:   &evidence.Command{Pod: pod, Stdout: r.Printed, Argv: []string{"curl", r.URL}, Curl: &evidence.Curl{Proxy: r.Proxy}},
 		Transfers: []evidence.Transfer{{URL: r.URL, ExitCode: r.Exit, Status: r.Status, Remote: r.Remote, Redirects: r.Redirects, Error: r.CurlError}},
 	}
 	if !r.NoSidecar {
@@ -108,11 +109,23 @@ func (r *recorded) failure() explain.Failure {
 
 func (r *recorded) explain(t *testing.T, more string) []evidence.Finding {
 	t.Helper()
+	return r.explainer(t, more).Explain(t.Context(), r.failure())
+}
+
+// worldOf returns a cluster with objects.
+func worldOf(t *testing.T, text string) *clustertest.Fake {
+	t.Helper()
 	fake := clustertest.NewFake().WithGatewayAPI()
-	for _, o := range objects(t, r.World+"\n---\n"+more) {
+	for _, o := range objects(t, text) {
 		fake.Put(o)
 	}
-	e := &explain.Explainer{Cluster: fake}
+	return fake
+}
+
+// explainer returns one in the world of the case, with more objects in it.
+func (r *recorded) explainer(t *testing.T, more string) *explain.Explainer {
+	t.Helper()
+	e := &explain.Explainer{Cluster: worldOf(t, r.World+"\n---\n"+more)}
 	if r.Envoy != nil {
 		e.Config = func(_ context.Context, _, _, path string) (string, error) {
 			for begins, answer := range r.Envoy {
@@ -123,7 +136,7 @@ func (r *recorded) explain(t *testing.T, more string) []evidence.Finding {
 			return "{}", nil
 		}
 	}
-	return e.Explain(t.Context(), r.failure())
+	return e
 }
 
 // A symptom is what a reader sees of a failure before anything explains it.

@@ -36,6 +36,11 @@ or); with more, none: "The cause is not known." What may not be read is told. Ca
 are not in force or were not accepted come first, for nothing else is certain then. An
 explanation takes 5 seconds at most and changes neither the verdict nor the exit code.
 
+A step of a tutorial in Markdown is explained by the request that went otherwise than
+shown: by the same causes as any other, with what curl and the proxies tell of it. A log
+is explained by the last request before. Where several requests may be meant, and where
+only a table or a text differs, no cause is named.
+
 ## What it may read
 
 All of it is optional. Without a permission the causes that need it are not named.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -47,12 +48,14 @@ type request struct {
 	host         string
 	port         int
 	tls          bool
+	proxied      bool // host and port are those of the client's proxy
 	exit, status int
 	transfer     *evidence.Transfer
 }
 
 func newFacts(ctx context.Context, e *Explainer, f Failure) *facts {
 	c := &facts{ctx: ctx, e: e, Failure: f, objects: map[string][]object{}, got: map[cluster.Ref]*unstructured.Unstructured{}, dumps: map[string]string{}}
+	c.ofScript()
 	c.look()
 	return c
 }
@@ -92,6 +95,24 @@ func (c *facts) ask(t *evidence.Transfer) {
 	if c.asked.port, err = strconv.Atoi(u.Port()); err != nil {
 		c.asked.port = map[bool]int{true: 443, false: 80}[c.asked.tls]
 	}
+	if curl := c.Attempt.Command.Curl; curl != nil {
+		if host, port := byProxy(curl.Proxy, t.Remote); host != "" {
+			c.asked.host, c.asked.port, c.asked.tls, c.asked.proxied = host, port, false, true // all that the sidecar knows of it
+		}
+	}
+}
+
+// byProxy returns the address of the proxy by which a request went; "" where it went by
+// none: a proxy that a command line names is for some URLs only.
+func byProxy(proxy, remote string) (host string, port int) {
+	if _, rest, ok := strings.Cut(proxy, "://"); ok {
+		proxy = rest
+	}
+	at, err := netip.ParseAddrPort(remote)
+	if proxy == "" || err != nil || !strings.HasSuffix(strings.TrimRight(proxy, "/"), ":"+strconv.Itoa(int(at.Port()))) {
+		return "", 0
+	}
+	return at.Addr().Unmap().String(), int(at.Port())
 }
 
 // hostHeader returns the host in the Host header that a curl sets itself, "" if it sets

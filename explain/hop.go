@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,7 +130,7 @@ func (c *facts) registered(host string, port int) (all []target) {
 	exact := false
 	for _, se := range c.list(serviceEntries) {
 		for _, h := range se.texts("spec", "hosts") {
-			if serves(h, host) || slices.Contains(se.texts("spec", "addresses"), host) {
+			if serves(h, host) || addressed(se, host) {
 				p, i := se.port(port)
 				all = append(all, target{se, p, i})
 				exact = exact || h == host
@@ -147,6 +148,15 @@ func (c *facts) registered(host string, port int) (all []target) {
 		}
 	}
 	return all
+}
+
+// addressed reports whether a ServiceEntry has an address, alone or in a range.
+func addressed(se object, host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(se.texts("spec", "addresses"), func(a string) bool {
+		within, err := netip.ParsePrefix(a)
+		return a == host || err == nil && within.Contains(ip)
+	})
 }
 
 // visible returns the targets that the client's sidecar knows.

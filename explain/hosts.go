@@ -244,9 +244,12 @@ func (c *facts) nearOrNone(host, policy string) []evidence.Finding {
 		return one(c.found("host-misspelt", se, fmt.Sprintf("spec.hosts[%d]", i), c.kubectl("edit", se),
 			"No ServiceEntry has the host %s; %s has %s (spec.hosts[%d]).", host, c.name(se), near, i))
 	}
-	f := c.found("host-not-registered", object{}, "spec.hosts", "kubectl get serviceentries -A",
-		"No ServiceEntry has the host %s, and %s.", host, policy)
-	return one(f)
+	what, field := "host", "spec.hosts"
+	if net.ParseIP(host) != nil {
+		what, field = "address", "spec.addresses"
+	}
+	return one(c.found("host-not-registered", object{}, field, "kubectl get serviceentries -A",
+		"No ServiceEntry has the %s %s, and %s.", what, host, policy))
 }
 
 // near returns the ServiceEntry whose host was probably meant by a mistyped name. If
@@ -361,6 +364,8 @@ func (c *facts) protocolOf(t target) []evidence.Finding {
 	declared, field, value := declaredProtocol(t.object, t.port, t.index)
 	number, name, next := c.asked.port, c.name(t.object), c.kubectl("edit", t.object)
 	switch {
+	case c.asked.proxied: // what is spoken with a proxy may be TCP as well as HTTP
+		return nil
 	case c.asked.tls && declared == "HTTP":
 		return one(c.found("wrong-protocol", t.object, field, next,
 			"%s declares port %d as %s (%s), but the client speaks TLS there: want HTTPS or TLS.", name, number, value, field))

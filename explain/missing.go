@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -21,7 +22,7 @@ var missingFamily = family{"Not there", missing, []Cause{
 }}
 
 var (
-	noneWithLabels = regexp.MustCompile(`there is no (\S+) with the labels (\S+)`)
+	noneWithLabels = regexp.MustCompile(`there is no (\S+) with the labels (\S+)(?: in namespace (\S+))?`)
 	getCommand     = regexp.MustCompile(`kubectl (?:-n (\S+) )?(?:get|wait|rollout status)\b[^\n]*?-l '?([^ '\n]+)`)
 	waitSelected   = regexp.MustCompile(`^(\S+) with the labels (\S+)$`)
 	notFound       = regexp.MustCompile(`([a-z]+)(?:\.[a-z0-9.]+)? "([^"]+)" not found`)
@@ -33,18 +34,21 @@ func missing(c *facts) []evidence.Finding {
 	}
 	text := errorText(c.Error)
 	if m := noneWithLabels.FindStringSubmatch(text); m != nil {
-		return c.nothingSelected(m[1], m[2])
+		return c.nothingSelected(m[1], m[2], cmp.Or(m[3], c.in()))
 	}
 	for i := range c.Verdicts {
 		v := &c.Verdicts[i]
+		if m := waitedObject.FindStringSubmatch(v.Subject()); m != nil && c.Kind == "delete" && v.Got == "none" && v.Why == "" {
+			return c.nothingToDelete(m[1], m[2])
+		}
 		if m := waitSelected.FindStringSubmatch(v.Subject()); m != nil && v.Got == "no such object" {
-			return c.nothingSelected(m[1], m[2])
+			return c.nothingSelected(m[1], m[2], c.in())
 		}
 	}
 	if found := c.notConfigured(); found != nil {
 		return found
 	}
-	if m := notFound.FindStringSubmatch(text); m != nil && (c.Kind == "set" || c.Kind == "exec" || c.Kind == "logs") {
+	if m := notFound.FindStringSubmatch(text); m != nil && slices.Contains([]string{"set", "exec", "shell", "logs"}, c.Kind) {
 		return c.noSuch(m[1], m[2])
 	}
 	return nil
@@ -83,8 +87,7 @@ func (c *facts) in() string {
 }
 
 // nothingSelected reports which labels the objects of a kind have.
-func (c *facts) nothingSelected(kind, selector string) []evidence.Finding {
-	namespace := c.in()
+func (c *facts) nothingSelected(kind, selector, namespace string) []evidence.Finding {
 	all, err := c.e.Cluster.List(c.ctx, kind, namespace, "")
 	if err != nil {
 		return nil
@@ -125,6 +128,17 @@ func (c *facts) noSuch(kind, name string) []evidence.Finding {
 		"There is no %s among the %s of namespace %s%s.", name, kind, namespace, others(name, all)))
 }
 
+// nothingToDelete reports which objects of a kind are there instead of one to be deleted.
+func (c *facts) nothingToDelete(kind, name string) []evidence.Finding {
+	namespace := c.in()
+	all, err := c.e.Cluster.List(c.ctx, kind, namespace, "")
+	if err != nil || slices.ContainsFunc(all, func(o unstructuredObject) bool { return o.GetName() == name }) {
+		return nil
+	}
+	return one(c.found("object-missing", object{}, "metadata.name", fmt.Sprintf("kubectl -n %s get %s", namespace, kind),
+		"There is no %s %s in namespace %s%s.", kind, name, namespace, others(name, all)))
+}
+
 // others returns the text that follows "There is no NAME": the names that exist
 // instead.
 func others[O any](name string, all []O) string {
@@ -155,12 +169,36 @@ func nearOf(name string, names []string) string {
 	return ""
 }
 
+// lacksProxy matches how a pod is told whose sidecar a step wants and which has none.
+var lacksProxy = regexp.MustCompile(`\bpod (\S+) has no container istio-proxy\b`)
+
+// onePod matches why the only pod that may be meant is not ready.
+var onePod = regexp.MustCompile(`^pod (\S+): [^;]*$`)
+
+// noProxy explains a pod that was to have a sidecar and has none; in a namespace of
+// ambient mode no pod has one.
+func (c *facts) noProxy(namespace, reason string) []evidence.Finding {
+	m := lacksProxy.FindStringSubmatch(reason)
+	if m == nil {
+		return nil
+	}
+	pod, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: m[1]})
+	ns, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "Namespace", Name: namespace})
+	if pod.none() || ns.none() || ns.GetLabels()["istio.io/dataplane-mode"] == "ambient" || pod.GetLabels()["istio.io/dataplane-mode"] == "ambient" {
+		return nil
+	}
+	return c.whyNoSidecar(pod)
+}
+
 // notReady explains a pod in which a command was to run.
 func (c *facts) notReady(e *cluster.NotReadyError) []evidence.Finding {
 	kind, name, named_ := strings.Cut(e.Query, "/")
-	namespace := c.in()
+	namespace := cmp.Or(e.Namespace, c.in())
 	describe := fmt.Sprintf("kubectl -n %s describe pods", namespace)
 	if e.Final {
+		if found := c.noProxy(namespace, e.Reason); found != nil {
+			return found
+		}
 		return one(c.found("no-such-container", object{}, "container", describe, "%s: %s.", e.Query, strings.TrimSuffix(e.Reason, ".")))
 	}
 	if named_ {
@@ -168,6 +206,14 @@ func (c *facts) notReady(e *cluster.NotReadyError) []evidence.Finding {
 		if err == nil && !slices.ContainsFunc(all, func(o unstructuredObject) bool { return o.GetName() == name }) {
 			return one(c.found("object-missing", object{}, "metadata.name", fmt.Sprintf("kubectl -n %s get %s", namespace, kind),
 				"There is no %s %s in namespace %s%s.", kind, name, namespace, others(name, all)))
+		}
+	}
+	if m := onePod.FindStringSubmatch(e.Reason); m != nil {
+		pod, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: m[1]})
+		if !pod.none() {
+			if found := c.podOf(pod); len(found) > 0 && found[0].Code != "container-not-ready" { // which says no more
+				return found
+			}
 		}
 	}
 	return one(c.found("pod-not-ready", object{}, "status.containerStatuses", describe, "No pod of %s is ready: %s.", e.Query, strings.TrimSuffix(short(e.Reason, 220), ".")))

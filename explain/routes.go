@@ -16,7 +16,7 @@ import (
 var routeFamily = family{"A route that is not there", missingRoute, []Cause{
 	{"route-missing", "the log's route is another one", "There is no HTTPRoute of the name that the expected route has.", "Apply the HTTPRoute, or correct its name."},
 	{"no-route", "the line's upstream is the host itself, or another one", "No VirtualService, HTTPRoute or TLSRoute leads requests for the host to the expected upstream.", "Apply one, or correct its destination."},
-	{"no-limit", "no timeout is announced", "No VirtualService and no HTTPRoute is for the host, so its requests have no timeout.", "Apply one with `timeout`."},
+	{"no-limit", "no timeout is announced, or an answer comes where 504 was expected", "No VirtualService and no HTTPRoute is for the host, so its requests have no timeout.", "Apply one with `timeout`."},
 	{"sidecar-takes-it", "a line where none was expected", "The pod has no annotation that keeps the connection from its sidecar.", "Set `traffic.sidecar.istio.io/includeOutboundIPRanges` or `excludeOutboundIPRanges` in the pod's template."},
 }}
 
@@ -213,7 +213,7 @@ func noLimit(c *facts) []evidence.Finding {
 		return v.Got == "{absent: true}" && (strings.Contains(strings.ToLower(v.JSONPath), header) || strings.Contains(strings.ToLower(v.Key), header))
 	}
 	u, ok := upstreamOf(c.line)
-	if !ok || !c.wanted(limit) || !c.mayList(virtualServices) {
+	if !ok || !c.wanted(limit) && !(c.wanted(timeoutWanted) && c.line.Status < 500) || !c.mayList(virtualServices) {
 		return nil
 	}
 	kinds := "No VirtualService"
@@ -227,6 +227,10 @@ func noLimit(c *facts) []evidence.Finding {
 			slices.ContainsFunc(c.list(httpRoutes), func(r object) bool { return c.routeHas(r, host) }) {
 			return nil
 		}
+	}
+	if !c.wanted(limit) {
+		return one(c.found("no-limit", object{}, "spec.http[].timeout", "kubectl get virtualservices -A",
+			"%s is for %s, so the sidecar sets no timeout for its requests, and waits for the answer however late it comes.", kinds, u.host))
 	}
 	return one(c.found("no-limit", object{}, "spec.http[].timeout", "kubectl get virtualservices -A",
 		"%s is for %s, so the sidecar sets no timeout for its requests and announces none (header %s).", kinds, u.host, header))

@@ -35,6 +35,9 @@ var waitedObject = regexp.MustCompile(`^([a-z]+)(?:\.[a-z0-9.]+)?/(\S+)$`)
 
 // waits explains a wait step.
 func waits(c *facts) []evidence.Finding {
+	if c.Kind == "shell" {
+		return c.shownSidecar()
+	}
 	if c.Kind != "wait" && c.Kind != "set" {
 		return nil
 	}
@@ -50,7 +53,30 @@ func waits(c *facts) []evidence.Finding {
 			return found
 		}
 	}
+	if c.Kind == "set" && fieldMissing.MatchString(errorText(c.Error)) {
+		return c.fieldOfPods()
+	}
 	return nil
+}
+
+var (
+	// fieldMissing is how a set says that the object is there and what it looks for is not.
+	fieldMissing = regexp.MustCompile(`^set \S+: \S+ is not found$`)
+	podsWanted   = regexp.MustCompile(`kubectl (?:-n (\S+) )?get pods? -l '?([^ '\n]+)`)
+)
+
+// fieldOfPods explains a pod that has no value yet in a field of its status, such as its
+// address: it does not run.
+func (c *facts) fieldOfPods() []evidence.Finding {
+	m := podsWanted.FindStringSubmatch(c.Command)
+	if m == nil {
+		return nil
+	}
+	all, err := c.e.Cluster.List(c.ctx, pods, c.in(), m[2])
+	if err != nil || len(all) != 1 {
+		return nil
+	}
+	return c.podOf(object{&all[0]})
 }
 
 // waited explains why an object is not as it is waited for.
@@ -290,11 +316,8 @@ func sidecarElsewhere(c *facts) []evidence.Finding {
 	if pod.none() {
 		return nil
 	}
-	for _, init := range pod.maps("spec", "initContainers") {
-		if textAt(init, "name") == "istio-proxy" && textAt(init, "restartPolicy") == "Always" {
-			return one(c.found("native-sidecar", pod, "spec.initContainers", fmt.Sprintf("kubectl -n %s get pod %s -o jsonpath='{.spec.initContainers[*].name}'", pod.GetNamespace(), name),
-				"Pod %s has its sidecar istio-proxy in spec.initContainers (a native sidecar), not in spec.containers.", name))
-		}
+	if found := c.nativeSidecar(pod); found != nil {
+		return found
 	}
 	all := slices.Concat(pod.maps("spec", "initContainers"), pod.maps("spec", "containers"))
 	proxy := func(container map[string]any) bool { return textAt(container, "name") == "istio-proxy" }
@@ -302,6 +325,52 @@ func sidecarElsewhere(c *facts) []evidence.Finding {
 		return c.whyNoSidecar(pod)
 	}
 	return nil
+}
+
+// nativeSidecar says that a pod has its sidecar among the init containers.
+func (c *facts) nativeSidecar(pod object) []evidence.Finding {
+	for _, init := range pod.maps("spec", "initContainers") {
+		if textAt(init, "name") == "istio-proxy" && textAt(init, "restartPolicy") == "Always" {
+			return one(c.found("native-sidecar", pod, "spec.initContainers", fmt.Sprintf("kubectl -n %s get pod %s -o jsonpath='{.spec.initContainers[*].name}'", pod.GetNamespace(), pod.GetName()),
+				"Pod %s has its sidecar istio-proxy in spec.initContainers (a native sidecar), not in spec.containers.", pod.GetName()))
+		}
+	}
+	return nil
+}
+
+// shownSidecar explains that a tutorial shows istio-proxy among the containers of a pod
+// which has none: where a script looks at the containers of one pod, by its name.
+func (c *facts) shownSidecar() []evidence.Finding {
+	wanted := func(v *evidence.Verdict) bool {
+		return v.Outcome == evidence.NotHeld && strings.Contains(v.Want, "istio-proxy") && !strings.Contains(v.Got, "istio-proxy")
+	}
+	if c.Attempt == nil || c.Attempt.Shell == nil || !c.wanted(wanted) {
+		return nil
+	}
+	var looks []evidence.Stage
+	for _, s := range c.Attempt.Shell.Stages {
+		if !s.Inner && !s.Behind {
+			looks = append(looks, s)
+		}
+	}
+	if len(looks) != 1 {
+		return nil
+	}
+	argv, namespace := looks[0].Argv, c.Namespace
+	if i := slices.Index(argv, "-n"); i >= 0 && i+1 < len(argv) {
+		namespace = argv[i+1]
+	}
+	if len(argv) < 4 || argv[1] != "get" || !slices.Contains([]string{"pod", "pods", "po"}, argv[2]) || !strings.Contains(strings.Join(argv, " "), "{.spec.containers[*].name}") {
+		return nil
+	}
+	pod, _ := c.get(cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: argv[3]})
+	if pod.none() || slices.ContainsFunc(pod.maps("spec", "containers"), func(m map[string]any) bool { return textAt(m, "name") == "istio-proxy" }) {
+		return nil
+	}
+	if found := c.nativeSidecar(pod); found != nil {
+		return found
+	}
+	return c.whyNoSidecar(pod)
 }
 
 // podNamed returns the name behind "pod/" in a command.

@@ -42,6 +42,11 @@ func blockedWanted(v *evidence.Verdict) bool {
 	return strings.Contains(key, "status") && failing.MatchString(v.Want)
 }
 
+// timeoutWanted reports whether a claim is that a proxy gives up waiting for the answer.
+func timeoutWanted(v *evidence.Verdict) bool {
+	return strings.Contains(v.Key, "status") && anyStatus.FindString(v.Want) == "504"
+}
+
 // networks are exit codes of curl that no sidecar brings about: it has accepted the
 // connection by then. The empty one stands for no exit code.
 var networks = []string{"", "0", "6", "7", "28"}

@@ -64,10 +64,15 @@ type counted struct {
 // Watch reads what is needed before an attempt, and returns a function that gathers the
 // rest after it; nil if nothing is needed of the mesh.
 func (w *Witness) Watch(ctx context.Context, needs evidence.Needs, pod *cluster.Pod) (func(context.Context, *evidence.Attempt) error, error) {
+	return w.watch(ctx, needs, pod, time.Now())
+}
+
+// watch is Watch for an attempt that began, or will begin, at a time or later.
+func (w *Witness) watch(ctx context.Context, needs evidence.Needs, pod *cluster.Pod, began time.Time) (func(context.Context, *evidence.Attempt) error, error) {
 	if !needs.Lines && !needs.Way && !needs.Absence && len(needs.Places) == 0 && len(needs.Counters) == 0 {
 		return nil, nil
 	}
-	b := &watched{mesh: w.Mesh, needs: needs, pod: pod, pods: map[string]cluster.Pod{}, before: map[string]counted{}, began: time.Now()}
+	b := &watched{mesh: w.Mesh, needs: needs, pod: pod, pods: map[string]cluster.Pod{}, before: map[string]counted{}, began: began}
 	var all sync.WaitGroup
 	var loggingErr error
 	if b.sidecar() {
@@ -99,7 +104,7 @@ func (w *Witness) Look(ctx context.Context, a *evidence.Attempt) error {
 	if err != nil {
 		return err
 	}
-	gather, err := w.Watch(ctx, evidence.Needs{Lines: true, Way: true}, pod)
+	gather, err := w.watch(ctx, evidence.Needs{Lines: true, Way: true}, pod, a.Started)
 	if err != nil || gather == nil {
 		return err
 	}

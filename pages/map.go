@@ -178,6 +178,7 @@ func (m *mapper) playbook() *yaml.Node {
 	m.add(notes.last...)
 	if notes.header == nil {
 		m.unshown()
+		m.madeAnew()
 	}
 	m.unsaid(notes)
 	return m.root()

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,5 +189,36 @@ func TestUnshown(t *testing.T) {
 		for i := range c.want {
 			assert.Contains(t, got[i], c.want[i], c.name)
 		}
+	}
+}
+
+// TestMadeAnew notes deletions of what the page applies again before it shows anything.
+func TestMadeAnew(t *testing.T) {
+	entry := func(name string) string {
+		return "~~~bash\n$ kubectl apply -f - <<EOF\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " + name + "}\nspec: {hosts: [a.example], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS}\nEOF\n~~~\n"
+	}
+	const (
+		sample   = "# T\n~~~bash\n$ kubectl label namespace default istio-injection=enabled\n$ kubectl apply -f samples/sleep/sleep.yaml\n~~~\n"
+		request  = "~~~bash\n$ kubectl exec deploy/sleep -c sleep -- curl -sI https://a.example | grep HTTP/\nHTTP/2 200\n~~~\n"
+		deletion = "~~~bash\n$ kubectl delete serviceentry a\n~~~\n"
+	)
+	for name, c := range map[string]struct {
+		page string
+		want bool
+	}{
+		"applied again, and then a request":     {sample + entry("a") + request + deletion + entry("a") + request, true},
+		"a request in between":                  {sample + entry("a") + request + deletion + request + entry("a") + request, false},
+		"another one is applied":                {sample + entry("a") + request + deletion + entry("b") + request, false},
+		"nothing is applied":                    {sample + entry("a") + request + deletion, false},
+		"one of another namespace is applied":   {sample + entry("a") + request + deletion + strings.Replace(entry("a"), "name: a}", "name: a, namespace: other}", 1) + request, false},
+		"a Deployment, whose pods are new ones": {sample + "~~~bash\n$ kubectl delete deploy sleep\n$ kubectl apply -f samples/sleep/sleep.yaml\n~~~\n" + request, false},
+		"in a section that cleans up":           {sample + entry("a") + request + "## Cleanup\n" + deletion + "## Again\n" + entry("a") + request, true},
+	} {
+		_, errs, notes := lint(t, c.page, Options{})
+		require.Empty(t, errs, name)
+		noted := slices.ContainsFunc(notes, func(n string) bool {
+			return strings.Contains(n, "again before it shows any output")
+		})
+		assert.Equal(t, c.want, noted, "%s: %v", name, notes)
 	}
 }

@@ -43,6 +43,8 @@ type Scope struct {
 	// LastCommand is when the last command began that may have made a request, by
 	// this machine's clock.
 	LastCommand time.Time
+	// LastRequest is what that command showed; nil before there was one.
+	LastRequest *evidence.Attempt
 
 	// Analyze is that of the [Runner].
 	Analyze func(ctx context.Context, args []string) (*Analysis, error)
@@ -86,7 +88,7 @@ func NewScope(c cluster.Interface, vars map[string]string) *Scope {
 func (s *Scope) Ran(a *evidence.Attempt) {
 	s.LastPod = a.Command.Pod
 	if !a.Started.IsZero() && !a.Command.OnlyReads {
-		s.LastCommand = a.Started
+		s.LastCommand, s.LastRequest = a.Started, a
 	}
 }
 

@@ -206,6 +206,7 @@ func witness(a *evidence.Attempt, command *curl.Command, stdout *curl.Output) er
 		HeadsShown: command.HeadsToStdout && command.Mixed == "",
 		BodyShown:  command.BodyToStdout && command.Mixed == "",
 		Redirected: command.Rerouted,
+		Proxy:      command.Proxy,
 		Retries:    command.Retries,
 		FixedPort:  command.FixedPort,
 	}

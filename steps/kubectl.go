@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 	"github.com/egressplay/egressplay/shell"
 )
@@ -23,7 +24,16 @@ import (
 // A kubectlProgram is kubectl within a script, as far as it looks.
 type kubectlProgram struct {
 	scope *runner.Scope
-	reads []logRead // what each command in a pod read of a log
+	ran   []ran // each command in a pod and each look at a log, in order
+	none  error // that the last look at objects with some labels found none; else nil
+}
+
+// A ran is what is known of a command in a pod, or of a log that was read, beyond its
+// output.
+type ran struct {
+	read    logRead // what a command in a pod read of a log
+	pod     evidence.Pod
+	request *evidence.Attempt // see [evidence.Stage]
 }
 
 // checkLook returns why a kubectl command cannot stand in a script.
@@ -78,6 +88,9 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 	if k.Is("stdin") {
 		e.Stdin = stdin
 	}
+	if e.In.Name == "" {
+		return shell.Result{}, p.unnamed("kubectl exec", "pod")
+	}
 	pod, err := e.Pod(ctx, p.scope)
 	if err != nil {
 		return shell.Result{}, err
@@ -91,7 +104,7 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 	}
 	p.scope.Ran(a)
 	read := sinceOf(e.Argv, a.Command.Stdout, lastRequest(p.scope))
-	p.reads = append(p.reads, read)
+	p.ran = append(p.ran, ran{read, a.Command.Pod, p.scope.LastRequest})
 	r := shell.Result{Stdout: read.text, Code: *a.Command.ExitCode, Truncated: a.Command.Truncated}
 	r.Stderr, r.Last = cutTimes(a.Command.Stderr)
 	if r.Code != 0 {
@@ -103,16 +116,30 @@ func (p *kubectlProgram) exec(ctx context.Context, k *shell.Kubectl, stdin strin
 	return r, nil
 }
 
+// unnamed is the error of a command whose pod or other object has no name, which the
+// command within it was to give.
+func (p *kubectlProgram) unnamed(command, kind string) error {
+	err := fmt.Errorf("%s: the name of the %s is empty", command, kind)
+	if p.none != nil {
+		return runner.Retryable(fmt.Errorf("%w: %w", err, p.none))
+	}
+	return err
+}
+
 func (p *kubectlProgram) logs(ctx context.Context, k *shell.Kubectl) (shell.Result, error) {
 	l, err := logsOf(k)
 	if err != nil {
 		return shell.Result{}, err
+	}
+	if l.In.IsZero() {
+		return shell.Result{}, p.unnamed("kubectl logs", "pod")
 	}
 	l.latest = true
 	a, err := l.Try(ctx, p.scope)
 	if err != nil {
 		return shell.Result{}, err
 	}
+	p.ran = append(p.ran, ran{pod: a.Command.Pod, request: p.scope.LastRequest})
 	return shell.Result{Stdout: a.Command.Stdout, Truncated: a.Command.Truncated}, nil
 }
 
@@ -220,10 +247,14 @@ func (p *kubectlProgram) get(ctx context.Context, k *shell.Kubectl) (shell.Resul
 	if err != nil {
 		return shell.Result{}, err
 	}
+	if i := slices.Index(g.names, ""); i >= 0 {
+		return shell.Result{}, p.unnamed("kubectl get", g.kinds[i])
+	}
 	namespace := cmp.Or(k.Namespace(), p.scope.Namespace)
 	if g.format == "table" {
 		return p.tables(ctx, g, namespace)
 	}
+	p.none = nil
 	var all []*unstructured.Unstructured
 	for i, kind := range g.kinds {
 		name := ""
@@ -241,6 +272,9 @@ func (p *kubectlProgram) get(ctx context.Context, k *shell.Kubectl) (shell.Resul
 			list, err := p.scope.Cluster.List(ctx, kind, ref.Namespace, g.selector)
 			if err != nil {
 				return failedGet(err)
+			}
+			if len(list) == 0 && g.selector != "" && !g.all {
+				p.none = fmt.Errorf("there is no %s with the labels %s in namespace %s", kind, g.selector, ref.Namespace)
 			}
 			for j := range list {
 				all = append(all, &list[j])

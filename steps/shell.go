@@ -209,7 +209,8 @@ func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, err
 	if first == nil {
 		return nil, nil
 	}
-	script, _ := s.script(&kubectlProgram{scope: scope})
+	program := &kubectlProgram{scope: scope}
+	script, _ := s.script(program)
 	words, err := script.Words(ctx, first.Args)
 	if err != nil {
 		return nil, err
@@ -221,6 +222,9 @@ func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, err
 	e, err := execOf(k)
 	if err != nil {
 		return nil, err
+	}
+	if e.In.Name == "" {
+		return nil, program.unnamed("kubectl exec", "pod")
 	}
 	return e.Pod(ctx, scope)
 }
@@ -264,9 +268,10 @@ func (s *Shell) Try(ctx context.Context, scope *runner.Scope) (*evidence.Attempt
 		if line, err := shell.ParseKubectl(stage.Argv); stage.Argv[0] == "kubectl" && err == nil {
 			e.Exec, e.Log = line.Verb == "exec", line.Verb == "logs"
 		}
-		if e.Exec && len(k.reads) > 0 {
-			e.Older, e.Undated = k.reads[0].older, k.reads[0].undated
-			k.reads = k.reads[1:]
+		if (e.Exec || e.Log) && len(k.ran) > 0 {
+			one := k.ran[0]
+			e.Older, e.Undated, e.Pod, e.Request = one.read.older, one.read.undated, one.pod, one.request
+			k.ran = k.ran[1:]
 		}
 		a.Shell.Stages = append(a.Shell.Stages, e)
 	}

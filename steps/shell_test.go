@@ -1,12 +1,18 @@
 package steps
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/cluster/clustertest"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -125,4 +131,46 @@ func TestWhatAScriptReadsIsKnown(t *testing.T) {
 		}
 		assert.Equal(t, want, got, script)
 	}
+}
+
+// A script tells of each command in a pod what it showed, and of a log the request before.
+func TestAScriptTellsOfItsRequests(t *testing.T) {
+	c := clustertest.NewFake(clustertest.ReadyPod("default", "curl-1", nil, "c"), clustertest.ReadyPod("default", "curl-2", nil, "c"))
+	c.ExecFunc = func(_ context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
+		fmt.Fprintln(r.Stdout, "of", r.Pod)
+		return cluster.ExecResult{Trusted: true}, nil
+	}
+	c.LogsFunc = func(context.Context, cluster.LogRequest) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	scope := runner.NewScope(c, nil)
+	scope.Namespace = "default"
+	try := func(text string) []evidence.Stage {
+		a, err := newScript(t, text, nil).Try(t.Context(), scope)
+		require.NoError(t, err)
+		return a.Shell.Stages
+	}
+	stages := try("kubectl logs curl-1")
+	assert.Nil(t, stages[0].Request, "nothing has made a request")
+	assert.Equal(t, "curl-1", stages[0].Pod.Name)
+
+	stages = try("kubectl exec curl-1 -- wget a | head -1; kubectl exec $(echo curl-2) -- wget b; kubectl exec curl-1 -- cat /tmp/x; kubectl logs curl-1")
+	require.Len(t, stages, 6)
+	for i, pod := range map[int]string{0: "curl-1", 3: "curl-2", 4: "curl-1", 5: "curl-1"} {
+		assert.Equal(t, pod, stages[i].Pod.Name, "stage %d", i)
+	}
+	for i, pod := range map[int]string{0: "curl-1", 3: "curl-2", 4: "curl-2", 5: "curl-2"} {
+		require.NotNil(t, stages[i].Request, "stage %d", i)
+		assert.Equal(t, "of "+pod+"\n", stages[i].Request.Command.Stdout, "stage %d", i)
+	}
+	assert.Nil(t, stages[1].Request, "head")
+
+	_, err := newScript(t, "kubectl exec \"$(kubectl get pod -l app=none -o jsonpath='{.items..metadata.name}')\" -- wget a", nil).Try(t.Context(), scope)
+	assert.EqualError(t, err, "kubectl exec: the name of the pod is empty: there is no pod with the labels app=none in namespace default")
+	_, err = newScript(t, "kubectl logs \"$(kubectl get pod -l app=none -o jsonpath='{.items..metadata.name}')\"", nil).Try(t.Context(), scope)
+	assert.EqualError(t, err, "kubectl logs: the name of the pod is empty: there is no pod with the labels app=none in namespace default")
+	_, err = newScript(t, "kubectl get pod \"$(kubectl get pod -l app=none -o jsonpath='{.items..metadata.name}')\"", nil).Try(t.Context(), scope)
+	assert.EqualError(t, err, "kubectl get: the name of the pod is empty: there is no pod with the labels app=none in namespace default")
+	_, err = newScript(t, "kubectl exec \"$(kubectl get pod curl-1 -o jsonpath='{.metadata.none}')\" -- wget a", nil).Pod(t.Context(), scope)
+	assert.EqualError(t, err, "kubectl exec: the name of the pod is empty")
 }

@@ -622,7 +622,7 @@ func (f *Fake) candidates(ctx context.Context, verb string, q cluster.PodQuery) 
 		}
 		obj := f.objects[p.key]
 		if obj == nil {
-			return nil, &cluster.NotReadyError{Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
+			return nil, &cluster.NotReadyError{Namespace: q.Namespace, Query: q.String(), Reason: "it does not exist in namespace " + q.Namespace}
 		}
 		owner = obj.GetUID()
 	}
