@@ -153,12 +153,6 @@ func (p *Past) askFarEnd(a *Attempt) {
 		p.For = append(p.For, "the far end saw curl's own address")
 		return
 	}
-	for i := range a.Transfers {
-		if t := &a.Transfers[i]; t.Status != 0 && !seen[t.Local] && isPublic(t.Remote) {
-			p.Against = append(p.Against, "curl connected to "+t.Remote+" and got an answer, and the far end has not seen curl's own address")
-			return
-		}
-	}
 	for _, ask := range asksOf(a) {
 		for _, r := range a.Arrivals.All {
 			ip, _, _ := net.SplitHostPort(r.Remote)
@@ -166,6 +160,12 @@ func (p *Past) askFarEnd(a *Attempt) {
 				p.Against = append(p.Against, "the far end saw another address of the pod than curl's: "+r.Remote)
 				return
 			}
+		}
+	}
+	for i := range a.Transfers {
+		if t := &a.Transfers[i]; t.Status != 0 && !seen[t.Local] && isPublic(t.Remote) {
+			p.Against = append(p.Against, "curl connected to "+t.Remote+" and got an answer, and the far end has not seen curl's own address")
+			return
 		}
 	}
 }
