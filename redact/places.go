@@ -2,22 +2,31 @@ package redact
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
 // headers are the headers whose values are secret, in small letters.
-var headers = map[string]bool{"authorization": true, "proxy-authorization": true, "cookie": true, "set-cookie": true}
+var headers = []string{
+	"proxy-authorization", "authorization", "set-cookie", "cookie",
+	"x-api-key", "api-key", "x-auth-token", "x-amz-security-token", "x-vault-token", "private-token",
+}
+
+// anyHeader matches the name of one of them.
+var anyHeader = `(?:` + strings.Join(headers, "|") + `)`
 
 // Header reports whether the values of a header are secret.
-func Header(name string) bool { return headers[strings.ToLower(strings.TrimSpace(name))] }
+func Header(name string) bool {
+	return slices.Contains(headers, strings.ToLower(strings.TrimSpace(name)))
+}
 
 // headerName matches the name of such a header, up to its value: "Cookie: ",
 // `"cookie":["`, `\"Authorization\": \"`, "Cookie:[".
-var headerName = regexp.MustCompile(`(?i)(^|[^\w-]|\\[nrt])(?:proxy-authorization|authorization|set-cookie|cookie)(\\*["']|)[ \t]*[:=][ \t]*(?:\[\s*)?(\\*["']|)`)
+var headerName = regexp.MustCompile(`(?i)(^|[^\w-]|\\[nrt])` + anyHeader + `(\\*["']|)[ \t]*[:=][ \t]*(?:\[\s*)?(\\*["']|)`)
 
 // headerPair matches such a header as a pair of name and value, as in HTTPRoutes and
 // Envoy's configuration: "name: Authorization" and "value: Basic abc".
-var headerPair = regexp.MustCompile(`(?i)(\b(?:name|key)\\*["']?\s*:\s*\\*["']?(?:proxy-authorization|authorization|set-cookie|cookie)\\*["']?\s*,?\s*\\*["']?value\\*["']?\s*:\s*)` +
+var headerPair = regexp.MustCompile(`(?i)(\b(?:name|key)\\*["']?\s*:\s*\\*["']?` + anyHeader + `\\*["']?\s*,?\s*\\*["']?value\\*["']?\s*:\s*)` +
 	`(\\*"(?:[^"\\]|\\[^"])*\\*"|'[^']*'|[^\s,}][^,}\n]*)`)
 
 // jarLine matches a line of a file of cookies, as curl -c writes it, up to the value;
@@ -41,7 +50,7 @@ var passwordOption = regexp.MustCompile(`((?:^|[\s'"])--(?:[a-z]+-)?password(?:[
 // places replaces the texts at places where a secret always is.
 func places(text string) string {
 	lower := strings.ToLower(text)
-	if strings.Contains(lower, "authorization") || strings.Contains(lower, "cookie") {
+	if slices.ContainsFunc(headers, func(name string) bool { return strings.Contains(lower, name) }) {
 		text = headerPair.ReplaceAllString(headerValues(text), "${1}"+Mark)
 	}
 	if strings.Contains(text, " cookie ") {

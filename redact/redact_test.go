@@ -100,6 +100,8 @@ func TestPlaces(t *testing.T) {
 		"Authorization: Bearer abc":                                                 "Authorization: (secret)",
 		"> authorization: Basic abc==\r\n> Host: a":                                 "> authorization: (secret)\r\n> Host: a",
 		"< Set-Cookie: sid=1; Path=/\n< x: y":                                       "< Set-Cookie: (secret)\n< x: y",
+		"X-Api-Key: k1\nx":                                                          "X-Api-Key: (secret)\nx",
+		`{"x-vault-token":["k1"]}`:                                                  `{"x-vault-token":["(secret)"]}`,
 		"Proxy-Authorization: Basic abc\nx":                                         "Proxy-Authorization: (secret)\nx",
 		`curl -H 'Authorization: Bearer abc' http://a/`:                             `curl -H 'Authorization: (secret)' http://a/`,
 		`curl -H 'Cookie: a=it'\''s b' http://a/`:                                   `curl -H 'Cookie: (secret)' http://a/`,
