@@ -72,7 +72,7 @@ release: ## archives, image, lists of parts and checksums into dist/; VERSION=v1
 	$(phase) "make the release $(VERSION)" $(GO) run -C release . -version '$(VERSION)' -out $(CURDIR)/dist
 
 .PHONY: release-test
-release-test: ## unpack, install and run what make release has made in dist/
+release-test: build ## unpack, install and run what make release has made in dist/
 	$(phase) "test the release" env EGRESSPLAY_RELEASE=$(CURDIR)/dist $(GO) test -C release $(LAB_TEST) ./...
 
 PREFIX ?= /usr/local

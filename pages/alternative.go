@@ -64,9 +64,9 @@ func (m *mapper) policyShown(behind int) string {
 
 var looksForMode = regexp.MustCompile(`^kubectl get (?:cm|configmap) istio -n istio-system .*\bmode: (ALLOW_ANY|REGISTRY_ONLY)\b`)
 
-// asksPolicy reports whether a statement is one of two in its fence that look for one
-// outbound traffic policy each, of which the text behind says that it may be either:
-// what is shown is no claim then.
+// asksPolicy reports whether a statement is one of two in its fence that each look for one
+// outbound traffic policy, where the text behind them says that it may be either. What the
+// page shows of them is no claim then.
 func (m *mapper) asksPolicy(st *statement) bool {
 	modes := map[string]bool{}
 	for _, other := range m.statements {

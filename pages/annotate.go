@@ -94,7 +94,7 @@ func parseSettings(text string) (settings, error) {
 	return s, nil
 }
 
-// annotations are what the author of a page says in comments.
+// annotations are the keys and steps that an author writes in comments of a page.
 type annotations struct {
 	header *yaml.Node              // what the page says as a playbook; nil for nothing
 	whole  settings                // of the whole page
@@ -209,7 +209,7 @@ func (m *mapper) hiddenSteps(c comment, body string) []*yaml.Node {
 	return doc.Content[0].Content
 }
 
-// An overlayEntry is what an overlay says of one statement.
+// An overlayEntry has the annotations that an overlay gives to one statement.
 type overlayEntry struct {
 	settings
 	section, statement string

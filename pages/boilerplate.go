@@ -7,9 +7,9 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// boilerplate puts in what the site's other files would bring in front of a
-// statement: that of Istio's pages of which the page's own commands make sense
-// only then.
+// boilerplate puts the commands in front of a statement that the site keeps in another
+// file. It does so for the one of Istio's files without which the page's own commands make
+// no sense.
 func (m *mapper) boilerplate(st *statement) {
 	for len(m.page.boilerplates) > 0 && m.page.boilerplates[0].at < st.lines[0].line {
 		b := m.page.boilerplates[0]

@@ -105,7 +105,7 @@ func (m *mapper) otherRanges(c *command, file string) bool {
 	})
 }
 
-// injectedFlags are what istioctl kube-inject is told.
+// injectedFlags are the flags of istioctl kube-inject.
 type injectedFlags struct{ file, ranges string }
 
 // readInjected reads the words behind istioctl kube-inject.

@@ -28,8 +28,8 @@ func asksCloud(words []word) bool {
 	})
 }
 
-// isOfCloud reports whether a statement is one command of a cloud's program, of which
-// nothing is run, whatever the reader is to fill in.
+// isOfCloud reports whether a statement is one command of a cloud's program. Such a command
+// is never run, whatever the reader has to fill in.
 func isOfCloud(st *statement) bool {
 	if len(st.file.Stmts) != 1 {
 		return false

@@ -11,7 +11,7 @@ import (
 	"github.com/egressplay/egressplay/shell"
 )
 
-// deploymentOf is what kubectl create deployment makes.
+// deploymentOf returns the Deployment that kubectl create deployment makes.
 func deploymentOf(k *shell.Kubectl) (map[string]any, error) {
 	name, images := k.Args[0], k.All("image")
 	if len(images) != 1 {
@@ -54,7 +54,7 @@ func imageName(image string) string {
 	return name
 }
 
-// serviceOf is what kubectl create service makes.
+// serviceOf returns the Service that kubectl create service makes.
 func serviceOf(k *shell.Kubectl) (map[string]any, error) {
 	name := k.Args[0]
 	spec := map[string]any{}

@@ -61,7 +61,7 @@ func Drifted(page, playbook *runner.Playbook) (all []Drift, same int) {
 	return all, same
 }
 
-// said says how two values differ.
+// said returns in words how two values differ.
 func said(d difference) string {
 	text := func(v string) string {
 		if v == "" {

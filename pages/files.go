@@ -58,10 +58,9 @@ func (m *mapper) readFile(name string) ([]byte, error) {
 	return m.source.ReadFile(name)
 }
 
-// fenceOf returns the fence that is a file where a line of the page names it: the
-// author says so, or its first line is a comment with the name, or the sentence before
-// it names it. Of several it is the last one above the line, as the page has written
-// the file then.
+// fenceOf returns the fence that is the file which a line of the page names. An annotation,
+// a comment in the fence's first line, or the sentence before the fence gives it the
+// file's name. If several fences have the name, the last one above the line counts.
 func (m *mapper) fenceOf(name string, at int) *fence {
 	base := name[strings.LastIndexByte(name, '/')+1:]
 	names := func(text string) bool {
@@ -140,8 +139,8 @@ func (m *mapper) edited(c *command, file string) error {
 	return cannot("", "no fence behind it is the file that is written")
 }
 
-// shownFile notes a file of which the page shows what cat prints, where that is a
-// manifest as a whole and there is no file of the name.
+// shownFile notes a file whose text the page shows as the output of cat, if the output is a
+// whole manifest and there is no file of that name. It reports whether it is so.
 func (m *mapper) shownFile(c *command, file string) bool {
 	name := baseOf(file)
 	_, written := m.files[name]
@@ -160,7 +159,7 @@ func (m *mapper) shownFile(c *command, file string) bool {
 	return true
 }
 
-// printed notes a file that a command prints: it is read where it is applied.
+// printed notes that a command only prints a file: the file is read where it is applied.
 func (m *mapper) printed(c *command, file string) error {
 	if _, _, _, err := m.find(c, file); err != nil {
 		return err

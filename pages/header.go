@@ -20,7 +20,7 @@ import (
 //   - a fence of YAML with the word egressplay behind its tag has steps that no command
 //     can stand for.
 
-// setHeader takes over what the page says of itself.
+// setHeader takes over the keys that the page sets for itself as a whole.
 func (m *mapper) setHeader(n *yaml.Node) {
 	m.header, m.builtin = n, true
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -171,7 +171,7 @@ func verbOf(n *yaml.Node) string {
 	return n.Content[2].Value
 }
 
-// unsaid tells of annotations whose fence has become no step.
+// unsaid reports annotations whose fence has become no step.
 func (m *mapper) unsaid(notes *annotations) {
 	for _, f := range m.page.fences {
 		if s := notes.fences[f]; s.more != nil && s.skip == "" && !m.saidMore[f] && len(m.errs) == 0 {
@@ -199,8 +199,8 @@ func (s settings) says() *yaml.Node { return key(s.more, "expect") }
 
 var shownHeader = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*): (.+)$`)
 
-// judged tells of a shown line that the expectation beside it does not judge: readers
-// would take for claimed what nothing holds the page to.
+// judged reports shown lines that the expectation beside them does not judge. A reader
+// would believe that they are checked.
 func (m *mapper) judged(shown []line, want *yaml.Node) {
 	responses := key(want, "responses")
 	heads := 0

@@ -9,10 +9,10 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// onReadersMachine says why a command that only prepares its reader's machine is not
-// run: it fetches, unpacks and installs programs and files there, or makes images. ""
-// is for any other command. What the page needs of it is told where it needs it: a
-// file that is not beside the page, a program that is not there.
+// onReadersMachine returns why a command is not run that only prepares its reader's machine:
+// it fetches, unpacks and installs programs and files there, or makes images. It returns ""
+// for any other command. If the page needs something of it, such as a file or a program,
+// the command that needs it is the one that is refused.
 func (m *mapper) onReadersMachine(c *command, texts []string) string {
 	has := func(words ...string) bool { return len(texts) > 1 && slices.Contains(words, texts[1]) }
 	switch texts[0] {
@@ -78,8 +78,8 @@ func nameOfClone(args []string) string {
 // fromSite matches the address of something on a public site.
 var fromSite = regexp.MustCompile(`^["']?https?://[\w-]+(?:\.[\w-]+)+(?:/|["']?$)`)
 
-// fetches says why a wget or curl that fetches a file or a program is not run; "" for
-// one that is a request, of which the answer matters.
+// fetches returns why a wget or curl that fetches a file or a program is not run. It returns
+// "" for a request whose answer matters.
 func fetches(c *command, texts []string) string {
 	const file, program = "a file that is fetched must lie beside the page", "it installs a program on this machine, and nothing of it is run"
 	if len(c.st.shown) > 0 || !slices.ContainsFunc(texts[1:], fromSite.MatchString) {

@@ -16,8 +16,8 @@ var harmless = regexp.MustCompile(`^(?:profile=|hub=|tag=|revision=$|installPack
 
 var modeSetting = regexp.MustCompile(`^(?:values\.global\.|meshConfig\.|values\.meshConfig\.)outboundTrafficPolicy\.mode=(ALLOW_ANY|REGISTRY_ONLY)$`)
 
-// An installation is what a page says of Istio's installation: the steps that it
-// becomes, and the ranges of addresses that it confines sidecars to.
+// An installation is an installation of Istio on a page: the steps that it becomes, and
+// the ranges of addresses to which it confines sidecars.
 type installation struct {
 	nodes  []*yaml.Node
 	ranges string

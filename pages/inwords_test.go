@@ -22,7 +22,7 @@ func TestFailureInWords(t *testing.T) {
 			steps, errs, notes := lint(t, text, Options{})
 			require.Empty(t, errs, said)
 			assert.NotContains(t, steps[len(steps)-1], "expect", said)
-			assert.Contains(t, strings.Join(notes, "\n"), "which is not read: if it fails, write what it ends with", said)
+			assert.Contains(t, strings.Join(notes, "\n"), "but words are not read: if the command fails, write its exit code", said)
 		}
 	}
 	const shows = "~~~sh\n$ kubectl exec deploy/sleep -c sleep -- curl -s https://www.google.com\ncommand terminated with exit code 35\n~~~"
@@ -35,6 +35,6 @@ func TestFailureInWords(t *testing.T) {
 	} {
 		_, errs, notes := lint(t, text, Options{})
 		require.Empty(t, errs)
-		assert.NotContains(t, strings.Join(notes, "\n"), "which is not read", text)
+		assert.NotContains(t, strings.Join(notes, "\n"), "words are not read", text)
 	}
 }

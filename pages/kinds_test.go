@@ -165,7 +165,7 @@ func TestOneOff(t *testing.T) {
 // TestLooks has commands that look, without an end or at more than is shown.
 func TestLooks(t *testing.T) {
 	holds(t, Options{}, []kind{
-		{name: "describe", text: "kubectl describe svc a -n x", want: "{shell: kubectl get svc a -n x}", note: "that there is such an object is all that is looked at"},
+		{name: "describe", text: "kubectl describe svc a -n x", want: "{shell: kubectl get svc a -n x}", note: "claims only that there is such an object"},
 		{name: "get -w", text: "kubectl get pods -n x -w", want: "{shell: kubectl get pods -n x}", note: "kubectl get -w does not end"},
 		{name: "watch", text: "watch -n 1 kubectl get pods", want: "{shell: kubectl get pods}", note: "watch does not end"},
 		{name: "all pods", text: "kubectl wait --for=condition=Ready pods --all --timeout=60s", want: "{wait: {object: deployment/sleep, for: rollout}} {within: 60s}"},

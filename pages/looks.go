@@ -32,22 +32,21 @@ var (
 	watchOf   = regexp.MustCompile(`^(\s*)watch (?:-\w* ?[\d.]* )*`)
 )
 
-// described maps kubectl describe of which the page shows nothing: what it claims is that
-// the object is there.
+// described maps a kubectl describe without output. It claims that the object is there.
 func (m *mapper) described(c *command) error {
-	m.note(c.at, false, "kubectl describe, of which nothing is shown: that there is such an object is all that is looked at")
+	m.note(c.at, false, "kubectl describe without output claims only that there is such an object")
 	m.rewrite(c, describes, "${1}get")
 	return nil
 }
 
-// unwatched maps kubectl get -w of which the page shows nothing.
+// unwatched maps a kubectl get -w without output.
 func (m *mapper) unwatched(c *command) error {
 	m.note(c.at, false, "kubectl get -w does not end: what is there is read once")
 	m.rewrite(c, watches, "${1}")
 	return nil
 }
 
-// watched maps watch COMMAND, of which the page shows nothing or what it prints in the end.
+// watched maps watch COMMAND, without output or with what COMMAND prints in the end.
 func (m *mapper) watched(c *command) ([]*yaml.Node, bool, error) {
 	if len(c.st.file.Stmts) != 1 || c.stmt != c.st.file.Stmts[0] || !strings.Contains(c.st.text(), "kubectl") || strings.ContainsAny(c.st.text(), `"'`) {
 		return nil, false, cannot("", "watch is known here in front of a kubectl command")

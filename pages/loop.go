@@ -63,7 +63,7 @@ func (m *mapper) endLoop(c *command, k *shell.Kubectl) error {
 	return nil
 }
 
-// isEndless reports whether a script has a loop of which nothing tells that it ends.
+// isEndless reports whether a script has a loop that may never end.
 func isEndless(file *syntax.File) (found bool) {
 	syntax.Walk(file, func(n syntax.Node) bool {
 		_, is := n.(*syntax.WhileClause)

@@ -67,17 +67,17 @@ type mapper struct {
 	injects     map[string]bool         // namespaces for which it is known whether they have the label for injection
 }
 
-// fail tells what keeps the page from being a playbook.
+// fail notes a reason for which the page cannot become a playbook.
 func (m *mapper) fail(at place, hint, format string, args ...any) {
 	m.errs = append(m.errs, &playbooks.Error{File: m.source.File, Line: at.line, Column: at.column, Msg: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// note tells what a reader should know.
+// note notes what a reader should know.
 func (m *mapper) note(at place, skipped bool, format string, args ...any) {
 	m.notes = append(m.notes, Note{m.source.File, at.line, at.column, fmt.Sprintf(format, args...), skipped})
 }
 
-// An unmappedError says why a statement is no step, and where in it.
+// An unmappedError is why a statement cannot become a step, and where in the statement.
 type unmappedError struct {
 	line, column int // within the statement; 0 for its beginning
 	msg, hint    string
@@ -403,7 +403,7 @@ func mentions(nodes []*yaml.Node, name string) bool {
 	})
 }
 
-// checkReads tells of variables that a statement reads and that nothing has set.
+// checkReads reports variables that a statement reads and that nothing has set.
 func (m *mapper) checkReads(st *statement, made []*yaml.Node) bool {
 	ok := true
 	own := map[string]bool{}

@@ -350,7 +350,7 @@ func (m *mapper) checkSelectors(file *syntax.File) (err error) {
 	return err
 }
 
-// checkSelector tells of a selector of pods that nothing on the page deploys.
+// checkSelector refuses a selector of pods that nothing on the page deploys.
 func (m *mapper) checkSelector(k *shell.Kubectl, _ *statement, line, column int) error {
 	selector := k.Flag("selector")
 	isPod := len(k.Args) > 0 && (k.Args[0] == "pod" || k.Args[0] == "pods" || k.Args[0] == "po")

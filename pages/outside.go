@@ -98,8 +98,8 @@ func filesOf(words []string) (all []sentFile, err error) {
 // inOutside is the folder of the page's files in the pod outside of the mesh.
 const inOutside = "/tmp/page/"
 
-// send returns the step that puts a file of the page into the pod outside of the mesh, nil
-// where it is there, and its path there.
+// send returns the step that puts a file of the page into the pod outside of the mesh, and
+// the file's path there. The step is nil if the file is there already.
 func (m *mapper) send(at place, name string) (*yaml.Node, string, error) {
 	to := inOutside + strings.TrimLeft(strings.ReplaceAll(baseOf(name), "../", ""), "/")
 	text, err := m.content(name)
@@ -139,8 +139,8 @@ func withExitCode(shown []line) (all []line) {
 
 // fromOutside returns a statement whose requests to a gateway, by curl on the reader's
 // machine, come from a pod outside of the mesh, and the steps that must be done first.
-// Requests to anything else are left as they are: from which pod they are meant to come,
-// nothing tells.
+// Requests to anything else are left as they are: nothing tells from which pod they are
+// meant to come.
 func (m *mapper) fromOutside(st *statement) (*statement, []*yaml.Node, error) {
 	if len(m.addresses) == 0 {
 		return st, nil, nil

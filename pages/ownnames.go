@@ -12,8 +12,8 @@ import (
 	"github.com/egressplay/egressplay/shell"
 )
 
-// ownName is what a variable of a page is called here whose name each playbook has for
-// something else.
+// ownName returns the name that replaces a name which each playbook uses for something
+// else.
 func ownName(name string) string { return "PAGE_" + name }
 
 // renameOwn gives another name to the variables of the page that each playbook has

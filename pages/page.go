@@ -12,7 +12,7 @@ import (
 	"github.com/egressplay/egressplay/playbooks"
 )
 
-// Options are what the command line says of pages.
+// Options are the choices that the command line gives for pages.
 type Options struct {
 	// Tab names the variant that is run where a page has several; "" for the
 	// first of each.

@@ -70,7 +70,7 @@ func (m *mapper) manifestPipe(c *command) (nodes []*yaml.Node, handled bool, err
 	return append(nodes, c.at.mapping("title", c.title, "apply", m.manifest(c, k, text, 0))), true, nil
 }
 
-// kubectlStage reads a stage of a pipe as kubectl; nil where it is something else.
+// kubectlStage reads a stage of a pipe as kubectl; nil if it is something else.
 func (m *mapper) kubectlStage(stmt *syntax.Stmt) *shell.Kubectl {
 	call, ok := stmt.Cmd.(*syntax.CallExpr)
 	if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" || len(call.Assigns) > 0 || ofFile(stmt) != nil || hereDocument(stmt) != nil {

@@ -69,7 +69,7 @@ type include struct {
 	name string
 }
 
-// read reads a page. The order of everything is that of the page.
+// read reads a page. Everything is in the page's order.
 func read(data string) *page {
 	p := &page{lines: strings.Split(data, "\n")}
 	for i := range p.lines {

@@ -57,7 +57,7 @@ type renderer struct {
 	out      strings.Builder
 }
 
-// check reads the page, and returns the steps that it is not read as; nil where it is
+// check reads the page, and returns the steps that it is not read as; nil if it is
 // the same playbook.
 func (r *renderer) check(text string, s playbooks.Source, o playbooks.Options) ([]int, error) {
 	s.File = strings.TrimSuffix(s.File, path.Ext(s.File)) + ".md"
@@ -220,7 +220,7 @@ func (r *renderer) before() {
 	}
 }
 
-// files says where the files are that the commands apply.
+// files writes where the files are that the commands apply.
 func (r *renderer) files() {
 	var istio, own []string
 	for _, n := range key(r.root, "steps").Content {

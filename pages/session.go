@@ -22,7 +22,7 @@ type session struct {
 var onHost = strings.Fields(`kubectl istioctl export helm openssl docker docker-compose podman git oc kubectx kubens kustomize envsubst
 	linkerd cilium calicoctl kumactl meshctl glooctl kyma crictl ssh sudo brew vi vim nano`)
 
-// elsewhere matches what an author says of commands that are typed in another shell than
+// elsewhere matches the words for commands that are typed in another shell than
 // the one that is open.
 var elsewhere = regexp.MustCompile(`(?i)\b(?:another|separate|new|second|different|other|host)\s+(?:terminal|shell|window|console|tab|session)\b|另一个终端|新的终端|다른 터미널|別のターミナル|otra terminal|іншому терміналі`)
 

@@ -434,7 +434,7 @@ func redirects(st *statement) (found bool) {
 	return found
 }
 
-// broken tells of a statement that is none.
+// broken reports a statement that cannot be parsed.
 func (s *splitter) broken(st *statement, problem *shell.Problem) {
 	at, column := st.place(problem.Line, problem.Column)
 	e := issue{at, column, "a shell cannot read this: " + problem.Msg, problem.Hint}
@@ -542,5 +542,5 @@ func (s *splitter) merge() []*statement {
 	return all
 }
 
-// unmapped is what an author can do about what is no step.
+// unmapped is what an author can do about a command that becomes no step.
 const unmapped = `leave it out by <!-- egressplay: skip="WHY" --> before the fence`
