@@ -128,6 +128,8 @@ func TestTheGuardLooksAtWhomAHostReaches(t *testing.T) {
 		{object("ServiceEntry", "default", data{"hosts": []any{"edition.cnn.com", "*.wikipedia.org"}}), ""},
 		{object("ServiceEntry", "default", data{"hosts": []any{reviews}}), all + reviews + prod},
 		{object("Gateway", "default", data{"hosts": []any{reviews}}), ""},
+		{clustertest.Object("v1", "Service", "default", "a", data{"spec": data{"externalIPs": []any{"203.0.113.10"}}}), "it takes over what any pod of the cluster sends to 203.0.113.10"},
+		{clustertest.Object("v1", "Service", "default", "a", data{"spec": data{"clusterIP": "None"}}), ""},
 		{object("Sidecar", "config", data{}), "in the mesh's root namespace it holds for every workload of the mesh"},
 		{object("Sidecar", "istio-system", data{}), "in Istio's namespace it holds for every workload of the mesh"},
 	} {

@@ -9,10 +9,11 @@ import (
 	"github.com/egressplay/egressplay/cluster"
 )
 
-// reach returns why an Istio object reaches others than the run's own workloads,
-// because of its host; "" if it does not, or is of another kind. own reports which
-// namespaces are the run's.
+// reach returns why an object reaches others than the run's own workloads; "" if it
+// does not. own reports which namespaces are the run's.
 //
+// A Service with external addresses takes over what any pod of the cluster sends to
+// them (kubernetes.io "Service", External IPs). An Istio object reaches others by its host.
 // A VirtualService for the mesh's sidecars and a ServiceEntry apply to the callers in
 // every namespace to which they are exported. A DestinationRule applies to the callers
 // in its own namespace; one in the namespace of its host's Service, or in the mesh's
@@ -20,7 +21,13 @@ import (
 // nobody's. Sources: istio.io "Destination Rule", "Virtual Service", exportTo;
 // istio/istio pilot/pkg/model/push_context.go, destinationRule.
 func (g Guard) reach(ref cluster.Ref, obj *unstructured.Unstructured, own func(namespace string) bool) string {
-	if obj == nil || ref.Resource().Group != "networking.istio.io" || !isExported(ref, obj) {
+	if obj == nil {
+		return ""
+	}
+	if addresses, _, _ := unstructured.NestedStringSlice(obj.Object, "spec", "externalIPs"); len(addresses) > 0 && ref.Resource().Group == "" && ref.Kind == "Service" {
+		return "it takes over what any pod of the cluster sends to " + strings.Join(addresses, ", ")
+	}
+	if ref.Resource().Group != "networking.istio.io" || !isExported(ref, obj) {
 		return ""
 	}
 	spec, _, _ := unstructured.NestedMap(obj.Object, "spec")
