@@ -69,7 +69,7 @@ func checkIstioctl(argv []string) error {
 // analyze has Istio's own program look.
 func (p *istioctlProgram) analyze(ctx context.Context, look *analyzing) (shell.Result, error) {
 	if p.scope.Analyze == nil {
-		return shell.Result{}, errors.New("Istio's own istioctl, which analyze needs, is there only in a lab of this machine: \"requires: [istioctl]\" skips the playbook elsewhere")
+		return shell.Result{}, errors.New("istioctl analyze needs Istio's own istioctl, which is there only in a lab of this machine: \"requires: [istioctl]\" skips the playbook elsewhere")
 	}
 	args := []string{"--namespace", look.namespace}
 	switch {
