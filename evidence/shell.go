@@ -52,3 +52,7 @@ type Stage struct {
 	// reads a log it is the last command before that may have made one; nil for none.
 	Request *Attempt `json:"-"`
 }
+
+// FoundIssues is the exit code by which istioctl analyze tells that it has found errors.
+// Source: istioctl/pkg/util.ExitAnalyzerFoundIssues.
+const FoundIssues = 79

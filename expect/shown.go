@@ -167,7 +167,7 @@ func judgeCodes(page []shownLine, stages []evidence.Stage) evidence.Verdicts {
 		case s.Exec && len(want) > len(got) && first == "" && !laterFails(stages, &s):
 			first = strings.Join(s.Argv, " ")
 		case s.Code == 1 && s.Argv[0] == "grep" && failed:
-		case s.Code == foundIssues && s.Argv[0] == "istioctl" && slices.ContainsFunc(page, tellsIssues):
+		case s.Code == evidence.FoundIssues && s.Argv[0] == "istioctl" && slices.ContainsFunc(page, tellsIssues):
 		case s.Code != 0:
 			what := fmt.Sprintf("exit code of %s", strings.Join(s.Argv, " "))
 			v := judge(field, false, "0", strconv.Itoa(s.Code))
@@ -189,10 +189,6 @@ func judgeCodes(page []shownLine, stages []evidence.Stage) evidence.Verdicts {
 	}
 	return append(evidence.Verdicts{v}, vs...)
 }
-
-// foundIssues is the exit code by which istioctl analyze tells that it has found errors.
-// Source: istioctl/pkg/util.ExitAnalyzerFoundIssues.
-const foundIssues = 79
 
 // tellsIssues reports whether a line is the one that istioctl analyze ends with then.
 func tellsIssues(line shownLine) bool {

@@ -65,8 +65,8 @@ func (m *mapper) kubectl(c *command, stmt *syntax.Stmt, texts []string, words []
 	if k.Verb == "run" && (k.Is("stdin") || k.Is("rm") || k.Is("attach")) {
 		return m.oneOff(c, k, plain)
 	}
-	if !onlyVerbLines(c.st.shown) && !m.showsElse(c, "kubectl "+k.Verb) {
-		return nil, false, cannot("put what it shows into a fence of its own, behind the command that prints it", "the page shows of kubectl %s what it does not print", k.Verb)
+	if err := m.checkVerbLines(c, k); err != nil {
+		return nil, false, err
 	}
 	nodes, err := m.change(c, stmt, k, words, plain)
 	return nodes, err == nil, err

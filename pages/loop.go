@@ -56,11 +56,15 @@ func (m *mapper) endLoop(c *command, k *shell.Kubectl) error {
 	}
 	round, is := once(k.Command[2])
 	if !is || len(c.st.shown) > 0 || len(c.stages) > 1 {
-		return cannot("show a bounded one: for i in 1 2 3; do ...; done", "a loop without an end is not run in a pod")
+		return endlessInPod()
 	}
 	m.note(c.at, false, "a loop without an end: what is in it is run once")
 	k.Command[2] = round
 	return nil
+}
+
+func endlessInPod() error {
+	return cannot("show a bounded one: for i in 1 2 3; do ...; done", "a loop without an end is not run in a pod")
 }
 
 // isEndless reports whether a script has a loop that may never end.

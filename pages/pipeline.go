@@ -50,8 +50,8 @@ func (m *mapper) manifestPipe(c *command) (nodes []*yaml.Node, handled bool, err
 			return nil, false, err
 		}
 	}
-	if !onlyVerbLines(c.st.shown) && !m.showsElse(c, "kubectl "+k.Verb) {
-		return nil, false, cannot("put what it shows into a fence of its own, behind the command that prints it", "the page shows of kubectl %s what it does not print", k.Verb)
+	if err := m.checkVerbLines(c, k); err != nil {
+		return nil, false, err
 	}
 	if k.Verb == "delete" {
 		all, err := goneIn(k, text)
@@ -70,14 +70,24 @@ func (m *mapper) manifestPipe(c *command) (nodes []*yaml.Node, handled bool, err
 	return append(nodes, c.at.mapping("title", c.title, "apply", m.manifest(c, k, text, 0))), true, nil
 }
 
-// kubectlStage reads a stage of a pipe as kubectl; nil if it is something else.
-func (m *mapper) kubectlStage(stmt *syntax.Stmt) *shell.Kubectl {
+// knownWords returns the words of a stage of a pipe; nil if it is no command, if it sets
+// variables, or if not all of its words are known before the run.
+func (m *mapper) knownWords(stmt *syntax.Stmt) []string {
 	call, ok := stmt.Cmd.(*syntax.CallExpr)
-	if !ok || len(call.Args) == 0 || call.Args[0].Lit() != "kubectl" || len(call.Assigns) > 0 || ofFile(stmt) != nil || hereDocument(stmt) != nil {
+	if !ok || len(call.Assigns) > 0 {
 		return nil
 	}
 	texts, words, plain := m.wordsOf(call)
 	if !plain || slices.ContainsFunc(words, func(w word) bool { return w.dynamic }) {
+		return nil
+	}
+	return texts
+}
+
+// kubectlStage reads a stage of a pipe as kubectl; nil if it is something else.
+func (m *mapper) kubectlStage(stmt *syntax.Stmt) *shell.Kubectl {
+	texts := m.knownWords(stmt)
+	if len(texts) == 0 || texts[0] != "kubectl" || ofFile(stmt) != nil || hereDocument(stmt) != nil {
 		return nil
 	}
 	k, err := shell.ParseKubectl(texts)
@@ -98,12 +108,8 @@ func (m *mapper) readsManifest(stmt *syntax.Stmt) (file string, change func(stri
 		}
 		return "", nil
 	}
-	call, ok := stmt.Cmd.(*syntax.CallExpr)
-	if !ok || len(call.Args) < 2 || len(call.Assigns) > 0 || len(stmt.Redirs) > 0 {
-		return "", nil
-	}
-	texts, words, plain := m.wordsOf(call)
-	if !plain || slices.ContainsFunc(words, func(w word) bool { return w.dynamic }) {
+	texts := m.knownWords(stmt)
+	if len(texts) < 2 || len(stmt.Redirs) > 0 {
 		return "", nil
 	}
 	n := len(texts) - 1
@@ -127,12 +133,8 @@ func (m *mapper) changesManifest(stmt *syntax.Stmt) func(string) (string, error)
 		}
 		return nil
 	}
-	call, ok := stmt.Cmd.(*syntax.CallExpr)
-	if !ok || len(call.Args) < 2 || len(call.Assigns) > 0 || len(stmt.Redirs) > 0 || call.Args[0].Lit() != "sed" {
-		return nil
-	}
-	texts, words, plain := m.wordsOf(call)
-	if !plain || slices.ContainsFunc(words, func(w word) bool { return w.dynamic }) {
+	texts := m.knownWords(stmt)
+	if len(texts) < 2 || len(stmt.Redirs) > 0 || texts[0] != "sed" {
 		return nil
 	}
 	return m.edits(texts[1:])

@@ -107,7 +107,7 @@ func (m *mapper) inSession(st *statement) (*statement, error) {
 func typedIn(st *statement, prefix string) (*statement, error) {
 	text := st.text()
 	if isEndless(st.file) {
-		return nil, cannot("show a bounded one: for i in 1 2 3; do ...; done", "a loop without an end is not run in a pod")
+		return nil, endlessInPod()
 	}
 	there := *st
 	command := text

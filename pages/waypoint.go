@@ -22,6 +22,9 @@ func (m *mapper) waypoint(c *command, args []string) ([]*yaml.Node, bool, error)
 		case !strings.HasPrefix(args[i], "-"):
 			names = append(names, args[i])
 		case slices.Contains([]string{"--enroll-namespace", "--overwrite", "--wait", "-w"}, name):
+			if name == "-w" {
+				name = "--wait"
+			}
 			flags[name] = "true"
 		case slices.Contains([]string{"-n", "--namespace", "--name", "--for"}, name) && (given || i+1 < len(args)):
 			if !given {
@@ -61,7 +64,7 @@ func (m *mapper) waypoint(c *command, args []string) ([]*yaml.Node, bool, error)
 		n = c.at.mapping("manifest", n, "namespace", namespace)
 	}
 	nodes := []*yaml.Node{c.at.mapping("title", c.title, "apply", n)}
-	if flags["--wait"] != "" || flags["-w"] != "" {
+	if flags["--wait"] != "" {
 		nodes = append(nodes, c.at.mapping("title", c.title, "wait", c.at.mapping("object", "deployment/"+name, "namespace", namespace, "for", "rollout")))
 	}
 	if flags["--enroll-namespace"] != "" {

@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/shell"
 )
-
-// foundIssues is the exit code by which istioctl analyze tells that it has found errors.
-// Source: istioctl/pkg/util.ExitAnalyzerFoundIssues.
-const foundIssues = 79
 
 // analyzing is a command line of istioctl analyze.
 type analyzing struct {
@@ -84,7 +81,7 @@ func (p *istioctlProgram) analyze(ctx context.Context, look *analyzing) (shell.R
 	}
 	result := shell.Result{Stdout: a.Stdout, Last: a.Stderr, Truncated: a.Truncated}
 	if a.Found {
-		result.Code = foundIssues
+		result.Code = evidence.FoundIssues
 	}
 	return result, nil
 }

@@ -7,14 +7,12 @@ import (
 	"os/exec"
 
 	"github.com/egressplay/egressplay/cluster"
+	"github.com/egressplay/egressplay/evidence"
 	"github.com/egressplay/egressplay/runner"
 )
 
 // maxAnalysis bounds what is kept of each stream of istioctl, in bytes.
 const maxAnalysis = 1 << 20
-
-// foundIssues is the exit code by which istioctl analyze tells that it has found errors.
-const foundIssues = 79
 
 // analyze runs the lab's istioctl analyze: it is the place's [runner.Runner.Analyze].
 func (p *place) analyze(ctx context.Context, args []string) (*runner.Analysis, error) {
@@ -25,7 +23,7 @@ func (p *place) analyze(ctx context.Context, args []string) (*runner.Analysis, e
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	exit, exited := errors.AsType[*exec.ExitError](err)
-	found := exited && exit.ExitCode() == foundIssues
+	found := exited && exit.ExitCode() == evidence.FoundIssues
 	if err != nil && !found {
 		return nil, fmt.Errorf("run the lab's istioctl analyze: %w: %s", err, stderr.String())
 	}
