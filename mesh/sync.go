@@ -32,6 +32,9 @@ type Sync struct {
 	mu   sync.Mutex
 	open []*change // changes that may not be in force everywhere
 	err  error     // why istiod could not be asked
+
+	changed  []string       // the proxies that may serve connections from before a change
+	outdated map[string]int // how many of those each proxy may have open, at most
 }
 
 const (
@@ -231,6 +234,14 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		}
 		c.spread[pod.Namespace] = true
 	}
+	s.mu.Lock()
+	s.outdated = map[string]int{}
+	for _, p := range proxies {
+		if p != proxyName(pod) && !slices.Contains(s.changed, p) {
+			s.changed = append(s.changed, p)
+		}
+	}
+	s.mu.Unlock()
 	var warming sync.WaitGroup
 	for _, p := range proxies {
 		if _, state := last.of(p); cold[p].nonce == "" && (state.isGateway() || slices.Contains(named, p)) {
@@ -254,7 +265,7 @@ func (s *Sync) named(ctx context.Context, open []*change, pod *cluster.Pod, need
 	}
 	var proxies []string
 	add := func(p cluster.Pod) {
-		id := p.Name + "." + p.Namespace
+		id := proxyName(&p)
 		if slices.Contains(p.Containers, Sidecar) && pending(open, id) && !slices.Contains(proxies, id) {
 			proxies = append(proxies, id)
 		}
@@ -374,12 +385,7 @@ func (s *Sync) warm(ctx context.Context, proxy string) {
 		if err != nil {
 			return // the following requests show what the proxy does
 		}
-		warming := false
-		for line := range strings.Lines(text) {
-			_, n, ok := strings.Cut(strings.TrimSpace(line), ": ")
-			warming = warming || ok && n != "0"
-		}
-		if !warming {
+		if !anyCount(text) {
 			return
 		}
 		select {

@@ -40,6 +40,9 @@ type istiod struct {
 	err     error         // of asking istiod
 
 	cold *coldness // of sleep-1, nil if it waits for no Secret
+
+	draining string // what the gateway answers to how many listeners it drains
+	open     int    // sleep-1's connections to the gateway
 }
 
 // A coldness is a proxy that holds its acknowledgement of clusters back.
@@ -82,6 +85,12 @@ func newIstiod() *istiod {
 			if r.Pod == "sleep-1" && i.warming > 0 {
 				i.warming--
 				io.WriteString(r.Stdout, "cluster_manager.warming_clusters: 1\n")
+			}
+			switch path := r.Command[len(r.Command)-1]; {
+			case r.Pod == "gateway-1" && strings.Contains(path, "draining"):
+				io.WriteString(r.Stdout, i.draining)
+			case r.Pod == "sleep-1" && path == "clusters":
+				fmt.Fprintf(r.Stdout, "outbound|80||gw::10.244.1.10:8080::cx_active::%d\noutbound|80||gw::10.244.1.10:8080::cx_total::9\noutbound|80||a::10.244.1.11:80::cx_active::7\n", i.open)
 			}
 			if path := r.Command[len(r.Command)-1]; strings.HasPrefix(path, "config_dump") && r.Pod == "sleep-1" && i.cold != nil {
 				io.WriteString(r.Stdout, i.cold.dump(path))
@@ -352,6 +361,54 @@ func TestAPushDuringAChange(t *testing.T) {
 		require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 		assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
 		assert.Less(t, time.Since(began), time.Second)
+	})
+}
+
+// A gateway serves a connection from before a change as if nothing had been changed.
+func TestConnectionsFromBeforeAChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := newIstiod()
+		m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
+		defer m.Close()
+		s := &mesh.Sync{Mesh: m}
+		changed := func(draining string, open int) {
+			i.draining, i.open = draining, open
+			changed(t, s, serviceEntry)
+			i.push(sleeper, gateway)
+			require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
+		}
+		outdated := func() int {
+			n, err := s.Outdated(t.Context(), sleepPod)
+			require.NoError(t, err)
+			return n
+		}
+		const none, one = "listener_manager.total_filter_chains_draining: 0\nlistener_manager.total_listeners_draining: 0\n",
+			"listener_manager.total_filter_chains_draining: 1\nlistener_manager.total_listeners_draining: 0\n"
+		changed(none, 2)
+		assert.Zero(t, outdated(), "the gateway drains nothing")
+		i.draining = one
+		assert.Zero(t, outdated(), "what it drains later belongs to another change")
+
+		changed(one, 2)
+		assert.Equal(t, 2, outdated())
+		i.open = 1
+		assert.Equal(t, 1, outdated())
+		i.open = 2
+		assert.Equal(t, 1, outdated(), "one of them is new")
+		bare := *sleepPod
+		bare.Containers = []string{"sleep"}
+		n, err := s.Outdated(t.Context(), &bare)
+		assert.NoError(t, err)
+		assert.Zero(t, n, "without a sidecar each request has a connection of its own")
+
+		changed(one, 2)
+		assert.Equal(t, 2, outdated(), "a further change")
+		i.draining = none
+		assert.Zero(t, outdated(), "the end of draining")
+
+		changed(one, 2)
+		i.Remove(cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: "istio-system", Name: "gateway-1"})
+		assert.Zero(t, outdated(), "the gateway is gone, and its connections with it")
 	})
 }
 

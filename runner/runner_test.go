@@ -695,6 +695,9 @@ type settler struct {
 	pending bool
 	err     error // of the first time that somebody waits
 	unknown string
+
+	outdated []int // connections, one number for each attempt
+	lost     error // of reading those
 }
 
 func (s *settler) Watch() ChangeWatch { return s }
@@ -718,6 +721,15 @@ func (s *settler) Wait(_ context.Context, pod *cluster.Pod, _ evidence.Needs, wa
 	err := s.err
 	s.err = nil
 	return err
+}
+
+func (s *settler) Outdated(context.Context, *cluster.Pod) (int, error) {
+	if len(s.outdated) == 0 {
+		return 0, s.lost
+	}
+	n := s.outdated[0]
+	s.outdated = s.outdated[1:]
+	return n, s.lost
 }
 
 func (s *settler) Unknown() string { return s.unknown }
@@ -863,6 +875,51 @@ func TestAChangeOfWhichNobodyKnows(t *testing.T) {
 		result, _ := run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), step(looks))
 		assert.Equal(t, Summary{Failed: 1}, result.Summary)
 	})
+}
+
+// A connection that was open before a change serves one more request as if nothing had
+// been changed. A claim must hold more often than there are such connections.
+func TestAClaimHoldsOverMoreConnectionsThanAreOutdated(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		outdated []int // connections, before each attempt
+		lost     error
+		holds    []bool // what each attempt shows; then it holds
+		onlyRead bool
+		tries    int
+		atLeast  time.Duration
+	}{
+		{name: "none", tries: 1},
+		{name: "two, which nobody can tell from new ones", outdated: []int{2, 2, 2, 2}, tries: 3},
+		{name: "one, which served the first attempt", outdated: []int{1, 0}, tries: 2},
+		{name: "an old one between two new ones", outdated: []int{1, 1, 0, 0}, holds: []bool{false, true, false}, tries: 4},
+		{name: "nobody knows", lost: errors.New("forbidden"), atLeast: holdsFor},
+		{name: "the command makes no request", outdated: []int{3}, onlyRead: true, tries: 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &settler{outdated: c.outdated, lost: c.lost}
+				looks := &podAction{pods: []string{"pod-1"}}
+				looks.repeats = true
+				tries := 0
+				looks.try = func(context.Context, *Scope) (*evidence.Attempt, error) {
+					a := &evidence.Attempt{Command: &evidence.Command{Pod: evidence.Pod{Name: "pod-1"}, OnlyReads: c.onlyRead}}
+					if tries++; tries <= len(c.holds) && !c.holds[tries-1] {
+						return a, mismatch
+					}
+					return a, nil
+				}
+				looking := step(looks)
+				looking.Within = time.Minute
+				result, events := run(t, &Runner{Settler: s}, t.Context(), step(changing(nil)), looking)
+				assert.Equal(t, Summary{Passed: 1}, result.Summary)
+				if c.lost == nil {
+					assert.Equal(t, c.tries, tries)
+				}
+				assert.GreaterOrEqual(t, events.last(StepFinished).Took, c.atLeast)
+			})
+		})
+	}
 }
 
 func TestVariablesLiveAsLongAsThePlaybook(t *testing.T) {

@@ -26,6 +26,11 @@ type Settler interface {
 	// [Retryable].
 	Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs, waits func(what string)) error
 
+	// Outdated returns over how many connections, at most, requests of a pod may still
+	// be served as they were before the changes that are in force. Each of them serves
+	// one more request. An error reports that it cannot be known.
+	Outdated(ctx context.Context, pod *cluster.Pod) (int, error)
+
 	// Unknown returns why nobody can know here whether the changes so far are in
 	// force; "" if it can be known.
 	Unknown() string
@@ -87,5 +92,5 @@ func (r *Runner) settle(ctx context.Context, step *Step, pod *cluster.Pod, needs
 }
 
 // holdsFor is how long, at least, a claim must hold after a change if it is not known
-// when the change is in force.
+// when the change is in force, or which connections it does not concern.
 const holdsFor = 2 * time.Second

@@ -24,8 +24,10 @@ type tries struct {
 	verdicts evidence.Verdicts // of the last attempt that was judged
 
 	held, inARow, most int       // how many held: in all, since the last that did not, and at most in a row
-	unknown            bool      // nobody knows whether what was changed is in force
 	since              time.Time // when the first of those in a row was made
+	outdatedSince      int       // outdated of that one
+	outdated           int       // how many requests of the last attempt, and later ones, others than the present configuration may serve
+	unknown            bool      // nobody knows whether what was changed is in force
 }
 
 // run tries the step until its expectations hold as often in a row, and for as
@@ -91,14 +93,19 @@ func pauseAfter(waited time.Duration) time.Duration {
 func (t *tries) holds(began time.Time) bool {
 	t.held++
 	if t.inARow++; t.inARow == 1 {
-		t.since = began
+		t.since, t.outdatedSince = began, t.outdated
 	}
 	t.most = max(t.most, t.inARow)
-	over := t.step.HoldsFor
-	if t.unknown && t.action.Repeats() {
-		over = max(over, holdsFor)
+	often, over := t.step.Holds, t.step.HoldsFor
+	if t.action.Repeats() {
+		if t.outdated > 0 {
+			often = max(often, t.outdatedSince+1)
+		}
+		if t.unknown {
+			over = max(over, holdsFor)
+		}
 	}
-	return t.inARow >= t.step.Holds && began.Sub(t.since) >= over
+	return t.inARow >= often && began.Sub(t.since) >= over
 }
 
 // missed returns the error of the last attempt, and what of those before it is
@@ -161,7 +168,10 @@ func (t *tries) attempt(ctx context.Context) error {
 		if notInForce != nil && !isRetryable(notInForce) {
 			return notInForce
 		}
-		t.unknown = t.runner.Settler != nil && t.runner.Settler.Unknown() != ""
+	}
+	t.outdated, t.unknown = 0, false
+	if pod != nil && pending {
+		t.lookBack(ctx, pod)
 	}
 	t.scope.inForce = nil
 	if pending {
@@ -170,7 +180,7 @@ func (t *tries) attempt(ctx context.Context) error {
 				return nil // it has been waited for
 			}
 			err := t.runner.settle(ctx, t.step, other, evidence.Needs{})
-			t.unknown = t.unknown || t.runner.Settler.Unknown() != ""
+			t.lookBack(ctx, other)
 			return err
 		}
 	}
@@ -186,6 +196,9 @@ func (t *tries) attempt(ctx context.Context) error {
 		a, err = t.runner.change(ctx, t.scope, try)
 	}
 	if a != nil {
+		if a.Command == nil || a.Command.OnlyReads {
+			t.outdated = 0 // it has made no request
+		}
 		t.last, t.verdicts = a, nil
 		if a.Command != nil {
 			t.scope.Ran(a)
@@ -231,6 +244,18 @@ func (t *tries) attempt(ctx context.Context) error {
 		}
 	}
 	return notInForce
+}
+
+// lookBack notes whether the requests of an attempt in a pod may be served as they were
+// before the changes. Each of several pods has connections of its own.
+func (t *tries) lookBack(ctx context.Context, pod *cluster.Pod) {
+	if t.runner.Settler.Unknown() != "" {
+		t.unknown = true
+		return
+	}
+	n, err := t.runner.Settler.Outdated(ctx, pod)
+	t.outdated += n
+	t.unknown = t.unknown || err != nil
 }
 
 // watch has the collectors look at what they need before an attempt.
