@@ -38,8 +38,11 @@ type istiod struct {
 	warming int           // how often sleep-1 still says that a cluster is warming
 	late    time.Duration // how much later the gateway acknowledges a push
 	err     error         // of asking istiod
+	unread  string        // the name of an object that istiod has not read
 
 	cold *coldness // of sleep-1, nil if it waits for no Secret
+
+	listeners int // the number of the newest push of listeners to sleep-1, 0 for none
 
 	draining string // what the gateway answers to how many listeners it drains
 	open     int    // sleep-1's connections to the gateway
@@ -76,7 +79,7 @@ func newIstiod() *istiod {
 			clustertest.ReadyPod("istio-system", "gateway-1", map[string]string{"istio": "egressgateway"}, mesh.Sidecar),
 			clustertest.ReadyPod("istio-system", "istiod-1", map[string]string{"app": "istiod"}, "discovery"),
 		),
-		sent: map[string]int{sleeper: 5, gateway: 5}, acked: map[string]int{sleeper: 5, gateway: 5},
+		sent: map[string]int{sleeper: 5, gateway: 5}, acked: map[string]int{sleeper: 5, gateway: 5}, pushes: 5,
 	}
 	i.ExecFunc = func(_ context.Context, r cluster.ExecRequest) (cluster.ExecResult, error) {
 		i.mu.Lock()
@@ -103,6 +106,8 @@ func newIstiod() *istiod {
 		switch path := r.Command[len(r.Command)-1]; path {
 		case "debug/syncz":
 			io.WriteString(r.Stdout, i.syncz())
+		case "debug/configz":
+			io.WriteString(r.Stdout, i.configz())
 		case "metrics":
 			fmt.Fprintf(r.Stdout, "# TYPE pilot_pushcontext_init_seconds histogram\npilot_pushcontext_init_seconds_bucket{le=\"0.1\"} 3\npilot_pushcontext_init_seconds_count %d\n", i.pushes)
 		default:
@@ -111,6 +116,20 @@ func newIstiod() *istiod {
 		return cluster.ExecResult{Trusted: true}, nil
 	}
 	return i
+}
+
+// configz returns what istiod answers to GET debug/configz: the objects of the cluster,
+// except that which it has not read yet.
+func (i *istiod) configz() string {
+	objects := []map[string]any{}
+	for _, o := range i.State() {
+		ref := cluster.Ref{APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName()}
+		if now, err := i.Get(context.Background(), ref); err == nil && o.GetName() != i.unread {
+			objects = append(objects, now.Object)
+		}
+	}
+	text, _ := json.Marshal(objects)
+	return string(text)
 }
 
 // syncz returns what istiod answers to GET debug/syncz.
@@ -129,6 +148,9 @@ func (i *istiod) syncz() string {
 			resource["acked"] = nonce(0)
 			resources["type.googleapis.com/envoy.config.listener.v3.Listener"] = map[string]any{"sent": nonce(i.sent[proxy]), "acked": nonce(i.cold.listener)}
 			resources["type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"] = map[string]any{"sent": nonce(i.cold.secret), "acked": nonce(i.cold.secret)}
+		}
+		if proxy == sleeper && i.listeners > 0 {
+			resources["type.googleapis.com/envoy.config.listener.v3.Listener"] = map[string]any{"sent": nonce(i.listeners), "acked": nonce(i.listeners)}
 		}
 		kind := "sidecar"
 		if proxy == gateway {
@@ -167,6 +189,7 @@ func (i *istiod) push(proxies ...string) {
 
 var (
 	serviceEntry = evidence.Change{APIVersion: "networking.istio.io/v1", Kind: "ServiceEntry", Namespace: "default", Name: "a"}
+	service      = evidence.Change{APIVersion: "v1", Kind: "Service", Namespace: "default", Name: "a"}
 	secret       = evidence.Change{APIVersion: "v1", Kind: "Secret", Namespace: "default", Name: "a"}
 	configMapped = evidence.Change{APIVersion: "v1", Kind: "ConfigMap", Namespace: "default", Name: "a"}
 	job          = evidence.Change{APIVersion: "batch/v1", Kind: "Job", Namespace: "default", Name: "a"}
@@ -187,12 +210,13 @@ func TestIstiodIsAskedOnlyAboutWhatItReads(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		changes []evidence.Change
-		asked   int // how often: its metrics and its sync status
+		asked   int // how often: its metrics and its sync status, and afterwards what it has read
 	}{
 		{"nothing that it reads", []evidence.Change{job}, 0},
 		{"what it seldom reads", []evidence.Change{configMapped, secret}, 0},
-		{"what it reads", []evidence.Change{serviceEntry}, 4},
-		{"several objects", []evidence.Change{job, serviceEntry, secret, serviceEntry}, 4},
+		{"what it reads", []evidence.Change{serviceEntry}, 5},
+		{"what it does not list", []evidence.Change{service}, 4},
+		{"several objects", []evidence.Change{job, serviceEntry, secret, serviceEntry}, 5},
 		{"a kind that is not known", []evidence.Change{{Kind: "serviceentries", Name: "a"}}, 2},
 	} {
 		i := newIstiod()
@@ -362,6 +386,80 @@ func TestAPushDuringAChange(t *testing.T) {
 		assert.GreaterOrEqual(t, time.Since(began), 400*time.Millisecond)
 		assert.Less(t, time.Since(began), time.Second)
 	})
+}
+
+// What was sent after a change need not have it.
+func TestAPushThatDoesNotHaveTheChange(t *testing.T) {
+	policy := clustertest.Object("security.istio.io/v1", "AuthorizationPolicy", "default", "late", nil)
+	late := evidence.Change{APIVersion: "security.istio.io/v1", Kind: "AuthorizationPolicy", Namespace: "default", Name: "late"}
+	set := func(i *istiod, f func()) {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		f()
+	}
+	for _, c := range []struct {
+		name    string
+		change  evidence.Change
+		around  func(*istiod) // between the announcement and the change
+		after   func(*istiod)
+		atLeast time.Duration
+		atMost  time.Duration
+	}{
+		{"it was prepared before, and is sent later", serviceEntry,
+			func(i *istiod) { i.pushes++ },
+			func(i *istiod) {
+				time.AfterFunc(20*time.Millisecond, func() {
+					i.push(sleeper, gateway)
+					set(i, func() { i.pushes-- })
+				})
+				time.AfterFunc(300*time.Millisecond, func() { i.push(sleeper, gateway) })
+			}, 300 * time.Millisecond, time.Second},
+		{"it was under way", serviceEntry, func(*istiod) {},
+			func(i *istiod) {
+				time.AfterFunc(5*time.Millisecond, func() { i.push(sleeper, gateway) })
+				time.AfterFunc(250*time.Millisecond, func() { i.push(sleeper, gateway) })
+			}, 250 * time.Millisecond, time.Second},
+		{"it began before istiod had read everything", late, func(i *istiod) { i.unread = "late" },
+			func(i *istiod) {
+				time.AfterFunc(100*time.Millisecond, func() { i.push(sleeper, gateway) })
+				time.AfterFunc(800*time.Millisecond, func() { set(i, func() { i.unread = "" }) })
+				time.AfterFunc(900*time.Millisecond, func() { i.push(sleeper, gateway) })
+			}, 900 * time.Millisecond, 2 * time.Second},
+		{"istiod leaves the object out", late, func(i *istiod) { i.unread = "late" },
+			func(i *istiod) { time.AfterFunc(100*time.Millisecond, func() { i.push(sleeper, gateway) }) },
+			3 * time.Second, 5 * time.Second},
+		{"a part of it is missing", serviceEntry, func(i *istiod) { i.listeners = 5 },
+			func(i *istiod) {
+				time.AfterFunc(100*time.Millisecond, func() { i.push(sleeper, gateway) })
+				time.AfterFunc(230*time.Millisecond, func() { set(i, func() { i.listeners = 6 }) })
+			}, 230 * time.Millisecond, time.Second},
+		{"it has everything", serviceEntry, func(i *istiod) { i.listeners = 5 },
+			func(i *istiod) {
+				time.AfterFunc(100*time.Millisecond, func() {
+					i.push(sleeper, gateway)
+					set(i, func() { i.listeners = 6 })
+				})
+			}, 150 * time.Millisecond, 400 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				i := newIstiod()
+				i.Put(policy)
+				m := &mesh.Mesh{Cluster: i, Namespace: "istio-system", Workloads: "default"}
+				defer m.Close()
+				s := &mesh.Sync{Mesh: m}
+				w := s.Watch()
+				w.Before(t.Context(), c.change)
+				set(i, func() { c.around(i) })
+				w.After(t.Context(), []evidence.Change{c.change})
+				c.after(i)
+				began := time.Now()
+				require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
+				assert.GreaterOrEqual(t, time.Since(began), c.atLeast)
+				assert.LessOrEqual(t, time.Since(began), c.atMost)
+			})
+		})
+	}
 }
 
 // A gateway serves a connection from before a change as if nothing had been changed.

@@ -10,10 +10,12 @@ import (
 	"time"
 )
 
-// The types of the resources that are upstream clusters, and Secrets.
+// The types of some resources.
 const (
-	clusterType = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-	secretType  = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+	clusterType  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
+	routeType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	secretType   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
 // secretTime is how long a cluster must have waited for a Secret about which istiod has
