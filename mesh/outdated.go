@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -25,28 +24,42 @@ const draining = "stats?filter=^listener_manager.total_(filter_chains|listeners)
 
 // Outdated implements [runner.Settler]. A gateway serves a connection by the listener
 // that accepted it. A sidecar keeps its connections to gateways open for further requests.
-func (s *Sync) Outdated(ctx context.Context, pod *cluster.Pod) (int, error) {
+func (s *Sync) Outdated(ctx context.Context, pod *cluster.Pod) func(context.Context) (int, error) {
+	before, err := s.outdatedOf(ctx, pod)
+	if err != nil || before.open == 0 {
+		return func(context.Context) (int, error) { return 0, err }
+	}
+	return func(ctx context.Context) (int, error) {
+		after, err := s.Mesh.pool(ctx, pod, before.at)
+		if err != nil || after.requests == before.requests {
+			return 0, err
+		}
+		return before.open, nil
+	}
+}
+
+// outdatedOf returns those connections of a pod's proxy that may be from before a change.
+func (s *Sync) outdatedOf(ctx context.Context, pod *cluster.Pod) (pool, error) {
 	if !slices.Contains(pod.Containers, Sidecar) {
-		return 0, nil // each command connects anew
+		return pool{}, nil // each command connects anew
 	}
 	at, err := s.drainingAt(ctx)
 	if err != nil || len(at) == 0 {
-		return 0, err
+		return pool{}, err
 	}
-	text, err := s.Mesh.Ask(ctx, pod.Namespace, pod.Name, "clusters")
+	p, err := s.Mesh.pool(ctx, pod, at)
 	if err != nil {
-		return 0, err
+		return pool{}, err
 	}
-	n := connections(text, at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	// Nobody can tell a new connection from an old one, but the old ones only get fewer.
 	id := proxyName(pod)
-	if before, known := s.outdated[id]; known {
-		n = min(n, before)
+	if known, ok := s.outdated[id]; ok {
+		p.open = min(p.open, known)
 	}
-	s.outdated[id] = n
-	return n, nil
+	s.outdated[id] = p.open
+	return p, nil
 }
 
 // drainingAt returns the addresses of the changed proxies that still serve connections
@@ -100,19 +113,27 @@ func (m *Mesh) drainingAt(ctx context.Context, proxy string) (string, error) {
 	return ip, nil
 }
 
-// connections returns how many connections a proxy has open to addresses, by its answer
-// to GET clusters; see [Mesh.counters].
-func connections(clusters string, ips []string) (n int) {
-	for line := range strings.Lines(clusters) {
-		rest, value := cutLast(strings.TrimSpace(line))
-		rest, name := cutLast(rest)
-		_, host, _ := strings.Cut(rest, "::")
-		ip, _, err := net.SplitHostPort(host)
-		if open, numErr := strconv.Atoi(value); name == "cx_active" && err == nil && numErr == nil && slices.Contains(ips, ip) {
-			n += open
+// A pool has the connections of a proxy to some addresses.
+type pool struct {
+	at       []string // the addresses
+	open     int      // how many connections there are
+	requests int      // how many requests the proxy has made to the addresses so far
+}
+
+// pool reads the connections of a pod's proxy to some addresses.
+func (m *Mesh) pool(ctx context.Context, pod *cluster.Pod, ips []string) (p pool, err error) {
+	counters, err := m.counters(ctx, *pod)
+	if err != nil {
+		return pool{}, err
+	}
+	p.at = ips
+	for u, values := range counters.hosts {
+		if ip, _, err := net.SplitHostPort(u.Host); err == nil && slices.Contains(ips, ip) {
+			p.open += int(values["cx_active"])
+			p.requests += int(values["rq_total"])
 		}
 	}
-	return n
+	return p, nil
 }
 
 // anyCount reports whether one of a proxy's statistics is not 0.

@@ -46,6 +46,7 @@ type istiod struct {
 
 	draining string // what the gateway answers to how many listeners it drains
 	open     int    // sleep-1's connections to the gateway
+	requests int    // those that it has made to the gateway
 }
 
 // A coldness is a proxy that holds its acknowledgement of clusters back.
@@ -93,7 +94,7 @@ func newIstiod() *istiod {
 			case r.Pod == "gateway-1" && strings.Contains(path, "draining"):
 				io.WriteString(r.Stdout, i.draining)
 			case r.Pod == "sleep-1" && path == "clusters":
-				fmt.Fprintf(r.Stdout, "outbound|80||gw::10.244.1.10:8080::cx_active::%d\noutbound|80||gw::10.244.1.10:8080::cx_total::9\noutbound|80||a::10.244.1.11:80::cx_active::7\n", i.open)
+				fmt.Fprintf(r.Stdout, "outbound|80||gw::10.244.1.10:8080::cx_active::%d\noutbound|80||gw::10.244.1.10:8080::rq_total::%d\noutbound|80||a::10.244.1.11:80::cx_active::7\n", i.open, i.requests)
 			}
 			if path := r.Command[len(r.Command)-1]; strings.HasPrefix(path, "config_dump") && r.Pod == "sleep-1" && i.cold != nil {
 				io.WriteString(r.Stdout, i.cold.dump(path))
@@ -475,11 +476,14 @@ func TestConnectionsFromBeforeAChange(t *testing.T) {
 			i.push(sleeper, gateway)
 			require.NoError(t, s.Wait(t.Context(), sleepPod, evidence.Needs{}, func(string) {}))
 		}
-		outdated := func() int {
-			n, err := s.Outdated(t.Context(), sleepPod)
+		outdatedOf := func(pod *cluster.Pod, requests int) int {
+			after := s.Outdated(t.Context(), pod)
+			i.requests += requests
+			n, err := after(t.Context())
 			require.NoError(t, err)
 			return n
 		}
+		outdated := func() int { return outdatedOf(sleepPod, 1) }
 		const none, one = "listener_manager.total_filter_chains_draining: 0\nlistener_manager.total_listeners_draining: 0\n",
 			"listener_manager.total_filter_chains_draining: 1\nlistener_manager.total_listeners_draining: 0\n"
 		changed(none, 2)
@@ -495,9 +499,8 @@ func TestConnectionsFromBeforeAChange(t *testing.T) {
 		assert.Equal(t, 1, outdated(), "one of them is new")
 		bare := *sleepPod
 		bare.Containers = []string{"sleep"}
-		n, err := s.Outdated(t.Context(), &bare)
-		assert.NoError(t, err)
-		assert.Zero(t, n, "without a sidecar each request has a connection of its own")
+		assert.Zero(t, outdatedOf(&bare, 1), "without a sidecar each request has a connection of its own")
+		assert.Zero(t, outdatedOf(sleepPod, 0), "no request went to the gateway")
 
 		changed(one, 2)
 		assert.Equal(t, 2, outdated(), "a further change")

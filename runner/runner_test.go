@@ -723,13 +723,12 @@ func (s *settler) Wait(_ context.Context, pod *cluster.Pod, _ evidence.Needs, wa
 	return err
 }
 
-func (s *settler) Outdated(context.Context, *cluster.Pod) (int, error) {
-	if len(s.outdated) == 0 {
-		return 0, s.lost
+func (s *settler) Outdated(context.Context, *cluster.Pod) func(context.Context) (int, error) {
+	n := 0
+	if len(s.outdated) > 0 {
+		n, s.outdated = s.outdated[0], s.outdated[1:]
 	}
-	n := s.outdated[0]
-	s.outdated = s.outdated[1:]
-	return n, s.lost
+	return func(context.Context) (int, error) { return n, s.lost }
 }
 
 func (s *settler) Unknown() string { return s.unknown }

@@ -26,10 +26,12 @@ type Settler interface {
 	// [Retryable].
 	Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs, waits func(what string)) error
 
-	// Outdated returns over how many connections, at most, requests of a pod may still
-	// be served as they were before the changes that are in force. Each of them serves
-	// one more request. An error reports that it cannot be known.
-	Outdated(ctx context.Context, pod *cluster.Pod) (int, error)
+	// Outdated is called before an attempt that may make requests in a pod, and what it
+	// returns after it. That returns over how many connections, at most, the requests
+	// may have been served as they were before the changes that are in force; 0 if
+	// they went over no such connection. Each of them serves one more request. An error
+	// reports that it cannot be known.
+	Outdated(ctx context.Context, pod *cluster.Pod) func(context.Context) (int, error)
 
 	// Unknown returns why nobody can know here whether the changes so far are in
 	// force; "" if it can be known.

@@ -169,9 +169,9 @@ func (t *tries) attempt(ctx context.Context) error {
 			return notInForce
 		}
 	}
-	t.outdated, t.unknown = 0, false
+	var outdated []func(context.Context) (int, error)
 	if pod != nil && pending {
-		t.lookBack(ctx, pod)
+		outdated = append(outdated, t.runner.Settler.Outdated(ctx, pod))
 	}
 	t.scope.inForce = nil
 	if pending {
@@ -180,7 +180,7 @@ func (t *tries) attempt(ctx context.Context) error {
 				return nil // it has been waited for
 			}
 			err := t.runner.settle(ctx, t.step, other, evidence.Needs{})
-			t.lookBack(ctx, other)
+			outdated = append(outdated, t.runner.Settler.Outdated(ctx, other))
 			return err
 		}
 	}
@@ -197,7 +197,7 @@ func (t *tries) attempt(ctx context.Context) error {
 	}
 	if a != nil {
 		if a.Command == nil || a.Command.OnlyReads {
-			t.outdated = 0 // it has made no request
+			outdated = nil // it has made no request
 		}
 		t.last, t.verdicts = a, nil
 		if a.Command != nil {
@@ -234,6 +234,7 @@ func (t *tries) attempt(ctx context.Context) error {
 		}
 		return &judgement{missed}
 	}
+	t.lookBack(ctx, outdated)
 	if notInForce == nil {
 		for i := range t.checks {
 			if b, ok := t.checks[i].Expectation.(Binder); ok {
@@ -246,16 +247,15 @@ func (t *tries) attempt(ctx context.Context) error {
 	return notInForce
 }
 
-// lookBack notes whether the requests of an attempt in a pod may be served as they were
-// before the changes. Each of several pods has connections of its own.
-func (t *tries) lookBack(ctx context.Context, pod *cluster.Pod) {
-	if t.runner.Settler.Unknown() != "" {
-		t.unknown = true
-		return
+// lookBack notes whether the requests of an attempt were served as they were before the
+// changes. Each of several pods has connections of its own.
+func (t *tries) lookBack(ctx context.Context, outdated []func(context.Context) (int, error)) {
+	t.outdated, t.unknown = 0, t.runner.Settler != nil && t.runner.Settler.Unknown() != ""
+	for _, of := range outdated {
+		n, err := of(ctx)
+		t.outdated += n
+		t.unknown = t.unknown || err != nil
 	}
-	n, err := t.runner.Settler.Outdated(ctx, pod)
-	t.outdated += n
-	t.unknown = t.unknown || err != nil
 }
 
 // watch has the collectors look at what they need before an attempt.
