@@ -2,14 +2,12 @@ package mesh
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
-	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/egressplay/egressplay/cluster"
 )
@@ -30,8 +28,8 @@ func (s *Sync) Outdated(ctx context.Context, pod *cluster.Pod) func(context.Cont
 		return func(context.Context) (int, error) { return 0, err }
 	}
 	return func(ctx context.Context) (int, error) {
-		after, err := s.Mesh.pool(ctx, pod, before.at)
-		if err != nil || after.requests == before.requests {
+		after, err := s.Mesh.counters(ctx, *pod)
+		if err != nil || after.pool(before.at...).requests == before.requests {
 			return 0, err
 		}
 		return before.open, nil
@@ -43,97 +41,109 @@ func (s *Sync) outdatedOf(ctx context.Context, pod *cluster.Pod) (pool, error) {
 	if !slices.Contains(pod.Containers, Sidecar) {
 		return pool{}, nil // each command connects anew
 	}
-	at, err := s.drainingAt(ctx)
-	if err != nil || len(at) == 0 {
-		return pool{}, err
+	s.mu.Lock()
+	before, looked := s.outdated[proxyName(pod)]
+	changed := slices.Clone(s.changed)
+	s.mu.Unlock()
+	if len(changed) == 0 || looked && len(before) == 0 {
+		return pool{}, nil
 	}
-	p, err := s.Mesh.pool(ctx, pod, at)
+	counters, err := s.Mesh.counters(ctx, *pod)
 	if err != nil {
 		return pool{}, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// Nobody can tell a new connection from an old one, but the old ones only get fewer.
-	id := proxyName(pod)
-	if known, ok := s.outdated[id]; ok {
-		p.open = min(p.open, known)
-	}
-	s.outdated[id] = p.open
-	return p, nil
-}
-
-// drainingAt returns the addresses of the changed proxies that still serve connections
-// from before the change.
-func (s *Sync) drainingAt(ctx context.Context) ([]string, error) {
-	s.mu.Lock()
-	changed := slices.Clone(s.changed)
-	s.mu.Unlock()
-	ips, errs := make([]string, len(changed)), make([]error, len(changed))
-	var asking sync.WaitGroup
-	for i, proxy := range changed {
-		asking.Go(func() { ips[i], errs[i] = s.Mesh.drainingAt(ctx, proxy) })
-	}
-	asking.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, proxy := range changed {
-		if ips[i] == "" {
-			s.changed = slices.DeleteFunc(s.changed, func(p string) bool { return p == proxy })
+	if !looked {
+		if before, err = s.Mesh.addresses(ctx, changed); err != nil {
+			return pool{}, err
 		}
 	}
-	return slices.DeleteFunc(ips, func(ip string) bool { return ip == "" }), nil
+	left := map[string]outdated{}
+	var all pool
+	for ip, o := range before {
+		p := counters.pool(ip)
+		// Nobody can tell a new connection from an old one, but the old ones only get fewer.
+		if looked {
+			p.open = min(p.open, o.open)
+		}
+		if p.open == 0 {
+			continue
+		}
+		drains, err := s.Mesh.drains(ctx, o.proxy)
+		switch {
+		case err != nil:
+			return pool{}, err
+		case drains:
+			left[ip] = outdated{o.proxy, p.open}
+			all.at = append(all.at, ip)
+			all.open += p.open
+			all.requests += p.requests
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outdated[proxyName(pod)] = left
+	return all, nil
 }
 
-// drainingAt returns a proxy's address, "" if it serves no connections from before its
-// last change, or is gone with all of them.
-func (m *Mesh) drainingAt(ctx context.Context, proxy string) (string, error) {
-	i := strings.LastIndex(proxy, ".")
-	ref := cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: proxy[i+1:], Name: proxy[:i]}
-	text, asked := m.Ask(ctx, ref.Namespace, ref.Name, draining)
-	if asked == nil && !anyCount(text) {
-		return "", nil
+// An outdated has those connections to a proxy that may be from before a change.
+type outdated struct {
+	proxy cluster.Ref // its pod
+	open  int         // how many there may be
+}
+
+// addresses returns the pods of proxies by their addresses.
+func (m *Mesh) addresses(ctx context.Context, proxies []string) (map[string]outdated, error) {
+	found := map[string]outdated{}
+	listed := map[string]bool{}
+	for _, p := range proxies {
+		namespace := p[strings.LastIndex(p, ".")+1:]
+		if listed[namespace] {
+			continue
+		}
+		listed[namespace] = true
+		pods, err := m.Cluster.List(ctx, "Pod", namespace, "")
+		if err != nil {
+			return nil, err
+		}
+		for i := range pods {
+			ip, _, _ := unstructured.NestedString(pods[i].Object, "status", "podIP")
+			if name := pods[i].GetName(); ip != "" && slices.Contains(proxies, name+"."+namespace) {
+				found[ip] = outdated{proxy: cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name}}
+			}
+		}
 	}
-	pod, err := m.Cluster.Get(ctx, ref)
-	switch {
-	case apierrors.IsNotFound(err):
-		return "", nil
-	case asked != nil:
-		return "", asked
-	case err != nil:
-		return "", err
+	return found, nil
+}
+
+// drains reports whether a pod's proxy still serves connections from before a change. One
+// that is gone does not.
+func (m *Mesh) drains(ctx context.Context, pod cluster.Ref) (bool, error) {
+	text, err := m.Ask(ctx, pod.Namespace, pod.Name, draining)
+	if err != nil {
+		if _, gone := m.Cluster.Get(ctx, pod); apierrors.IsNotFound(gone) {
+			return false, nil
+		}
 	}
-	status, _ := pod.Object["status"].(map[string]any)
-	ip, _ := status["podIP"].(string)
-	if ip == "" {
-		return "", fmt.Errorf("%s has no address", ref)
-	}
-	return ip, nil
+	return anyCount(text), err
 }
 
 // A pool has the connections of a proxy to some addresses.
 type pool struct {
 	at       []string // the addresses
 	open     int      // how many connections there are
-	requests int      // how many requests the proxy has made to the addresses so far
+	requests int64    // how many requests the proxy has made to the addresses so far
 }
 
-// pool reads the connections of a pod's proxy to some addresses.
-func (m *Mesh) pool(ctx context.Context, pod *cluster.Pod, ips []string) (p pool, err error) {
-	counters, err := m.counters(ctx, *pod)
-	if err != nil {
-		return pool{}, err
-	}
-	p.at = ips
-	for u, values := range counters.hosts {
+// pool returns the connections to addresses.
+func (c *Counters) pool(ips ...string) pool {
+	p := pool{at: ips}
+	for u, values := range c.hosts {
 		if ip, _, err := net.SplitHostPort(u.Host); err == nil && slices.Contains(ips, ip) {
 			p.open += int(values["cx_active"])
-			p.requests += int(values["rq_total"])
+			p.requests += values["rq_total"]
 		}
 	}
-	return p, nil
+	return p
 }
 
 // anyCount reports whether one of a proxy's statistics is not 0.

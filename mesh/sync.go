@@ -26,8 +26,8 @@ type Sync struct {
 	open []*change // changes that may not be in force everywhere
 	err  error     // why istiod could not be asked
 
-	changed  []string       // the proxies that may serve connections from before a change
-	outdated map[string]int // how many of those each proxy may have open, at most
+	changed  []string                       // the proxies that may serve connections from before a change
+	outdated map[string]map[string]outdated // those connections of each proxy that was looked at since, by address
 }
 
 const (
@@ -217,7 +217,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		c.spread[pod.Namespace] = true
 	}
 	s.mu.Lock()
-	s.outdated = map[string]int{}
+	s.outdated = map[string]map[string]outdated{}
 	for _, p := range proxies {
 		if p != proxyName(pod) && !slices.Contains(s.changed, p) {
 			s.changed = append(s.changed, p)
