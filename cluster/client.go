@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -68,15 +67,25 @@ func New(o Options) (*Client, error) {
 	loaded := clientcmd.NewNonInteractiveClientConfig(*raw, name, &clientcmd.ConfigOverrides{}, nil)
 	config, err := loaded.ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("context %q in %s: %w", name, file, err)
+		return nil, &KubeconfigError{fmt.Sprintf("context %q in %s: %v", name, file, err), nil}
 	}
 	namespace, _, err := loaded.Namespace()
 	if err != nil {
-		return nil, fmt.Errorf("context %q in %s: %w", name, file, err)
+		return nil, &KubeconfigError{fmt.Sprintf("context %q in %s: %v", name, file, err), nil}
 	}
 	config.UserAgent = cmp.Or(o.UserAgent, "egressplay")
 	return newClient(name, namespace, config)
 }
+
+// A KubeconfigError reports that a kubeconfig does not have the cluster that is named, or
+// cannot be read.
+type KubeconfigError struct {
+	msg string
+	// Contexts are the names of the contexts that it has, nil if they do not matter.
+	Contexts []string
+}
+
+func (e *KubeconfigError) Error() string { return e.msg }
 
 // WriteKubeconfig writes a kubeconfig to a file that only its user can read. It has
 // only the chosen context, as its current one, with this namespace.
@@ -97,24 +106,25 @@ func (o Options) WriteKubeconfig(path, namespace string) error {
 // where it was looked for.
 func (o Options) load() (raw *clientcmdapi.Config, name, file string, err error) {
 	if o.Kubeconfig == "" && o.Context == "" {
-		return nil, "", "", errors.New("no cluster is named: give a context, a kubeconfig file, or both")
+		return nil, "", "", &KubeconfigError{"no cluster is named: give a context, a kubeconfig file, or both", nil}
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
 	rules.WarnIfAllMissing = false
 	raw, err = rules.Load()
 	if err != nil {
-		return nil, "", "", fmt.Errorf("read kubeconfig: %w", err)
+		return nil, "", "", &KubeconfigError{fmt.Sprintf("read kubeconfig: %v", err), nil}
 	}
 
 	file = cmp.Or(o.Kubeconfig, strings.Join(rules.GetLoadingPrecedence(), ", "))
-	has := cmp.Or(strings.Join(slices.Sorted(maps.Keys(raw.Contexts)), ", "), "none")
+	contexts := slices.Sorted(maps.Keys(raw.Contexts))
+	has := cmp.Or(strings.Join(contexts, ", "), "none")
 	name = cmp.Or(o.Context, raw.CurrentContext)
 	if name == "" {
-		return nil, "", "", fmt.Errorf("%s has no current context: name one; it has: %s", file, has)
+		return nil, "", "", &KubeconfigError{fmt.Sprintf("%s has no current context: name one; it has: %s", file, has), contexts}
 	}
 	if raw.Contexts[name] == nil {
-		return nil, "", "", fmt.Errorf("no context %q in %s; it has: %s", name, file, has)
+		return nil, "", "", &KubeconfigError{fmt.Sprintf("no context %q in %s; it has: %s", name, file, has), contexts}
 	}
 	return raw, name, file, nil
 }

@@ -85,7 +85,7 @@ func TestNoClusterAtTheContext(t *testing.T) {
 	}
 
 	e = egressplay(t, "run", "tls-origination", "--kubeconfig", kubeconfig, "--context", "nowhere")
-	e.exits(t, 3)
+	e.exits(t, 2)
 	for _, text := range []string{`no context "nowhere"`, elsewhere} {
 		assert.Contains(t, e.stderr, text, "what there is instead")
 	}
@@ -101,7 +101,7 @@ func TestClusterNamedByTheEnvironment(t *testing.T) {
 	assert.Contains(t, first, elsewhere)
 
 	e = beginWith(t, env, "run", file, "--context", "nowhere").wait()
-	e.exits(t, 3)
+	e.exits(t, 2)
 	assert.Contains(t, e.stderr, `no context "nowhere"`)
 
 	// KUBECONFIG alone is nobody's wish.

@@ -1,6 +1,7 @@
 package playbooks
 
 import (
+	"github.com/egressplay/egressplay/nearest"
 	"github.com/egressplay/egressplay/playbooks/fill"
 
 	"cmp"
@@ -55,10 +56,31 @@ func show(builtin fs.FS, name string) ([]byte, *Error) {
 		return nil, &Error{
 			File: name,
 			Msg:  "no built-in playbook of that name",
-			Hint: cmp.Or(fill.DidYouMean(name, names), "there are "+strings.Join(names, ", ")),
+			Hint: cmp.Or(fill.DidYouMean(name, names), beginning(name, names), "there are "+strings.Join(names, ", ")),
 		}
 	}
 	return text, nil
+}
+
+// beginning returns the hint for a name that only names begin with, or nearly so; "" if
+// none does.
+func beginning(name string, names []string) string {
+	var meant []string
+	for _, n := range names {
+		for _, length := range []int{len(name) - 1, len(name), len(name) + 1} {
+			if length > 2 && length < len(n) && nearest.Within(name, n[:length], 1) {
+				meant = append(meant, n)
+				break
+			}
+		}
+	}
+	switch len(meant) {
+	case 0:
+		return ""
+	case 1:
+		return "did you mean " + fill.Quote(meant[0]) + "?"
+	}
+	return "did you mean one of these: " + strings.Join(meant, ", ")
 }
 
 // builtinNames returns the names of the built-in playbooks, sorted.

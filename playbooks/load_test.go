@@ -314,6 +314,8 @@ func TestFind(t *testing.T) {
 		{arg: "yml", err: "yml: a folder without playbooks\n  hint: a playbook in a folder ends in .yaml: rename x.yml"},
 		{arg: "tls-orignation", err: "tls-orignation: no such file, and no built-in playbook of that name\n  hint: did you mean \"tls-origination\"?"},
 		{arg: "tls-orignation.yaml", err: "tls-orignation.yaml: no such file, and no built-in playbook of that name\n  hint: did you mean \"tls-origination.yaml\"?"},
+		{arg: "tls", err: "tls: no such file, and no built-in playbook of that name\n  hint: did you mean \"tls-origination\"?"},
+		{arg: "egress-gatway", err: "egress-gatway: no such file, and no built-in playbook of that name\n  hint: did you mean \"egress-gateway\"?"},
 		{arg: "coffee", err: "coffee: no such file, and no built-in playbook of that name\n  hint: egressplay list shows the built-in playbooks"},
 		{arg: "built-in:coffee", err: "coffee: no built-in playbook of that name\n  hint: there are egress-gateway, tls-origination"},
 		{arg: "dir/aa.yaml", err: "dir/aa.yaml: no such file\n  hint: did you mean \"dir/a.yaml\"?"},

@@ -1,9 +1,8 @@
 package playbooks
 
 import (
-	"github.com/egressplay/egressplay/playbooks/fill"
-
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/egressplay/egressplay/playbooks/fill"
 )
 
 // A Source is a playbook as it is written.
@@ -96,9 +97,8 @@ func notFound(builtin fs.FS, arg string) *Error {
 			}
 			known = append(known, name)
 		}
-		if e.Hint = fill.DidYouMean(arg, known); e.Hint == "" {
-			e.Hint = "egressplay list shows the built-in playbooks"
-		}
+		e.Hint = cmp.Or(fill.DidYouMean(arg, known), beginning(strings.TrimSuffix(arg, ".yaml"), builtinNames(builtin)),
+			"egressplay list shows the built-in playbooks")
 		return e
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {

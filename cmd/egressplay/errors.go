@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/playbooks"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -43,6 +45,16 @@ func (e *hinted) Hint() string { return e.hint }
 type exitCodeError int
 
 func (e exitCodeError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// named makes a usage error of an error about the cluster that a flag names, if the
+// kubeconfig does not have it.
+func named(context string, err error) error {
+	wrong, ok := errors.AsType[*cluster.KubeconfigError](err)
+	if !ok {
+		return err
+	}
+	return &usageError{err.Error(), fill.DidYouMean(context, wrong.Contexts)}
+}
 
 // isUsage reports whether an error is the caller's or the playbook author's.
 func isUsage(err error) bool {

@@ -37,7 +37,7 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 		if err == nil && p.target.Lab {
 			p.lab = keeper(ctx, p.target.Name, p.client.Server())
 		}
-		return p, err
+		return p, named(s.o.context, err)
 	}
 	lab, err := findLab()
 	if err != nil {

@@ -93,7 +93,7 @@ func rbac(ctx context.Context, w io.Writer, o *rbacOptions, args []string) error
 	if o.context != "" || o.kubeconfig != "" {
 		client, err := cluster.New(cluster.Options{Context: o.context, Kubeconfig: o.kubeconfig, UserAgent: "egressplay/" + version})
 		if err != nil {
-			return err
+			return named(o.context, err)
 		}
 		namespace = cmp.Or(o.namespace, client.Namespace())
 		resource = func(ref cluster.Ref) (cluster.Resource, error) {
