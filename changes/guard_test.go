@@ -97,6 +97,9 @@ func TestTheGuardLooksAtWhomAHostReaches(t *testing.T) {
 		}
 		return object("DestinationRule", namespace, spec)
 	}
+	route := func(parent data) *unstructured.Unstructured {
+		return clustertest.Object("gateway.networking.k8s.io/v1", "HTTPRoute", "default", "a", data{"spec": data{"parentRefs": []any{parent}}})
+	}
 	for _, c := range []struct {
 		obj  *unstructured.Unstructured
 		want string
@@ -125,6 +128,12 @@ func TestTheGuardLooksAtWhomAHostReaches(t *testing.T) {
 		{object("VirtualService", "default", data{"hosts": []any{reviews}, "exportTo": []any{"."}}), ""},
 		{object("VirtualService", "default", data{"hosts": []any{reviews}, "gateways": []any{"mine"}}), ""},
 		{object("VirtualService", "default", data{"hosts": []any{reviews}, "gateways": []any{"mine", "mesh"}}), all + reviews + prod},
+		{object("VirtualService", "default", data{"hosts": []any{"edition.cnn.com"}, "gateways": []any{"prod/shared"}}), "it takes over what comes to the Gateway prod/shared"},
+		{object("VirtualService", "default", data{"hosts": []any{"edition.cnn.com"}, "gateways": []any{"default/mine", "made/other", "mesh"}}), ""},
+		{route(nil), ""},
+		{route(data{"name": "shared", "namespace": "prod"}), "it takes over what comes to the Gateway prod/shared"},
+		{route(data{"name": "shared", "namespace": "made"}), ""},
+		{route(data{"kind": "Service", "group": "", "name": "reviews", "namespace": "prod"}), ""}, // for the callers in default alone
 		{object("ServiceEntry", "default", data{"hosts": []any{"edition.cnn.com", "*.wikipedia.org"}}), ""},
 		{object("ServiceEntry", "default", data{"hosts": []any{reviews}}), all + reviews + prod},
 		{object("Gateway", "default", data{"hosts": []any{reviews}}), ""},

@@ -14,7 +14,8 @@ import (
 //
 // A Service with external addresses takes over what any pod of the cluster sends to
 // them (kubernetes.io "Service", External IPs). An Istio object reaches others by its host.
-// A VirtualService for the mesh's sidecars and a ServiceEntry apply to the callers in
+// A VirtualService, or a route of the Gateway API, takes over a part of what comes to
+// its Gateways. A VirtualService for the mesh's sidecars and a ServiceEntry apply to the callers in
 // every namespace to which they are exported. A DestinationRule applies to the callers
 // in its own namespace; one in the namespace of its host's Service, or in the mesh's
 // root namespace, to all to whom it is exported. A host outside of the cluster is
@@ -26,6 +27,11 @@ func (g Guard) reach(ref cluster.Ref, obj *unstructured.Unstructured, own func(n
 	}
 	if addresses, _, _ := unstructured.NestedStringSlice(obj.Object, "spec", "externalIPs"); len(addresses) > 0 && ref.Resource().Group == "" && ref.Kind == "Service" {
 		return "it takes over what any pod of the cluster sends to " + strings.Join(addresses, ", ")
+	}
+	for _, gateway := range gatewaysOf(ref, obj) {
+		if namespace, _, named := strings.Cut(gateway, "/"); named && namespace != ref.Namespace && !own(namespace) {
+			return "it takes over what comes to the Gateway " + gateway
+		}
 	}
 	if ref.Resource().Group != "networking.istio.io" || !isExported(ref, obj) {
 		return ""
@@ -58,6 +64,26 @@ func (g Guard) reach(ref cluster.Ref, obj *unstructured.Unstructured, own func(n
 		return "it holds for the callers of " + host + ", of namespace " + namespace + ", in every namespace"
 	}
 	return ""
+}
+
+// gatewaysOf returns the Gateways to which an object binds itself, NAMESPACE/NAME or NAME
+// for one in its own namespace.
+func gatewaysOf(ref cluster.Ref, obj *unstructured.Unstructured) (all []string) {
+	switch group := ref.Resource().Group; {
+	case group == "networking.istio.io" && ref.Kind == "VirtualService":
+		all, _, _ = unstructured.NestedStringSlice(obj.Object, "spec", "gateways")
+	case group == "gateway.networking.k8s.io":
+		parents, _, _ := unstructured.NestedSlice(obj.Object, "spec", "parentRefs")
+		for _, p := range parents {
+			parent, _ := p.(map[string]any)
+			kind, stated := parent["kind"].(string)
+			namespace, _ := parent["namespace"].(string)
+			if name, _ := parent["name"].(string); namespace != "" && (!stated || kind == "Gateway") {
+				all = append(all, namespace+"/"+name)
+			}
+		}
+	}
+	return all
 }
 
 // isExported reports whether others than the object's own namespace see it.
