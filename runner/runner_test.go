@@ -1033,7 +1033,7 @@ func (binder) Binds(*evidence.Attempt) (evidence.Output, bool) {
 	return evidence.Output{Bindings: []evidence.Binding{{Kind: "address"}}}, true
 }
 
-// What a step binds counts for later ones only where it passed.
+// What a step binds counts for later ones only where it passed, and once.
 func TestOnlyAStepThatPassedBinds(t *testing.T) {
 	var known []int
 	looks := action{repeats: true, try: func(_ context.Context, s *Scope) (*evidence.Attempt, error) {
@@ -1042,7 +1042,9 @@ func TestOnlyAStepThatPassedBinds(t *testing.T) {
 	}}
 	failing := step(looks, binder{says(notHeld)})
 	failing.Continue, failing.Within = true, 0
-	run(t, &Runner{}, t.Context(), failing, step(looks, binder{says(held)}), step(looks))
+	passing := step(looks, binder{says(held)})
+	passing.Holds = 3
+	run(t, &Runner{}, t.Context(), failing, passing, step(looks))
 	last := len(known) - 1
 	assert.Equal(t, 1, known[last])
 	for _, n := range known[:last] {

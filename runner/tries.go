@@ -25,9 +25,11 @@ type tries struct {
 
 	held, inARow, most int       // how many held: in all, since the last that did not, and at most in a row
 	since              time.Time // when the first of those in a row was made
-	outdatedSince      int       // outdated of that one
-	outdated           int       // how many requests of the last attempt, and later ones, others than the present configuration may serve
 	unknown            bool      // nobody knows whether what was changed is in force
+
+	older           []func(context.Context) (int, error) // of the last attempt; see [Settler.Outdated]
+	outdated        int                                  // what they returned
+	outdatedAtFirst int                                  // what they returned for the first of those in a row
 }
 
 // run tries the step until its expectations hold as often in a row, and for as
@@ -58,6 +60,7 @@ func (t *tries) run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			if t.holds(began) {
+				t.bind()
 				return nil
 			}
 			// The next attempt is to hold as well: there is nothing to wait for.
@@ -93,13 +96,13 @@ func pauseAfter(waited time.Duration) time.Duration {
 func (t *tries) holds(began time.Time) bool {
 	t.held++
 	if t.inARow++; t.inARow == 1 {
-		t.since, t.outdatedSince = began, t.outdated
+		t.since, t.outdatedAtFirst = began, t.outdated
 	}
 	t.most = max(t.most, t.inARow)
 	often, over := t.step.Holds, t.step.HoldsFor
 	if t.action.Repeats() {
 		if t.outdated > 0 {
-			often = max(often, t.outdatedSince+1)
+			often = max(often, t.outdatedAtFirst+1)
 		}
 		if t.unknown {
 			over = max(over, holdsFor)
@@ -154,62 +157,15 @@ func (t *tries) attempt(ctx context.Context) error {
 	for i := range t.checks {
 		needs = needs.And(t.checks[i].Needs())
 	}
-	var pod *cluster.Pod
-	var notInForce error
-	pending := t.runner.Settler != nil && t.runner.Settler.Pending()
-	if in, ok := t.action.(PodAction); ok && (pending || !needs.Nothing()) {
-		var err error
-		if pod, err = in.Pod(ctx, t.scope); err != nil {
-			return err
-		}
-		// A claim that does not hold fails even if nobody knows whether the changes are
-		// in force. A claim that holds may have been true before.
-		notInForce = t.runner.settle(ctx, t.step, pod, needs)
-		if notInForce != nil && !isRetryable(notInForce) {
-			return notInForce
-		}
-	}
-	var outdated []func(context.Context) (int, error)
-	if pod != nil && pending {
-		outdated = append(outdated, t.runner.Settler.Outdated(ctx, pod))
-	}
-	t.scope.inForce = nil
-	if pending {
-		t.scope.inForce = func(ctx context.Context, other *cluster.Pod) error {
-			if pod != nil && other.Name == pod.Name && other.Namespace == pod.Namespace {
-				return nil // it has been waited for
-			}
-			err := t.runner.settle(ctx, t.step, other, evidence.Needs{})
-			outdated = append(outdated, t.runner.Settler.Outdated(ctx, other))
-			return err
-		}
+	pod, notInForce, err := t.settle(ctx, needs)
+	if err != nil {
+		return err
 	}
 	after, err := t.watch(ctx, needs, pod)
 	if err != nil {
 		return err
 	}
-	try := func() (*evidence.Attempt, error) { return t.action.Try(ctx, t.scope) }
-	var a *evidence.Attempt
-	if t.action.Repeats() {
-		a, err = try()
-	} else {
-		a, err = t.runner.change(ctx, t.scope, try)
-	}
-	if a != nil {
-		if a.Command == nil || a.Command.OnlyReads {
-			outdated = nil // it has made no request
-		}
-		t.last, t.verdicts = a, nil
-		if a.Command != nil {
-			t.scope.Ran(a)
-		}
-		t.runner.learn(a)
-	}
-	if m, ok := errors.AsType[*Mismatch](err); ok {
-		verdicts := evidence.Verdicts{m.verdict(&t.step.StepInfo)}
-		t.verdicts = verdicts
-		return &judgement{verdicts}
-	}
+	a, err := t.try(ctx)
 	if err != nil {
 		return err
 	}
@@ -220,41 +176,110 @@ func (t *tries) attempt(ctx context.Context) error {
 		return err
 	}
 	evidence.Join(a)
+	if err := t.judge(a, notInForce); err != nil {
+		return err
+	}
+	t.lookBack(ctx)
+	return notInForce
+}
+
+// settle waits until what was changed before is in force for the pod of an attempt, nil
+// for none. notInForce is why nobody knows whether it is: a claim that does not hold fails
+// all the same, but one that holds may have been true before.
+func (t *tries) settle(ctx context.Context, needs evidence.Needs) (pod *cluster.Pod, notInForce, err error) {
+	t.older, t.scope.inForce = nil, nil
+	pending := t.runner.Settler != nil && t.runner.Settler.Pending()
+	if in, ok := t.action.(PodAction); ok && (pending || !needs.Nothing()) {
+		if pod, err = in.Pod(ctx, t.scope); err != nil {
+			return nil, nil, err
+		}
+		notInForce = t.runner.settle(ctx, t.step, pod, needs)
+		if notInForce != nil && !isRetryable(notInForce) {
+			return nil, nil, notInForce
+		}
+	}
+	if !pending {
+		return pod, notInForce, nil
+	}
+	if pod != nil {
+		t.older = append(t.older, t.runner.Settler.Outdated(ctx, pod))
+	}
+	t.scope.inForce = func(ctx context.Context, other *cluster.Pod) error {
+		if pod != nil && other.Name == pod.Name && other.Namespace == pod.Namespace {
+			return nil // it has been waited for
+		}
+		err := t.runner.settle(ctx, t.step, other, evidence.Needs{})
+		t.older = append(t.older, t.runner.Settler.Outdated(ctx, other))
+		return err
+	}
+	return pod, notInForce, nil
+}
+
+// try tries the action once, and notes what it showed.
+func (t *tries) try(ctx context.Context) (a *evidence.Attempt, err error) {
+	once := func() (*evidence.Attempt, error) { return t.action.Try(ctx, t.scope) }
+	if t.action.Repeats() {
+		a, err = once()
+	} else {
+		a, err = t.runner.change(ctx, t.scope, once)
+	}
+	if a != nil {
+		t.last, t.verdicts = a, nil
+		if a.Command != nil {
+			t.scope.Ran(a)
+		}
+		t.runner.learn(a)
+	}
+	if m, ok := errors.AsType[*Mismatch](err); ok {
+		t.verdicts = evidence.Verdicts{m.verdict(&t.step.StepInfo)}
+		return a, &judgement{t.verdicts}
+	}
+	return a, err
+}
+
+// judge has the expectations judge what an attempt showed.
+func (t *tries) judge(a *evidence.Attempt, notInForce error) error {
 	t.verdicts = nil
 	for i := range t.checks {
 		t.verdicts = append(t.verdicts, t.checks[i].judge(a, &t.step.StepInfo)...)
 	}
 	// A claim that failed does not hide another that could not be judged.
 	missed := append(t.verdicts.Of(evidence.NotHeld), t.verdicts.Of(evidence.NotJudged)...)
-	if len(missed) > 0 {
-		for i := range missed {
-			if v := &missed[i]; notInForce != nil && v.Why == "" {
-				v.Why = notInForce.Error()
-			}
-		}
-		return &judgement{missed}
+	if len(missed) == 0 {
+		return nil
 	}
-	t.lookBack(ctx, outdated)
-	if notInForce == nil {
-		for i := range t.checks {
-			if b, ok := t.checks[i].Expectation.(Binder); ok {
-				if o, ok := b.Binds(a); ok {
-					t.scope.Outputs = append(t.scope.Outputs, o)
-				}
-			}
+	for i := range missed {
+		if v := &missed[i]; notInForce != nil && v.Why == "" {
+			v.Why = notInForce.Error()
 		}
 	}
-	return notInForce
+	return &judgement{missed}
 }
 
-// lookBack notes whether the requests of an attempt were served as they were before the
-// changes. Each of several pods has connections of its own.
-func (t *tries) lookBack(ctx context.Context, outdated []func(context.Context) (int, error)) {
+// lookBack notes whether the requests of an attempt that held were served as they were
+// before the changes. Each of several pods has connections of its own.
+func (t *tries) lookBack(ctx context.Context) {
 	t.outdated, t.unknown = 0, t.runner.Settler != nil && t.runner.Settler.Unknown() != ""
-	for _, of := range outdated {
-		n, err := of(ctx)
+	if t.last.Command == nil || t.last.Command.OnlyReads {
+		return // it has made no request
+	}
+	for _, older := range t.older {
+		n, err := older(ctx)
 		t.outdated += n
 		t.unknown = t.unknown || err != nil
+	}
+}
+
+// bind keeps the values that vary in what the last attempt showed, for later steps.
+func (t *tries) bind() {
+	for i := range t.checks {
+		b, ok := t.checks[i].Expectation.(Binder)
+		if !ok {
+			continue
+		}
+		if o, ok := b.Binds(t.last); ok {
+			t.scope.Outputs = append(t.scope.Outputs, o)
+		}
 	}
 }
 
