@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/egressplay/egressplay/cluster"
 )
@@ -20,45 +21,77 @@ import (
 // pkg/envoy/proxy.go, --drain-strategy.
 const draining = "stats?filter=^listener_manager.total_(filter_chains|listeners)_draining$"
 
-// Outdated implements [runner.Settler]. A gateway serves a connection by the listener
-// that accepted it. A sidecar keeps its connections to gateways open for further requests.
+// Outdated implements [runner.Settler]. A proxy serves a connection by the listener that
+// accepted it. Sidecars and gateways keep their connections open for further requests.
 func (s *Sync) Outdated(ctx context.Context, pod *cluster.Pod) func(context.Context) (int, error) {
-	before, err := s.outdatedOf(ctx, pod)
-	if err != nil || before.open == 0 {
-		return func(context.Context) (int, error) { return 0, err }
-	}
-	return func(ctx context.Context) (int, error) {
-		after, err := s.Mesh.counters(ctx, *pod)
-		if err != nil || after.pool(before.at...).requests == before.requests {
-			return 0, err
+	before := map[cluster.Ref]pool{}
+	for _, proxy := range s.onTheWay(pod) {
+		p, err := s.outdatedOf(ctx, proxy)
+		if err != nil {
+			return func(context.Context) (int, error) { return 0, err }
 		}
-		return before.open, nil
+		if p.open > 0 {
+			before[proxy] = p
+		}
+	}
+	return func(ctx context.Context) (n int, err error) {
+		for proxy, p := range before {
+			after, err := s.Mesh.counters(ctx, podOfRef(proxy))
+			if err != nil {
+				return 0, err
+			}
+			if after.pool(p.at...).requests != p.requests {
+				n += p.open
+			}
+		}
+		return n, nil
 	}
 }
 
-// outdatedOf returns those connections of a pod's proxy that may be from before a change.
-func (s *Sync) outdatedOf(ctx context.Context, pod *cluster.Pod) (pool, error) {
-	if !slices.Contains(pod.Containers, Sidecar) {
-		return pool{}, nil // each command connects anew
-	}
+// onTheWay returns the pods whose proxies may pass on a request of a pod over connections
+// that they keep: the pod itself, gateways, and what the run's claims name. Without a
+// sidecar each command of the pod connects anew.
+func (s *Sync) onTheWay(pod *cluster.Pod) (proxies []cluster.Ref) {
 	s.mu.Lock()
-	before, looked := s.outdated[proxyName(pod)]
-	changed := slices.Clone(s.changed)
-	s.mu.Unlock()
-	if len(changed) == 0 || looked && len(before) == 0 {
-		return pool{}, nil
+	defer s.mu.Unlock()
+	if len(s.changed) == 0 {
+		return nil
 	}
-	counters, err := s.Mesh.counters(ctx, *pod)
-	if err != nil {
-		return pool{}, err
+	own := podRef(proxyName(pod))
+	if slices.Contains(pod.Containers, Sidecar) {
+		proxies = append(proxies, own)
 	}
-	if !looked {
-		if before, err = s.Mesh.addresses(ctx, changed); err != nil {
-			return pool{}, err
+	for _, p := range s.through {
+		if ref := podRef(p); ref != own {
+			proxies = append(proxies, ref)
 		}
+	}
+	return proxies
+}
+
+// outdatedOf returns those connections of a pod's proxy that may be from before a change.
+func (s *Sync) outdatedOf(ctx context.Context, proxy cluster.Ref) (pool, error) {
+	s.mu.Lock()
+	before, looked := s.outdated[proxy]
+	s.mu.Unlock()
+	if looked && len(before) == 0 {
+		return pool{}, nil
 	}
 	left := map[string]outdated{}
 	var all pool
+	counters, err := s.Mesh.counters(ctx, podOfRef(proxy))
+	switch {
+	case err == nil:
+	case s.Mesh.isGone(ctx, proxy):
+		before, looked = nil, true
+	default:
+		return pool{}, err
+	}
+	if !looked {
+		if before, err = s.addresses(ctx, counters); err != nil {
+			return pool{}, err
+		}
+	}
 	for ip, o := range before {
 		p := counters.pool(ip)
 		// Nobody can tell a new connection from an old one, but the old ones only get fewer.
@@ -68,12 +101,12 @@ func (s *Sync) outdatedOf(ctx context.Context, pod *cluster.Pod) (pool, error) {
 		if p.open == 0 {
 			continue
 		}
-		drains, err := s.Mesh.drains(ctx, o.proxy)
+		drains, err := s.Mesh.drains(ctx, o.proxies)
 		switch {
 		case err != nil:
 			return pool{}, err
 		case drains:
-			left[ip] = outdated{o.proxy, p.open}
+			left[ip] = outdated{o.proxies, p.open}
 			all.at = append(all.at, ip)
 			all.open += p.open
 			all.requests += p.requests
@@ -81,50 +114,126 @@ func (s *Sync) outdatedOf(ctx context.Context, pod *cluster.Pod) (pool, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.outdated[proxyName(pod)] = left
+	s.outdated[proxy] = left
 	return all, nil
 }
 
-// An outdated has those connections to a proxy that may be from before a change.
+// An outdated has those connections to an address that may be from before a change.
 type outdated struct {
-	proxy cluster.Ref // its pod
-	open  int         // how many there may be
+	proxies []cluster.Ref // the pods of which one has accepted them
+	open    int           // how many there may be
 }
 
-// addresses returns the pods of proxies by their addresses.
-func (m *Mesh) addresses(ctx context.Context, proxies []string) (map[string]outdated, error) {
+// addresses returns the pods of the proxies that may serve connections from before a
+// change, by their addresses. A Service's address leads to each of its pods; Services are
+// looked for if there are connections to other addresses than those of pods.
+func (s *Sync) addresses(ctx context.Context, counters *Counters) (map[string]outdated, error) {
+	s.mu.Lock()
+	changed := slices.Clone(s.changed)
+	s.mu.Unlock()
 	found := map[string]outdated{}
-	listed := map[string]bool{}
-	for _, p := range proxies {
-		namespace := p[strings.LastIndex(p, ".")+1:]
-		if listed[namespace] {
+	pods := map[string][]*unstructured.Unstructured{} // by namespace
+	for _, p := range changed {
+		namespace := podRef(p).Namespace
+		if _, listed := pods[namespace]; listed {
 			continue
 		}
-		listed[namespace] = true
-		pods, err := m.Cluster.List(ctx, "Pod", namespace, "")
+		all, err := s.Mesh.Cluster.List(ctx, "Pod", namespace, "")
 		if err != nil {
 			return nil, err
 		}
-		for i := range pods {
-			ip, _, _ := unstructured.NestedString(pods[i].Object, "status", "podIP")
-			if name := pods[i].GetName(); ip != "" && slices.Contains(proxies, name+"."+namespace) {
-				found[ip] = outdated{proxy: cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name}}
+		pods[namespace] = nil
+		for i := range all {
+			pod := &all[i]
+			ip, _, _ := unstructured.NestedString(pod.Object, "status", "podIP")
+			if ref := refOfPod(pod); ip != "" && slices.Contains(changed, ref.Name+"."+ref.Namespace) {
+				found[ip] = outdated{proxies: append(found[ip].proxies, ref)}
+				pods[namespace] = append(pods[namespace], pod)
+			}
+		}
+	}
+	if !counters.connectsElsewhere(found) {
+		return found, nil
+	}
+	for namespace, pods := range pods {
+		services, err := s.Mesh.Cluster.List(ctx, "Service", namespace, "")
+		if err != nil {
+			return nil, err
+		}
+		for i := range services {
+			behind := podsBehind(&services[i], pods)
+			if len(behind) == 0 {
+				continue
+			}
+			for _, ip := range addressesOf(&services[i]) {
+				found[ip] = outdated{proxies: append(found[ip].proxies, behind...)}
 			}
 		}
 	}
 	return found, nil
 }
 
-// drains reports whether a pod's proxy still serves connections from before a change. One
-// that is gone does not.
-func (m *Mesh) drains(ctx context.Context, pod cluster.Ref) (bool, error) {
-	text, err := m.Ask(ctx, pod.Namespace, pod.Name, draining)
-	if err != nil {
-		if _, gone := m.Cluster.Get(ctx, pod); apierrors.IsNotFound(gone) {
-			return false, nil
+// connectsElsewhere reports whether a proxy has connections to other addresses than these.
+func (c *Counters) connectsElsewhere(than map[string]outdated) bool {
+	for u, values := range c.hosts {
+		ip, _, err := net.SplitHostPort(u.Host)
+		if _, known := than[ip]; err == nil && !known && values["cx_active"] > 0 {
+			return true
 		}
 	}
-	return anyCount(text), err
+	return false
+}
+
+// podsBehind returns those of the pods that a Service selects.
+func podsBehind(service *unstructured.Unstructured, pods []*unstructured.Unstructured) (behind []cluster.Ref) {
+	selector, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector")
+	if len(selector) == 0 {
+		return nil
+	}
+	for _, pod := range pods {
+		if labels.SelectorFromSet(selector).Matches(labels.Set(pod.GetLabels())) {
+			behind = append(behind, refOfPod(pod))
+		}
+	}
+	return behind
+}
+
+// addressesOf returns the addresses at which a Service is reached.
+func addressesOf(service *unstructured.Unstructured) []string {
+	ips, _, _ := unstructured.NestedStringSlice(service.Object, "spec", "clusterIPs")
+	ip, _, _ := unstructured.NestedString(service.Object, "spec", "clusterIP")
+	external, _, _ := unstructured.NestedStringSlice(service.Object, "spec", "externalIPs")
+	ips = append(append(ips, ip), external...)
+	ingress, _, _ := unstructured.NestedSlice(service.Object, "status", "loadBalancer", "ingress")
+	for _, one := range ingress {
+		one, _ := one.(map[string]any)
+		ip, _, _ := unstructured.NestedString(one, "ip")
+		ips = append(ips, ip)
+	}
+	slices.Sort(ips)
+	ips = slices.Compact(ips)
+	return slices.DeleteFunc(ips, func(ip string) bool { return net.ParseIP(ip) == nil })
+}
+
+// drains reports whether the proxy of one of the pods still serves connections from before
+// a change. One that is gone does not.
+func (m *Mesh) drains(ctx context.Context, pods []cluster.Ref) (bool, error) {
+	for _, pod := range pods {
+		text, err := m.Ask(ctx, pod.Namespace, pod.Name, draining)
+		switch {
+		case err != nil && !m.isGone(ctx, pod):
+			return false, err
+		case err == nil && anyCount(text):
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// isGone reports whether a pod certainly does not exist any more.
+func (m *Mesh) isGone(ctx context.Context, pod cluster.Ref) bool {
+	_, err := m.Cluster.Get(ctx, pod)
+	return apierrors.IsNotFound(err)
 }
 
 // A pool has the connections of a proxy to some addresses.
@@ -158,3 +267,18 @@ func anyCount(stats string) bool {
 
 // proxyName returns the name of a pod's proxy in istiod.
 func proxyName(pod *cluster.Pod) string { return pod.Name + "." + pod.Namespace }
+
+// podRef returns the pod of a proxy that has this name in istiod.
+func podRef(proxy string) cluster.Ref {
+	i := strings.LastIndex(proxy, ".")
+	return cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: proxy[i+1:], Name: proxy[:max(i, 0)]}
+}
+
+func refOfPod(pod *unstructured.Unstructured) cluster.Ref {
+	return cluster.Ref{APIVersion: "v1", Kind: "Pod", Namespace: pod.GetNamespace(), Name: pod.GetName()}
+}
+
+// podOfRef returns a pod of which only the name is known.
+func podOfRef(ref cluster.Ref) cluster.Pod {
+	return cluster.Pod{Namespace: ref.Namespace, Name: ref.Name}
+}
