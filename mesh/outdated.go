@@ -23,7 +23,63 @@ const draining = "stats?filter=^listener_manager.total_(filter_chains|listeners)
 
 // Outdated implements [runner.Settler]. A proxy serves a connection by the listener that
 // accepted it. Sidecars and gateways keep their connections open for further requests.
+//
+// While the run has changed nothing, somebody else may have: the run before it, which has
+// put something back. Then what cannot be known is left out.
 func (s *Sync) Outdated(ctx context.Context, pod *cluster.Pod) func(context.Context) (int, error) {
+	if s.Pending() {
+		return s.watchOutdated(ctx, pod)
+	}
+	if err := s.begin(ctx, pod); err != nil {
+		return func(context.Context) (int, error) { return 0, nil }
+	}
+	after := s.watchOutdated(ctx, pod)
+	return func(ctx context.Context) (int, error) {
+		n, _ := after(ctx)
+		return n, nil
+	}
+}
+
+// begin takes all proxies for changed, once for the pods of each namespace.
+func (s *Sync) begin(ctx context.Context, pod *cluster.Pod) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if begun, known := s.begun[pod.Namespace]; known {
+		return begun
+	}
+	if s.begun == nil {
+		s.begun = map[string]error{}
+	}
+	now, err := s.Mesh.sync(ctx, false)
+	if s.begun[pod.Namespace] = err; err != nil {
+		return err
+	}
+	near, _ := now.others([]*change{{everywhere: true}}, pod, nil)
+	s.mayServeOld(near, func(p string) bool { return isGatewayIn(now, p) })
+	return nil
+}
+
+// mayServeOld notes that proxies may serve connections from before a change, and which of
+// them may pass on requests of any pod.
+func (s *Sync) mayServeOld(proxies []string, passesOn func(string) bool) {
+	s.outdated = map[cluster.Ref]map[string]outdated{}
+	for _, p := range proxies {
+		if !slices.Contains(s.changed, p) {
+			s.changed = append(s.changed, p)
+		}
+		if passesOn(p) && !slices.Contains(s.through, p) {
+			s.through = append(s.through, p)
+		}
+	}
+}
+
+func isGatewayIn(now *snapshot, proxy string) bool {
+	_, state := now.of(proxy)
+	return state.isGateway()
+}
+
+// watchOutdated is [Sync.Outdated] once it is known which proxies were changed.
+func (s *Sync) watchOutdated(ctx context.Context, pod *cluster.Pod) func(context.Context) (int, error) {
 	before := map[cluster.Ref]pool{}
 	for _, proxy := range s.onTheWay(pod) {
 		p, err := s.outdatedOf(ctx, proxy)
@@ -88,7 +144,7 @@ func (s *Sync) outdatedOf(ctx context.Context, proxy cluster.Ref) (pool, error) 
 		return pool{}, err
 	}
 	if !looked {
-		if before, err = s.addresses(ctx, counters); err != nil {
+		if before, err = s.addresses(ctx, proxy, counters); err != nil {
 			return pool{}, err
 		}
 	}
@@ -124,35 +180,41 @@ type outdated struct {
 	open    int           // how many there may be
 }
 
+// maxListed is in how many namespaces all pods are listed. If the changed proxies are in
+// more, a pod far from the request is looked for by its address.
+const maxListed = 5
+
 // addresses returns the pods of the proxies that may serve connections from before a
 // change, by their addresses. A Service's address leads to each of its pods; Services are
-// looked for if there are connections to other addresses than those of pods.
-func (s *Sync) addresses(ctx context.Context, counters *Counters) (map[string]outdated, error) {
+// looked for if a proxy has connections to other addresses than those of pods.
+func (s *Sync) addresses(ctx context.Context, of cluster.Ref, counters *Counters) (map[string]outdated, error) {
 	s.mu.Lock()
-	changed := slices.Clone(s.changed)
+	changed, through := slices.Clone(s.changed), slices.Clone(s.through)
 	s.mu.Unlock()
+	namespaces := namespacesOf(changed)
+	all := len(namespaces) <= maxListed
+	if !all {
+		namespaces = namespacesOf(append(through, of.Name+"."+of.Namespace))
+	}
 	found := map[string]outdated{}
+	add := func(ip string, pods ...cluster.Ref) {
+		found[ip] = outdated{proxies: append(found[ip].proxies, pods...)}
+	}
 	pods := map[string][]*unstructured.Unstructured{} // by namespace
-	for _, p := range changed {
-		namespace := podRef(p).Namespace
-		if _, listed := pods[namespace]; listed {
-			continue
-		}
-		all, err := s.Mesh.Cluster.List(ctx, "Pod", namespace, "")
+	for _, namespace := range namespaces {
+		listed, err := s.Mesh.Cluster.List(ctx, "Pod", namespace, "")
 		if err != nil {
 			return nil, err
 		}
-		pods[namespace] = nil
-		for i := range all {
-			pod := &all[i]
-			ip, _, _ := unstructured.NestedString(pod.Object, "status", "podIP")
-			if ref := refOfPod(pod); ip != "" && slices.Contains(changed, ref.Name+"."+ref.Namespace) {
-				found[ip] = outdated{proxies: append(found[ip].proxies, ref)}
-				pods[namespace] = append(pods[namespace], pod)
+		for i := range listed {
+			ip, _, _ := unstructured.NestedString(listed[i].Object, "status", "podIP")
+			if ref := refOfPod(&listed[i]); ip != "" && slices.Contains(changed, ref.Name+"."+ref.Namespace) {
+				add(ip, ref)
+				pods[namespace] = append(pods[namespace], &listed[i])
 			}
 		}
 	}
-	if !counters.connectsElsewhere(found) {
+	if len(counters.connectedBeside(found)) == 0 {
 		return found, nil
 	}
 	for namespace, pods := range pods {
@@ -166,22 +228,44 @@ func (s *Sync) addresses(ctx context.Context, counters *Counters) (map[string]ou
 				continue
 			}
 			for _, ip := range addressesOf(&services[i]) {
-				found[ip] = outdated{proxies: append(found[ip].proxies, behind...)}
+				add(ip, behind...)
 			}
+		}
+	}
+	if all {
+		return found, nil
+	}
+	for _, ip := range counters.connectedBeside(found) {
+		pod, err := s.Mesh.Cluster.PodAt(ctx, ip)
+		if err != nil {
+			return nil, err
+		}
+		if pod != nil && slices.Contains(changed, proxyName(pod)) {
+			add(ip, podRef(proxyName(pod)))
 		}
 	}
 	return found, nil
 }
 
-// connectsElsewhere reports whether a proxy has connections to other addresses than these.
-func (c *Counters) connectsElsewhere(than map[string]outdated) bool {
+// namespacesOf returns the namespaces of proxies, each once.
+func namespacesOf(proxies []string) (namespaces []string) {
+	for _, p := range proxies {
+		namespaces = append(namespaces, podRef(p).Namespace)
+	}
+	slices.Sort(namespaces)
+	return slices.Compact(namespaces)
+}
+
+// connectedBeside returns the other addresses than these to which a proxy has connections.
+func (c *Counters) connectedBeside(these map[string]outdated) (ips []string) {
 	for u, values := range c.hosts {
 		ip, _, err := net.SplitHostPort(u.Host)
-		if _, known := than[ip]; err == nil && !known && values["cx_active"] > 0 {
-			return true
+		if _, known := these[ip]; err == nil && !known && values["cx_active"] > 0 {
+			ips = append(ips, ip)
 		}
 	}
-	return false
+	slices.Sort(ips)
+	return slices.Compact(ips)
 }
 
 // podsBehind returns those of the pods that a Service selects.

@@ -90,21 +90,26 @@ func TestWhereConnectionsFromBeforeAChangeAre(t *testing.T) {
 		name   string
 		change evidence.Change
 		bare   bool // the pod has no sidecar
+		far    int  // how many other namespaces have sidecars
+		before bool // somebody made the change before the run
 		from   string
 		to     string
 		drains string
 		want   int
 	}{
-		{"to a gateway", policy("istio-system"), false, "sleep-1", first, "first-1", 3},
-		{"that drains nothing", policy("istio-system"), false, "sleep-1", first, "answers-1", 0},
-		{"from one gateway to another", policy("default"), false, "first-1", second, "second-1", 3},
-		{"the same, by a pod without a sidecar", policy("default"), true, "first-1", second, "second-1", 3},
-		{"to a gateway by its Service's address", policy("istio-system"), false, "sleep-1", "10.96.0.7", "first-1", 3},
-		{"to a gateway by an external address of its Service", policy("istio-system"), false, "sleep-1", "192.0.2.7", "first-1", 3},
-		{"to another Service", policy("istio-system"), false, "sleep-1", "10.96.0.8", "first-1", 0},
-		{"to the pod itself", policy("default"), false, "sleep-1", "10.244.0.9", "sleep-1", 3},
-		{"to another namespace, by a policy of the whole mesh", policy("istio-system"), false, "sleep-1", answers, "answers-1", 3},
-		{"to another namespace, by a policy of the pod's", policy("default"), false, "sleep-1", answers, "answers-1", 0},
+		{"to a gateway", policy("istio-system"), false, 0, false, "sleep-1", first, "first-1", 3},
+		{"that drains nothing", policy("istio-system"), false, 0, false, "sleep-1", first, "answers-1", 0},
+		{"from one gateway to another", policy("default"), false, 0, false, "first-1", second, "second-1", 3},
+		{"the same, by a pod without a sidecar", policy("default"), true, 0, false, "first-1", second, "second-1", 3},
+		{"to a gateway by its Service's address", policy("istio-system"), false, 0, false, "sleep-1", "10.96.0.7", "first-1", 3},
+		{"to a gateway by an external address of its Service", policy("istio-system"), false, 0, false, "sleep-1", "192.0.2.7", "first-1", 3},
+		{"to another Service", policy("istio-system"), false, 0, false, "sleep-1", "10.96.0.8", "first-1", 0},
+		{"to the pod itself", policy("default"), false, 0, false, "sleep-1", "10.244.0.9", "sleep-1", 3},
+		{"to another namespace, by a policy of the whole mesh", policy("istio-system"), false, 0, false, "sleep-1", answers, "answers-1", 3},
+		{"the same, among many namespaces", policy("istio-system"), false, 10, false, "sleep-1", answers, "answers-1", 3},
+		{"to another namespace, by a change before the run", policy("other"), false, 0, true, "sleep-1", answers, "answers-1", 3},
+		{"from one gateway to another, by a change before the run", policy("other"), false, 0, true, "first-1", second, "second-1", 3},
+		{"to another namespace, by a policy of the pod's", policy("default"), false, 0, false, "sleep-1", answers, "answers-1", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -116,11 +121,16 @@ func TestWhereConnectionsFromBeforeAChangeAre(t *testing.T) {
 					podAt("default", "sleep-1", "10.244.0.9", nil), podAt("istio-system", "first-1", first, map[string]string{"app": "first"}),
 					podAt("default", "second-1", second, nil), podAt("other", "answers-1", answers, nil),
 					serves("first", "10.96.0.7", "first"), serves("other", "10.96.0.8", "other"))
+				for n := range c.far {
+					w.kinds[fmt.Sprintf("far-1.far-%d", n)] = "sidecar"
+				}
 				m := &mesh.Mesh{Cluster: w, Namespace: "istio-system", Workloads: "default"}
 				defer m.Close()
 				s := &mesh.Sync{Mesh: m}
-				changed(t, s, c.change)
-				w.pushes++
+				if !c.before {
+					changed(t, s, c.change)
+					w.pushes++
+				}
 				pod := *sleepPod
 				if c.bare {
 					pod = cluster.Pod{Namespace: "default", Name: "bare-1", Containers: []string{"sleep"}}

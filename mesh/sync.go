@@ -28,6 +28,7 @@ type Sync struct {
 
 	changed  []string                            // the proxies that may serve connections from before a change
 	through  []string                            // those of them that may pass on requests of any pod
+	begun    map[string]error                    // the namespaces whose proxies count as changed before the run, or why they do not
 	outdated map[cluster.Ref]map[string]outdated // those connections of each pod's proxy that was looked at since, by address
 }
 
@@ -241,17 +242,9 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 	}
 	s.mu.Lock()
 	if len(proxies) > 0 || slices.ContainsFunc(broken, func(p string) bool { return !slices.Contains(s.changed, p) }) {
-		s.outdated = map[cluster.Ref]map[string]outdated{}
-	}
-	for _, p := range slices.Concat(proxies, broken) {
-		if !slices.Contains(s.changed, p) {
-			s.changed = append(s.changed, p)
-		}
-		_, state := now.of(p)
-		passesOn := state.isGateway() || p != proxyName(pod) && slices.Contains(named, p)
-		if passesOn && !slices.Contains(s.through, p) {
-			s.through = append(s.through, p)
-		}
+		s.mayServeOld(slices.Concat(proxies, broken), func(p string) bool {
+			return isGatewayIn(now, p) || p != proxyName(pod) && slices.Contains(named, p)
+		})
 	}
 	s.mu.Unlock()
 	var warming sync.WaitGroup

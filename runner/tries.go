@@ -157,20 +157,26 @@ func (t *tries) attempt(ctx context.Context) error {
 	var pod *cluster.Pod
 	var notInForce error
 	pending := t.runner.Settler != nil && t.runner.Settler.Pending()
-	if in, ok := t.action.(PodAction); ok && (pending || !needs.Nothing()) {
+	needed := pending || !needs.Nothing()
+	if in, ok := t.action.(PodAction); ok && (needed || t.runner.Settler != nil) {
 		var err error
-		if pod, err = in.Pod(ctx, t.scope); err != nil {
+		pod, err = in.Pod(ctx, t.scope)
+		switch {
+		case err != nil && needed:
 			return err
-		}
-		// A claim that does not hold fails even if nobody knows whether the changes are
-		// in force. A claim that holds may have been true before.
-		notInForce = t.runner.settle(ctx, t.step, pod, needs)
-		if notInForce != nil && !isRetryable(notInForce) {
-			return notInForce
+		case err != nil:
+			pod = nil
+		case needed:
+			// A claim that does not hold fails even if nobody knows whether the changes are
+			// in force. A claim that holds may have been true before.
+			notInForce = t.runner.settle(ctx, t.step, pod, needs)
+			if notInForce != nil && !isRetryable(notInForce) {
+				return notInForce
+			}
 		}
 	}
 	var outdated []func(context.Context) (int, error)
-	if pod != nil && pending {
+	if pod != nil && t.runner.Settler != nil {
 		outdated = append(outdated, t.runner.Settler.Outdated(ctx, pod))
 	}
 	t.scope.inForce = nil
@@ -213,7 +219,7 @@ func (t *tries) attempt(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if pod != nil && a.Command != nil && a.Command.Pod.Name != pod.Name {
+	if needed && pod != nil && a.Command != nil && a.Command.Pod.Name != pod.Name {
 		return Retryable(fmt.Errorf("the command ran in %s, but %s was watched", a.Command.Pod.Name, pod.Name))
 	}
 	if err := together(after, func(f func(context.Context, *evidence.Attempt) error) error { return f(ctx, a) }); err != nil {
