@@ -104,9 +104,13 @@ func (s *Sync) watchOutdated(ctx context.Context, pod *cluster.Pod) func(context
 	}
 }
 
+// maxAsked is how many changed proxies there may be for all of them to be asked whether a
+// request may have gone on over one of their connections. Otherwise only gateways, and
+// what the run's claims name, are asked.
+const maxAsked = 12
+
 // onTheWay returns the pods whose proxies may pass on a request of a pod over connections
-// that they keep: the pod itself, gateways, and what the run's claims name. Without a
-// sidecar each command of the pod connects anew.
+// that they keep. Without a sidecar each command of the pod itself connects anew.
 func (s *Sync) onTheWay(pod *cluster.Pod) (proxies []cluster.Ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,7 +121,11 @@ func (s *Sync) onTheWay(pod *cluster.Pod) (proxies []cluster.Ref) {
 	if slices.Contains(pod.Containers, Sidecar) {
 		proxies = append(proxies, own)
 	}
-	for _, p := range s.through {
+	passOn := s.through
+	if len(s.changed) <= maxAsked {
+		passOn = s.changed
+	}
+	for _, p := range passOn {
 		if ref := podRef(p); ref != own {
 			proxies = append(proxies, ref)
 		}
@@ -139,6 +147,7 @@ func (s *Sync) outdatedOf(ctx context.Context, proxy cluster.Ref) (pool, error) 
 	switch {
 	case err == nil:
 	case s.Mesh.isGone(ctx, proxy):
+		s.forget(proxy)
 		before, looked = nil, true
 	default:
 		return pool{}, err
@@ -172,6 +181,15 @@ func (s *Sync) outdatedOf(ctx context.Context, proxy cluster.Ref) (pool, error) 
 	defer s.mu.Unlock()
 	s.outdated[proxy] = left
 	return all, nil
+}
+
+// forget forgets the proxy of a pod that is gone.
+func (s *Sync) forget(pod cluster.Ref) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	isIt := func(proxy string) bool { return podRef(proxy) == pod }
+	s.changed = slices.DeleteFunc(s.changed, isIt)
+	s.through = slices.DeleteFunc(s.through, isIt)
 }
 
 // An outdated has those connections to an address that may be from before a change.

@@ -105,6 +105,7 @@ func TestWhereConnectionsFromBeforeAChangeAre(t *testing.T) {
 		{"to a gateway by an external address of its Service", policy("istio-system"), false, 0, false, "sleep-1", "192.0.2.7", "first-1", 3},
 		{"to another Service", policy("istio-system"), false, 0, false, "sleep-1", "10.96.0.8", "first-1", 0},
 		{"to the pod itself", policy("default"), false, 0, false, "sleep-1", "10.244.0.9", "sleep-1", 3},
+		{"from a workload that calls another one", policy("istio-system"), false, 0, false, "answers-1", second, "second-1", 3},
 		{"to another namespace, by a policy of the whole mesh", policy("istio-system"), false, 0, false, "sleep-1", answers, "answers-1", 3},
 		{"the same, among many namespaces", policy("istio-system"), false, 10, false, "sleep-1", answers, "answers-1", 3},
 		{"to another namespace, by a change before the run", policy("other"), false, 0, true, "sleep-1", answers, "answers-1", 3},
