@@ -34,7 +34,9 @@ type change struct {
 	byAll  bool                // all of them have
 
 	namespaces []string        // of what was changed
+	everywhere bool            // it may concern the proxies of all namespaces
 	done       map[string]bool // the proxies at which it is in force
+	sent       map[string]bool // the broken proxies that were sent it
 	spread     map[string]bool // the namespaces for whose requests it is in force at the other proxies too
 }
 
@@ -120,8 +122,15 @@ func (c *change) isUnread() bool {
 
 // inForce reports whether the change is in force at a proxy.
 func (c *change) inForce(proxy string, now *snapshot) bool {
+	_, state := now.of(proxy)
+	return state != nil && state.acked() && c.wasSent(proxy, now)
+}
+
+// wasSent reports whether a proxy was sent the change, or a push that has the change does
+// not concern it.
+func (c *change) wasSent(proxy string, now *snapshot) bool {
 	name, state := now.of(proxy)
-	if state == nil || !state.acked() {
+	if state == nil {
 		return false
 	}
 	if !c.sure { // istiod has nothing to push for it, or has begun the push by now
@@ -133,12 +142,26 @@ func (c *change) inForce(proxy string, now *snapshot) bool {
 
 // inForce reports whether all changes are in force at all the proxies.
 func inForce(open []*change, proxies []string, now *snapshot) bool {
+	return !slices.ContainsFunc(proxies, func(p string) bool {
+		return slices.ContainsFunc(open, func(c *change) bool { return !c.done[p] && !c.inForce(p, now) })
+	})
+}
+
+// unsent returns those of the proxies that may not have been sent all changes.
+func unsent(open []*change, proxies []string) (unsent []string) {
 	for _, p := range proxies {
-		if slices.ContainsFunc(open, func(c *change) bool { return !c.done[p] && !c.inForce(p, now) }) {
-			return false
+		if slices.ContainsFunc(open, func(c *change) bool { return !c.done[p] && !c.sent[p] }) {
+			unsent = append(unsent, p)
 		}
 	}
-	return true
+	return unsent
+}
+
+// wereSent reports whether all the proxies were sent all changes.
+func wereSent(open []*change, proxies []string, now *snapshot) bool {
+	return !slices.ContainsFunc(proxies, func(p string) bool {
+		return slices.ContainsFunc(open, func(c *change) bool { return !c.done[p] && !c.wasSent(p, now) })
+	})
 }
 
 // An objectKey names an object in any version of its API group.

@@ -26,8 +26,10 @@ type Sync struct {
 	open []*change // changes that may not be in force everywhere
 	err  error     // why istiod could not be asked
 
-	changed  []string                       // the proxies that may serve connections from before a change
-	outdated map[string]map[string]outdated // those connections of each proxy that was looked at since, by address
+	changed  []string                            // the proxies that may serve connections from before a change
+	through  []string                            // those of them that may pass on requests of any pod
+	begun    map[string]error                    // the namespaces whose proxies count as changed before the run, or why they do not
+	outdated map[cluster.Ref]map[string]outdated // those connections of each pod's proxy that was looked at since, by address
 }
 
 const (
@@ -69,6 +71,20 @@ func (m *Mesh) concerns(c evidence.Change) (reads, sure bool) {
 	return slices.Contains(seldom, c.Kind), false
 }
 
+// everywhere reports whether an object may change how the proxies of all namespaces serve
+// requests: Istio's own namespace is the mesh's root namespace.
+func (m *Mesh) everywhere(c evidence.Change) bool {
+	if c.Namespace != m.Namespace {
+		return false
+	}
+	group, _, _ := strings.Cut(c.APIVersion, "/")
+	switch group {
+	case "security.istio.io", "telemetry.istio.io", "extensions.istio.io":
+		return true
+	}
+	return slices.Contains([]string{"EnvoyFilter", "ProxyConfig", "Sidecar"}, c.Kind) || c.Kind == "ConfigMap" && c.Name == ConfigMapName(m.Revision)
+}
+
 // A changeWatch keeps what istiod had pushed before an attempt changed an object for
 // which istiod certainly pushes something.
 type changeWatch struct {
@@ -92,12 +108,13 @@ func (w *changeWatch) Before(ctx context.Context, c evidence.Change) {
 // After implements [runner.ChangeWatch].
 func (w *changeWatch) After(ctx context.Context, changes []evidence.Change) {
 	s := w.sync
-	c := &change{before: w.before, at: time.Now(), done: map[string]bool{}, spread: map[string]bool{}}
+	c := &change{before: w.before, at: time.Now(), done: map[string]bool{}, sent: map[string]bool{}, spread: map[string]bool{}}
 	reads := false
 	for _, one := range changes {
 		c.namespaces = append(c.namespaces, one.Namespace)
 		read, sure := s.Mesh.concerns(one)
 		reads, c.sure = reads || read, c.sure || sure
+		c.everywhere = c.everywhere || s.Mesh.everywhere(one)
 	}
 	if !reads {
 		return
@@ -173,6 +190,7 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 	}
 	said, cold, calm := false, map[string]coldProxy{}, map[string]calmProxy{}
 	var now *snapshot
+	var broken []string
 	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
 		var err error
 		now, err = s.Mesh.sync(ctx, slices.ContainsFunc(open, (*change).isUnread))
@@ -190,14 +208,17 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		for _, c := range open {
 			c.learn(now)
 		}
-		proxies = append(slices.Clip(named), now.others(open, pod, named)...)
+		var others []string
+		others, broken = now.others(open, pod, named)
+		proxies = append(slices.Clip(named), others...)
 		for _, p := range proxies {
 			if err := now.refused(p); err != nil && !mayMend(open, p) {
 				return err
 			}
 			s.acceptClusters(ctx, now, p, cold)
 		}
-		if now.calm(proxies, calm) && inForce(open, proxies, now) {
+		still := unsent(open, broken)
+		if now.calm(append(slices.Clip(proxies), still...), calm) && inForce(open, proxies, now) && wereSent(open, still, now) {
 			break
 		}
 		if !said {
@@ -214,14 +235,16 @@ func (s *Sync) Wait(ctx context.Context, pod *cluster.Pod, needs evidence.Needs,
 		for _, p := range proxies {
 			c.done[p] = true
 		}
-		c.spread[pod.Namespace] = true
+		for _, p := range broken {
+			c.sent[p] = true
+		}
+		c.spread[pod.Namespace] = len(broken) == 0 // it is waited for once it has recovered
 	}
 	s.mu.Lock()
-	s.outdated = map[string]map[string]outdated{}
-	for _, p := range proxies {
-		if p != proxyName(pod) && !slices.Contains(s.changed, p) {
-			s.changed = append(s.changed, p)
-		}
+	if len(proxies) > 0 || slices.ContainsFunc(broken, func(p string) bool { return !slices.Contains(s.changed, p) }) {
+		s.mayServeOld(slices.Concat(proxies, broken), func(p string) bool {
+			return isGatewayIn(now, p) || p != proxyName(pod) && slices.Contains(named, p)
+		})
 	}
 	s.mu.Unlock()
 	var warming sync.WaitGroup
@@ -265,24 +288,28 @@ func (s *Sync) named(ctx context.Context, open []*change, pod *cluster.Pod, need
 // others returns the proxies through which a request of the pod may go although the
 // attempt does not name them, and at which a change may not be in force: gateways and
 // waypoints, and the sidecars in the pod's namespace and in those of the changed
-// objects. It leaves out a proxy that had not acknowledged everything before the first
-// change: that one is broken for another reason, and need not be on the way.
-func (s *snapshot) others(open []*change, pod *cluster.Pod, named []string) []string {
-	var ids []string
+// objects; all sidecars, if an object concerns them all. A proxy is broken if it had not
+// acknowledged everything before the first change, and still has not: that has another
+// reason, and it need not be on the way.
+func (s *snapshot) others(open []*change, pod *cluster.Pod, named []string) (ids, broken []string) {
 	for _, istiod := range s.istiods {
 		for id, state := range istiod.proxies {
 			namespace := id[strings.LastIndex(id, ".")+1:]
-			near := namespace == pod.Namespace || slices.ContainsFunc(open, func(c *change) bool { return slices.Contains(c.namespaces, namespace) })
+			near := namespace == pod.Namespace || slices.ContainsFunc(open, func(c *change) bool { return c.everywhere || slices.Contains(c.namespaces, namespace) })
 			if !state.isGateway() && !(near && state.Type == "sidecar") {
 				continue
 			}
-			if pending(open, id) && !slices.Contains(named, id) && !brokenBefore(open, id) {
+			switch {
+			case !pending(open, id) || slices.Contains(named, id):
+			case brokenBefore(open, id) && !state.acked():
+				broken = append(broken, id)
+			default:
 				ids = append(ids, id)
 			}
 		}
 	}
 	slices.Sort(ids)
-	return slices.Compact(ids)
+	return slices.Compact(ids), broken
 }
 
 // pending reports whether a change may not be in force at a proxy.

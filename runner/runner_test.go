@@ -921,6 +921,24 @@ func TestAClaimHoldsOverMoreConnectionsThanAreOutdated(t *testing.T) {
 	}
 }
 
+// The run before may just have put something back.
+func TestTheFirstClaimOfARun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &settler{outdated: []int{2, 2, 2, 2}}
+		looks := &podAction{pods: []string{"pod-1"}}
+		looks.repeats = true
+		tries := 0
+		looks.try = func(context.Context, *Scope) (*evidence.Attempt, error) {
+			tries++
+			return &evidence.Attempt{Command: &evidence.Command{Pod: evidence.Pod{Name: "pod-1"}}}, nil
+		}
+		result, _ := run(t, &Runner{Settler: s}, t.Context(), step(looks))
+		assert.Equal(t, Summary{Passed: 1}, result.Summary)
+		assert.Equal(t, 3, tries)
+		assert.Empty(t, s.log, "nothing was changed that could be waited for")
+	})
+}
+
 func TestVariablesLiveAsLongAsThePlaybook(t *testing.T) {
 	s := NewScope(nil, map[string]string{"A": "1"})
 	s.Set("B", "2")

@@ -30,7 +30,8 @@ type Settler interface {
 	// returns after it. That returns over how many connections, at most, the requests
 	// may have been served as they were before the changes that are in force; 0 if
 	// they went over no such connection. Each of them serves one more request. An error
-	// reports that it cannot be known.
+	// reports that it cannot be known. A run that has changed nothing may follow one that
+	// has just put something back.
 	Outdated(ctx context.Context, pod *cluster.Pod) func(context.Context) (int, error)
 
 	// Unknown returns why nobody can know here whether the changes so far are in

@@ -183,34 +183,44 @@ func (t *tries) attempt(ctx context.Context) error {
 	return notInForce
 }
 
-// settle waits until what was changed before is in force for the pod of an attempt, nil
-// for none. notInForce is why nobody knows whether it is: a claim that does not hold fails
-// all the same, but one that holds may have been true before.
+// settle waits until what was changed before is in force for the pod of an attempt, and
+// returns that pod; nil if it does not matter. notInForce is why nobody knows whether it
+// is: a claim that does not hold fails all the same, but one that holds may have been true
+// before.
 func (t *tries) settle(ctx context.Context, needs evidence.Needs) (pod *cluster.Pod, notInForce, err error) {
 	t.older, t.scope.inForce = nil, nil
-	pending := t.runner.Settler != nil && t.runner.Settler.Pending()
-	if in, ok := t.action.(PodAction); ok && (pending || !needs.Nothing()) {
-		if pod, err = in.Pod(ctx, t.scope); err != nil {
+	settler := t.runner.Settler
+	pending := settler != nil && settler.Pending()
+	needed := pending || !needs.Nothing()
+	if in, ok := t.action.(PodAction); ok && (needed || settler != nil) {
+		pod, err = in.Pod(ctx, t.scope)
+		switch {
+		case err != nil && needed:
 			return nil, nil, err
-		}
-		notInForce = t.runner.settle(ctx, t.step, pod, needs)
-		if notInForce != nil && !isRetryable(notInForce) {
-			return nil, nil, notInForce
+		case err != nil:
+			return nil, nil, nil // the attempt says so itself
+		case needed:
+			notInForce = t.runner.settle(ctx, t.step, pod, needs)
+			if notInForce != nil && !isRetryable(notInForce) {
+				return nil, nil, notInForce
+			}
 		}
 	}
-	if !pending {
-		return pod, notInForce, nil
+	if settler != nil && pod != nil {
+		t.older = append(t.older, settler.Outdated(ctx, pod))
 	}
-	if pod != nil {
-		t.older = append(t.older, t.runner.Settler.Outdated(ctx, pod))
-	}
-	t.scope.inForce = func(ctx context.Context, other *cluster.Pod) error {
-		if pod != nil && other.Name == pod.Name && other.Namespace == pod.Namespace {
-			return nil // it has been waited for
+	if pending {
+		t.scope.inForce = func(ctx context.Context, other *cluster.Pod) error {
+			if pod != nil && other.Name == pod.Name && other.Namespace == pod.Namespace {
+				return nil // it has been waited for
+			}
+			err := t.runner.settle(ctx, t.step, other, evidence.Needs{})
+			t.older = append(t.older, settler.Outdated(ctx, other))
+			return err
 		}
-		err := t.runner.settle(ctx, t.step, other, evidence.Needs{})
-		t.older = append(t.older, t.runner.Settler.Outdated(ctx, other))
-		return err
+	}
+	if !needed {
+		return nil, nil, nil
 	}
 	return pod, notInForce, nil
 }

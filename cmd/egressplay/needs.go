@@ -31,6 +31,7 @@ const (
 	withoutOldSecret = "a Secret that is there already is not changed, for what it held is noted beside it"
 	withoutWatch     = "it cannot be waited for the end of what is deleted, where a finalizer delays it"
 	withoutSync      = "istiod is not asked whether the proxies have taken up a change: what follows one must hold for some time instead"
+	withoutServices  = "it is not known which connections were open before a change: what follows one must hold for some time instead"
 	withoutConfig    = "how the proxies write their access logs is not known: each is taken for an ordinary one"
 	withoutCounters  = "the proxies' counters are read by exec, where that is allowed, and else cannot be judged"
 	withoutGateway   = "the way of a request through a gateway cannot be seen in that gateway's log"
@@ -222,6 +223,9 @@ func (n *needs) witnesses(step *runner.Step, changed bool) {
 		n.add(withoutSync, accesses(pods(n.istioNamespace), "list")...)
 		n.add(withoutSync, ofPod("create", n.istioNamespace, "portforward"))
 		n.add(withoutCounters, ofPod("create", namespace, "portforward"))
+		for _, where := range []string{n.istioNamespace, namespace} {
+			n.add(withoutServices, accesses(cluster.Ref{APIVersion: "v1", Kind: "Service", Namespace: where}, "list")...)
+		}
 	}
 	if needs.Nothing() {
 		return
