@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/egressplay/egressplay/changes"
 	"github.com/egressplay/egressplay/cluster"
@@ -221,6 +222,49 @@ func TestAChangeAtTheSameTime(t *testing.T) {
 	assert.Equal(t, data{"one": "x", "new": "y"}, g.data())
 	assert.Empty(t, g.undo())
 	assert.Equal(t, data{"one": "1", "new": "y"}, g.data())
+}
+
+// A pod of a Deployment that the run made goes with it, and with the pod the run's labels.
+func TestWhatGoesWithWhatTheRunMade(t *testing.T) {
+	g := play(t)
+	put := func(kind, name string, owner *unstructured.Unstructured) *unstructured.Unstructured {
+		obj := clustertest.Object("v1", kind, "default", name, nil)
+		obj.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: owner.GetAPIVersion(), Kind: owner.GetKind(), Name: owner.GetName(), UID: owner.GetUID()}})
+		g.c.Put(obj)
+		now, err := g.c.Get(t.Context(), cluster.RefOf(obj))
+		require.NoError(t, err)
+		return now
+	}
+	patch := func(ref cluster.Ref) {
+		_, _, err := g.j.Patch(t.Context(), ref, func(*unstructured.Unstructured) ([]byte, changes.Words, error) {
+			return []byte(`{"metadata":{"labels":{"a":"b"}}}`), changes.Words{What: "labels of " + ref.String()}, nil
+		})
+		require.NoError(t, err)
+	}
+	_, made, err := g.j.Apply(t.Context(), configMap(nil))
+	require.NoError(t, err)
+	between := put("Secret", "between", made)
+	pod := cluster.RefOf(put("ConfigMap", "pod", between))
+	patch(pod)
+	other := clustertest.Object("v1", "ConfigMap", "default", "other", nil)
+	g.c.Put(other)
+	patch(cluster.RefOf(other))
+	g.c.Remove(cluster.RefOf(other))
+	// The owner is gone before anybody looks at the pod.
+	gone := make(chan bool)
+	g.c.FailFunc = func(call clustertest.Call) error {
+		switch {
+		case call.Verb == "delete" && call.Ref.Name == "a":
+			g.c.Remove(call.Ref)
+			close(gone)
+			return apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, "a")
+		case call.Verb == "get" && call.Ref == pod:
+			<-gone
+		}
+		return nil
+	}
+	assert.Equal(t, []string{"labels of configmap/other: deleted meanwhile by somebody, left as it is"}, g.undo())
+	assert.Empty(t, g.j.Open())
 }
 
 func TestWhatCannotBePutBackIsNotDeleted(t *testing.T) {

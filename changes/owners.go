@@ -1,10 +1,13 @@
 package changes
 
 import (
+	"context"
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/egressplay/egressplay/cluster"
 )
 
 // An owner is an object that the run deleted. When it is made again it has another UID,
@@ -64,6 +67,46 @@ func (j *Journal) owned(all []*Change) map[*Change]bool {
 		}
 	}
 	return owned
+}
+
+// fleeting returns the changes of objects that go with what the run made and takes away,
+// such as a pod of a Deployment.
+func (j *Journal) fleeting(ctx context.Context, all []*Change) map[*Change]bool {
+	ours := map[types.UID]bool{}
+	for _, c := range all {
+		if c.made() && c.UID != "" {
+			ours[c.UID] = true
+		}
+	}
+	fleeting := map[*Change]bool{}
+	for _, c := range all {
+		if c.Before != nil && len(ours) > 0 {
+			fleeting[c] = j.belongs(ctx, c.Before, ours, maxOwners)
+		}
+	}
+	return fleeting
+}
+
+// maxOwners is how many owners one above the other are looked for: a Job's CronJob is the
+// second one of its pods.
+const maxOwners = 3
+
+// belongs reports whether one of the objects of which the UIDs are given owns an object,
+// or owns its owner.
+func (j *Journal) belongs(ctx context.Context, obj *unstructured.Unstructured, uids map[types.UID]bool, depth int) bool {
+	for _, o := range obj.GetOwnerReferences() {
+		if uids[o.UID] {
+			return true
+		}
+		if depth == 0 {
+			continue
+		}
+		owner, err := j.Cluster.Get(ctx, cluster.Ref{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: obj.GetNamespace(), Name: o.Name})
+		if err == nil && owner.GetUID() == o.UID && j.belongs(ctx, owner, uids, depth-1) {
+			return true
+		}
+	}
+	return false
 }
 
 // undone notes what became of an owner.

@@ -60,6 +60,7 @@ const workers = 8
 // that the store could not forget what was.
 func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, each func(Undone)) error {
 	j.prepare(all)
+	fleeting := j.fleeting(ctx, all)
 	results := make([]chan Undone, len(all))
 	for i := range all {
 		results[i] = make(chan Undone, 1)
@@ -82,7 +83,7 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 				defer done.Done()
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				results[i] <- j.undo(ctx, c, limit)
+				results[i] <- j.undo(ctx, c, limit, fleeting[c])
 			})
 		}
 		// One after the other, newest first: an object that is made again under the
@@ -91,7 +92,7 @@ func (j *Journal) Undo(ctx context.Context, all []*Change, limit time.Duration, 
 		waiting.Go(func() {
 			defer done.Done()
 			for _, i := range inTurn {
-				results[i] <- j.undo(ctx, all[i], limit)
+				results[i] <- j.undo(ctx, all[i], limit, fleeting[all[i]])
 			}
 		})
 		return done
@@ -157,12 +158,16 @@ func (c *Change) makesPods() bool {
 	return false
 }
 
-// undo puts back one change. It tries again after errors that may go away with time.
-func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration) Undone {
+// undo puts back one change. It tries again after errors that may go away with time. A
+// fleeting object may be gone with what the run made; then there is nothing to put back.
+func (j *Journal) undo(ctx context.Context, c *Change, limit time.Duration, fleeting bool) Undone {
 	u := Undone{Change: c}
 	started := time.Now()
 	u.Err = persist(ctx, limit, func(ctx context.Context) error {
 		nothing, note, err := j.tryUndo(ctx, c)
+		if deleted, ok := errors.AsType[*ChangedError](err); fleeting && (ok && deleted.How == "deleted" || apierrors.IsNotFound(err)) {
+			nothing, err = true, nil
+		}
 		u.Nothing, u.Note = nothing, cmp.Or(u.Note, note) // a namespace that is already being deleted is not looked at again
 		return err
 	})
