@@ -529,6 +529,9 @@ func (m *mapper) command(st *statement, stmt *syntax.Stmt, s settings) ([]*yaml.
 	if orGatewayAPI(st, stmt) {
 		return m.gatewayAPI(c)
 	}
+	if makesFolder(stmt) {
+		return nil, nil
+	}
 	if m.orNothing(c) {
 		stmt = c.stmt
 	}
