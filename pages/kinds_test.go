@@ -359,8 +359,9 @@ func TestPatches(t *testing.T) {
 		{name: "merged", text: `kubectl patch svc a --type=merge -p '{"spec":{"ports":[{"port":80}]}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"ports":[{"port":80}]}}}}`},
 		{name: "without lists", text: `kubectl patch svc a -p '{"spec":{"type":"NodePort"}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"type":"NodePort"}}}}`},
 		{name: "with a list", text: `kubectl patch svc a -p '{"spec":{"ports":[{"port":80}]}}'`, err: "only a merge patch"},
+		{name: "by an operation that is none", text: `kubectl patch svc a --type=json -p '[{"op":"frob","path":"/spec/x"}]'`, err: `op "frob" is none of add`},
 		{name: "with a list in YAML", text: "kubectl patch deploy a -p 'spec: {template: {spec: {tolerations: [{key: a}]}}}'", err: "only a merge patch"},
-		{name: "of operations", text: `kubectl patch svc a --type=json -p '[{"op":"remove","path":"/spec/x"}]'`, err: "only a merge patch"},
+		{name: "of operations", text: `kubectl patch svc a --type=json -p '[{"op":"remove","path":"/spec/x"}]'`, want: `{patch: {object: svc/a, json: [{"op":"remove","path":"/spec/x"}]}}`},
 	})
 }
 
