@@ -311,6 +311,9 @@ func (m *mapper) statement(st *statement, s settings) {
 	}
 	m.counts.Mapped++
 	m.failureInWords(st, s, made)
+	if s.output != "exit" {
+		m.verbLines(st, made)
+	}
 	for _, n := range made {
 		m.apply(n, s)
 		if s.more != nil {
@@ -460,6 +463,9 @@ func (m *mapper) unit(st *statement, s settings) ([]*yaml.Node, error) {
 			made = append(made, nodes...)
 		}
 		return made, nil
+	}
+	if nodes, err := m.changesAndLook(st, all, s); nodes != nil || err != nil {
+		return nodes, err
 	}
 	// What changes or is not there cannot stand in a script; then each is a step,
 	// and what is shown must be what the changes print.

@@ -520,6 +520,7 @@ func (s *splitter) output(f *fence) {
 			last.show(l)
 		}
 	}
+	s.share(last)
 }
 
 // compareNothing notes a fence that is compared with nothing, and why.
