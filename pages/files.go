@@ -18,6 +18,9 @@ func (m *mapper) find(c *command, file string) (text string, line int, beside st
 	if f, ok := m.files[name]; ok {
 		return f.text, f.line, "", nil
 	}
+	if variable := m.looked[name]; variable != "" {
+		return "", 0, "", cannot("use the variable "+variable+" in a hidden step, in which what it has can be given", "what is in the file %s is known only at the run", name)
+	}
 	if strings.Contains(name, "${") {
 		return "", 0, "", cannot("write the name out, or set its variables by export NAME=VALUE on the page", "the name of the file %s is not known before the run", name)
 	}

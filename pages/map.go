@@ -38,6 +38,7 @@ type mapper struct {
 	values      map[string]string       // of variables whose value the page writes out
 	set         map[string]int          // variables that have a value, and the line
 	files       map[string]memoryFile   // that the page writes
+	looked      map[string]string       // variables that stand for files with what the page looks up
 	labels      []map[string]string     // of the pods that the page deploys
 	policy      string                  // the outbound traffic policy that the page sets
 	lastApply   string                  // the file of the last apply
@@ -268,6 +269,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	st, err := m.inSession(m.untimed(m.oneRound(st)))
 	done := false
 	if err == nil && st != nil {
+		st = m.lookedFiles(st)
 		done, err = m.leftOver(st, at)
 	}
 	switch {

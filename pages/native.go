@@ -83,6 +83,7 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 	case name == "rm":
 		for _, f := range texts[1:] {
 			delete(m.files, baseOf(f))
+			delete(m.looked, baseOf(f))
 		}
 		return nil, true, nil
 	case isDownload(c):

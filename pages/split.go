@@ -92,7 +92,7 @@ func init() {
 }
 
 // strong are heads of lines that are commands also where others have a prompt.
-var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in |wget (?:-|https?:)|tar -?x|git clone \S|helm (?:repo|install|upgrade|template|uninstall) |rm -|sleep \d+$|echo "?\$[A-Z{(]|openssl (?:req|x509) -)`)
+var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in |wget (?:-|https?:)|tar -?x|git clone \S|helm (?:repo|install|upgrade|template|uninstall) |rm -|sleep \d+$|echo "?\$[A-Z{(]|openssl (?:req|x509) -|(?:head|tail|wc|cut|base64) -[A-Za-z0-9-])`)
 
 // makesFile matches a command that begins with the file into which it writes.
 var makesFile = regexp.MustCompile(`^> ?[\w./-]+ *(?:&&.*)?$`)
