@@ -672,7 +672,11 @@ func (m *mapper) title(st *statement) string {
 	return cleanTitle(text, st.text())
 }
 
+// inLink matches a link of Markdown whose target only a site's generator can read.
+var inLink = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+
 func cleanTitle(text, command string) string {
+	text = inLink.ReplaceAllString(text, "$1")
 	if i := strings.IndexAny(text, ".:。："); i > 20 {
 		if rest := text[i:]; strings.HasPrefix(rest, ". ") || strings.HasPrefix(rest, ": ") || len(rest) <= 3 {
 			text = text[:i]

@@ -158,6 +158,7 @@ func (m *mapper) changedBy(n *yaml.Node) (verb string, all []object, ok bool) {
 		}
 		if verb == "apply" {
 			texts := m.manifestsOf(v)
+			all = leftOutOfSample(v)
 			for _, text := range texts {
 				objects, err := objectsOfText(text)
 				if err != nil {
@@ -186,6 +187,14 @@ func (m *mapper) changedBy(n *yaml.Node) (verb string, all []object, ok bool) {
 		return verb, all, true
 	}
 	return "", nil, false
+}
+
+// leftOutOfSample returns what of Istio's sample curl its built-in form does not have.
+func leftOutOfSample(apply *yaml.Node) []object {
+	if list := key(apply, "files"); list != nil && slices.ContainsFunc(list.Content, func(f *yaml.Node) bool { return f.Value == "samples/curl.yaml" }) {
+		return []object{{kind: "Service", name: "curl"}}
+	}
+	return nil
 }
 
 // sameKind reports whether two words may name one kind: a short name, a plural, or the

@@ -30,6 +30,7 @@ func TestVerbLines(t *testing.T) {
 		"$ kubectl create ns a\nnamespace/a created":                            "",
 		"$ kubectl create ns a\nnamespace/b created":                            "namespace/b is created, and",
 		"$ kubectl apply -f samples/sleep/sleep.yaml\nserviceaccount/sleep created\nservice/sleep created\ndeployment.apps/sleep created": "",
+		"$ kubectl apply -f samples/curl/curl.yaml\nserviceaccount/curl created\nservice/curl created\ndeployment.apps/curl created":      "",
 		"$ kubectl apply -f samples/sleep/sleep.yaml\ndeployment.apps/curl created":                                                       "deployment/curl is created, and",
 		"$ kubectl wait --for=condition=available deploy/a\ndeployment.apps/a condition met":                                              "",
 		"$ kubectl wait --for=condition=available deploy/a\ndeployment.apps/b condition met":                                              "deployment/b is condition met, and",
