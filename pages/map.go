@@ -655,7 +655,7 @@ func (m *mapper) title(st *statement) string {
 	text := ""
 	if t := m.page.textBefore(st.fence.at); t != nil && m.header != nil {
 		return strings.TrimSuffix(strings.ReplaceAll(t.text, "${", "$"), ":")
-	} else if t != nil {
+	} else if t != nil && !strings.HasPrefix(t.text, "|") { // a table is no title
 		text = t.text
 	} else if h := m.page.headingBefore(st.fence.at); h != nil {
 		text = h.text

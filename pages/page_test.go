@@ -521,3 +521,20 @@ func TestInjected(t *testing.T) {
 	assert.Equal(t, bare("{apply: {files: [samples/curl.yaml], namespace: foo}}"), bare(steps[3]))
 	assert.Equal(t, bare("{apply: {files: [samples/sleep.yaml], namespace: bar}}"), bare(steps[5]))
 }
+
+// TestTitles has what stands above a command, and the title that it gives its step.
+func TestTitles(t *testing.T) {
+	for text, want := range map[string]string{
+		"Deploy the sample:":                             "Deploy the sample",
+		"Deploy the [curl]({{< x >}}/samples/curl) app:": "Deploy the curl app",
+		"| a | b |\n|---|---|\n| c | d |":                "The heading",
+		"":                                               "The heading",
+	} {
+		r := NewReader(Options{Read: os.ReadFile})
+		file := filepath.Join(t.TempDir(), "page.md")
+		require.NoError(t, os.WriteFile(file, []byte("# T\n\n## The heading\n\n"+text+"\n\n```bash\n$ kubectl get cm a\n```\n"), 0o600))
+		loaded, err := playbooks.Load([]string{file}, playbooks.Options{Readers: map[string]playbooks.Reader{".md": r.Read}})
+		require.NoError(t, err)
+		assert.Equal(t, want, loaded[0].Steps[0].Title, text)
+	}
+}
