@@ -258,6 +258,7 @@ func TestFolders(t *testing.T) {
 		{name: "back after cd", text: "mkdir -p w && cd w\nkubectl apply -f ../d/a.yaml", want: "{apply: {files: [d/a.yaml]}}"},
 		{name: "written, and back after cd", text: "cat > f.yaml <<EOF\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: f}\nEOF\ncd d\nkubectl delete -f ../f.yaml", want: "{delete: {objects: [configmap/f]}}"},
 		{name: "made if it is not there", text: "test -d w || mkdir w\n[ -d v ] || mkdir -p v\n[[ -e u ]] || mkdir u\nkubectl apply -f d/a.yaml", want: "{apply: {files: [d/a.yaml]}}"},
+		{name: "listed", text: "$ kubectl apply -f d/a.yaml\n$ ls\nREADME.md", want: "{apply: {files: [d/a.yaml]}}", note: "page.md:13:1: what this shows is compared with nothing: ls is not run"},
 		{name: "something else if it is not there", text: "test -d w || kubectl delete -f d/a.yaml", err: "test is no program"},
 		{name: "something else is asked", text: "test -x w || mkdir w", err: "test is no program"},
 	}, "d/a.yaml", cm("a"), "d/b.yml", cm("b"), "d/e/c.yaml", cm("c"), "d/README.md", "no manifest\n")

@@ -136,6 +136,7 @@ func TestStatements(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"$ ./scripts/loop.sh", "page.md:11:3: ./scripts/loop.sh is no program"},
+		{"$ sleep 5\nHTTP/2 200", "page.md:11:3: the page shows of sleep what it does not print"},
 		{"$ oc new-app x", "page.md:11:3: oc is no program"},
 		{"$ kubectl exec $POD -- curl -s u | k frob", "page.md:11:36: k is no program"},
 		{"$ curl http://a.example", "page.md:11:3: curl would run on this machine"},
