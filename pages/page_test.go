@@ -539,3 +539,28 @@ func TestTitles(t *testing.T) {
 		assert.Equal(t, want, loaded[0].Steps[0].Title, text)
 	}
 }
+
+// TestSlips has slips of an author in what is for us, and in the names of programs.
+func TestSlips(t *testing.T) {
+	const command = "~~~bash\n$ kubectl get cm a\n~~~\n"
+	for text, want := range map[string]string{
+		"<!-- egresplay: skip=\"x\" -->\n" + command:           `page.md:3:1: this comment begins with "egresplay", and would be read by nobody` + "\n  hint: did you mean egressplay?",
+		"<!-- Egressplay: exit=3 -->\n" + command:              `page.md:3:1: this comment begins with "Egressplay"`,
+		"<!-- egress-play\n- title: a\n-->\n" + command:        `page.md:3:1: this comment begins with "egress-play"`,
+		"<!-- egressplay: skp=\"x\" -->\n" + command:           `the key "skp" is not known: did you mean "skip"? the keys are exit, file`,
+		"~~~yaml egresplay\n- title: a\n~~~\n" + command:       `page.md:3:1: the word "egresplay" of this fence is not known` + "\n  hint: did you mean egressplay?",
+		"~~~bash\nkubctl get cm a\n~~~\n":                      `"kubctl" is no program that is known here, and a fence of bash begins with it` + "\n  hint: did you mean kubectl?",
+		"~~~bash\nkubectl get cm a\nistoctl version\n~~~\n":    "hint: did you mean istioctl?",
+		"~~~bash\nkubectl get cm a\nfrobnicate version\n~~~\n": "hint: write $ in front",
+		"<!-- egress of a pod -->\n" + command:                 "",
+		"<!-- egressplays: a plural -->\n" + command:           `begins with "egressplays"`,
+		"<!-- a note about egressplay -->\n" + command:         "",
+	} {
+		_, errs, _ := lint(t, "# T\n\n"+text, Options{})
+		if want == "" {
+			assert.Empty(t, errs, text)
+		} else if assert.Len(t, errs, 1, text) {
+			assert.Contains(t, errs[0], want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/nearest"
 	"github.com/egressplay/egressplay/shell"
 )
 
@@ -244,13 +245,13 @@ func (s *splitter) fence(f *fence) {
 			prose = true
 		case last == nil && f.tag != "" && shellTags[f.tag] && !prompted && looksLikeCommand(t):
 			word, _, _ := strings.Cut(t, " ")
-			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here, and a fence of %s begins with it", word, f.tag), unmapped})
+			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here, and a fence of %s begins with it", word, f.tag), meant(word, unmapped)})
 			prose = true
 		case last == nil:
 			prose = true
 		case !prompted && shellTags[f.tag] && looksLikeCommand(t) && !looksLikeOutput(t):
 			word, _, _ := strings.Cut(t, " ")
-			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here; if the line is shown output, nothing tells", word), "write $ in front of the fence's commands, or " + unmapped})
+			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here; if the line is shown output, nothing tells", word), meant(word, "write $ in front of the fence's commands, or "+unmapped)})
 			prose = true
 		default:
 			last.show(l)
@@ -551,6 +552,17 @@ func (s *splitter) merge() []*statement {
 		all = append(all, st)
 	}
 	return all
+}
+
+// meant returns the program that a word is most probably a slip of, as a hint; otherwise
+// another hint.
+func meant(word, otherwise string) string {
+	for _, name := range []string{"kubectl", "istioctl", "curl", "export", "helm", "openssl"} {
+		if nearest.Within(word, name, 1+len(name)/6) {
+			return "did you mean " + name + "?"
+		}
+	}
+	return otherwise
 }
 
 // unmapped is what an author can do about a command that becomes no step.
