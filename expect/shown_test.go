@@ -211,6 +211,17 @@ func TestShownOfLogs(t *testing.T) {
 	assert.False(t, judge(other, log))
 }
 
+// TestShownColumns has tables with other columns: a failure names the columns.
+func TestShownColumns(t *testing.T) {
+	for _, v := range outcome("NAME     GATEWAYS   AGE\na        [gw]       5s", "NAME   HOSTS   AGE\na      [a]     5s", -1, 0).Of(evidence.NotHeld) {
+		if v.Got != "" {
+			assert.Equal(t, [2]string{"NAME GATEWAYS", "NAME"}, [2]string{v.Want, v.Got})
+			return
+		}
+	}
+	t.Error("no failure names what came")
+}
+
 func TestShownTable(t *testing.T) {
 	const page = "NAME                     READY     STATUS    RESTARTS   AGE\negress-5f7cbdff8f-abcd1   1/1       Running   0          3d\n"
 	const real = "NAME                      READY   STATUS    RESTARTS   AGE\negress-86f6b99f94-zxcvb   1/1     Running   2          5s\n"
