@@ -154,6 +154,49 @@ func TestShownJSON(t *testing.T) {
 	assert.NotEmpty(t, vs.Of(evidence.NotChecked), "a key more is told")
 }
 
+// TestShownObjects has objects in YAML: a page may lack what the server and the run add to
+// them, and show what only kubectl apply writes.
+func TestShownObjects(t *testing.T) {
+	const real = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata:\n  creationTimestamp: \"2026-11-29T15:48:45Z\"\n  generation: 1\n" +
+		"  labels:\n    app.kubernetes.io/managed-by: egressplay\n    egressplay.io/run: k4ln3ke5zx\n  name: cnn\n  namespace: default\n  resourceVersion: \"563\"\n" +
+		"  uid: 6dc54d79-b4ab-4239-be75-5f6799938029\nspec:\n  hosts:\n  - a.example\n  resolution: DNS\nstatus:\n  addresses:\n  - host: a.example\n    value: 240.240.0.1\n"
+	const page = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata:\n  name: cnn\n  namespace: default\nspec:\n  hosts:\n  - a.example\n  resolution: DNS"
+	const applied = "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata:\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: |\n" +
+		"      {\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"ServiceEntry\"}\n  creationTimestamp: \"2024-01-02T03:04:05Z\"\n  generation: 1\n  name: cnn\n  namespace: default\n" +
+		"  resourceVersion: \"99\"\n  uid: 11111111-2222-3333-4444-555555555555\nspec:\n  hosts:\n  - a.example\n  resolution: DNS"
+	labelled := strings.Replace(real, "  labels:\n", "  labels:\n    mine: \"yes\"\n", 1)
+	list := "apiVersion: v1\nitems:\n- " + strings.ReplaceAll(strings.TrimSpace(real), "\n", "\n  ") + "\nkind: List\n"
+	for name, test := range map[string]struct {
+		page, real string
+		want       bool
+	}{
+		"written":                  {page, real, true},
+		"with an ellipsis":         {strings.Replace(page, "  name", "  ...\n  name", 1), real, true},
+		"applied by kubectl":       {applied, real, true},
+		"in a list":                {"apiVersion: v1\nitems:\n- " + strings.ReplaceAll(page, "\n", "\n  ") + "\nkind: List", list, true},
+		"with a label":             {strings.Replace(page, "  name", "  labels:\n    mine: \"yes\"\n  name", 1), labelled, true},
+		"a label more":             {page, labelled, false},
+		"a label that is not":      {strings.Replace(page, "  name", "  labels:\n    mine: \"yes\"\n  name", 1), real, false},
+		"another host":             {page, strings.Replace(real, "- a.example\n", "- b.example\n", 1), false},
+		"a field more":             {page, strings.Replace(real, "  resolution", "  location: MESH_EXTERNAL\n  resolution", 1), false},
+		"a field less":             {page, strings.Replace(real, "  resolution: DNS\n", "", 1), false},
+		"an annotation more":       {page, strings.Replace(real, "  generation", "  annotations:\n    a: b\n  generation", 1), false},
+		"a version in JSON":        {"{\n  \"resourceVersion\": \"9\",\n  \"a\": 1\n}", "{\n  \"resourceVersion\": \"1234\",\n  \"a\": 1\n}", true},
+		"another generation":       {strings.Replace(applied, "generation: 1", "generation: 2", 1), real, false},
+		"a status that is shown":   {page + "\nstatus:\n  addresses:\n  - host: a.example\n    value: 240.240.0.9", real, true},
+		"another status":           {page + "\nstatus:\n  addresses:\n  - host: b.example", real, false},
+		"status, but no object":    {"spec:\n  a: b", "spec:\n  a: b\nstatus:\n  c: d", false},
+		"status of the spec":       {page, strings.Replace(real, "spec:\n", "spec:\n  status: x\n", 1), false},
+		"labels of a pod template": {page, strings.Replace(real, "spec:\n", "spec:\n  labels:\n    egressplay.io/run: x\n", 1), false},
+	} {
+		vs := outcome(test.page, test.real, -1, 0)
+		assert.Equal(t, test.want, held(vs), name)
+		if name == "written" || name == "applied by kubectl" {
+			assert.NotEmpty(t, vs.Of(evidence.NotChecked), "what is lacking is told: %s", name)
+		}
+	}
+}
+
 // TestShownOfLogs has what comes of a log, which may have other lines, and of a log
 // and something else, which may not.
 func TestShownOfLogs(t *testing.T) {
@@ -166,6 +209,17 @@ func TestShownOfLogs(t *testing.T) {
 	assert.False(t, judge(other))
 	assert.False(t, judge(log, other))
 	assert.False(t, judge(other, log))
+}
+
+// TestShownColumns has tables with other columns: a failure names the columns.
+func TestShownColumns(t *testing.T) {
+	for _, v := range outcome("NAME     GATEWAYS   AGE\na        [gw]       5s", "NAME   HOSTS   AGE\na      [a]     5s", -1, 0).Of(evidence.NotHeld) {
+		if v.Got != "" {
+			assert.Equal(t, [2]string{"NAME GATEWAYS", "NAME"}, [2]string{v.Want, v.Got})
+			return
+		}
+	}
+	t.Error("no failure names what came")
 }
 
 func TestShownTable(t *testing.T) {

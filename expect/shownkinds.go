@@ -61,6 +61,9 @@ func lineMatches(page, real string, bound *bindings) (ok bool, soft string) {
 		r := timeLine.FindStringSubmatch(real)
 		return r != nil && p[1] == r[1] && (p[1] != "real" || closeTo(p, r)), ""
 	}
+	if versionLine.MatchString(page) {
+		return versionLine.MatchString(real), ""
+	}
 	if p := jsonLine.FindStringSubmatch(page); p != nil {
 		r := jsonLine.FindStringSubmatch(real)
 		if r == nil || p[1] != r[1] {

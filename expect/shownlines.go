@@ -17,6 +17,10 @@ type comparison struct {
 	log   bool     // what came is a log, which may have other lines, too
 	soft  []string // in what they differ although they need not
 	bound *bindings
+	// filled are lines that came and notOurs lines of the page, by their index, that the
+	// other side need not have.
+	filled  []bool
+	notOurs map[int]bool
 	// The addresses of Services in rows of a table, by the index of the line.
 	pageIP, realIP map[int]serviceIP
 }
@@ -91,6 +95,7 @@ func newComparison(page []shownLine, shell *evidence.Shell) *comparison {
 	c.tables()
 	c.serials()
 	c.endpoints()
+	c.filled, c.notOurs = filled(c.page, c.real), notOurs(c.page)
 	return c
 }
 
@@ -185,7 +190,7 @@ func (c *comparison) run() error {
 		case i < n && isEllipsis(c.page[i].text) && !at.skip:
 			i++
 		case at.gone:
-			c.soft = append(c.soft, "nobody sent "+cutLine(strings.TrimSpace(c.page[i].text)))
+			c.soft = append(c.soft, c.whyGone(i)+" "+cutLine(strings.TrimSpace(c.page[i].text)))
 			i++
 		case at.skip:
 			if !c.log && !(i < n && isEllipsis(c.page[i].text)) && !c.inEllipsis(i) {
@@ -228,7 +233,7 @@ func (c *comparison) best(cells [][]cell, i, j int) cell {
 			best = cell{possible: true, soft: next.soft + soft, skip: skip}
 		}
 	}
-	if i < n && mayBeGone(c.page[i].text) {
+	if i < n && c.mayBeGone(i) {
 		if consider(cells[i+1][j], 1, false); best.possible {
 			best.gone = true
 		}
@@ -253,7 +258,7 @@ func (c *comparison) best(cells [][]cell, i, j int) cell {
 		case isFact(c.real[j]):
 		case ellipsis:
 			consider(cells[i][j+1], 0, true)
-		case c.mayLack(c.real[j]):
+		case c.mayLack(j):
 			consider(cells[i][j+1], 1, true)
 		}
 	}
@@ -261,8 +266,13 @@ func (c *comparison) best(cells [][]cell, i, j int) cell {
 }
 
 // mayLack reports whether a tutorial may leave a line out without an ellipsis: a
-// header, a key of a JSON object, what curl -v tells of itself.
-func (c *comparison) mayLack(line string) bool {
+// header, a key of a JSON object, what the server adds to an object, what curl -v tells of
+// itself. j is the index of a line that came.
+func (c *comparison) mayLack(j int) bool {
+	line := c.real[j]
+	if len(c.filled) > 0 && c.filled[j] {
+		return true
+	}
 	heads, object, verbose := false, false, false
 	for _, l := range c.page {
 		heads = heads || statusLine.MatchString(l.text)
@@ -278,9 +288,20 @@ func (c *comparison) mayLack(line string) bool {
 	return verbose && (strings.HasPrefix(line, "*") || strings.HasPrefix(line, ">") || strings.HasPrefix(line, "<") || strings.HasPrefix(line, "{ [") || strings.HasPrefix(line, "} ["))
 }
 
-// mayBeGone reports whether a shown line is a header, also as a key of a JSON object,
+// mayBeGone reports whether a line of the page need not have come.
+func (c *comparison) mayBeGone(i int) bool { return c.notOurs[i] || addedByNetwork(c.page[i].text) }
+
+// whyGone says why such a line has not come.
+func (c *comparison) whyGone(i int) string {
+	if c.notOurs[i] {
+		return "a run does not write"
+	}
+	return "nobody sent"
+}
+
+// addedByNetwork reports whether a shown line is a header, also as a key of a JSON object,
 // that the network in front of a host on the internet adds: not each has such a one.
-func mayBeGone(line string) bool {
+func addedByNetwork(line string) bool {
 	m := jsonLine.FindStringSubmatch(line)
 	if m == nil {
 		m = headerLine.FindStringSubmatch(line)
@@ -302,7 +323,7 @@ func (c *comparison) explain() error {
 	for i := 0; ; i++ {
 		ellipsis := i < n && isEllipsis(c.page[i].text)
 		for j := range m { // lines that may be left out here
-			if reach[j] && (c.log || !isFact(c.real[j]) && (ellipsis || c.mayLack(c.real[j]))) {
+			if reach[j] && (c.log || !isFact(c.real[j]) && (ellipsis || c.mayLack(j))) {
 				reach[j+1] = true
 			}
 		}
@@ -318,7 +339,7 @@ func (c *comparison) explain() error {
 			continue
 		}
 		next := make([]bool, m+1)
-		if mayBeGone(c.page[i].text) {
+		if c.mayBeGone(i) {
 			copy(next, reach)
 		}
 		for j := range m {

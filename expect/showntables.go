@@ -59,7 +59,11 @@ func (h *tableHead) row(line string, addresses map[int]serviceIP, at int) string
 		if h.names[i] == "CLUSTER-IP" && ipv4.MatchString(cell) {
 			addresses[at] = serviceIP{strings.TrimPrefix(cells[max(0, slices.Index(h.names, "NAME"))], "service/"), cell}
 		}
-		if slices.Contains(h.kept, h.names[i]) {
+		switch {
+		case !slices.Contains(h.kept, h.names[i]):
+		case line == h.line:
+			out = append(out, cell)
+		default:
 			out = append(out, h.names[i]+" "+cell)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/egressplay/egressplay/playbooks"
+	"github.com/egressplay/egressplay/playbooks/fill"
 )
 
 // notes of an author about statements: the keys of an annotation.
@@ -27,6 +28,15 @@ type settings struct {
 
 // settingKeys are the keys of an annotation.
 var settingKeys = []string{"exit", "file", "holds", "output", "skip", "tab", "within"}
+
+// meantKey asks for the known key that an unknown one is most probably a slip of; "" for
+// none.
+func meantKey(name string, known []string) string {
+	if near := fill.DidYouMean(name, known); near != "" {
+		return near + " "
+	}
+	return ""
+}
 
 // set gives a key its value. The error says what is wrong with it.
 func (s *settings) set(name, value string) error {
@@ -55,7 +65,7 @@ func (s *settings) set(name, value string) error {
 	case "tab":
 		s.tab = value
 	default:
-		return fmt.Errorf("the key %q is not known: the keys are %s", name, strings.Join(settingKeys, ", "))
+		return fmt.Errorf("the key %q is not known: %sthe keys are %s", name, meantKey(name, settingKeys), strings.Join(settingKeys, ", "))
 	}
 	return nil
 }
@@ -115,6 +125,10 @@ func (m *mapper) readAnnotations() *annotations {
 	}
 	for _, c := range m.page.comments {
 		at := place{c.at, c.column}
+		if c.slip {
+			m.fail(at, "did you mean egressplay?", "this comment begins with %q, and would be read by nobody", firstWord.FindString(strings.TrimSpace(c.text)))
+			continue
+		}
 		body := strings.TrimPrefix(strings.TrimLeft(c.text, " \t\r\n"), "egressplay")
 		next := m.fenceBehind(c.at)
 		if rest, ok := strings.CutPrefix(body, ":"); ok {
@@ -291,7 +305,7 @@ func (m *mapper) overlayAnchor(e *overlayEntry, at *yaml.Node, fail func(*yaml.N
 			}
 			e.nth = n
 		default:
-			fail(k, "the key %q is not known: the keys of at are section, statement, nth", k.Value)
+			fail(k, "the key %q is not known: %sthe keys of at are section, statement, nth", k.Value, meantKey(k.Value, []string{"section", "statement", "nth"}))
 		}
 	}
 	if e.statement == "" && e.section == "" {

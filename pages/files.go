@@ -3,6 +3,7 @@ package pages
 import (
 	"errors"
 	"io"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,16 +13,19 @@ import (
 
 // find returns a file that a command names: one that the page has written, with its
 // first line there; else the path of a sample or of a file beside the page.
-func (m *mapper) find(c *command, file string) (text string, line int, path string, err error) {
+func (m *mapper) find(c *command, file string) (text string, line int, beside string, err error) {
 	name := baseOf(m.written(file))
 	if f, ok := m.files[name]; ok {
 		return f.text, f.line, "", nil
 	}
+	if variable := m.looked[name]; variable != "" {
+		return "", 0, "", cannot("use the variable "+variable+" in a hidden step, in which what it has can be given", "what is in the file %s is known only at the run", name)
+	}
 	if strings.Contains(name, "${") {
 		return "", 0, "", cannot("write the name out, or set its variables by export NAME=VALUE on the page", "the name of the file %s is not known before the run", name)
 	}
-	if path := m.builtInSample(name); path != "" {
-		return "", 0, path, nil
+	if sample := m.builtInSample(name); sample != "" {
+		return "", 0, sample, nil
 	}
 	if sampleOf.MatchString(name) && (!strings.Contains(name, "://") || strings.Contains(name, "istio/istio")) {
 		if _, err := m.readFile(name); err != nil {
@@ -31,6 +35,12 @@ func (m *mapper) find(c *command, file string) (text string, line int, path stri
 	}
 	if strings.Contains(name, "://") {
 		return "", 0, "", cannot("put the file beside the page", "nothing is fetched here: %s", name)
+	}
+	if strings.HasPrefix(name, "../") && m.folder != "" {
+		if f, ok := m.files[path.Join(m.folder, name)]; ok {
+			return f.text, f.line, "", nil
+		}
+		name = path.Join(m.folder, name) // cd has led to a folder in the page's own
 	}
 	if filepath.IsAbs(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "~") {
 		return "", 0, "", cannot("", "the file %s lies outside of the page's folder", name)

@@ -183,7 +183,10 @@ func (m *mapper) unsaid(notes *annotations) {
 // stepsOf returns the steps of a fence that has them in YAML.
 func (m *mapper) stepsOf(f *fence) []*yaml.Node {
 	fields := strings.Fields(f.info)
-	if f.tag != "yaml" || len(fields) != 2 || fields[1] != "egressplay" {
+	if f.tag == "yaml" && len(fields) == 2 && isSlip(fields[1]) {
+		m.fail(place{f.at, 1}, "did you mean egressplay?", "the word %q of this fence is not known", fields[1])
+	}
+	if f.tag != "yaml" || len(fields) != 2 || fields[1] != ours {
 		return nil
 	}
 	texts := make([]string, len(f.lines))

@@ -254,6 +254,13 @@ func TestFolders(t *testing.T) {
 		{name: "after cd", text: "cd d\nkubectl apply -f a.yaml", want: "{apply: {files: [d/a.yaml]}}"},
 		{name: "none", text: "kubectl apply -f none/", err: "the page has not written the file none/"},
 		{name: "outside", text: "kubectl apply -f ../", err: "lies outside"},
+		{name: "outside, after cd", text: "cd d\nkubectl apply -f ../../a.yaml", err: "lies outside"},
+		{name: "back after cd", text: "mkdir -p w && cd w\nkubectl apply -f ../d/a.yaml", want: "{apply: {files: [d/a.yaml]}}"},
+		{name: "written, and back after cd", text: "cat > f.yaml <<EOF\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: f}\nEOF\ncd d\nkubectl delete -f ../f.yaml", want: "{delete: {objects: [configmap/f]}}"},
+		{name: "made if it is not there", text: "test -d w || mkdir w\n[ -d v ] || mkdir -p v\n[[ -e u ]] || mkdir u\nkubectl apply -f d/a.yaml", want: "{apply: {files: [d/a.yaml]}}"},
+		{name: "listed", text: "$ kubectl apply -f d/a.yaml\n$ ls\nREADME.md", want: "{apply: {files: [d/a.yaml]}}", note: "page.md:13:1: what this shows is compared with nothing: ls is not run"},
+		{name: "something else if it is not there", text: "test -d w || kubectl delete -f d/a.yaml", err: "test is no program"},
+		{name: "something else is asked", text: "test -x w || mkdir w", err: "test is no program"},
 	}, "d/a.yaml", cm("a"), "d/b.yml", cm("b"), "d/e/c.yaml", cm("c"), "d/README.md", "no manifest\n")
 }
 
@@ -353,8 +360,9 @@ func TestPatches(t *testing.T) {
 		{name: "merged", text: `kubectl patch svc a --type=merge -p '{"spec":{"ports":[{"port":80}]}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"ports":[{"port":80}]}}}}`},
 		{name: "without lists", text: `kubectl patch svc a -p '{"spec":{"type":"NodePort"}}'`, want: `{patch: {object: svc/a, merge: {"spec":{"type":"NodePort"}}}}`},
 		{name: "with a list", text: `kubectl patch svc a -p '{"spec":{"ports":[{"port":80}]}}'`, err: "only a merge patch"},
+		{name: "by an operation that is none", text: `kubectl patch svc a --type=json -p '[{"op":"frob","path":"/spec/x"}]'`, err: `op "frob" is none of add`},
 		{name: "with a list in YAML", text: "kubectl patch deploy a -p 'spec: {template: {spec: {tolerations: [{key: a}]}}}'", err: "only a merge patch"},
-		{name: "of operations", text: `kubectl patch svc a --type=json -p '[{"op":"remove","path":"/spec/x"}]'`, err: "only a merge patch"},
+		{name: "of operations", text: `kubectl patch svc a --type=json -p '[{"op":"remove","path":"/spec/x"}]'`, want: `{patch: {object: svc/a, json: [{"op":"remove","path":"/spec/x"}]}}`},
 	})
 }
 
@@ -386,7 +394,7 @@ func TestOrNothing(t *testing.T) {
 func TestAnnounced(t *testing.T) {
 	const of = "~~~\n\n%s\n\n~~~shell\nclient version: 1.2.3\n"
 	shown := "{shell: kubectl get cm -A} {expect: {shown: client version: 1.2.3 }}"
-	for text, want := range map[string]bool{"Sample output:": true, "The output should be similar to": true, "Expected result": true, "Now use the response of that:": false} {
+	for text, want := range map[string]bool{"Sample output:": true, "Salida:": true, "La salida es parecida a esta:": true, "Saída esperada:": true, "Ausgabe:": true, "出力例:": true, "输出如下：": true, "Salidas de la malla": false, "The output should be similar to": true, "Expected result": true, "Now use the response of that:": false} {
 		steps, errs, _ := lint(t, deploySleep+"\n~~~bash\nkubectl get cm -A\n"+strings.Replace(of, "%s", text, 1)+"~~~\n", Options{})
 		if !want {
 			require.NotEmpty(t, errs, text)

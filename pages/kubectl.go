@@ -151,8 +151,11 @@ func (m *mapper) change(c *command, stmt *syntax.Stmt, k *shell.Kubectl, words [
 		if err != nil {
 			return nil, err
 		}
+		if k.Flag("type") == "json" {
+			return step("patch", at.mapping("object", object, "namespace", k.Namespace(), "json", at.scalar(k.Flag("patch")))), nil
+		}
 		if kind := k.Flag("type"); kind != "merge" && !((kind == "strategic" || kind == "") && !hasList(k.Flag("patch"))) {
-			return nil, cannot("apply the whole object, or patch it by --type=merge", "only a merge patch is known here, or a strategic one without lists, which that one would merge item by item")
+			return nil, cannot("apply the whole object, or patch it by --type=merge", "only a merge patch and a JSON patch are known here, or a strategic one without lists, which that one would merge item by item")
 		}
 		return step("patch", at.mapping("object", object, "namespace", k.Namespace(), "merge", at.scalar(k.Flag("patch")))), nil
 	case "rollout restart":

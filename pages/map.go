@@ -38,6 +38,7 @@ type mapper struct {
 	values      map[string]string       // of variables whose value the page writes out
 	set         map[string]int          // variables that have a value, and the line
 	files       map[string]memoryFile   // that the page writes
+	looked      map[string]string       // variables that stand for files with what the page looks up
 	labels      []map[string]string     // of the pods that the page deploys
 	policy      string                  // the outbound traffic policy that the page sets
 	lastApply   string                  // the file of the last apply
@@ -268,6 +269,7 @@ func (m *mapper) statement(st *statement, s settings) {
 	st, err := m.inSession(m.untimed(m.oneRound(st)))
 	done := false
 	if err == nil && st != nil {
+		st = m.lookedFiles(st)
 		done, err = m.leftOver(st, at)
 	}
 	switch {
@@ -311,6 +313,9 @@ func (m *mapper) statement(st *statement, s settings) {
 	}
 	m.counts.Mapped++
 	m.failureInWords(st, s, made)
+	if s.output != "exit" {
+		m.verbLines(st, made)
+	}
 	for _, n := range made {
 		m.apply(n, s)
 		if s.more != nil {
@@ -461,6 +466,9 @@ func (m *mapper) unit(st *statement, s settings) ([]*yaml.Node, error) {
 		}
 		return made, nil
 	}
+	if nodes, err := m.changesAndLook(st, all, s); nodes != nil || err != nil {
+		return nodes, err
+	}
 	// What changes or is not there cannot stand in a script; then each is a step,
 	// and what is shown must be what the changes print.
 	if nodes, err := m.script(st, s); err == nil {
@@ -528,6 +536,9 @@ func (m *mapper) command(st *statement, stmt *syntax.Stmt, s settings) ([]*yaml.
 	c := &command{st: st, stmt: stmt, at: place{line, column}, stages: stages(stmt), settings: s, title: m.title(st)}
 	if orGatewayAPI(st, stmt) {
 		return m.gatewayAPI(c)
+	}
+	if makesFolder(stmt) {
+		return nil, nil
 	}
 	if m.orNothing(c) {
 		stmt = c.stmt
@@ -644,7 +655,7 @@ func (m *mapper) title(st *statement) string {
 	text := ""
 	if t := m.page.textBefore(st.fence.at); t != nil && m.header != nil {
 		return strings.TrimSuffix(strings.ReplaceAll(t.text, "${", "$"), ":")
-	} else if t != nil {
+	} else if t != nil && !strings.HasPrefix(t.text, "|") { // a table is no title
 		text = t.text
 	} else if h := m.page.headingBefore(st.fence.at); h != nil {
 		text = h.text
@@ -661,7 +672,11 @@ func (m *mapper) title(st *statement) string {
 	return cleanTitle(text, st.text())
 }
 
+// inLink matches a link of Markdown whose target only a site's generator can read.
+var inLink = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
+
 func cleanTitle(text, command string) string {
+	text = inLink.ReplaceAllString(text, "$1")
 	if i := strings.IndexAny(text, ".:。："); i > 20 {
 		if rest := text[i:]; strings.HasPrefix(rest, ". ") || strings.HasPrefix(rest, ": ") || len(rest) <= 3 {
 			text = text[:i]

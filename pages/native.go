@@ -73,6 +73,9 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 		m.note(c.at, false, "not run: %s sets up a cloud or a cluster, and the cluster is there", name)
 		return nil, true, nil
 	case nothing[name]:
+		if err := m.printsNothing(c, name); err != nil {
+			return nil, false, err
+		}
 		if name == "cd" {
 			m.enter(texts)
 		}
@@ -83,6 +86,7 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 	case name == "rm":
 		for _, f := range texts[1:] {
 			delete(m.files, baseOf(f))
+			delete(m.looked, baseOf(f))
 		}
 		return nil, true, nil
 	case isDownload(c):
@@ -124,6 +128,21 @@ func (m *mapper) call(c *command, stmt *syntax.Stmt, call *syntax.CallExpr) ([]*
 		return nil, false, cannot("run it in a pod: kubectl exec POD -- curl ...; or "+unmapped, "curl would run on this machine, and nothing of it is run")
 	}
 	return nil, false, nil
+}
+
+// printsNothing notes what a page shows behind a command that is not run here, which is
+// compared with nothing. A status line, an exit code or an error of curl is a claim, and
+// refused.
+func (m *mapper) printsNothing(c *command, name string) error {
+	if len(c.st.shown) == 0 {
+		return nil
+	}
+	if showsFact(&fence{lines: c.st.shown}) {
+		return cannot("put what it shows behind the command that prints it", "the page shows of %s what it does not print", name)
+	}
+	first := c.st.shown[0]
+	m.note(place{first.line, first.column}, false, "what this shows is compared with nothing: %s is not run", name)
+	return nil
 }
 
 // ofFile returns a redirection from or into a file; nil where there is none.

@@ -39,3 +39,27 @@ func isNothing(stmt *syntax.Stmt) bool {
 	name := call.Args[0].Lit()
 	return name == "true" || name == ":" || name == "echo"
 }
+
+// makesFolder reports whether a command makes a folder, or an empty file, on the reader's
+// machine if it is not there yet: test -d DIR || mkdir DIR.
+func makesFolder(stmt *syntax.Stmt) bool {
+	b, ok := stmt.Cmd.(*syntax.BinaryCmd)
+	if !ok || b.Op != syntax.OrStmt || len(b.X.Redirs)+len(b.Y.Redirs) > 0 {
+		return false
+	}
+	makes, ok := b.Y.Cmd.(*syntax.CallExpr)
+	if !ok || len(makes.Args) < 2 || makes.Args[0].Lit() != "mkdir" && makes.Args[0].Lit() != "touch" {
+		return false
+	}
+	switch asks := b.X.Cmd.(type) {
+	case *syntax.TestClause:
+		unary, ok := asks.X.(*syntax.UnaryTest)
+		return ok && (unary.Op == syntax.TsDirect || unary.Op == syntax.TsExists || unary.Op == syntax.TsRegFile)
+	case *syntax.CallExpr:
+		if len(asks.Args) < 3 || asks.Args[0].Lit() != "test" && asks.Args[0].Lit() != "[" {
+			return false
+		}
+		return slices.Contains([]string{"-d", "-e", "-f"}, asks.Args[1].Lit())
+	}
+	return false
+}

@@ -72,7 +72,7 @@ func (r *Reader) Read(s playbooks.Source) (*yaml.Node, playbooks.Errors) {
 	}
 	m := &mapper{
 		options: r.Options, source: s, page: read(data), name: nameOf(s.Name),
-		values: map[string]string{}, set: map[string]int{}, files: map[string]memoryFile{}, generated: map[string][]deployment{}, skipped: map[string]int{}, addresses: map[string]bool{}, sent: map[string]string{}, cluster: map[string]string{},
+		values: map[string]string{}, set: map[string]int{}, files: map[string]memoryFile{}, looked: map[string]string{}, generated: map[string][]deployment{}, skipped: map[string]int{}, addresses: map[string]bool{}, sent: map[string]string{}, cluster: map[string]string{},
 	}
 	root := m.playbook()
 	r.Notes[s.File] = m.notes

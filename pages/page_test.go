@@ -136,11 +136,12 @@ func TestStatements(t *testing.T) {
 func TestRefused(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"$ ./scripts/loop.sh", "page.md:11:3: ./scripts/loop.sh is no program"},
+		{"$ sleep 5\nHTTP/2 200", "page.md:11:3: the page shows of sleep what it does not print"},
 		{"$ oc new-app x", "page.md:11:3: oc is no program"},
 		{"$ kubectl exec $POD -- curl -s u | k frob", "page.md:11:36: k is no program"},
 		{"$ curl http://a.example", "page.md:11:3: curl would run on this machine"},
 		{"$ kubectl exec $NONE -- curl -s u", "page.md:11:16: nothing on this page sets the variable NONE"},
-		{"$ kubectl exec $POD -- curl -s u | awk '{print $1}'", "page.md:11:36: awk is no program"},
+		{"$ kubectl exec $POD -- curl -s u | awk '{system($1)}'", "page.md:11:36: awk: the program \"{system($1)}\" is not known here"},
 		{"$ kubectl exec $POD -- curl -s u | grep -o \"mode: X“", "page.md:11:44: “ is no quote to a shell"},
 		{"$ kubectl apply -f mine.yaml", "page.md:11:3: the page has not written the file mine.yaml"},
 		{"$ kubectl apply -f ../mine.yaml", "page.md:11:3: the file ../mine.yaml lies outside"},
@@ -365,6 +366,7 @@ func TestSplit(t *testing.T) {
 		{"prompts", "~~~\n$ kubectl a\nx\n$ kubectl b\n~~~", []string{"kubectl a|x", "kubectl b|"}},
 		{"root's prompt", "~~~\n[root@m k]# kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},
 		{"a prompt with its glyph", "~~~bash\n tutorials \ue0b0 kubectl get pod\nx\n tutorials \ue0b0 \n\ndir/x > kubectl get svc\n~~~", []string{"kubectl get pod|x", "kubectl get svc|"}},
+		{"a file that is written by cat", "~~~bash\ncat > a.yaml <<EOF\na: b\nEOF\ncat a.yaml\necho > b\n~~~", []string{"cat > a.yaml <<EOF\na: b\nEOF|", "cat a.yaml|", "echo > b|"}},
 		{"a user's prompt", "~~~\nme@host:~$ kubectl get pod\nx\n~~~", []string{"kubectl get pod|x"}},
 		{"no prompts", "~~~bash\nkubectl get pod\nNAME  READY\nkubectl get svc\n~~~", []string{"kubectl get pod|NAME  READY", "kubectl get svc|"}},
 		{"some with, some without", "~~~\n1. Do it\n kubectl get pod\n$ kubectl get svc\nx\n~~~", []string{"kubectl get pod|", "kubectl get svc|x"}},
@@ -519,4 +521,46 @@ func TestInjected(t *testing.T) {
 	assert.Equal(t, bare("{apply: {files: [samples/sleep.yaml], namespace: foo}}"), bare(steps[2]))
 	assert.Equal(t, bare("{apply: {files: [samples/curl.yaml], namespace: foo}}"), bare(steps[3]))
 	assert.Equal(t, bare("{apply: {files: [samples/sleep.yaml], namespace: bar}}"), bare(steps[5]))
+}
+
+// TestTitles has what stands above a command, and the title that it gives its step.
+func TestTitles(t *testing.T) {
+	for text, want := range map[string]string{
+		"Deploy the sample:":                             "Deploy the sample",
+		"Deploy the [curl]({{< x >}}/samples/curl) app:": "Deploy the curl app",
+		"| a | b |\n|---|---|\n| c | d |":                "The heading",
+		"":                                               "The heading",
+	} {
+		r := NewReader(Options{Read: os.ReadFile})
+		file := filepath.Join(t.TempDir(), "page.md")
+		require.NoError(t, os.WriteFile(file, []byte("# T\n\n## The heading\n\n"+text+"\n\n```bash\n$ kubectl get cm a\n```\n"), 0o600))
+		loaded, err := playbooks.Load([]string{file}, playbooks.Options{Readers: map[string]playbooks.Reader{".md": r.Read}})
+		require.NoError(t, err)
+		assert.Equal(t, want, loaded[0].Steps[0].Title, text)
+	}
+}
+
+// TestSlips has slips of an author in what is for us, and in the names of programs.
+func TestSlips(t *testing.T) {
+	const command = "~~~bash\n$ kubectl get cm a\n~~~\n"
+	for text, want := range map[string]string{
+		"<!-- egresplay: skip=\"x\" -->\n" + command:           `page.md:3:1: this comment begins with "egresplay", and would be read by nobody` + "\n  hint: did you mean egressplay?",
+		"<!-- Egressplay: exit=3 -->\n" + command:              `page.md:3:1: this comment begins with "Egressplay"`,
+		"<!-- egress-play\n- title: a\n-->\n" + command:        `page.md:3:1: this comment begins with "egress-play"`,
+		"<!-- egressplay: skp=\"x\" -->\n" + command:           `the key "skp" is not known: did you mean "skip"? the keys are exit, file`,
+		"~~~yaml egresplay\n- title: a\n~~~\n" + command:       `page.md:3:1: the word "egresplay" of this fence is not known` + "\n  hint: did you mean egressplay?",
+		"~~~bash\nkubctl get cm a\n~~~\n":                      `"kubctl" is no program that is known here, and a fence of bash begins with it` + "\n  hint: did you mean kubectl?",
+		"~~~bash\nkubectl get cm a\nistoctl version\n~~~\n":    "hint: did you mean istioctl?",
+		"~~~bash\nkubectl get cm a\nfrobnicate version\n~~~\n": "hint: write $ in front",
+		"<!-- egress of a pod -->\n" + command:                 "",
+		"<!-- egressplays: a plural -->\n" + command:           `begins with "egressplays"`,
+		"<!-- a note about egressplay -->\n" + command:         "",
+	} {
+		_, errs, _ := lint(t, "# T\n\n"+text, Options{})
+		if want == "" {
+			assert.Empty(t, errs, text)
+		} else if assert.Len(t, errs, 1, text) {
+			assert.Contains(t, errs[0], want)
+		}
+	}
 }

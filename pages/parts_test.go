@@ -114,6 +114,9 @@ func TestOutputBehindText(t *testing.T) {
 		{"Look at this.", "curl: (56) Recv failure\ncommand terminated with exit code 56", true},
 		{"Look at this.", "HTTP/1.1 200 OK", true},
 		{"A poem.", "a rose", false},
+		{"El resultado:", "una rosa", true},
+		{"Você verá:", "uma rosa", true},
+		{"Un poema.", "una rosa", false},
 	} {
 		steps, errs, notes := lint(t, page(c.text, c.output), Options{})
 		require.Empty(t, errs)

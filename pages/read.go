@@ -11,6 +11,8 @@ import (
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
+
+	"github.com/egressplay/egressplay/nearest"
 )
 
 // A line is a line of a fence: its text without what Markdown puts in front of it,
@@ -50,6 +52,8 @@ type prose struct {
 type comment struct {
 	at, column int
 	text       string // without the marks
+	// slip says that its first word is most probably a slip of ours.
+	slip bool
 }
 
 // A page is a page as it was read.
@@ -279,15 +283,26 @@ func (p *page) markdown(source string) {
 	})
 }
 
+// ours is the word with which the comments begin that are for us.
+const ours = "egressplay"
+
+var firstWord = regexp.MustCompile(`^[A-Za-z-]*`)
+
+// isSlip reports whether a word is most probably a slip of [ours].
+func isSlip(word string) bool { return word != ours && nearest.Within(word, ours, 2) }
+
 // comment notes a comment that is for us.
 func (p *page) comment(html string, at, column int) {
 	body := strings.TrimSpace(html)
 	inner, ok := strings.CutPrefix(body, "<!--")
-	if !ok || !strings.HasPrefix(strings.TrimSpace(inner), "egressplay") {
+	if !ok {
 		return
 	}
 	inner, _, _ = strings.Cut(inner, "-->")
-	p.comments = append(p.comments, comment{at: at, column: column, text: inner})
+	word := firstWord.FindString(strings.TrimSpace(inner))
+	if isSlip(word) || word == ours {
+		p.comments = append(p.comments, comment{at: at, column: column, text: inner, slip: word != ours})
+	}
 }
 
 // tabAt returns the tab that a line of Markdown lies in: that of Hugo which was

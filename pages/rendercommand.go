@@ -41,6 +41,9 @@ func (r *renderer) command(i int, n *yaml.Node) (text string, said []string, ok 
 	case *steps.Scale:
 		return typed(a.Namespace, "scale", a.Object, "--replicas="+strconv.FormatInt(a.Replicas, 10)), nil, true
 	case *steps.Patch:
+		if a.JSON.Text != "" {
+			return typed(a.Namespace, "patch", a.Object, "--type=json", "-p") + " " + shellWord(key(key(n, "patch"), "json").Value), nil, true
+		}
 		return typed(a.Namespace, "patch", a.Object, "--type=merge", "-p") + " " + shellWord(key(key(n, "patch"), "merge").Value), nil, true
 	case *steps.Policy:
 		return policyCommand(a), nil, true

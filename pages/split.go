@@ -9,6 +9,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"github.com/egressplay/egressplay/expect"
+	"github.com/egressplay/egressplay/nearest"
 	"github.com/egressplay/egressplay/shell"
 )
 
@@ -92,7 +93,7 @@ func init() {
 }
 
 // strong are heads of lines that are commands also where others have a prompt.
-var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in |wget (?:-|https?:)|tar -?x|git clone \S|helm (?:repo|install|upgrade|template|uninstall) |rm -|sleep \d+$|echo "?\$[A-Z{(]|openssl (?:req|x509) -)`)
+var strong = regexp.MustCompile(`^\s*(?:kubectl (?:[a-z]+|-n \S+ [a-z]+)\b|istioctl [a-z]|export [A-Za-z_]+=|curl -|cat ?<<|for [a-z]+ in |wget (?:-|https?:)|tar -?x|git clone \S|helm (?:repo|install|upgrade|template|uninstall) |rm -|sleep \d+$|echo "?\$[A-Z{(]|openssl (?:req|x509) -|(?:head|tail|wc|cut|base64) -[A-Za-z0-9-])`)
 
 // makesFile matches a command that begins with the file into which it writes.
 var makesFile = regexp.MustCompile(`^> ?[\w./-]+ *(?:&&.*)?$`)
@@ -147,7 +148,7 @@ func hasCommand(f *fence) bool {
 // cutPrompt returns what stands behind a prompt.
 func cutPrompt(l line) (line, bool) {
 	for _, re := range prompts {
-		if m := re.FindString(l.text); m != "" {
+		if m := re.FindString(l.text); m != "" && !writesFile(m) {
 			return line{l.text[len(m):], l.line, l.column + len([]rune(m))}, true
 		}
 	}
@@ -155,6 +156,13 @@ func cutPrompt(l line) (line, bool) {
 		return line{l.text[len(m):], l.line, l.column + len([]rune(m))}, true
 	}
 	return l, false
+}
+
+// writesFile reports whether what looks like a prompt is a program whose output goes into
+// a file, such as the beginning of "cat > FILE".
+func writesFile(prompt string) bool {
+	name, is := strings.CutSuffix(strings.TrimSpace(prompt), " >")
+	return is && heads[name]
 }
 
 // starts returns the beginning of a statement in a line, without prompt, number and
@@ -237,13 +245,13 @@ func (s *splitter) fence(f *fence) {
 			prose = true
 		case last == nil && f.tag != "" && shellTags[f.tag] && !prompted && looksLikeCommand(t):
 			word, _, _ := strings.Cut(t, " ")
-			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here, and a fence of %s begins with it", word, f.tag), unmapped})
+			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here, and a fence of %s begins with it", word, f.tag), meant(word, unmapped)})
 			prose = true
 		case last == nil:
 			prose = true
 		case !prompted && shellTags[f.tag] && looksLikeCommand(t) && !looksLikeOutput(t):
 			word, _, _ := strings.Cut(t, " ")
-			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here; if the line is shown output, nothing tells", word), "write $ in front of the fence's commands, or " + unmapped})
+			s.issues = append(s.issues, issue{l.line, l.column, fmt.Sprintf("%q is no program that is known here; if the line is shown output, nothing tells", word), meant(word, "write $ in front of the fence's commands, or "+unmapped)})
 			prose = true
 		default:
 			last.show(l)
@@ -456,11 +464,14 @@ func (s *splitter) broken(st *statement, problem *shell.Problem) {
 	s.issues = append(s.issues, e)
 }
 
-var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get|messages?|errors?|fails?|blocked|logs?|expect(?:ed)?)\b|输出|结果|返回|响应|出力|결과|출력|вивід`)
+var ofOutput = regexp.MustCompile(`(?i)\b(output|result|response|respond|returns?|returned|see|shows?|shown|similar|print|display|get|messages?|errors?|fails?|blocked|logs?|expect(?:ed)?)\b|输出|结果|返回|响应|显示|輸出|結果|回應|顯示|出力|応答|表示|レスポンス|결과|출력|응답|вивід|результат|відповідь|вывод|ответ` +
+	`|(?i)\b(?:salida|resultados?|respuesta|respond(?:e|er)|devuelve|devolver|muestra|mostrar|resposta|retorn[ao]|mostra|exibe|exibir|ausgabe|ausgegeben|ergebnis|antwort|zeigt|sortie|affiche|renvoie|risultato|risposta)\b|sa[íi]da|\bver(?:ás?|as|a)(?:[\s:,.]|$)|r[ée]sultat|r[ée]ponse`)
 
 // announces matches a text that says of the fence behind it that it is an output, and
 // nothing else.
-var announces = regexp.MustCompile(`(?i)^(?:the |an? |your )?(?:(?:sample|example|expected|command|terminal|resulting|console|typical) )*(?:output|results?|response)(?: (?:is|should be|will be|looks like|example|similar to|as follows)\b[^.]{0,20})?\s*[:：]?$`)
+var announces = regexp.MustCompile(`(?i)^(?:the |an? |your )?(?:(?:sample|example|expected|command|terminal|resulting|console|typical) )*(?:output|results?|response)(?: (?:is|should be|will be|looks like|example|similar to|as follows)\b[^.]{0,20})?\s*[:：]?$` +
+	`|^(?:(?:la|a|el|o) )?(?:salida|sa[íi]da|resultado|respuesta|resposta)(?: (?:esperad[ao]|de ejemplo|de exemplo|del comando|do comando|(?:es|é)(?: (?:parecid|similar|semelhante)\S*)?(?: a est[ae])?))?\s*[:：]?$` +
+	`|^(?:(?:die|la) )?(?:(?:erwartete )?(?:ausgabe|ergebnis)|sortie(?: attendue)?|r[ée]sultat(?: attendu)?)\s*[:：]?$|^(?:期待される|想定される)?(?:出力|実行結果|結果)(?:例|結果)?(?:は次の(?:とおり|通り)です)?\s*[:：。]?$|^(?:预期|预期的|示例|命令)?(?:输出|结果)(?:如下|示例)?\s*[:：。]?$`)
 
 // isAnnounced reports whether the text right above a fence says that it is an output.
 func (s *splitter) isAnnounced(f *fence) bool {
@@ -510,6 +521,7 @@ func (s *splitter) output(f *fence) {
 			last.show(l)
 		}
 	}
+	s.share(last)
 }
 
 // compareNothing notes a fence that is compared with nothing, and why.
@@ -540,6 +552,17 @@ func (s *splitter) merge() []*statement {
 		all = append(all, st)
 	}
 	return all
+}
+
+// meant returns the program that a word is most probably a slip of, as a hint; otherwise
+// another hint.
+func meant(word, otherwise string) string {
+	for _, name := range []string{"kubectl", "istioctl", "curl", "export", "helm", "openssl"} {
+		if nearest.Within(word, name, 1+len(name)/6) {
+			return "did you mean " + name + "?"
+		}
+	}
+	return otherwise
 }
 
 // unmapped is what an author can do about a command that becomes no step.

@@ -53,6 +53,9 @@ func show(builtin fs.FS, name string) ([]byte, *Error) {
 	text, err := fs.ReadFile(builtin, strings.TrimSuffix(name, ".yaml")+".yaml")
 	if err != nil {
 		names := builtinNames(builtin)
+		if strings.HasPrefix(name, "samples/") {
+			return nil, &Error{File: name, Msg: "no sample of that name", Hint: fill.DidYouMean(name, samples(builtin))}
+		}
 		return nil, &Error{
 			File: name,
 			Msg:  "no built-in playbook of that name",
@@ -60,6 +63,17 @@ func show(builtin fs.FS, name string) ([]byte, *Error) {
 		}
 	}
 	return text, nil
+}
+
+// samples returns the paths of the samples that are built in.
+func samples(builtin fs.FS) (all []string) {
+	_ = fs.WalkDir(builtin, "samples", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			all = append(all, path)
+		}
+		return err
+	})
+	return all
 }
 
 // beginning returns the hint for a name that only names begin with, or nearly so; "" if

@@ -46,7 +46,7 @@ func TestExplain(t *testing.T) {
 		return e.Text
 	}
 	assert.Contains(t, text("exec"), "runs a command in a pod, without a shell")
-	assert.Equal(t, "changes an object by a merge patch", verbSummary("patch"))
+	assert.Equal(t, "changes an object by a merge patch or a JSON patch", verbSummary("patch"))
 	assert.Contains(t, text("exec.in"), "deploy/NAME, or {selector: LABELS}")
 	assert.Contains(t, text("scale"), "scale")
 	assert.Contains(t, text("expect.log"), "access log")

@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/egressplay/egressplay/playbooks/fill"
+	"github.com/egressplay/egressplay/runner"
 )
 
 // A Source is a playbook as it is written.
@@ -89,6 +90,8 @@ func notFound(builtin fs.FS, arg string) *Error {
 	e := &Error{File: arg, Msg: "no such file"}
 	dir := filepath.Dir(arg)
 	known, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*.yaml"))
+	pages, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*.md"))
+	known = append(known, pages...)
 	if filepath.Base(arg) == arg {
 		e.Msg = "no such file, and no built-in playbook of that name"
 		for _, name := range builtinNames(builtin) {
@@ -277,6 +280,8 @@ func (s Source) reader(builtin fs.FS) readFunc {
 			}
 		}
 		switch {
+		case errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(path, "samples/"):
+			return nil, "", &runner.FieldError{Err: errors.New(reason(err)), Hint: fill.DidYouMean(path, samples(builtin))}
 		case err != nil:
 			return nil, "", errors.New(reason(err))
 		case len(data) > maxSize:

@@ -215,10 +215,12 @@ func (c *checker) loop(f *syntax.ForClause) {
 	}
 	rounds := 0
 	for _, w := range words.Items {
-		c.word(w)
 		n, known := roundsOf(w)
+		if _, _, _, is := sequence(w); !is {
+			c.word(w)
+		}
 		if !known {
-			c.refuse(w, "write the words out, or {1..10}", "how often the loop runs is not known before the run")
+			c.refuse(w, "write the words out, or {1..10}, or $(seq 10)", "how often the loop runs is not known before the run")
 		}
 		rounds += n
 	}

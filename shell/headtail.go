@@ -35,8 +35,11 @@ func count(args []string) (int, error) {
 	return n, nil
 }
 
-// headTool is head with -n.
+// headTool is head with -n, or with -c.
 func headTool(args []string) (Filter, error) {
+	if n, is, err := firstBytes(args); is {
+		return func(in string) (string, string, int) { return in[:min(n, len(in))], "", 0 }, err
+	}
 	n, err := count(args)
 	return func(in string) (string, string, int) {
 		at := 0
@@ -51,8 +54,44 @@ func headTool(args []string) (Filter, error) {
 	}, err
 }
 
-// tailTool is tail with -n.
+// firstBytes reads -c N and --bytes=N. is reports whether the arguments are one of these.
+func firstBytes(args []string) (n int, is bool, err error) {
+	set, operands, err := options(args, "", "c", map[string]byte{"bytes": 'c'})
+	if err != nil || !has(set, 'c') {
+		return 0, false, nil
+	}
+	if n, err = strconv.Atoi(set['c']); err != nil || n < 0 || strings.HasPrefix(set['c'], "+") {
+		return 0, true, fmt.Errorf("-c takes a number of bytes, not %q", set['c'])
+	}
+	return n, true, noFiles(operands)
+}
+
+// fromLine reads -n +N and --lines=+N. is reports whether the arguments are one of these.
+func fromLine(args []string) (n int, is bool, err error) {
+	set, operands, err := options(args, "", "n", map[string]byte{"lines": 'n'})
+	if err != nil || !strings.HasPrefix(set['n'], "+") {
+		return 0, false, nil
+	}
+	if n, err = strconv.Atoi(set['n'][1:]); err != nil || n < 0 {
+		return 0, true, fmt.Errorf("-n takes a number of lines, not %q", set['n'])
+	}
+	return n, true, noFiles(operands)
+}
+
+// tailTool is tail with -n, also from a line on.
 func tailTool(args []string) (Filter, error) {
+	if n, is, err := fromLine(args); is {
+		return func(in string) (string, string, int) {
+			for range max(n, 1) - 1 {
+				i := strings.IndexByte(in, '\n')
+				if i < 0 {
+					return "", "", 0
+				}
+				in = in[i+1:]
+			}
+			return in, "", 0
+		}, err
+	}
 	n, err := count(args)
 	return func(in string) (string, string, int) {
 		at := len(strings.TrimSuffix(in, "\n"))

@@ -14,6 +14,7 @@ type Tool func(args []string) (Filter, error)
 // Tools has all tools. Each does what the GNU tool of its name does, for the options
 // that it supports, and reads no file. Keep it sorted.
 var Tools = map[string]Tool{
+	"awk":     awkTool,
 	"base64":  base64Tool,
 	"cat":     catTool,
 	"cut":     cutTool,
@@ -26,6 +27,7 @@ var Tools = map[string]Tool{
 	"sed":     sedTool,
 	"sort":    sortTool,
 	"tail":    tailTool,
+	"tr":      trTool,
 	"true":    trueTool,
 	"uniq":    uniqTool,
 	"wc":      wcTool,

@@ -34,6 +34,12 @@ func TestToolsAreGNUs(t *testing.T) {
 		{"grep", "-w", "Mode"}, {"grep", "[[:upper:]][[:lower:]]*Map"}, {"grep", "-o", "<title>.*</title>"}, {"grep", "-m", "1", "HTTP"},
 		{"grep", "*"}, {"grep", `b\{1\}`}, {"grep", "a^b"}, {"grep", "$HOME"}, {"grep", "[]x]"}, {"grep", "-nA1", "HTTP"}, {"grep", "-E", "x{"},
 		{"head", "-2"}, {"head", "-n", "3"}, {"head", "-n0"}, {"head"}, {"head", "-n", "100"},
+		{"head", "-c", "5"}, {"head", "-c0"}, {"head", "-c", "9999"}, {"head", "--bytes=3"},
+		{"tail", "-n", "+2"}, {"tail", "-n+0"}, {"tail", "-n", "+1"}, {"tail", "--lines=+99"},
+		{"awk", "{print $1}"}, {"awk", "{ print $2, $1 }"}, {"awk", "{print $NF}"}, {"awk", "{print NF, NR}"}, {"awk", "NR==2"}, {"awk", "NR>1 {print $1}"},
+		{"awk", "NR!=3 {print}"}, {"awk", "/HTTP/ {print $2;}"}, {"awk", "/^(a|k).*/"}, {"awk", "-F", ",", "{print $2}"}, {"awk", "-F:", `{print $1 "=" $2}`},
+		{"awk", `{print "a\tb", $1"x"}`}, {"awk", "-F,", "{print NF}"},
+		{"tr", "a-z", "A-Z"}, {"tr", "-d", `"\n`}, {"tr", " ", `\n`}, {"tr", "[:lower:]", "[:upper:]"}, {"tr", "abc", "x"}, {"tr", "-d", "a-c-"},
 		{"tail", "-1"}, {"tail", "-n", "3"}, {"tail"}, {"tail", "-n0"}, {"tail", "-100"},
 		{"cut", "-d,", "-f2"}, {"cut", "-d", ",", "-f", "1,3-"}, {"cut", "-f2"}, {"cut", "-c1-4"}, {"cut", "-d:", "-s", "-f2"},
 		{"sort"}, {"sort", "-n"}, {"sort", "-r"}, {"sort", "-u"}, {"sort", "-nr"}, {"uniq"}, {"uniq", "-c"}, {"uniq", "-d"}, {"uniq", "-u"},
@@ -88,8 +94,10 @@ func TestJQ(t *testing.T) {
 
 func TestToolsRefuse(t *testing.T) {
 	for _, line := range [][]string{
-		{"grep", "x", "/etc/passwd"}, {"grep", "-r", "x"}, {"grep", `\(a\)\1`}, {"grep"}, {"cat", "/etc/passwd"}, {"head", "-c", "1"}, {"tail", "-f"},
-		{"tail", "-n", "+2"}, {"sed", "r /etc/passwd"}, {"sed", "s/a/b/e"}, {"sed", "-i", "s/a/b/"}, {"sed", "s/a/b/w x"}, {"sort", "-o", "x"},
+		{"grep", "x", "/etc/passwd"}, {"grep", "-r", "x"}, {"grep", `\(a\)\1`}, {"grep"}, {"cat", "/etc/passwd"}, {"head", "-c", "-1"}, {"head", "-c", "1", "f"}, {"tail", "-f"},
+		{"tail", "-n", "+x"}, {"tail", "-c", "1"}, {"awk"}, {"awk", "{print $1}", "f"}, {"awk", "{print $1 > \"f\"}"}, {"awk", "{system($1)}"}, {"awk", "BEGIN {print 1}"},
+		{"awk", "{print $1+1}"}, {"awk", "$1 == 2"}, {"awk", "{getline x}"}, {"awk", "{print $1} {print $2}"}, {"awk", "{print $1,}"}, {"awk", "/a/,/b/"}, {"awk", "-F", "ab", "{print}"}, {"awk", "-v", "a=b", "{print a}"},
+		{"tr", "a"}, {"tr", "-s", "a"}, {"tr", "[a]", "b"}, {"tr", "z-a", "b"}, {"tr", "a", ""}, {"tr", "ä", "a"}, {"sed", "r /etc/passwd"}, {"sed", "s/a/b/e"}, {"sed", "-i", "s/a/b/"}, {"sed", "s/a/b/w x"}, {"sort", "-o", "x"},
 		{"jq", ".", "file"}, {"jq", "--rawfile", "a", "b", "."}, {"jq", `import "a" as a; .`}, {"cut", "-f1", "file"}, {"uniq", "a", "b"}, {"base64", "f"}, {"wc", "f"},
 	} {
 		_, err := Tools[line[0]](line[1:])

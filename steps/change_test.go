@@ -63,6 +63,17 @@ func TestChangesOfAnObject(t *testing.T) {
 				assert.NotNil(t, at(obj, "spec", "template"))
 			},
 		},
+		"patch by operations": {
+			&Patch{Object: "deploy/sleep", JSON: JSONPatch{Text: `[{"op": "replace", "path": "/spec/replicas", "value": 3}, {"op": "remove", "path": "/spec/paused"},` +
+				`{"op": "add", "path": "/metadata/annotations/a~1b", "value": "c"}]`}},
+			`kubectl patch deploy/sleep --type=json -p '[{"op":"replace","path":"/spec/replicas","value":3},{"op":"remove","path":"/spec/paused"},{"op":"add","path":"/metadata/annotations/a~1b","value":"c"}]'`,
+			"deployment.apps/sleep patched\n",
+			func(t *testing.T, obj *unstructured.Unstructured) {
+				assert.EqualValues(t, 3, at(obj, "spec", "replicas"))
+				assert.Nil(t, at(obj, "spec", "paused"))
+				assert.Equal(t, map[string]string{"mine": "yes", "old": "1", "a/b": "c"}, obj.GetAnnotations())
+			},
+		},
 		"patch in JSON": {
 			patched("deploy/sleep", `{"metadata": {"labels": {"a": "b"}}}`),
 			`kubectl patch deploy/sleep --type=merge -p '{"metadata":{"labels":{"a":"b"}}}'`,
@@ -142,17 +153,27 @@ func TestWhatCannotBeChanged(t *testing.T) {
 	c := clustertest.NewFake(clustertest.Object("v1", "ConfigMap", "default", "a", nil))
 	e := finished(play(t, c, false, &Scale{Object: "cm/a", Replicas: 1}))[0]
 	assert.ErrorContains(t, e.Problem, "configmap/a cannot be scaled: it has no spec.replicas")
+	e = finished(play(t, c, false, &Patch{Object: "cm/a", JSON: JSONPatch{Text: `[{"op": "remove", "path": "/data/none"}]`}}))[0]
+	assert.ErrorContains(t, e.Problem, "the patch does not fit ConfigMap a")
+	e = finished(play(t, c, false, &Patch{Object: "cm/a", JSON: JSONPatch{Text: `[{"op": "test", "path": "/metadata/name", "value": "b"}]`}}))[0]
+	assert.ErrorContains(t, e.Problem, "the patch does not fit ConfigMap a")
 	e = finished(play(t, c, false, &Restart{Objects: []string{"cm/a"}}))[0]
 	assert.ErrorContains(t, e.Problem, "configmap/a cannot be restarted: want a Deployment, a StatefulSet or a DaemonSet")
 
 	for _, v := range []Validator{
 		&Annotate{Object: "cm"}, &Annotate{Object: "cm/a"}, &Annotate{Object: "cm/a", Set: map[string]string{"a": "b"}, Remove: []string{"a"}},
-		&Patch{Object: "cm"}, &Scale{Object: "cm/a/b"}, &Scale{Object: "deploy/a", Replicas: -1}, &Restart{}, &Restart{Objects: []string{"a"}},
+		&Patch{Object: "cm"}, &Patch{Object: "cm/a"}, &Patch{Object: "secret/a", JSON: JSONPatch{Text: "[]"}},
+		&Patch{Object: "cm/a", Merge: MergePatch{Text: "a: 1"}, JSON: JSONPatch{Text: "[]"}}, &Scale{Object: "cm/a/b"}, &Scale{Object: "deploy/a", Replicas: -1}, &Restart{}, &Restart{Objects: []string{"a"}},
 	} {
 		assert.Error(t, v.Validate(), "%T %+v", v, v)
 	}
 	for _, text := range []string{"", "text", "[a]", "a: 1\n---\nb: 2\n", "a: {", "a: 1\na: 2\n"} {
 		assert.Error(t, new(MergePatch).UnmarshalText([]byte(text)), text)
+	}
+	for _, text := range []string{
+		"", "text", "a: 1", "[]", "[a]", `[{"op": "frob", "path": "/a"}]`, `[{"op": "add", "path": "/a"}]`, `[{"op": "remove", "path": "a"}]`, `[{"op": "copy", "path": "/a"}]`, `[{"path": "/a"}]`,
+	} {
+		assert.Error(t, new(JSONPatch).UnmarshalText([]byte(text)), text)
 	}
 	m := MergePatch{Text: "spec:\n  replicas: ${N}\n  host: ${H}\n"}
 	require.NoError(t, m.ExpandVars(func(name string) (string, bool) {

@@ -20,12 +20,14 @@ import (
 )
 
 // Patch changes an object by a JSON merge patch (RFC 7386), as kubectl patch
-// --type=merge does. At the end the object is as it was.
+// --type=merge does, or by a JSON patch (RFC 6902), as --type=json does. At the end the
+// object is as it was.
 type Patch struct {
 	// Object is KIND/NAME, such as deploy/sleep.
 	Object    string     `yaml:"object,required"`
 	Namespace string     `yaml:"namespace"`
-	Merge     MergePatch `yaml:"merge,required"`
+	Merge     MergePatch `yaml:"merge"`
+	JSON      JSONPatch  `yaml:"json"`
 }
 
 var (
@@ -42,6 +44,15 @@ func (p *Patch) Validate() error {
 	if err := checkObject(p.Object); err != nil {
 		return &runner.FieldError{Field: []string{"object"}, Err: err}
 	}
+	kind, _, _ := strings.Cut(p.Object, "/")
+	switch {
+	case p.Merge.Text == "" && p.JSON.Text == "":
+		return &runner.FieldError{Err: errors.New("a patch needs merge or json"), Hint: "write merge: |, and below it such as spec: {replicas: 2}"}
+	case p.Merge.Text != "" && p.JSON.Text != "":
+		return &runner.FieldError{Field: []string{"json"}, Err: errors.New("a patch has merge or json, not both")}
+	case p.JSON.Text != "" && isSecretKind(kind):
+		return &runner.FieldError{Field: []string{"json"}, Err: errors.New("a Secret is not changed by a JSON patch"), Hint: "write the fields that change at merge"}
+	}
 	return nil
 }
 
@@ -52,6 +63,13 @@ func (p *Patch) Targets() []changes.Target {
 
 // Command implements [runner.Action].
 func (p *Patch) Command(s *runner.Scope) string {
+	if patch, err := p.JSON.json(); p.JSON.Text != "" {
+		text := p.JSON.Text
+		if err == nil { // on one line
+			text = string(patch)
+		}
+		return kubectl(cmp.Or(p.Namespace, s.Namespace), "patch", p.Object, "--type=json", "-p", text)
+	}
 	text := p.Merge.Text
 	if patch, err := p.Merge.json(); err == nil { // on one line
 		text = string(p.masked(patch))
@@ -78,13 +96,10 @@ func (p *Patch) Repeats() bool { return false }
 
 // Try implements [runner.Action].
 func (p *Patch) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, error) {
-	patch, err := p.Merge.json()
-	if err != nil {
-		return nil, err
-	}
 	attempt := new(evidence.Attempt)
-	ref, changed, err := patchObject(ctx, s, attempt, p.Object, p.Namespace, "patched", func(cluster.Ref, *unstructured.Unstructured) ([]byte, changes.Words, error) {
-		return patch, changes.Words{}, nil
+	ref, changed, err := patchObject(ctx, s, attempt, p.Object, p.Namespace, "patched", func(_ cluster.Ref, now *unstructured.Unstructured) ([]byte, changes.Words, error) {
+		patch, err := p.patch(now)
+		return patch, changes.Words{}, err
 	})
 	if err != nil {
 		return attempt, err
@@ -95,6 +110,14 @@ func (p *Patch) Try(ctx context.Context, s *runner.Scope) (*evidence.Attempt, er
 	}
 	attempt.Text += "\n"
 	return attempt, nil
+}
+
+// patch returns the merge patch of an object.
+func (p *Patch) patch(now *unstructured.Unstructured) ([]byte, error) {
+	if p.JSON.Text != "" {
+		return p.JSON.merge(now)
+	}
+	return p.Merge.json()
 }
 
 // A MergePatch is the text of a merge patch in YAML or JSON: a mapping of the

@@ -211,6 +211,7 @@ func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, err
 	}
 	program := &kubectlProgram{scope: scope}
 	script, _ := s.script(program)
+	s.setOwn(script)
 	words, err := script.Words(ctx, first.Args)
 	if err != nil {
 		return nil, err
@@ -223,10 +224,37 @@ func (s *Shell) Pod(ctx context.Context, scope *runner.Scope) (*cluster.Pod, err
 	if err != nil {
 		return nil, err
 	}
+	if strings.Contains(e.In.Name, unsetYet) {
+		return nil, nil
+	}
 	if e.In.Name == "" {
 		return nil, program.unnamed("kubectl exec", "pod")
 	}
 	return e.Pod(ctx, scope)
+}
+
+// unsetYet is the value of a variable that the script has yet to set.
+const unsetYet = "\x00"
+
+// setOwn gives the variables that the script sets itself a value before it runs: that of a
+// loop its first word, if that is written out, and any other [unsetYet].
+func (s *Shell) setOwn(script *shell.Script) {
+	_, sets := variablesOf(s.Script.file)
+	for _, name := range sets {
+		if _, reads := s.Script.values[name]; !reads {
+			script.Set(name, unsetYet)
+		}
+	}
+	syntax.Walk(s.Script.file, func(n syntax.Node) bool {
+		loop, ok := n.(*syntax.WordIter)
+		if !ok || len(loop.Items) == 0 {
+			return true
+		}
+		if words := wordsWith(&syntax.CallExpr{Args: loop.Items[:1]}, unsetYet); !strings.ContainsAny(words[0], "{}"+unsetYet) {
+			script.Set(loop.Name.Value, words[0])
+		}
+		return true
+	})
 }
 
 // script returns the script at work, and what it sets.

@@ -174,3 +174,31 @@ func TestAScriptTellsOfItsRequests(t *testing.T) {
 	_, err = newScript(t, "kubectl exec \"$(kubectl get pod curl-1 -o jsonpath='{.metadata.none}')\" -- wget a", nil).Pod(t.Context(), scope)
 	assert.EqualError(t, err, "kubectl exec: the name of the pod is empty")
 }
+
+// TestShellPod has scripts whose first command in a pod reads a variable that the script
+// sets itself.
+func TestShellPod(t *testing.T) {
+	c := clustertest.NewFake(clustertest.ReadyPod("default", "a", nil, "c"), clustertest.ReadyPod("default", "b", nil, "c"))
+	scope := runner.NewScope(c, nil)
+	scope.Namespace = "default"
+	for text, want := range map[string]string{
+		`for h in x y; do kubectl exec $P -- curl $h; done`:          "a",
+		`for h in {1..3}; do kubectl exec $P -- curl $h; done`:       "a",
+		`for h in $(seq 3); do kubectl exec $P -- curl $h; done`:     "a",
+		`for p in b a; do kubectl exec $p -- curl x; done`:           "b",
+		`X=1; kubectl exec $P -- curl $X`:                            "a",
+		`Q=$(kubectl get pod b -o name); kubectl exec $Q -- curl x`:  "",
+		`kubectl exec $P -- curl x; P=b; kubectl exec $P -- curl $P`: "a",
+		`echo $P`: "",
+	} {
+		pod, err := newScript(t, text, map[string]string{"P": "a"}).Pod(t.Context(), scope)
+		require.NoError(t, err, text)
+		name := ""
+		if pod != nil {
+			name = pod.Name
+		}
+		assert.Equal(t, want, name, text)
+	}
+	_, err := newScript(t, `kubectl exec none -- curl x`, nil).Pod(t.Context(), scope)
+	assert.Error(t, err)
+}

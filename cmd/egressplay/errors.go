@@ -117,5 +117,14 @@ func flagError(cmd *cobra.Command, err error) error {
 			return usagef("did you mean --"+strings.Join(near, " or --")+"?", "%v", err)
 		}
 	}
+	switch text := err.Error(); {
+	case cmd.Name() == "why" && strings.HasPrefix(text, "unknown"):
+		return usagef("write -- in front of curl: "+cmd.CommandPath()+" POD -- curl ARGUMENTS", "%v", err)
+	case strings.Contains(text, ": strconv.Atoi: ") || strings.Contains(text, ": strconv.ParseInt: "):
+		said, _, _ := strings.Cut(text, ": strconv.")
+		return usagef("write a whole number", "%s", said)
+	case strings.Contains(text, "in duration") || strings.Contains(text, "invalid duration"):
+		return usagef("write a number with its unit, such as 30s or 5m", "%v", err)
+	}
 	return usagef(helpHint(cmd), "%v", err)
 }

@@ -54,6 +54,23 @@ func runningLab(ctx context.Context, lab, name string) (*labStatus, error) {
 	return &status, nil
 }
 
+// runningLabs returns the names of the labs that run, none if they cannot be told.
+func runningLabs(ctx context.Context, lab string) (names []string) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, lab, "list", "-o", "json")
+	cmd.Env = labEnv()
+	out, err := cmd.Output()
+	var labs []struct{ Name string }
+	if err != nil || json.Unmarshal(out, &labs) != nil {
+		return nil
+	}
+	for _, l := range labs {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
 // cameUp reports whether the lab came up and its programs run. What is wrong in
 // the cluster by now, such as an istiod without pods, is no reason to refuse it:
 // a playbook may be about that, and its failure says more.

@@ -119,10 +119,18 @@ func noCommand(root *cobra.Command, args []string) error {
 	return unknownCommand(root, args[0])
 }
 
+// ofLab are the commands of egressplay lab, some of which a user may type without lab.
+var ofLab = []string{"up", "down", "status", "kubectl", "istioctl", "kubeconfig", "shell", "logs", "internet", "add-host", "images", "load", "check"}
+
 func unknownCommand(root *cobra.Command, name string) error {
 	hint := `"egressplay --help" lists the commands`
 	if near := root.SuggestionsFor(name); len(near) > 0 {
 		hint = "did you mean " + orList(near) + "?"
+	}
+	for _, of := range ofLab {
+		if of == name {
+			hint = "did you mean lab " + name + "?"
+		}
 	}
 	return usagef(hint, "unknown command %q", name)
 }

@@ -195,6 +195,11 @@ func partWords(meant []bool) string {
 // stepOf returns the index of the step that a text means: by its id, its number, or
 // words of its title.
 func stepOf(playbook *runner.Playbook, text string) (int, error) {
+	file := playbook.File
+	if file == "" || strings.HasPrefix(file, "built-in:") {
+		file = playbook.Name
+	}
+	plan := fmt.Sprintf(`"egressplay run %s --dry-run client" prints the steps`, file)
 	var ids []string
 	for i := range playbook.Steps {
 		if id := playbook.Steps[i].ID; id != "" {
@@ -206,12 +211,20 @@ func stepOf(playbook *runner.Playbook, text string) (int, error) {
 	}
 	if n, err := strconv.Atoi(text); err == nil {
 		if n < 1 || n > len(playbook.Steps) {
-			return 0, usagef("", "%s has steps 1 to %d, got %d", playbook.Name, len(playbook.Steps), n)
+			return 0, usagef(plan, "%s has steps 1 to %d, got %d", playbook.Name, len(playbook.Steps), n)
 		}
 		return n - 1, nil
 	}
 	var found []int
+	var titled []string // the titles, and their words
 	for i := range playbook.Steps {
+		title := runner.Plain(playbook.Steps[i].Title)
+		titled = append(titled, strconv.Quote(title))
+		for _, word := range strings.Fields(title) {
+			if len(word) > 3 {
+				titled = append(titled, word)
+			}
+		}
 		if strings.Contains(strings.ToLower(playbook.Steps[i].Title), strings.ToLower(text)) {
 			found = append(found, i)
 		}
@@ -220,8 +233,8 @@ func stepOf(playbook *runner.Playbook, text string) (int, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) == 0:
-		hint := fmt.Sprintf(`"egressplay run %s --dry-run client" prints the steps`, playbook.Name)
-		if near, ok := nearest.Name(text, ids); ok {
+		hint := plan
+		if near, ok := nearest.Name(text, append(ids, titled...)); ok {
 			hint = "did you mean " + near + "?"
 		}
 		return 0, usagef(hint, "%s has no step %q: name one by its id, its number, or words of its title", playbook.Name, text)

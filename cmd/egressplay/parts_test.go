@@ -91,6 +91,7 @@ func TestPartsThatCannotBeMeant(t *testing.T) {
 		"six has steps 1 to 6, got 7":                               {only: []string{"7"}},
 		"six has steps 1 to 6, got 0":                               {from: "0"},
 		`six has no step "plian": name one by its id`:               {until: "plian"},
+		`six has no step "Aply the rule": name one by its id`:       {until: "Aply the rule"},
 		"--from step 5 comes behind --until step 3":                 {from: "tls", until: "plain"},
 		"--only and a range cannot both be meant":                   {only: []string{"1"}, from: "2"},
 		"none of the playbooks has topic 3":                         {topics: []int{3}},

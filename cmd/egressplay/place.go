@@ -12,6 +12,7 @@ import (
 
 	"github.com/egressplay/egressplay/cluster"
 	"github.com/egressplay/egressplay/mesh"
+	"github.com/egressplay/egressplay/playbooks/fill"
 	"github.com/egressplay/egressplay/runner"
 )
 
@@ -55,6 +56,9 @@ func (s *session) connect(ctx context.Context) (*place, error) {
 		return p, err
 	}
 	if s.o.labName != "" {
+		if near := fill.DidYouMean(s.o.labName, runningLabs(ctx, lab)); near != "" {
+			return nil, usagef(near, "there is no running lab %q", s.o.labName)
+		}
 		return nil, &hinted{fmt.Errorf("there is no running lab %q", s.o.labName), "start it: egressplay lab up --name " + s.o.labName}
 	}
 	if s.standing {

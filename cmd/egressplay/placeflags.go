@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // addPlace adds the flags that say in which cluster, and where in it, but --context: see
@@ -48,6 +49,11 @@ func placeFromEnv(cmd *cobra.Command, o *runOptions) error {
 	cluster := cmd.Flags().Changed("context") || cmd.Flags().Changed("kubeconfig")
 	if o.labName != "" && cluster {
 		return usagef("leave out --lab, or the others", "--lab names a lab, and --context or --kubeconfig another cluster")
+	}
+	for flag, name := range map[string]string{"namespace": o.namespace, "istio-namespace": o.istioNamespace} {
+		if wrong := validation.IsDNS1123Label(name); name != "" && len(wrong) > 0 {
+			return usagef("a namespace's name has small letters, digits and -", "--%s %q names no namespace", flag, name)
+		}
 	}
 	if o.labName == "" && !cluster {
 		o.labName = os.Getenv("EGRESSPLAY_LAB")

@@ -296,6 +296,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"statsu", "did you mean status?"},
 		{"nosuch", `"egressplay lab --help" lists the commands`},
 		{"logs istio", "the components are lab, "},
+		{"logs istoid", "did you mean istiod? the components are lab, "},
+		{"load none.tar", "none.tar: no such file"},
 		{"logs etcd lab", "logs takes one component"},
 		{"list -o yaml", "-o yaml: want json"},
 		{"up now", `egressplay lab up takes no arguments, got "now"`},

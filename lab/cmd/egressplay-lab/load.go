@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,6 +30,9 @@ ends with the lab.`,
 		Args: exactlyOne("an archive, or - for stdin"),
 		RunE: after(func(c *cobra.Command, args []string) (l line, err error) {
 			l.file = args[0]
+			if _, err := os.Stat(l.file); l.file != "-" && errors.Is(err, fs.ErrNotExist) {
+				return l, usagef("name an archive that docker save or podman save has written", "%s: no such file", l.file)
+			}
 			if l.as, err = c.Flags().GetString("as"); err != nil || l.as == "" {
 				return l, err
 			}

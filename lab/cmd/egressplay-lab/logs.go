@@ -39,7 +39,11 @@ func oneComponent(c *cobra.Command, args []string) error {
 		return fmt.Errorf("logs takes one component, got %s", strings.Join(args, " "))
 	}
 	if len(args) == 1 && !slices.Contains(c.ValidArgs, args[0]) {
-		return fmt.Errorf("there is no component %q\n  hint: the components are %s", args[0], strings.Join(c.ValidArgs, ", "))
+		hint := "the components are " + strings.Join(c.ValidArgs, ", ")
+		if near := nearTo(args[0], c.ValidArgs); len(near) > 0 {
+			hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
+		}
+		return usagef(hint, "there is no component %q", args[0])
 	}
 	return nil
 }

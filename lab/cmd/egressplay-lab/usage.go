@@ -46,14 +46,21 @@ func exactlyOne(what string) cobra.PositionalArgs {
 // flagError adds to an error about a flag what may have been meant.
 func flagError(c *cobra.Command, err error) error {
 	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
-		// cobra suggests only commands, so the flags are dressed up as such.
-		flags := cobra.Command{SuggestionsMinimumDistance: 2}
-		c.Flags().VisitAll(func(f *pflag.Flag) {
-			flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-		})
-		if near := flags.SuggestionsFor(name); len(near) > 0 {
+		var flags []string
+		c.Flags().VisitAll(func(f *pflag.Flag) { flags = append(flags, f.Name) })
+		if near := nearTo(name, flags); len(near) > 0 {
 			return usagef("did you mean --"+strings.Join(near, " or --")+"?", "%v", err)
 		}
 	}
 	return usagef(helpHint(c), "%v", err)
+}
+
+// nearTo returns the known names that a name is probably a slip of.
+func nearTo(name string, known []string) []string {
+	// cobra suggests only commands, so the names are dressed up as such.
+	names := cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, k := range known {
+		names.AddCommand(&cobra.Command{Use: k, Run: func(*cobra.Command, []string) {}})
+	}
+	return names.SuggestionsFor(name)
 }
