@@ -218,9 +218,13 @@ func TestLoadRefuses(t *testing.T) {
 		assert.Empty(t, r.stdout)
 	}
 	assert.Equal(t, before, verb(t, "images", "-o", "json"))
-	r := execute(program("load", "x.tar", "--as", "Not A Name"))
+	r := execute(program("load", "none.tar"))
 	assert.Equal(t, exitUsage, r.code, r.stderr)
-	r = execute(program("load", "x.tar", "--name", "none"))
+	assert.Contains(t, r.stderr, "none.tar: no such file")
+	r = execute(program("load", "-", "--as", "Not A Name"))
+	assert.Equal(t, exitUsage, r.code, r.stderr)
+	assert.Contains(t, r.stderr, "--as")
+	r = execute(program("load", "-", "--name", "none"))
 	assert.Equal(t, exitFailed, r.code)
 	assert.Contains(t, r.stderr, "lab none is not running")
 }
