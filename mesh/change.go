@@ -142,9 +142,18 @@ func (c *change) wasSent(proxy string, now *snapshot) bool {
 
 // inForce reports whether all changes are in force at all the proxies.
 func inForce(open []*change, proxies []string, now *snapshot) bool {
-	return !slices.ContainsFunc(proxies, func(p string) bool {
-		return slices.ContainsFunc(open, func(c *change) bool { return !c.done[p] && !c.inForce(p, now) })
-	})
+	return all(open, proxies, func(c *change, proxy string) bool { return c.inForce(proxy, now) })
+}
+
+// all reports whether something holds for every change at each of the proxies at which
+// the change may not be in force.
+func all(open []*change, proxies []string, holds func(c *change, proxy string) bool) bool {
+	for _, p := range proxies {
+		if slices.ContainsFunc(open, func(c *change) bool { return !c.done[p] && !holds(c, p) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // unsent returns those of the proxies that may not have been sent all changes.
@@ -159,9 +168,7 @@ func unsent(open []*change, proxies []string) (unsent []string) {
 
 // wereSent reports whether all the proxies were sent all changes.
 func wereSent(open []*change, proxies []string, now *snapshot) bool {
-	return !slices.ContainsFunc(proxies, func(p string) bool {
-		return slices.ContainsFunc(open, func(c *change) bool { return !c.done[p] && !c.wasSent(p, now) })
-	})
+	return all(open, proxies, func(c *change, proxy string) bool { return c.wasSent(proxy, now) })
 }
 
 // An objectKey names an object in any version of its API group.
@@ -183,15 +190,14 @@ type wanted struct {
 func (m *Mesh) wants(ctx context.Context, changes []evidence.Change) wanted {
 	w := wanted{versions: map[objectKey]string{}}
 	for _, c := range changes {
-		group, _, _ := strings.Cut(c.APIVersion, "/")
 		if _, sure := m.concerns(c); !sure {
 			continue
 		}
-		if !slices.Contains(pushed, group) {
+		key, version := keyOf(c.APIVersion, c.Kind, c.Namespace, c.Name), ""
+		if !slices.Contains(pushed, key.group) {
 			w.blind = true
 			continue
 		}
-		key, version := keyOf(c.APIVersion, c.Kind, c.Namespace, c.Name), ""
 		if _, known := w.versions[key]; known {
 			continue
 		}
@@ -227,7 +233,7 @@ func (w *wanted) metBy(objects map[objectKey]string) bool {
 	return true
 }
 
-// isSince reports whether a resource version is another one or a later one. They are
+// isSince reports whether a resource version is the other one, or a later one. They are
 // numbers that grow. Source: kubernetes.io "API concepts", Resource versions.
 func isSince(version, other string) bool {
 	a, errA := strconv.ParseUint(version, 10, 64)

@@ -294,7 +294,7 @@ func (s *Sync) named(ctx context.Context, open []*change, pod *cluster.Pod, need
 func (s *snapshot) others(open []*change, pod *cluster.Pod, named []string) (ids, broken []string) {
 	for _, istiod := range s.istiods {
 		for id, state := range istiod.proxies {
-			namespace := id[strings.LastIndex(id, ".")+1:]
+			namespace := podRef(id).Namespace
 			near := namespace == pod.Namespace || slices.ContainsFunc(open, func(c *change) bool { return c.everywhere || slices.Contains(c.namespaces, namespace) })
 			if !state.isGateway() && !(near && state.Type == "sidecar") {
 				continue
@@ -342,9 +342,9 @@ func mayMend(open []*change, proxy string) bool {
 func (s *Sync) warm(ctx context.Context, proxy string) {
 	ctx, cancel := context.WithTimeout(ctx, warmTimeout)
 	defer cancel()
-	i := strings.LastIndex(proxy, ".")
+	pod := podRef(proxy)
 	for pause := firstPoll; ; pause = min(pause*2, lastPoll) {
-		text, err := s.Mesh.Ask(ctx, proxy[i+1:], proxy[:i], "stats?filter=^(cluster_manager.warming_clusters|listener_manager.total_listeners_warming)$")
+		text, err := s.Mesh.Ask(ctx, pod.Namespace, pod.Name, "stats?filter=^(cluster_manager.warming_clusters|listener_manager.total_listeners_warming)$")
 		if err != nil {
 			return // the following requests show what the proxy does
 		}

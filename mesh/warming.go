@@ -121,7 +121,7 @@ func (s *Sync) waitsForSecret(ctx context.Context, proxy string) bool {
 
 // dump reads a part of a proxy's configuration, and reports whether it could.
 func (s *Sync) dump(ctx context.Context, proxy, resource string, into any) bool {
-	i := strings.LastIndex(proxy, ".")
-	text, err := s.Mesh.Ask(ctx, proxy[i+1:], proxy[:i], "config_dump?resource="+resource)
+	pod := podRef(proxy)
+	text, err := s.Mesh.Ask(ctx, pod.Namespace, pod.Name, "config_dump?resource="+resource)
 	return err == nil && json.Unmarshal([]byte(text), into) == nil
 }
