@@ -133,8 +133,7 @@ func (m *mapper) inNamespace(st *statement) *statement {
 	if m.namespace == "" || st == nil {
 		return st
 	}
-	text := st.text()
-	var at []int
+	var edits []edit
 	syntax.Walk(st.file, func(n syntax.Node) bool {
 		call, ok := n.(*syntax.CallExpr)
 		if !ok || len(call.Args) < 2 || call.Args[0].Lit() != "kubectl" {
@@ -142,26 +141,10 @@ func (m *mapper) inNamespace(st *statement) *statement {
 		}
 		texts, _, _ := m.wordsOf(call)
 		if k, err := shell.ParseKubectl(texts); err == nil && k.Namespace() == "" && !k.Is("all-namespaces") {
-			at = append(at, int(call.Args[0].End().Offset()))
+			at := int(call.Args[0].End().Offset())
+			edits = append(edits, edit{at, at, " -n " + m.namespace})
 		}
 		return true
 	})
-	if len(at) == 0 {
-		return st
-	}
-	slices.Sort(at)
-	for _, i := range slices.Backward(at) {
-		text = text[:i] + " -n " + m.namespace + text[i:]
-	}
-	file, _, problem := shell.Parse(text)
-	lines := strings.Split(text, "\n")
-	if problem != nil || len(lines) != len(st.lines) {
-		return st
-	}
-	there := *st
-	there.file, there.lines = file, slices.Clone(st.lines)
-	for i := range lines {
-		there.lines[i].text = lines[i]
-	}
-	return &there
+	return edited(st, edits)
 }

@@ -40,7 +40,7 @@ func (m *mapper) lookedFiles(st *statement) *statement {
 }
 
 // edited returns a statement with a changed text of as many lines; the statement itself if
-// it cannot be read then.
+// that cannot be read.
 func edited(st *statement, edits []edit) *statement {
 	text := st.text()
 	slices.SortFunc(edits, func(a, b edit) int { return a.from - b.from })
