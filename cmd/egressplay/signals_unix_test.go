@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +16,8 @@ import (
 // A second signal quits, unless it is the echo of the first, or a terminal that
 // goes.
 func TestUntilSignal(t *testing.T) {
+	late := make(chan os.Signal, 1) // a signal that comes after the end of the test ends nothing
+	signal.Notify(late, syscall.SIGHUP)
 	seconds := make(chan int, 10)
 	ctx, _, release := untilSignal(t.Context(), func() {}, func(number int) { seconds <- number })
 	defer release()
